@@ -1,0 +1,80 @@
+//! SASL exchanges as the three protocols carry them: base64 lines (RFC 4954 §4, 5034 §4, 9051 §6.2.2).
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::Secret;
+
+/// What a client sends in a SASL exchange.
+#[derive(Debug)]
+pub enum SaslLine {
+    /// The decoded response; empty for an empty line or `=`.
+    Response(Secret),
+    /// `*`: the client gives up.
+    Cancel,
+}
+
+/// Not base64.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a base64 line")]
+pub struct SaslError;
+
+/// Reads a line of a SASL exchange, without its CRLF.
+///
+/// # Errors
+/// [`SaslError`] when it is neither base64 with its padding, nor `=`, nor `*`.
+///
+/// ```
+/// use hikyaku_wire::{SaslLine, decode_sasl};
+/// assert!(matches!(decode_sasl(b"*"), Ok(SaslLine::Cancel)));
+/// assert!(decode_sasl(b"!!!").is_err());
+/// ```
+pub fn decode_sasl(line: &[u8]) -> Result<SaslLine, SaslError> {
+    match line {
+        b"*" => Ok(SaslLine::Cancel),
+        b"=" => Ok(SaslLine::Response(Secret::default())),
+        line => STANDARD
+            .decode(line)
+            .map(|octets| SaslLine::Response(Secret::from(octets)))
+            .map_err(|_| SaslError),
+    }
+}
+
+/// Writes a challenge, or a response that is not an initial one. An empty one is an empty line.
+#[must_use]
+pub fn encode_sasl(octets: &[u8]) -> Vec<u8> {
+    let text: String = STANDARD.encode(octets);
+    text.into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn decoded(line: &[u8]) -> Option<Vec<u8>> {
+        match decode_sasl(line) {
+            Ok(SaslLine::Response(secret)) => Some(secret.expose().to_vec()),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn the_short_forms() {
+        assert_eq!(decoded(b"="), Some(Vec::new()));
+        assert_eq!(decoded(b""), Some(Vec::new()));
+        assert_eq!(decoded(b"AGE="), Some(b"\0a".to_vec()));
+        for bad in [&b"AGE"[..], b"AG E=", b"==", b"**", b"A"] {
+            assert!(decode_sasl(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_is_decoded(octets: Vec<u8>) {
+            prop_assert_eq!(decoded(&encode_sasl(&octets)), Some(octets));
+        }
+    }
+}
