@@ -317,8 +317,12 @@ mod tests {
 
     fn text() -> impl Strategy<Value = Vec<u8>> {
         let line = prop_oneof![Just("."), Just(".."), Just("a"), Just(""), Just("b.c")];
-        proptest::collection::vec(line, 0..12)
-            .prop_map(|lines| lines.iter().flat_map(|l| [l.as_bytes(), b"\r\n"].concat()).collect())
+        proptest::collection::vec(line, 0..12).prop_map(|lines| {
+            lines
+                .iter()
+                .flat_map(|l| [l.as_bytes(), b"\r\n"].concat())
+                .collect()
+        })
     }
 
     proptest! {

@@ -137,6 +137,10 @@ impl<M: Machine, S: io::Read + io::Write> Driver<M, S> {
     ///
     /// # Errors
     /// [`DriveError::Io`] with `UnexpectedEof` also tells that the peer closed in good order.
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "an iterator cannot lend the machine between items"
+    )]
     pub fn next(&mut self) -> Result<Next<M::Event>, DriveError<M::Error>> {
         loop {
             let next = match self.step() {
@@ -155,7 +159,9 @@ impl<M: Machine, S: io::Read + io::Write> Driver<M, S> {
             self.room();
             let old = self.input.len();
             self.input.resize(old + self.read_size, 0);
-            let count = self.stream.read(self.input.get_mut(old..).unwrap_or(&mut []));
+            let count = self
+                .stream
+                .read(self.input.get_mut(old..).unwrap_or(&mut []));
             self.input.truncate(old + *count.as_ref().unwrap_or(&0));
             self.read(count?)?;
         }

@@ -132,9 +132,15 @@ mod tests {
 
     #[test]
     fn a_line_ends_in_crlf_only() {
-        assert_eq!(all(&[b"a\r", b"\nb\r\n"], 10), [Ok(b"a".to_vec()), Ok(b"b".to_vec())]);
+        assert_eq!(
+            all(&[b"a\r", b"\nb\r\n"], 10),
+            [Ok(b"a".to_vec()), Ok(b"b".to_vec())]
+        );
         let bare = Err(LineError::BareNewline);
-        assert_eq!(all(&[b"a\nQUIT\r\nb\r\n"], 10), [bare.clone(), Ok(b"b".to_vec())]);
+        assert_eq!(
+            all(&[b"a\nQUIT\r\nb\r\n"], 10),
+            [bare.clone(), Ok(b"b".to_vec())]
+        );
         assert_eq!(all(&[b"a\rb\r\nc\r\n"], 10), [bare, Ok(b"c".to_vec())]);
     }
 

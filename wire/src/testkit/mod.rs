@@ -17,6 +17,13 @@
 //! with its input in one piece, octet by octet, and in 200 random chunkings: events and output must
 //! be the same in all.
 
+#![allow(
+    clippy::panic,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a kit for tests reports by panicking"
+)]
+
 mod transcript;
 
 use alloc::string::{String, ToString as _};
@@ -215,7 +222,8 @@ impl<A: Actor> Stage<'_, A> {
     fn end_octets(&mut self) {
         if !self.octets.is_empty() {
             let octets = self.octets.split();
-            self.told.push(alloc::format!("octets \"{}\"", escape(&octets)));
+            self.told
+                .push(alloc::format!("octets \"{}\"", escape(&octets)));
         }
     }
 
@@ -282,7 +290,8 @@ pub fn carry<A, B>(from: &mut End<A>, to: &mut End<B>, most: usize) -> usize {
     while left > 0 && from.output.has_remaining() {
         let chunk = from.output.chunk();
         let count = chunk.len().min(left);
-        to.input.extend_from_slice(chunk.get(..count).unwrap_or(&[]));
+        to.input
+            .extend_from_slice(chunk.get(..count).unwrap_or(&[]));
         from.output.advance(count);
         left -= count;
     }
@@ -296,7 +305,7 @@ pub fn carry<A, B>(from: &mut End<A>, to: &mut End<B>, most: usize) -> usize {
 ///
 /// # Errors
 /// Whatever either machine says.
-pub fn converse<A: Machine, B: Machine<Error = E>, E>(
+pub fn converse<A, B, E>(
     a: &mut End<A>,
     b: &mut End<B>,
     random: &mut Random,
@@ -305,6 +314,7 @@ pub fn converse<A: Machine, B: Machine<Error = E>, E>(
 ) -> Result<(), E>
 where
     A: Machine<Error = E>,
+    B: Machine<Error = E>,
 {
     for _ in 0..1_000_000 {
         let mut moved = a.pump(on_a)?;

@@ -62,7 +62,8 @@ impl Transcript {
         let mut after_told = false;
         for line in text.lines() {
             if let Some(options) = line.strip_prefix('%') {
-                this.options.extend(options.split_whitespace().map(str::to_string));
+                this.options
+                    .extend(options.split_whitespace().map(str::to_string));
                 this.leaves_input |= options.contains("leaves-input");
                 continue;
             }
