@@ -1,0 +1,458 @@
+//! Threads, group commit, staging and watchers for an [`Engine`] that blocks.
+
+use bytes::{Bytes, BytesMut};
+use futures_channel::oneshot;
+use std::collections::HashMap;
+use std::future::Future;
+use std::ops::Range;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, mpsc};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, JoinHandle, Thread};
+use std::time::{Duration, SystemTime};
+
+use crate::store::{BoxFuture, Engine, Read, Scope, Stage, Staged, Stager, Store, Watch};
+use crate::{
+    Account, AccountId, BodyRef, Capabilities, Changes, Committed, Error, MailboxId, Mailboxes,
+    ModSeq, Operation, Page, QueueEntry, QueueId, Result, Row, Transaction, Want, Which,
+};
+
+/// So many transactions are committed together at most.
+const GROUP: usize = 256;
+/// Readers beside the writer.
+const READERS: usize = 4;
+/// Octets of a large body that are gathered before they are written.
+const GATHER: usize = 256 * 1024;
+/// How often there is time to tidy.
+const TIDY: Duration = Duration::from_secs(5);
+
+type Job<R> = Box<dyn FnOnce(&mut R) + Send>;
+
+enum Write {
+    Commit(Transaction, oneshot::Sender<Result<Committed>>),
+    Create(String, oneshot::Sender<Result<AccountId>>),
+    Remove(AccountId, oneshot::Sender<Result<()>>),
+    Claim(
+        SystemTime,
+        usize,
+        Duration,
+        oneshot::Sender<Result<Vec<QueueEntry>>>,
+    ),
+}
+
+/// A [`Store`] made of an [`Engine`]: one thread writes, and commits together whatever came while it
+/// was busy; a few threads read. Dropping it ends what was begun, then stops the threads.
+pub struct Blocking<E: Engine> {
+    capabilities: Capabilities,
+    writer: Option<mpsc::Sender<Write>>,
+    thread: Option<JoinHandle<()>>,
+    readers: Pool<E::Reader>,
+    stager: Arc<E::Stager>,
+    watchers: Arc<Watchers>,
+}
+
+impl<E: Engine> std::fmt::Debug for Blocking<E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Blocking").finish_non_exhaustive()
+    }
+}
+
+impl<E: Engine> Blocking<E> {
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// When the engine has no reader to give, or the system no thread.
+    pub fn start(engine: E) -> Result<Self> {
+        let readers = Pool::start(&engine)?;
+        let stager = Arc::new(engine.stager());
+        let capabilities = engine.capabilities();
+        let watchers = Arc::new(Watchers::default());
+        let (writer, work) = mpsc::channel();
+        let of_writer = Arc::clone(&watchers);
+        let thread = thread::Builder::new()
+            .name("store-writer".into())
+            .spawn(move || write(engine, &work, &of_writer))
+            .map_err(Error::io("cannot start a thread"))?;
+        Ok(Self {
+            capabilities,
+            writer: Some(writer),
+            thread: Some(thread),
+            readers,
+            stager,
+            watchers,
+        })
+    }
+
+    fn ask<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(oneshot::Sender<Result<T>>) -> Write,
+    ) -> BoxFuture<'_, Result<T>> {
+        let (tell, told) = oneshot::channel();
+        if let Some(writer) = &self.writer {
+            // When the writer is gone `told` is cancelled, which is the answer.
+            let _ = writer.send(work(tell));
+        }
+        Box::pin(async move { told.await.unwrap_or(Err(Error::Closed)) })
+    }
+
+    fn look<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut E::Reader) -> Result<T> + Send + 'static,
+    ) -> BoxFuture<'static, Result<T>> {
+        self.readers.run(job)
+    }
+}
+
+impl<E: Engine> Drop for Blocking<E> {
+    fn drop(&mut self) {
+        self.writer = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn write<E: Engine>(mut engine: E, work: &mpsc::Receiver<Write>, watchers: &Watchers) {
+    let mut waiting = None;
+    loop {
+        let next = match waiting.take() {
+            Some(next) => Ok(next),
+            None => work.recv_timeout(TIDY),
+        };
+        match next {
+            Ok(Write::Commit(transaction, tell)) => {
+                let (mut batch, mut tells) = (vec![transaction], vec![tell]);
+                while batch.len() < GROUP && waiting.is_none() {
+                    match work.try_recv() {
+                        Ok(Write::Commit(transaction, tell)) => {
+                            batch.push(transaction);
+                            tells.push(tell);
+                        }
+                        Ok(other) => waiting = Some(other),
+                        Err(_) => break,
+                    }
+                }
+                let results = engine.commit(&batch);
+                for ((transaction, result), tell) in batch.iter().zip(results).zip(tells) {
+                    if let Ok(committed) = &result {
+                        watchers.wake_all(transaction, committed);
+                    }
+                    let _ = tell.send(result);
+                }
+            }
+            Ok(Write::Create(name, tell)) => drop(tell.send(engine.create_account(&name))),
+            Ok(Write::Remove(id, tell)) => {
+                let result = engine.remove_account(id);
+                watchers.wake(Scope::Account(id));
+                let _ = tell.send(result);
+            }
+            Ok(Write::Claim(now, limit, ttl, tell)) => {
+                let _ = tell.send(engine.claim(now, limit, ttl));
+            }
+            Err(mpsc::RecvTimeoutError::Timeout) => drop(engine.tidy()),
+            Err(mpsc::RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}
+
+struct Pool<R>(mpsc::Sender<Job<R>>);
+
+impl<R> Clone for Pool<R> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<R: Read> Pool<R> {
+    fn start<E: Engine<Reader = R>>(engine: &E) -> Result<Self> {
+        let (jobs, queue) = mpsc::channel::<Job<R>>();
+        let queue = Arc::new(Mutex::new(queue));
+        for _ in 0..READERS {
+            let mut reader = engine.reader()?;
+            let queue = Arc::clone(&queue);
+            thread::Builder::new()
+                .name("store-reader".into())
+                .spawn(move || {
+                    while let Ok(job) = { lock(&queue).recv() } {
+                        job(&mut reader);
+                    }
+                })
+                .map_err(Error::io("cannot start a thread"))?;
+        }
+        Ok(Self(jobs))
+    }
+
+    fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut R) -> Result<T> + Send + 'static,
+    ) -> BoxFuture<'static, Result<T>> {
+        let (tell, told) = oneshot::channel();
+        let _ = self.0.send(Box::new(move |reader| {
+            let _ = tell.send(job(reader));
+        }));
+        Box::pin(async move { told.await.unwrap_or(Err(Error::Closed)) })
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<E: Engine> Store for Blocking<E> {
+    fn capabilities(&self) -> Capabilities {
+        self.capabilities
+    }
+
+    fn account<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Account>>> {
+        let name = name.to_string();
+        self.look(move |reader| reader.account(&name))
+    }
+
+    fn account_by_id(&self, id: AccountId) -> BoxFuture<'_, Result<Option<Account>>> {
+        self.look(move |reader| reader.account_by_id(id))
+    }
+
+    fn accounts<'a>(&'a self, after: &'a str, limit: usize) -> BoxFuture<'a, Result<Vec<Account>>> {
+        let after = after.to_string();
+        self.look(move |reader| reader.accounts(&after, limit))
+    }
+
+    fn create_account<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<AccountId>> {
+        self.ask(|tell| Write::Create(name.to_string(), tell))
+    }
+
+    fn remove_account(&self, id: AccountId) -> BoxFuture<'_, Result<()>> {
+        self.ask(|tell| Write::Remove(id, tell))
+    }
+
+    fn mailboxes(
+        &self,
+        account: AccountId,
+        since: Option<ModSeq>,
+    ) -> BoxFuture<'_, Result<Mailboxes>> {
+        self.look(move |reader| reader.mailboxes(account, since))
+    }
+
+    fn messages<'a>(
+        &'a self,
+        mailbox: MailboxId,
+        which: &'a Which,
+        want: Want,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Page<Row>>> {
+        let which = which.clone();
+        self.look(move |reader| reader.messages(mailbox, &which, want, limit))
+    }
+
+    fn changes(
+        &self,
+        mailbox: MailboxId,
+        since: ModSeq,
+        want: Want,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Changes>> {
+        self.look(move |reader| reader.changes(mailbox, since, want, limit))
+    }
+
+    fn read<'a>(&'a self, body: &'a BodyRef, range: Range<u64>) -> BoxFuture<'a, Result<Bytes>> {
+        let body = *body;
+        self.look(move |reader| reader.read(&body, range))
+    }
+
+    fn stage(&self) -> BoxFuture<'_, Result<Box<dyn Stage>>> {
+        let stage: Box<dyn Stage> = Box::new(Staging::<E> {
+            stager: Arc::clone(&self.stager),
+            pool: self.readers.clone(),
+            gathered: BytesMut::new(),
+            part: None,
+        });
+        Box::pin(async move { Ok(stage) })
+    }
+
+    fn commit(&self, transaction: Transaction) -> BoxFuture<'_, Result<Committed>> {
+        self.ask(|tell| Write::Commit(transaction, tell))
+    }
+
+    fn claim(
+        &self,
+        now: SystemTime,
+        limit: usize,
+        ttl: Duration,
+    ) -> BoxFuture<'_, Result<Vec<QueueEntry>>> {
+        self.ask(|tell| Write::Claim(now, limit, ttl, tell))
+    }
+
+    fn queue(
+        &self,
+        after: Option<QueueId>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<QueueEntry>>> {
+        self.look(move |reader| reader.queue(after, limit))
+    }
+
+    fn watch(&self, scope: Scope) -> Box<dyn Watch> {
+        Box::new(self.watchers.watch(scope))
+    }
+}
+
+/// A body on its way in: small ones stay in memory, large ones are written by the pool.
+struct Staging<E: Engine> {
+    stager: Arc<E::Stager>,
+    pool: Pool<E::Reader>,
+    gathered: BytesMut,
+    part: Option<<E::Stager as Stager>::Part>,
+}
+
+impl<E: Engine> Staging<E> {
+    /// Writes what has gathered.
+    fn spill(&mut self) -> BoxFuture<'static, Result<<E::Stager as Stager>::Part>> {
+        let (stager, part, octets) = (
+            Arc::clone(&self.stager),
+            self.part.take(),
+            self.gathered.split(),
+        );
+        self.pool.run(move |_| {
+            let mut part = match part {
+                Some(part) => part,
+                None => stager.begin()?,
+            };
+            stager.write(&mut part, &octets)?;
+            Ok(part)
+        })
+    }
+}
+
+impl<E: Engine> Stage for Staging<E> {
+    fn write(&mut self, octets: Bytes) -> BoxFuture<'_, Result<()>> {
+        self.gathered.extend_from_slice(&octets);
+        let limit = self.stager.small_limit();
+        let full = self.gathered.len() > limit && self.gathered.len() >= GATHER.min(limit);
+        if !full && (self.part.is_none() || self.gathered.len() < GATHER) {
+            return Box::pin(async { Ok(()) });
+        }
+        Box::pin(async move {
+            self.part = Some(self.spill().await?);
+            Ok(())
+        })
+    }
+
+    fn finish(mut self: Box<Self>) -> BoxFuture<'static, Result<Staged>> {
+        if self.part.is_none() && self.gathered.len() <= self.stager.small_limit() {
+            let staged = self.stager.small(self.gathered.split().freeze());
+            return Box::pin(async move { Ok(staged) });
+        }
+        Box::pin(async move {
+            let part = self.spill().await?;
+            let stager = Arc::clone(&self.stager);
+            self.pool.run(move |_| stager.finish(part)).await
+        })
+    }
+}
+
+#[derive(Default)]
+struct Watchers(Mutex<HashMap<Scope, Vec<Weak<Bell>>>>);
+
+#[derive(Default)]
+struct Bell {
+    rung: AtomicU64,
+    waker: Mutex<Option<Waker>>,
+}
+
+struct Watching {
+    bell: Arc<Bell>,
+    heard: u64,
+}
+
+impl Watchers {
+    fn watch(&self, scope: Scope) -> Watching {
+        let bell = Arc::new(Bell::default());
+        let mut all = lock(&self.0);
+        let bells = all.entry(scope).or_default();
+        bells.retain(|bell| bell.strong_count() > 0);
+        bells.push(Arc::downgrade(&bell));
+        Watching { bell, heard: 0 }
+    }
+
+    fn wake_all(&self, transaction: &Transaction, committed: &Committed) {
+        self.wake(Scope::Account(transaction.account));
+        for (account, _) in &committed.also {
+            self.wake(Scope::Account(*account));
+        }
+        let queues = |operation: &Operation| matches!(operation, Operation::Enqueue { .. });
+        if transaction.operations.iter().any(queues) {
+            self.wake(Scope::Queue);
+        }
+    }
+
+    fn wake(&self, scope: Scope) {
+        let mut all = lock(&self.0);
+        let Some(bells) = all.get_mut(&scope) else {
+            return;
+        };
+        bells.retain(|bell| {
+            let Some(bell) = bell.upgrade() else {
+                return false;
+            };
+            bell.rung.fetch_add(1, Ordering::SeqCst);
+            if let Some(waker) = lock(&bell.waker).take() {
+                waker.wake();
+            }
+            true
+        });
+        if bells.is_empty() {
+            all.remove(&scope);
+        }
+    }
+}
+
+impl Watch for Watching {
+    fn changed(&mut self) -> BoxFuture<'_, ()> {
+        Box::pin(Ring(self))
+    }
+}
+
+struct Ring<'a>(&'a mut Watching);
+
+impl Future for Ring<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        // The waker first: a ring between the two looks is heard either way.
+        *lock(&self.0.bell.waker) = Some(context.waker().clone());
+        let rung = self.0.bell.rung.load(Ordering::SeqCst);
+        if rung == self.0.heard {
+            return Poll::Pending;
+        }
+        self.0.heard = rung;
+        Poll::Ready(())
+    }
+}
+
+/// Runs a future on this thread: for people without a runtime.
+///
+/// ```
+/// use hikyaku_mailstore::{Memory, Store, block_on};
+/// let store = Memory::new();
+/// let account = block_on(store.create_account("alice@example.test"))?;
+/// let mailboxes = block_on(store.mailboxes(account, None))?;
+/// assert_eq!(mailboxes.mailboxes[0].name, "INBOX");
+/// # Ok::<(), hikyaku_mailstore::Error>(())
+/// ```
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut context = Context::from_waker(&waker);
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(value) = future.as_mut().poll(&mut context) {
+            return value;
+        }
+        thread::park();
+    }
+}

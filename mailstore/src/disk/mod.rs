@@ -1,0 +1,407 @@
+//! The embedded, durable backend: one directory, one process.
+//!
+//! `store.sqlite` in WAL mode with synchronous=FULL holds everything but bodies above 64 KiB, which
+//! are files in `bodies/`, written and synced before the rows that name them.
+
+mod bodies;
+mod read;
+mod tables;
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crate::apply::apply;
+use crate::engine::{first_state, inbox, per_next_hop};
+use crate::store::{Capabilities, Engine};
+use crate::tables::Tables as _;
+use crate::{
+    AccountId, Blocking, BodyId, Committed, Error, QueueEntry, Result, Transaction, UidSet,
+};
+use bodies::{Bodies, DiskStager};
+use read::DiskReader;
+use tables::Sql;
+
+/// The embedded store: a directory that one process at a time may open.
+pub type Disk = Blocking<DiskEngine>;
+
+const VERSION: i64 = 1;
+/// After its last reference a body can be read for so long.
+const GRACE: Duration = Duration::from_secs(60);
+/// Pages of the log before it is copied into the database: 64 MiB, so that its flushes are rare.
+const CHECKPOINT: i64 = 16_384;
+
+impl Disk {
+    /// Opens the store in `directory`, and makes it when there is none.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when another process has it open; [`Error::Io`], [`Error::Backend`].
+    pub fn open(directory: impl AsRef<Path>) -> Result<Self> {
+        Blocking::start(DiskEngine::open(directory.as_ref())?)
+    }
+}
+
+/// The engine of [`Disk`].
+pub struct DiskEngine {
+    connection: Connection,
+    database: PathBuf,
+    bodies: Arc<Bodies>,
+    /// Bodies without a reference, and since when.
+    free: Vec<(Instant, BodyId)>,
+    broken: bool,
+    _lock: File,
+}
+
+impl std::fmt::Debug for DiskEngine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DiskEngine").finish_non_exhaustive()
+    }
+}
+
+impl DiskEngine {
+    fn open(directory: &Path) -> Result<Self> {
+        let folder = directory.join("bodies");
+        fs::create_dir_all(&folder).map_err(Error::io("cannot make the store's directory"))?;
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(directory.join("lock"))
+            .map_err(Error::io("cannot open the lock file"))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) => {
+                return Err(Error::Conflict("another process has the store open"));
+            }
+            Err(fs::TryLockError::Error(error)) => {
+                return Err(Error::io("cannot lock the store")(error));
+            }
+        }
+        let database = directory.join("store.sqlite");
+        let connection = connect(&database)?;
+        prepare(&connection)?;
+        let last: i64 =
+            connection.query_row("SELECT coalesce(max(id), 0) FROM body", [], |row| {
+                row.get(0)
+            })?;
+        let bodies = Arc::new(Bodies::new(folder, last.unsigned_abs())?);
+        let mut engine = Self {
+            connection,
+            database,
+            bodies,
+            free: Vec::new(),
+            broken: false,
+            _lock: lock,
+        };
+        engine.sweep()?;
+        // The names in the directory are as safe as what will lie in them.
+        sync_directory(directory)?;
+        Ok(engine)
+    }
+
+    /// Frees what a former process left: bodies without a row, rows without a reference.
+    fn sweep(&mut self) -> Result<()> {
+        let mut statement = self
+            .connection
+            .prepare("SELECT id FROM body WHERE refs = 0")?;
+        let free = statement
+            .query_map([], |row| row.get::<_, i64>(0))?
+            .collect::<rusqlite::Result<Vec<_>>>()?;
+        drop(statement);
+        let long_ago = Instant::now()
+            .checked_sub(GRACE * 2)
+            .unwrap_or_else(Instant::now);
+        self.free = free
+            .into_iter()
+            .map(|id| (long_ago, BodyId(id.unsigned_abs())))
+            .collect();
+        self.tidy()?;
+        let connection = &self.connection;
+        self.bodies.remove_orphans(|id| {
+            let known = connection
+                .prepare_cached("SELECT 1 FROM body WHERE id = ?1 AND file = 1")?
+                .exists([id.0.cast_signed()])?;
+            Ok(known)
+        })
+    }
+
+    /// Runs `work` in one database transaction, and flushes once.
+    fn group<T>(&mut self, work: impl FnOnce(&mut Sql<'_>) -> Result<T>) -> Result<T> {
+        if self.broken {
+            return Err(Error::ReadOnly);
+        }
+        self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        let mut sql = Sql::new(&self.connection);
+        let done = work(&mut sql);
+        let freed = std::mem::take(&mut sql.freed);
+        let files = sql.files;
+        let finished = match &done {
+            Ok(_) if files => self.bodies.sync_directory().map_err(Some),
+            Ok(_) => Ok(()),
+            Err(_) => Err(None),
+        };
+        let flushed = finished.and_then(|()| {
+            let commit = self.connection.execute_batch("COMMIT");
+            commit.map_err(|error| Some(error.into()))
+        });
+        match flushed {
+            Ok(()) => {
+                let now = Instant::now();
+                self.free.extend(freed.into_iter().map(|id| (now, id)));
+                done
+            }
+            Err(failed) => {
+                let _ = self.connection.execute_batch("ROLLBACK");
+                let Some(error) = failed else { return done };
+                // A flush that failed may have lost what was written before it: no second try.
+                self.broken = true;
+                Err(error)
+            }
+        }
+    }
+}
+
+fn connect(database: &Path) -> Result<Connection> {
+    let connection = Connection::open(database)?;
+    connection.busy_timeout(Duration::from_secs(10))?;
+    connection.set_prepared_statement_cache_capacity(64);
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT)?;
+    connection.pragma_update(None, "cache_size", -4096)?;
+    Ok(connection)
+}
+
+fn prepare(connection: &Connection) -> Result<()> {
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if version == VERSION {
+        return Ok(());
+    }
+    if version != 0 {
+        return Err(Error::Conflict("the store was made by a newer version"));
+    }
+    let system = first_state(AccountId::SYSTEM);
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    connection.execute_batch(include_str!("schema.sql"))?;
+    connection.execute(
+        "INSERT INTO account VALUES (0, '', 0, 0, ?1, 0, NULL, NULL, 0, 0)",
+        [system.last_uid_validity],
+    )?;
+    connection.pragma_update(None, "user_version", VERSION)?;
+    connection.execute_batch("COMMIT")?;
+    Ok(())
+}
+
+/// Makes names in a directory durable.
+fn sync_directory(directory: &Path) -> Result<()> {
+    File::open(directory)
+        .and_then(|directory| directory.sync_all())
+        .map_err(Error::io("cannot sync a directory"))
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Backend(format!("database: {error}").into())
+    }
+}
+
+/// A time as the database keeps it: milliseconds since 1970.
+fn millis(time: SystemTime) -> i64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn from_millis(millis: i64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(millis.unsigned_abs())
+}
+
+impl Engine for DiskEngine {
+    type Reader = DiskReader;
+    type Stager = DiskStager;
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::new(true, true)
+    }
+
+    fn reader(&self) -> Result<DiskReader> {
+        let connection = connect(&self.database)?;
+        connection.pragma_update(None, "query_only", true)?;
+        Ok(DiskReader::new(connection, Arc::clone(&self.bodies)))
+    }
+
+    fn stager(&self) -> DiskStager {
+        DiskStager::new(Arc::clone(&self.bodies))
+    }
+
+    fn commit(&mut self, batch: &[Transaction]) -> Vec<Result<Committed>> {
+        let done = self.group(|sql| {
+            let one = |transaction| sql.savepoint(|sql| apply(sql, transaction));
+            Ok(batch.iter().map(one).collect::<Vec<_>>())
+        });
+        match done {
+            Ok(results) => results,
+            Err(error) => {
+                // What happened to a commit whose flush failed, nobody knows.
+                let error = if self.broken && !matches!(error, Error::ReadOnly) {
+                    Error::OutcomeUnknown
+                } else {
+                    error
+                };
+                batch.iter().map(|_| Err(error.clone())).collect()
+            }
+        }
+    }
+
+    fn create_account(&mut self, name: &str) -> Result<AccountId> {
+        let name = name.to_string();
+        self.group(|sql| {
+            if name.is_empty() || sql.account_number(&name)?.is_some() {
+                return Err(Error::AlreadyExists);
+            }
+            let id = sql.add_account(&name)?;
+            apply(sql, &inbox(id))?;
+            Ok(id)
+        })
+    }
+
+    fn remove_account(&mut self, id: AccountId) -> Result<()> {
+        self.group(|sql| {
+            if id == AccountId::SYSTEM || sql.account(id)?.is_none() {
+                return Err(Error::NoSuchAccount);
+            }
+            for mailbox in sql.mailboxes_below(id, "")? {
+                for row in sql.rows(mailbox.id, &UidSet::all())? {
+                    sql.release(row.body)?;
+                }
+                sql.delete_mailbox(mailbox.id)?;
+            }
+            sql.remove_account(id)
+        })
+    }
+
+    fn claim(&mut self, now: SystemTime, limit: usize, ttl: Duration) -> Result<Vec<QueueEntry>> {
+        let any = self
+            .connection
+            .prepare_cached("SELECT 1 FROM queue WHERE due <= ?1")?
+            .exists([millis(now)])?;
+        if !any {
+            return Ok(Vec::new());
+        }
+        self.group(|sql| {
+            let mut claimed = per_next_hop(sql.due(now)?, limit);
+            for entry in &mut claimed {
+                entry.token = getrandom::u64().map_err(|_| Error::Limit("random numbers"))? >> 1;
+                entry.due = now + ttl;
+                sql.lease(entry)?;
+            }
+            Ok(claimed)
+        })
+    }
+
+    fn tidy(&mut self) -> Result<()> {
+        let due = self
+            .free
+            .iter()
+            .filter(|(since, _)| since.elapsed() > GRACE);
+        let due: Vec<BodyId> = due.map(|(_, id)| *id).collect();
+        if due.is_empty() {
+            return Ok(());
+        }
+        self.free.retain(|(since, _)| since.elapsed() <= GRACE);
+        let files = self.group(|sql| {
+            let mut files = Vec::new();
+            for id in due {
+                files.extend(sql.drop_body(id)?);
+            }
+            Ok(files)
+        })?;
+        // After the commit: a crash between the two leaves an orphan, which the next start removes.
+        for id in files {
+            self.bodies.remove(id);
+        }
+        Ok(())
+    }
+}
+
+impl Sql<'_> {
+    fn savepoint<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        self.connection().execute_batch("SAVEPOINT one")?;
+        let freed = self.freed.len();
+        let done = work(self);
+        if done.is_err() {
+            self.freed.truncate(freed);
+            self.connection().execute_batch("ROLLBACK TO one")?;
+        }
+        self.connection().execute_batch("RELEASE one")?;
+        done
+    }
+
+    fn account_number(&mut self, name: &str) -> Result<Option<i64>> {
+        let mut statement = self
+            .connection()
+            .prepare_cached("SELECT id FROM account WHERE name = ?1")?;
+        Ok(statement.query_row([name], |row| row.get(0)).optional()?)
+    }
+
+    fn add_account(&mut self, name: &str) -> Result<AccountId> {
+        let row = first_state(AccountId(0));
+        self.connection().execute(
+            "INSERT INTO account VALUES (NULL, ?1, 0, 0, ?2, 0, NULL, NULL, 0, 0)",
+            params![name, row.last_uid_validity],
+        )?;
+        Ok(AccountId(
+            self.connection().last_insert_rowid().unsigned_abs(),
+        ))
+    }
+
+    fn remove_account(&mut self, id: AccountId) -> Result<()> {
+        let id = id.0.cast_signed();
+        for statement in [
+            "DELETE FROM property WHERE account = ?1",
+            "DELETE FROM subscription WHERE account = ?1",
+            "DELETE FROM account WHERE id = ?1",
+        ] {
+            self.connection().execute(statement, [id])?;
+        }
+        Ok(())
+    }
+
+    /// Removes a body that has no reference again; its file is left to the caller.
+    fn drop_body(&mut self, id: BodyId) -> Result<Option<BodyId>> {
+        let number = id.0.cast_signed();
+        let file: Option<bool> = self
+            .connection()
+            .prepare_cached("DELETE FROM body WHERE id = ?1 AND refs = 0 RETURNING file")?
+            .query_row([number], |row| row.get(0))
+            .optional()?;
+        let Some(file) = file else { return Ok(None) };
+        self.connection()
+            .prepare_cached("DELETE FROM body_data WHERE id = ?1")?
+            .execute([number])?;
+        self.connection()
+            .prepare_cached("DELETE FROM summary WHERE id = ?1")?
+            .execute([number])?;
+        Ok(file.then_some(id))
+    }
+
+    fn due(&mut self, now: SystemTime) -> Result<Vec<QueueEntry>> {
+        let mut statement = self
+            .connection()
+            .prepare_cached("SELECT * FROM queue WHERE due <= ?1 ORDER BY due, id LIMIT 10000")?;
+        let rows = statement.query_map([millis(now)], read::queue_entry)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    fn lease(&mut self, entry: &QueueEntry) -> Result<()> {
+        self.connection()
+            .prepare_cached("UPDATE queue SET due = ?2, token = ?3 WHERE id = ?1")?
+            .execute(params![
+                entry.id.0.cast_signed(),
+                millis(entry.due),
+                entry.token.cast_signed()
+            ])?;
+        Ok(())
+    }
+}

@@ -1,0 +1,359 @@
+//! Reading beside the writer: each answer comes from one short snapshot.
+
+use bytes::Bytes;
+use rusqlite::{Connection, OptionalExtension as _, params};
+use std::fs::File;
+use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
+
+use super::bodies::Bodies;
+use super::from_millis;
+use crate::engine::changes_page;
+use crate::store::Read;
+use crate::{
+    Account, AccountId, BodyId, BodyRef, Changes, EmailId, Error, Flags, Mailbox, MailboxId,
+    Mailboxes, ModSeq, Page, QueueEntry, QueueId, Quota, Result, Row, ThreadId, Uid, UidSet,
+    UidValidity, Want, Which,
+};
+
+/// An answer has so many octets at most; the caller asks again for the rest.
+const READ_MAX: u64 = 1024 * 1024;
+
+/// The reader of [`Disk`](crate::Disk).
+#[derive(Debug)]
+pub struct DiskReader {
+    connection: Connection,
+    bodies: Arc<Bodies>,
+    /// The file read last: a large body is read in many ranges.
+    open: Option<(BodyId, File)>,
+}
+
+pub(super) const MAILBOX: &str = "SELECT * FROM mailbox";
+pub(super) const MESSAGE: &str = "SELECT uid, modified, flags, keywords, received, zone, email, thread, \
+     body, octets FROM message";
+const MESSAGE_WITH_SUMMARY: &str = "SELECT uid, modified, flags, keywords, received, zone, email, thread, \
+     body, octets, (SELECT data FROM summary WHERE id = body) FROM message";
+const ACCOUNT: &str = "SELECT id, name, at, quota_octets, quota_messages, used_octets, used_messages \
+     FROM account";
+
+type Sqlite<T> = rusqlite::Result<T>;
+
+pub(super) fn number(row: &rusqlite::Row<'_>, column: usize) -> Sqlite<u64> {
+    row.get::<_, i64>(column).map(i64::cast_unsigned)
+}
+
+fn nonzero<T>(make: fn(u32) -> Option<T>, row: &rusqlite::Row<'_>, column: usize) -> Sqlite<T> {
+    let value = row.get::<_, u32>(column)?;
+    make(value).ok_or(rusqlite::Error::IntegralValueOutOfRange(column, 0))
+}
+
+pub(super) fn mailbox(row: &rusqlite::Row<'_>) -> Sqlite<Mailbox> {
+    Ok(Mailbox {
+        id: MailboxId {
+            account: AccountId(number(row, 0)?),
+            number: row.get(1)?,
+        },
+        name: row.get(2)?,
+        uid_validity: nonzero(UidValidity::new, row, 3)?,
+        uid_next: row.get(4)?,
+        highest: ModSeq(number(row, 5)?),
+        horizon: ModSeq(number(row, 6)?),
+        messages: row.get(7)?,
+        unseen: row.get(8)?,
+        deleted: row.get(9)?,
+        octets: number(row, 10)?,
+        special_use: row.get(11)?,
+    })
+}
+
+pub(super) fn message(row: &rusqlite::Row<'_>) -> Sqlite<Row> {
+    let keywords = row.get_ref(3)?.as_str_or_null()?.unwrap_or_default();
+    Ok(Row {
+        uid: nonzero(Uid::new, row, 0)?,
+        modified: ModSeq(number(row, 1)?),
+        flags: Flags::from_parts(row.get(2)?, keywords.split_whitespace()),
+        received: (row.get(4)?, row.get(5)?),
+        email: EmailId(number(row, 6)?),
+        thread: ThreadId(number(row, 7)?),
+        body: BodyRef {
+            id: BodyId(number(row, 8)?),
+            octets: number(row, 9)?,
+        },
+        summary: Bytes::new(),
+    })
+}
+
+fn message_with_summary(row: &rusqlite::Row<'_>) -> Sqlite<Row> {
+    let summary = row.get_ref(10)?.as_blob_or_null()?.unwrap_or_default();
+    let summary = Bytes::copy_from_slice(summary);
+    Ok(Row {
+        summary,
+        ..message(row)?
+    })
+}
+
+pub(super) fn queue_entry(row: &rusqlite::Row<'_>) -> Sqlite<QueueEntry> {
+    Ok(QueueEntry {
+        id: QueueId(number(row, 0)?),
+        account: AccountId(number(row, 1)?),
+        next_hop: row.get(2)?,
+        body: BodyRef {
+            id: BodyId(number(row, 3)?),
+            octets: number(row, 4)?,
+        },
+        envelope: row.get::<_, Vec<u8>>(5)?.into(),
+        due: from_millis(row.get(6)?),
+        token: number(row, 7)?,
+    })
+}
+
+fn account(row: &rusqlite::Row<'_>) -> Sqlite<Account> {
+    Ok(Account {
+        id: AccountId(number(row, 0)?),
+        name: row.get(1)?,
+        at: ModSeq(number(row, 2)?),
+        quota: Quota {
+            octets: row.get::<_, Option<i64>>(3)?.map(i64::cast_unsigned),
+            messages: row.get::<_, Option<i64>>(4)?.map(i64::cast_unsigned),
+            used_octets: number(row, 5)?,
+            used_messages: number(row, 6)?,
+        },
+        properties: Default::default(),
+    })
+}
+
+impl DiskReader {
+    pub(super) fn new(connection: Connection, bodies: Arc<Bodies>) -> Self {
+        Self {
+            connection,
+            bodies,
+            open: None,
+        }
+    }
+
+    /// Reads in one snapshot.
+    fn snapshot<T>(&mut self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        let snapshot = self.connection.transaction()?;
+        work(&snapshot)
+    }
+}
+
+fn state_of(c: &Connection, id: AccountId) -> Result<ModSeq> {
+    let at = c
+        .prepare_cached("SELECT at FROM account WHERE id = ?1")?
+        .query_row([id.0.cast_signed()], |row| number(row, 0))
+        .optional()?;
+    at.map(ModSeq).ok_or(Error::NoSuchAccount)
+}
+
+fn properties(c: &Connection, account: &mut Account) -> Result<()> {
+    let mut statement = c.prepare_cached("SELECT key, value FROM property WHERE account = ?1")?;
+    let rows = statement.query_map([account.id.0.cast_signed()], |row| {
+        Ok((row.get(0)?, row.get::<_, Vec<u8>>(1)?.into()))
+    })?;
+    account.properties = rows.collect::<Sqlite<_>>()?;
+    Ok(())
+}
+
+fn one_account(c: &Connection, by: &str, value: impl rusqlite::ToSql) -> Result<Option<Account>> {
+    let mut statement = c.prepare_cached(&format!("{ACCOUNT} WHERE {by} = ?1"))?;
+    let mut found = statement.query_row([value], account).optional()?;
+    if let Some(account) = &mut found {
+        properties(c, account)?;
+    }
+    Ok(found)
+}
+
+fn horizon(c: &Connection, id: MailboxId) -> Result<ModSeq> {
+    let horizon = c
+        .prepare_cached("SELECT horizon FROM mailbox WHERE account = ?1 AND number = ?2")?
+        .query_row((id.account.0.cast_signed(), id.number), |row| {
+            number(row, 0)
+        })
+        .optional()?;
+    horizon.map(ModSeq).ok_or(Error::NoSuchMailbox)
+}
+
+/// Rows of a mailbox for which `rest` holds; `?1` and `?2` are the mailbox.
+fn rows(
+    c: &Connection,
+    want: Want,
+    rest: &str,
+    values: impl rusqlite::Params,
+    most: usize,
+) -> Result<Vec<Row>> {
+    let (select, read): (_, fn(&rusqlite::Row<'_>) -> Sqlite<Row>) = if want.contains(Want::SUMMARY)
+    {
+        (MESSAGE_WITH_SUMMARY, message_with_summary)
+    } else {
+        (MESSAGE, message)
+    };
+    let sql = format!("{select} WHERE account = ?1 AND mailbox = ?2 {rest}");
+    let mut statement = c.prepare_cached(&sql)?;
+    let all = statement.query_map(values, read)?;
+    Ok(all.take(most).collect::<Sqlite<_>>()?)
+}
+
+impl Read for DiskReader {
+    fn account(&mut self, name: &str) -> Result<Option<Account>> {
+        self.snapshot(|c| one_account(c, "name", name))
+    }
+
+    fn account_by_id(&mut self, id: AccountId) -> Result<Option<Account>> {
+        self.snapshot(|c| one_account(c, "id", id.0.cast_signed()))
+    }
+
+    fn accounts(&mut self, after: &str, limit: usize) -> Result<Vec<Account>> {
+        self.snapshot(|c| {
+            let sql = format!("{ACCOUNT} WHERE name > ?1 ORDER BY name");
+            let mut statement = c.prepare_cached(&sql)?;
+            let all = statement.query_map([after], account)?;
+            let mut accounts = all.take(limit).collect::<Sqlite<Vec<_>>>()?;
+            for account in &mut accounts {
+                properties(c, account)?;
+            }
+            Ok(accounts)
+        })
+    }
+
+    fn mailboxes(&mut self, account: AccountId, since: Option<ModSeq>) -> Result<Mailboxes> {
+        self.snapshot(|c| {
+            let id = account.0.cast_signed();
+            let sql = format!("{MAILBOX} WHERE account = ?1 AND highest > ?2 ORDER BY name");
+            let since = since.map_or(-1, |since| since.0.cast_signed());
+            let mut statement = c.prepare_cached(&sql)?;
+            let mailboxes = statement.query_map((id, since), mailbox)?;
+            let mut names =
+                c.prepare_cached("SELECT name FROM subscription WHERE account = ?1 ORDER BY name")?;
+            let subscribed = names.query_map([id], |row| row.get(0))?;
+            Ok(Mailboxes {
+                at: state_of(c, account)?,
+                mailboxes: mailboxes.collect::<Sqlite<_>>()?,
+                subscribed: subscribed.collect::<Sqlite<_>>()?,
+            })
+        })
+    }
+
+    fn messages(
+        &mut self,
+        mailbox: MailboxId,
+        which: &Which,
+        want: Want,
+        limit: usize,
+    ) -> Result<Page<Row>> {
+        let (account, number) = (mailbox.account.0.cast_signed(), mailbox.number);
+        self.snapshot(|c| {
+            horizon(c, mailbox)?;
+            let most = limit.saturating_add(1);
+            let after = |uid: u32, most| {
+                let values = (account, number, uid);
+                rows(c, want, "AND uid > ?3 ORDER BY uid", values, most)
+            };
+            let mut found = match which {
+                Which::After(uid) => after(uid.map_or(0, Uid::get), most)?,
+                Which::Uids(uids) if *uids == UidSet::all() => after(0, most)?,
+                Which::Uids(uids) => {
+                    let mut found = Vec::new();
+                    for (low, high) in uids.ranges() {
+                        let rest = "AND uid BETWEEN ?3 AND ?4 ORDER BY uid";
+                        let left = most - found.len();
+                        found.extend(rows(c, want, rest, (account, number, low, high), left)?);
+                        if found.len() >= most {
+                            break;
+                        }
+                    }
+                    found
+                }
+                Which::NewestBefore(uid) => {
+                    let below = uid.map_or(i64::MAX, |uid| i64::from(uid.get()));
+                    let rest = "AND uid < ?3 ORDER BY uid DESC";
+                    rows(c, want, rest, (account, number, below), most)?
+                }
+                Which::Origin(origin) => {
+                    let rest = "AND uid = (SELECT uid FROM origin
+                         WHERE account = ?1 AND mailbox = ?2 AND origin = ?3)";
+                    rows(c, want, rest, params![account, number, &origin[..]], most)?
+                }
+            };
+            let more = found.len() > limit;
+            found.truncate(limit);
+            Ok(Page {
+                at: state_of(c, mailbox.account)?,
+                rows: found,
+                more,
+            })
+        })
+    }
+
+    fn changes(
+        &mut self,
+        mailbox: MailboxId,
+        since: ModSeq,
+        want: Want,
+        limit: usize,
+    ) -> Result<Changes> {
+        let (account, number) = (mailbox.account.0.cast_signed(), mailbox.number);
+        self.snapshot(|c| {
+            let horizon = horizon(c, mailbox)?;
+            if since < horizon {
+                return Ok(Changes::TooOld { horizon });
+            }
+            let values = (account, number, since.0.cast_signed());
+            let changed = rows(c, want, "AND modified > ?3", values, usize::MAX)?;
+            let mut statement = c.prepare_cached(
+                "SELECT uid, at FROM gone WHERE account = ?1 AND mailbox = ?2 AND at > ?3",
+            )?;
+            let gone = statement.query_map(values, |row| {
+                Ok((nonzero(Uid::new, row, 0)?, ModSeq(self::number(row, 1)?)))
+            })?;
+            let gone = gone.collect::<Sqlite<Vec<_>>>()?;
+            let at = state_of(c, mailbox.account)?;
+            Ok(changes_page(at, changed, gone, limit))
+        })
+    }
+
+    fn read(&mut self, body: &BodyRef, range: Range<u64>) -> Result<Bytes> {
+        let end = range
+            .end
+            .min(body.octets)
+            .min(range.start.saturating_add(READ_MAX));
+        let length = usize::try_from(end.saturating_sub(range.start)).unwrap_or(0);
+        if length == 0 {
+            return Ok(Bytes::new());
+        }
+        let damaged = || Error::Damaged("a body cannot be read");
+        let mut octets = vec![0; length];
+        let mut open = self.open.take().filter(|(id, _)| *id == body.id);
+        if open.is_none() {
+            let id = body.id.0.cast_signed();
+            // Incremental: the octets before the range are passed over, not copied.
+            let blob = self
+                .connection
+                .blob_open("main", "body_data", "data", id, true);
+            if let Ok(blob) = blob {
+                let from = usize::try_from(range.start).map_err(|_| damaged())?;
+                blob.read_at_exact(&mut octets, from)?;
+                return Ok(octets.into());
+            }
+            let file = File::open(self.bodies.path(body.id)).map_err(|_| damaged())?;
+            open = Some((body.id, file));
+        }
+        if let Some((_, file)) = &open {
+            file.read_exact_at(&mut octets, range.start)
+                .map_err(|_| damaged())?;
+        }
+        self.open = open;
+        Ok(octets.into())
+    }
+
+    fn queue(&mut self, after: Option<QueueId>, limit: usize) -> Result<Vec<QueueEntry>> {
+        self.snapshot(|c| {
+            let mut statement =
+                c.prepare_cached("SELECT * FROM queue WHERE id > ?1 ORDER BY id")?;
+            let after = after.map_or(0, |id| id.0.cast_signed());
+            let all = statement.query_map([after], queue_entry)?;
+            Ok(all.take(limit).collect::<Sqlite<_>>()?)
+        })
+    }
+}

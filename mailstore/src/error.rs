@@ -1,0 +1,67 @@
+//! What can go wrong with a store.
+
+use std::io;
+
+/// A store's answer.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a store did not do what it was asked.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No such account, or it was removed.
+    #[error("no such account")]
+    NoSuchAccount,
+    /// No such mailbox, or it was deleted.
+    #[error("no such mailbox")]
+    NoSuchMailbox,
+    /// An account or mailbox of that name exists.
+    #[error("it exists already")]
+    AlreadyExists,
+    /// A name that no mailbox or account may have.
+    #[error("not a valid name: {0}")]
+    InvalidName(&'static str),
+    /// The account would hold more than its quota allows. Nothing was stored.
+    #[error("over quota")]
+    OverQuota,
+    /// A requirement of the transaction does not hold (any more): read again, then decide.
+    #[error("the state has changed: {0}")]
+    Conflict(&'static str),
+    /// A limit of the store: UIDs used up, a name too long.
+    #[error("limit reached: {0}")]
+    Limit(&'static str),
+    /// This record cannot be read; all others can.
+    #[error("damaged: {0}")]
+    Damaged(&'static str),
+    /// After a failed flush nothing more is accepted until the store is opened again.
+    #[error("the store has become read-only after a failed write")]
+    ReadOnly,
+    /// The connection broke during a commit: it may have happened. Repeating it is safe when its
+    /// appends have an origin.
+    #[error("it is unknown whether the change was stored")]
+    OutcomeUnknown,
+    /// The disk or the network.
+    #[error("{0}: {1}")]
+    Io(&'static str, std::sync::Arc<io::Error>),
+    /// The backend's own complaint.
+    #[error("{0}")]
+    Backend(std::sync::Arc<str>),
+    /// The store was shut down.
+    #[error("the store is closed")]
+    Closed,
+}
+
+impl Error {
+    /// Whether trying again later, unchanged, may succeed.
+    #[must_use]
+    pub fn is_temporary(&self) -> bool {
+        !matches!(
+            self,
+            Self::NoSuchAccount | Self::NoSuchMailbox | Self::AlreadyExists | Self::InvalidName(_)
+        )
+    }
+
+    pub(crate) fn io(what: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |error| Self::Io(what, std::sync::Arc::new(error))
+    }
+}

@@ -1,0 +1,39 @@
+#![doc = include_str!("../README.md")]
+
+mod apply;
+mod blocking;
+#[cfg(feature = "conformance")]
+pub mod conformance;
+mod deliver;
+#[cfg(feature = "disk")]
+mod disk;
+mod engine;
+mod error;
+mod flags;
+mod id;
+mod memory;
+mod row;
+mod store;
+mod tables;
+mod transaction;
+mod uid_set;
+
+pub use blocking::{Blocking, block_on};
+pub use deliver::{Recipient, deliver};
+#[cfg(feature = "disk")]
+pub use disk::{Disk, DiskEngine};
+pub use error::{Error, Result};
+pub use flags::{Flags, InvalidKeyword};
+pub use id::{AccountId, BodyId, EmailId, MailboxId, ModSeq, QueueId, ThreadId, Uid, UidValidity};
+pub use memory::{Memory, MemoryEngine};
+pub use row::{
+    Account, BodyRef, Changes, Mailbox, Mailboxes, Page, QueueEntry, Quota, Row, Want, Which,
+};
+pub use store::{
+    BoxFuture, Capabilities, Engine, Read, Scope, Stage, Staged, Stager, Store, Watch,
+};
+pub use tables::{AccountRow, Tables};
+pub use transaction::{
+    Append, Committed, FlagChange, Operation, Outcome, Requirement, Transaction,
+};
+pub use uid_set::UidSet;
