@@ -12,6 +12,7 @@ mod error;
 mod flags;
 mod id;
 mod memory;
+pub mod message;
 mod row;
 mod store;
 mod tables;

@@ -1,0 +1,290 @@
+//! Header fields (RFC 5322 §2.2) and the MIME ones among them (RFC 2045, 2183, 2231).
+
+use serde::{Deserialize, Serialize};
+
+/// So many parameters of one field are kept.
+const PARAMETERS: usize = 100;
+
+/// The fields of a header section: names and raw values, folding and last newline included.
+///
+/// ```
+/// use hikyaku_mailstore::message::fields;
+/// let all: Vec<_> = fields(b"A: 1\r\nB: 2\r\n 3\r\n\r\n").collect();
+/// assert_eq!(all[1], (&b"B"[..], &b" 2\r\n 3\r\n"[..], &b"B: 2\r\n 3\r\n"[..]));
+/// ```
+pub fn fields(header: &[u8]) -> impl Iterator<Item = (&[u8], &[u8], &[u8])> {
+    let mut rest = header;
+    std::iter::from_fn(move || {
+        loop {
+            if rest.is_empty() || rest.starts_with(b"\r\n") || rest.starts_with(b"\n") {
+                return None;
+            }
+            let end = memchr::memchr_iter(b'\n', rest)
+                .map(|lf| lf + 1)
+                .find(|&next| !matches!(rest.get(next), Some(b' ' | b'\t')))
+                .unwrap_or(rest.len());
+            let (field, tail) = rest.split_at(end);
+            rest = tail;
+            if let Some(colon) = memchr::memchr(b':', field) {
+                let (name, value) = field.split_at(colon);
+                return Some((name.trim_ascii_end(), value.get(1..).unwrap_or(&[]), field));
+            }
+        }
+    })
+}
+
+/// A value without its folding (RFC 5322 §2.2.3) and the white space around it.
+pub(crate) fn unfold(value: &[u8]) -> Vec<u8> {
+    let unfolded: Vec<u8> = value
+        .iter()
+        .copied()
+        .filter(|octet| !matches!(octet, b'\r' | b'\n' | 0))
+        .collect();
+    unfolded.trim_ascii().to_vec()
+}
+
+/// A Content-Type or a Content-Disposition: a value with parameters. Names are in lower case.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Disposition {
+    /// `attachment`, `inline`, ..
+    pub kind: Vec<u8>,
+    /// Names and values, quoting removed, RFC 2231 forms kept as they are.
+    pub parameters: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+/// What the MIME fields of a part say; what is missing is as RFC 2045 §5.2 has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Content {
+    /// `text`
+    pub kind: Vec<u8>,
+    /// `plain`
+    pub subtype: Vec<u8>,
+    /// Names and values.
+    pub parameters: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Content-ID
+    pub id: Option<Vec<u8>>,
+    /// Content-Description
+    pub description: Option<Vec<u8>>,
+    /// Content-Transfer-Encoding
+    pub encoding: Option<Vec<u8>>,
+    /// Content-MD5
+    pub md5: Option<Vec<u8>>,
+    /// Content-Disposition
+    pub disposition: Option<Disposition>,
+    /// Content-Language
+    pub language: Vec<Vec<u8>>,
+    /// Content-Location
+    pub location: Option<Vec<u8>>,
+}
+
+impl Content {
+    /// `text/plain`, or `message/rfc822` for the parts of a digest (RFC 2046 §5.1.5).
+    pub(crate) fn unsaid(in_digest: bool) -> Self {
+        let (kind, subtype) = if in_digest {
+            ("message", "rfc822")
+        } else {
+            ("text", "plain")
+        };
+        Self {
+            kind: kind.into(),
+            subtype: subtype.into(),
+            parameters: Vec::new(),
+            id: None,
+            description: None,
+            encoding: None,
+            md5: None,
+            disposition: None,
+            language: Vec::new(),
+            location: None,
+        }
+    }
+
+    /// Whether it is that type, `*` standing for any subtype.
+    #[must_use]
+    pub fn is(&self, kind: &str, subtype: &str) -> bool {
+        self.kind.eq_ignore_ascii_case(kind.as_bytes())
+            && (subtype == "*" || self.subtype.eq_ignore_ascii_case(subtype.as_bytes()))
+    }
+
+    /// A parameter's value.
+    #[must_use]
+    pub fn parameter(&self, name: &str) -> Option<&[u8]> {
+        let found = self
+            .parameters
+            .iter()
+            .find(|(n, _)| n.eq_ignore_ascii_case(name.as_bytes()));
+        found.map(|(_, value)| &**value)
+    }
+
+    pub(crate) fn take(&mut self, name: &[u8], value: &[u8]) {
+        let text = || Some(value.to_vec()).filter(|value| !value.is_empty());
+        match name {
+            b"content-type" => {
+                let Disposition {
+                    kind: main,
+                    parameters,
+                } = parameterized(value);
+                let mut halves = main.splitn(2, |&o| o == b'/').map(<[u8]>::trim_ascii);
+                if let (Some(kind), Some(subtype)) = (halves.next(), halves.next())
+                    && is_token(kind)
+                    && is_token(subtype)
+                {
+                    (self.kind, self.subtype) = (kind.to_vec(), subtype.to_vec());
+                    self.parameters = parameters;
+                }
+            }
+            b"content-id" => self.id = text(),
+            b"content-description" => self.description = text(),
+            b"content-transfer-encoding" => {
+                let word = value
+                    .split(|o| b" \t;(".contains(o))
+                    .find(|w| !w.is_empty());
+                self.encoding = word.map(<[u8]>::to_vec);
+            }
+            b"content-md5" => self.md5 = text(),
+            b"content-disposition" => {
+                let disposition = parameterized(value);
+                if is_token(&disposition.kind) {
+                    self.disposition = Some(disposition);
+                }
+            }
+            b"content-language" => {
+                let tags = value
+                    .split(|&o| o == b',')
+                    .map(|tag| tag.trim_ascii().to_vec());
+                self.language = tags
+                    .filter(|tag| !tag.is_empty())
+                    .take(PARAMETERS)
+                    .collect();
+            }
+            b"content-location" => self.location = text(),
+            _ => {}
+        }
+    }
+}
+
+fn is_token(word: &[u8]) -> bool {
+    let special = |o: &u8| !o.is_ascii_graphic() || b"()<>@,;:\\\"/[]?=".contains(o);
+    !word.is_empty() && !word.iter().any(special)
+}
+
+/// `value; name=value; name="value"` (RFC 2045 §5.1).
+fn parameterized(value: &[u8]) -> Disposition {
+    let mut pieces = split(value).into_iter();
+    let kind = pieces.next().unwrap_or_default().trim_ascii().to_vec();
+    let parameters = pieces
+        .filter_map(|piece| {
+            let equals = memchr::memchr(b'=', &piece)?;
+            let (name, value) = piece.split_at(equals);
+            let name = name.trim_ascii().to_ascii_lowercase();
+            let value = unquote(value.get(1..)?.trim_ascii());
+            is_token(&name).then_some((name, value))
+        })
+        .take(PARAMETERS)
+        .collect();
+    Disposition { kind, parameters }
+}
+
+/// Cuts at semicolons outside of quotes, and drops comments.
+fn split(value: &[u8]) -> Vec<Vec<u8>> {
+    let mut pieces = vec![Vec::new()];
+    let (mut quoted, mut depth, mut escaped) = (false, 0_usize, false);
+    for &octet in value {
+        let Some(last) = pieces.last_mut() else { break };
+        if escaped {
+            escaped = false;
+            if depth == 0 {
+                last.push(octet);
+            }
+            continue;
+        }
+        match octet {
+            b'\\' if quoted || depth > 0 => {
+                escaped = true;
+                if depth == 0 {
+                    last.push(octet);
+                }
+            }
+            b'"' if depth == 0 => {
+                quoted = !quoted;
+                last.push(octet);
+            }
+            b'(' if !quoted => depth += 1,
+            b')' if !quoted && depth > 0 => depth -= 1,
+            b';' if !quoted && depth == 0 => {
+                if pieces.len() > PARAMETERS {
+                    break;
+                }
+                pieces.push(Vec::new());
+            }
+            _ if depth == 0 => last.push(octet),
+            _ => {}
+        }
+    }
+    pieces
+}
+
+fn unquote(value: &[u8]) -> Vec<u8> {
+    let Some(inside) = value.strip_prefix(b"\"") else {
+        // What follows a token is not part of it.
+        return value
+            .split(|o| b" \t".contains(o))
+            .next()
+            .unwrap_or(value)
+            .to_vec();
+    };
+    let mut text = Vec::with_capacity(inside.len());
+    let mut octets = inside.iter();
+    while let Some(&octet) = octets.next() {
+        match octet {
+            b'"' => break,
+            b'\\' => text.extend(octets.next()),
+            _ => text.push(octet),
+        }
+    }
+    text
+}
+
+/// The fields of a header section that are kept, unfolded, names in lower case.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Fields(Vec<(Vec<u8>, Vec<u8>)>);
+
+impl Fields {
+    pub(crate) fn push(&mut self, name: Vec<u8>, value: Vec<u8>) {
+        self.0.push((name, value));
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.0.iter().map(|(name, value)| (&**name, &**value))
+    }
+
+    /// The first field of that name, in lower case.
+    #[must_use]
+    pub fn first(&self, name: &str) -> Option<&[u8]> {
+        self.iter()
+            .find(|(n, _)| *n == name.as_bytes())
+            .map(|(_, value)| value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_with_quotes_and_comments() {
+        let mut content = Content::unsaid(false);
+        content.take(
+            b"content-type",
+            b"Multipart/Mixed (a; b); boundary=\"x;\\\"y\"; CharSet = utf-8 (c)",
+        );
+        assert!(content.is("multipart", "mixed"));
+        assert_eq!(content.parameter("boundary"), Some(&b"x;\"y"[..]));
+        assert_eq!(content.parameter("charset"), Some(&b"utf-8"[..]));
+        content.take(b"content-type", b"nonsense");
+        assert!(
+            content.is("multipart", "*"),
+            "what cannot be read changes nothing"
+        );
+    }
+}

@@ -1,0 +1,31 @@
+//! The structure of a message (RFC 5322, 2045, 2046): from octets, in any pieces, to a part tree.
+//!
+//! [`Scanner`] reads a message once as it comes and holds header fields only, never a body;
+//! [`Structure`] is what IMAP calls ENVELOPE and BODYSTRUCTURE, with the offsets of every part.
+//!
+//! ```
+//! use hikyaku_mailstore::message::Structure;
+//! let message = b"Subject: hi\r\nContent-Type: text/plain\r\n\r\nfriend\r\n";
+//! let structure = Structure::of(message);
+//! let root = structure.root();
+//! assert_eq!(root.body, 41..49);
+//! assert_eq!(root.lines, 1);
+//! ```
+
+mod address;
+mod charset;
+mod date;
+mod encoded_word;
+mod field;
+mod scanner;
+mod structure;
+mod transfer;
+
+pub use address::{Address, parse_addresses};
+pub use charset::TextDecoder;
+pub use date::{DateTime, parse_date};
+pub use encoded_word::decode_header;
+pub use field::{Content, Disposition, Fields, fields};
+pub use scanner::{Limits, Scanner};
+pub use structure::{Envelope, Kind, Part, Structure};
+pub use transfer::{Encoding, TransferDecoder};

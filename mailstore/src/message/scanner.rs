@@ -1,0 +1,533 @@
+//! From octets to a part tree, in one pass.
+
+use std::ops::Range;
+
+use super::field::{Fields, unfold};
+use super::structure::{Envelope, Kind, Part, Structure};
+use super::{Content, parse_addresses};
+
+/// What a scanner holds at most. Past a limit the item is left out, never the message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Parts within parts (64): a bomb of nested multiparts costs no more. Deeper ones are leaves.
+    pub depth: usize,
+    /// Parts (10 000). What comes later belongs to the last one.
+    pub parts: usize,
+    /// Octets of one header field (64 KiB). The rest of the field is cut.
+    pub field: usize,
+    /// Octets of all kept header fields together (1 MiB). Later fields are left out.
+    pub fields: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            depth: 64,
+            parts: 10_000,
+            field: 64 * 1024,
+            fields: 1024 * 1024,
+        }
+    }
+}
+
+/// The start of a body line: enough for the longest boundary (RFC 2046 §5.1.1: 70 octets) many times.
+const LINE_HEAD: usize = 512;
+
+/// Reads a message as it comes; linear, and bounded by its [`Limits`] whatever it is fed.
+#[derive(Debug)]
+pub struct Scanner {
+    limits: Limits,
+    kept: usize,
+    parts: Vec<Part>,
+    open: Vec<Open>,
+    state: State,
+    /// Offset of the line under way, and what is known of it.
+    line_start: u64,
+    line: Vec<u8>,
+    line_length: u64,
+    last_octet: u8,
+    newlines: u64,
+    /// Octets of the newline before the line under way.
+    previous_newline: u64,
+    field: Vec<u8>,
+    fields: Fields,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Header,
+    Body,
+}
+
+/// A part whose end has not come yet.
+#[derive(Debug)]
+struct Open {
+    index: usize,
+    boundary: Option<Vec<u8>>,
+    newlines_before: u64,
+}
+
+impl Default for Scanner {
+    fn default() -> Self {
+        Self::new(Limits::default())
+    }
+}
+
+impl Scanner {
+    /// Stands before the first octet.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        let mut scanner = Self {
+            limits,
+            kept: 0,
+            parts: Vec::new(),
+            open: Vec::new(),
+            state: State::Header,
+            line_start: 0,
+            line: Vec::new(),
+            line_length: 0,
+            last_octet: 0,
+            newlines: 0,
+            previous_newline: 0,
+            field: Vec::new(),
+            fields: Fields::default(),
+        };
+        scanner.begin(0, false);
+        scanner
+    }
+
+    /// Takes the next octets.
+    pub fn feed(&mut self, mut octets: &[u8]) {
+        while let Some(lf) = memchr::memchr(b'\n', octets) {
+            let (line, rest) = octets.split_at(lf + 1);
+            octets = rest;
+            self.gather(line);
+            self.end_of_line(true);
+        }
+        self.gather(octets);
+    }
+
+    /// The end of the message.
+    #[must_use]
+    pub fn finish(mut self) -> Structure {
+        if self.line_length > 0 {
+            self.end_of_line(false);
+        }
+        if self.state == State::Header {
+            self.end_of_header(self.line_start);
+        }
+        self.close_from(0, self.line_start, self.newlines);
+        Structure { parts: self.parts }
+    }
+
+    fn gather(&mut self, octets: &[u8]) {
+        let Some(&last) = octets.last() else { return };
+        let most = match self.state {
+            State::Header => self.limits.field,
+            State::Body => LINE_HEAD,
+        };
+        let room = most.saturating_sub(self.line.len());
+        // A body line that begins with no dash cannot be a boundary.
+        let begins = self.line_length == 0 && octets.first() == Some(&b'-');
+        if self.state == State::Header || begins || !self.line.is_empty() {
+            self.line.extend(octets.iter().take(room));
+        }
+        if octets.len() >= 2 {
+            self.last_octet = octets.get(octets.len() - 2).copied().unwrap_or(0);
+        }
+        if last != b'\n' {
+            self.last_octet = last;
+        }
+        self.line_length += octets.len() as u64;
+    }
+
+    /// `ended`: by a line feed, not by the end of the message.
+    fn end_of_line(&mut self, ended: bool) {
+        let line = std::mem::take(&mut self.line);
+        let next = self.line_start + self.line_length;
+        let newline = match ended {
+            false => 0,
+            true if self.line_length >= 2 && self.last_octet == b'\r' => 2,
+            true => 1,
+        };
+        let newlines_before = self.newlines;
+        self.newlines += u64::from(ended);
+        let content = line.strip_suffix(b"\n").unwrap_or(&line);
+        let content = content.strip_suffix(b"\r").unwrap_or(content);
+        let boundary = content
+            .strip_prefix(b"--")
+            .and_then(|rest| self.match_boundary(rest));
+        if let Some((level, closing)) = boundary {
+            self.boundary(level, closing, next, newlines_before);
+        } else if self.state == State::Header {
+            if self.line_length == newline {
+                self.end_of_header(next);
+            } else {
+                self.header_line(content);
+            }
+        }
+        self.line_start = next;
+        self.line_length = 0;
+        self.last_octet = 0;
+        self.previous_newline = newline;
+        let mut line = line;
+        line.clear();
+        self.line = line;
+    }
+
+    /// The innermost of the longest boundaries that the line begins with, and whether it closes.
+    fn match_boundary(&self, rest: &[u8]) -> Option<(usize, bool)> {
+        let mut best: Option<(usize, usize)> = None;
+        for (level, open) in self.open.iter().enumerate() {
+            if let Some(boundary) = &open.boundary
+                && rest.starts_with(boundary)
+                && best.is_none_or(|(_, length)| boundary.len() >= length)
+            {
+                best = Some((level, boundary.len()));
+            }
+        }
+        let (level, length) = best?;
+        Some((
+            level,
+            rest.get(length..)
+                .is_some_and(|tail| tail.starts_with(b"--")),
+        ))
+    }
+
+    fn boundary(&mut self, level: usize, closing: bool, next: u64, newlines: u64) {
+        if self.state == State::Header {
+            self.end_of_header(self.line_start);
+        }
+        // The newline before a boundary belongs to it.
+        let index = self.open.last().map_or(0, |open| open.index);
+        let body_start = self.parts.get(index).map_or(0, |part| part.body.start);
+        let (mut end, mut newlines) = (self.line_start, newlines);
+        if end > body_start && self.open.len() > level + 1 {
+            end -= self.previous_newline;
+            newlines -= 1;
+        }
+        self.close_from(level + 1, end, newlines);
+        if closing {
+            if let Some(open) = self.open.get_mut(level) {
+                open.boundary = None;
+            }
+            self.state = State::Body;
+        } else if self.parts.len() < self.limits.parts {
+            let digest = self
+                .open
+                .get(level)
+                .and_then(|open| self.parts.get(open.index));
+            let digest = digest.is_some_and(|part| part.content.is("multipart", "digest"));
+            self.begin(next, digest);
+        }
+    }
+
+    fn begin(&mut self, at: u64, in_digest: bool) {
+        self.open.push(Open {
+            index: self.parts.len(),
+            boundary: None,
+            newlines_before: self.newlines,
+        });
+        self.parts.push(Part {
+            header: at..at,
+            body: at..at,
+            lines: 0,
+            header_lines: 0,
+            content: Content::unsaid(in_digest),
+            kind: Kind::Leaf,
+            envelope: None,
+            end: 0,
+        });
+        self.state = State::Header;
+        self.fields = Fields::default();
+        self.field.clear();
+    }
+
+    fn header_line(&mut self, line: &[u8]) {
+        if !matches!(line.first(), Some(b' ' | b'\t')) {
+            self.end_of_field();
+        }
+        let room = self.limits.field.saturating_sub(self.field.len());
+        self.field.extend(line.iter().take(room));
+    }
+
+    fn end_of_field(&mut self) {
+        let field = std::mem::take(&mut self.field);
+        if let Some(colon) = memchr::memchr(b':', &field) {
+            let (name, value) = field.split_at(colon);
+            let name = name.trim_ascii().to_ascii_lowercase();
+            if is_kept(&name) && self.kept + field.len() <= self.limits.fields {
+                self.kept += field.len();
+                self.fields
+                    .push(name, unfold(value.get(1..).unwrap_or(&[])));
+            }
+        }
+        self.field = field;
+        self.field.clear();
+    }
+
+    fn end_of_header(&mut self, body_start: u64) {
+        self.end_of_field();
+        self.state = State::Body;
+        let fields = std::mem::take(&mut self.fields);
+        let depth = self.open.len();
+        let Some(open) = self.open.last_mut() else {
+            return;
+        };
+        let index = open.index;
+        let message = index == 0
+            || self
+                .parts
+                .get(index - 1)
+                .is_some_and(|p| p.kind == Kind::Message && p.end == 0);
+        let Some(part) = self.parts.get_mut(index) else {
+            return;
+        };
+        part.header.end = body_start;
+        part.body = body_start..body_start;
+        part.header_lines = self.newlines - open.newlines_before;
+        open.newlines_before = self.newlines;
+        for (name, value) in fields.iter() {
+            part.content.take(name, value);
+        }
+        if message {
+            part.envelope = Some(Box::new(envelope(&fields)));
+        }
+        if depth >= self.limits.depth || self.parts.len() >= self.limits.parts {
+            return;
+        }
+        let Some(part) = self.parts.get_mut(index) else {
+            return;
+        };
+        if part.content.is("multipart", "*") {
+            let boundary = part.content.parameter("boundary").unwrap_or(b"");
+            if !boundary.is_empty() && boundary.len() < LINE_HEAD / 2 {
+                open.boundary = Some(boundary.to_vec());
+                part.kind = Kind::Multipart;
+            }
+        } else if part.content.is("message", "rfc822") || part.content.is("message", "global") {
+            let encoding = part.content.encoding.as_deref().unwrap_or(b"7bit");
+            if super::Encoding::named(encoding) == super::Encoding::Identity {
+                part.kind = Kind::Message;
+                self.begin(body_start, false);
+            }
+        }
+    }
+
+    /// Ends the parts from that level on.
+    fn close_from(&mut self, level: usize, end: u64, newlines: u64) {
+        let behind = self.parts.len();
+        for open in self.open.drain(level.min(self.open.len())..) {
+            if let Some(part) = self.parts.get_mut(open.index) {
+                part.body.end = end.max(part.body.start);
+                part.lines = newlines.saturating_sub(open.newlines_before);
+                part.end = behind;
+            }
+        }
+    }
+}
+
+fn is_kept(name: &[u8]) -> bool {
+    const KEPT: [&[u8]; 11] = [
+        b"date",
+        b"subject",
+        b"from",
+        b"sender",
+        b"reply-to",
+        b"to",
+        b"cc",
+        b"bcc",
+        b"in-reply-to",
+        b"message-id",
+        b"references",
+    ];
+    KEPT.contains(&name) || name.starts_with(b"content-")
+}
+
+fn envelope(fields: &Fields) -> Envelope {
+    let text = |name| fields.first(name).map(<[u8]>::to_vec);
+    let addresses = |name: &str| {
+        let all = fields.iter().filter(|(n, _)| *n == name.as_bytes());
+        all.flat_map(|(_, value)| parse_addresses(value))
+            .collect::<Vec<_>>()
+    };
+    let from = addresses("from");
+    let or_from = |list: Vec<_>| if list.is_empty() { from.clone() } else { list };
+    Envelope {
+        date: text("date"),
+        subject: text("subject"),
+        sender: or_from(addresses("sender")),
+        reply_to: or_from(addresses("reply-to")),
+        to: addresses("to"),
+        cc: addresses("cc"),
+        bcc: addresses("bcc"),
+        in_reply_to: text("in-reply-to"),
+        message_id: text("message-id"),
+        references: text("references"),
+        from,
+    }
+}
+
+impl Structure {
+    /// The octets a range names, in a message that is whole in memory.
+    #[must_use]
+    pub fn slice<'a>(message: &'a [u8], range: &Range<u64>) -> &'a [u8] {
+        let at = |offset: u64| {
+            usize::try_from(offset)
+                .unwrap_or(usize::MAX)
+                .min(message.len())
+        };
+        message.get(at(range.start)..at(range.end)).unwrap_or(&[])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const NESTED: &str = "From: a@b.test\r\nContent-Type: multipart/mixed; boundary=outer\r\n\r\n\
+        preamble\r\n--outer\r\n\r\none\r\n--outer\r\nContent-Type: message/rfc822\r\n\r\n\
+        Subject: in\r\nContent-Type: multipart/alternative; boundary=\"outer.2\"\r\n\r\n\
+        --outer.2\r\nContent-Type: text/html\r\n\r\n<p>\r\n\r\n--outer.2--\r\n\r\n--outer\r\n\
+        Content-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\nAAAA\r\n--outer--\r\nepilogue";
+
+    fn body<'a>(message: &'a str, structure: &Structure, number: &[u32]) -> &'a str {
+        let part = structure.get(structure.find(number).unwrap()).unwrap();
+        std::str::from_utf8(Structure::slice(message.as_bytes(), &part.body)).unwrap()
+    }
+
+    #[test]
+    fn parts_are_found_by_number() {
+        let structure = Structure::of(NESTED.as_bytes());
+        assert_eq!(structure.parts().len(), 6);
+        assert_eq!(structure.children(0).count(), 3);
+        assert_eq!(body(NESTED, &structure, &[1]), "one");
+        assert_eq!(body(NESTED, &structure, &[2, 1]), "<p>\r\n");
+        assert_eq!(body(NESTED, &structure, &[3]), "AAAA");
+        let message = structure.get(structure.find(&[2]).unwrap()).unwrap();
+        assert_eq!(message.kind, Kind::Message);
+        assert_eq!(message.lines, 9);
+        for none in [&[0][..], &[4], &[1, 1], &[2, 2], &[2, 1, 1], &[3, 1]] {
+            assert_eq!(structure.find(none), None, "{none:?}");
+        }
+        let inner = structure.get(structure.find(&[2]).unwrap() + 1).unwrap();
+        assert_eq!(
+            inner.envelope.as_ref().unwrap().subject.as_deref(),
+            Some(&b"in"[..])
+        );
+    }
+
+    #[test]
+    fn a_message_that_is_no_multipart_is_its_own_part_1() {
+        let structure = Structure::of(b"A: b\r\n\r\nbody\r\n");
+        assert_eq!(structure.find(&[1]), Some(0));
+        assert_eq!(structure.find(&[1, 1]), None);
+        assert_eq!(structure.find(&[2]), None);
+        assert_eq!(
+            (structure.root().lines, structure.root().header_lines),
+            (1, 2)
+        );
+    }
+
+    #[test]
+    fn what_is_cut_off_still_has_a_structure() {
+        for end in 0..=NESTED.len() {
+            let part = &NESTED.as_bytes()[..end];
+            let structure = Structure::of(part);
+            for part in structure.parts() {
+                assert!(part.header.end <= part.body.start && part.body.end <= end as u64);
+            }
+            assert_eq!(Structure::decode(&structure.encode()), Some(structure));
+        }
+    }
+
+    #[test]
+    fn a_line_that_begins_with_cr_is_no_boundary_in_any_pieces() {
+        let message = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n\r--b\r\n";
+        let mut scanner = Scanner::default();
+        message.chunks(1).for_each(|octet| scanner.feed(octet));
+        assert_eq!(scanner.finish(), Structure::of(message));
+        assert_eq!(Structure::of(message).parts().len(), 1);
+    }
+
+    #[test]
+    fn depth_is_bounded() {
+        let mut message = String::new();
+        for level in 0..10_000 {
+            message += &format!(
+                "Content-Type: multipart/mixed; boundary=b{level}.\r\n\r\n--b{level}.\r\n"
+            );
+        }
+        let structure = Structure::of(message.as_bytes());
+        assert_eq!(structure.parts().len(), 64);
+        let wrapped = "Content-Type: message/rfc822\r\n\r\n".repeat(10_000);
+        assert_eq!(Structure::of(wrapped.as_bytes()).parts().len(), 64);
+    }
+
+    fn pieces() -> impl Strategy<Value = Vec<u8>> {
+        let piece = prop_oneof![
+            Just("\r\n"),
+            Just("\n"),
+            Just("--b"),
+            Just("--b--"),
+            Just("--"),
+            Just("a"),
+            Just("--c"),
+            Just("Content-Type: multipart/mixed; boundary=b\r\n"),
+            Just("Content-Type: multipart/mixed; boundary=c\r\n"),
+            Just("Content-Type: message/rfc822\r\n"),
+            Just("Subject: x\r\n y\r\n"),
+            Just("\r"),
+            Just(" "),
+        ];
+        proptest::collection::vec(piece, 0..30).prop_map(|all| all.concat().into_bytes())
+    }
+
+    proptest! {
+        #[test]
+        fn any_pieces_give_the_same_structure(message in pieces(), step in 1_usize..9) {
+            let whole = Structure::of(&message);
+            let mut scanner = Scanner::default();
+            for piece in message.chunks(step) {
+                scanner.feed(piece);
+            }
+            let scanned = scanner.finish();
+            prop_assert_eq!(&scanned, &whole);
+            for (index, part) in whole.parts().iter().enumerate() {
+                prop_assert!(part.body.end <= message.len() as u64);
+                prop_assert!(part.end > index && part.end <= whole.parts().len());
+                let octets = Structure::slice(&message, &part.body);
+                prop_assert_eq!(part.lines, octets.iter().filter(|o| **o == b'\n').count() as u64);
+            }
+        }
+
+        #[test]
+        fn damaged_summaries_are_not_read(kept: Vec<u8>) {
+            let _ = Structure::decode(&kept);
+        }
+    }
+
+    #[test]
+    fn the_corpus_has_a_structure() {
+        let Ok(corpus) = std::env::var("HIKYAKU_CORPUS") else {
+            return;
+        };
+        let mut folders = vec![std::path::PathBuf::from(corpus).join("messages")];
+        let mut seen = 0;
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let message = std::fs::read(&path).unwrap();
+                let structure = Structure::of(&message);
+                assert_eq!(structure.root().body.end, message.len() as u64, "{path:?}");
+                seen += 1;
+            }
+        }
+        assert!(seen > 50);
+    }
+}
