@@ -1,0 +1,94 @@
+use super::*;
+use hikyaku_wire::testkit::{Actor, Role, Told, replay_folder};
+use std::format;
+use std::string::{String, ToString as _};
+
+struct Client;
+
+impl Actor for Client {
+    type Machine = Connection;
+    const ROLE: Role = Role::Client;
+
+    fn machine(&self, options: &[String]) -> Connection {
+        let mut o = Options::new("client.test");
+        o.lmtp = options.iter().any(|option| option == "lmtp");
+        Connection::new(o)
+    }
+
+    fn tell(&self, event: Event) -> Told {
+        Told::Line(match event {
+            Event::Ready(all) => format!(
+                "Ready pipelining={} starttls={}",
+                all.pipelining, all.starttls
+            ),
+            Event::Refused(reply) => format!("Refused {reply}"),
+            Event::NoTls(reply) => format!("NoTls {reply}"),
+            Event::Challenge(c) => format!("Challenge {:?}", c.expose_str()),
+            Event::Authenticated(reply) => format!("Authenticated {reply}"),
+            Event::MailRefused(reply) => format!("MailRefused {reply}"),
+            Event::Recipient { index, reply } => format!("Recipient {index} {reply}"),
+            Event::Delivered { index, reply } => format!("Delivered {index:?} {reply}"),
+            Event::DataRefused(reply) => format!("DataRefused {reply}"),
+            other => format!("{other:?}"),
+        })
+    }
+
+    fn act(&self, machine: &mut Connection, act: &str, output: &mut Output) {
+        let mut words = act.split(' ');
+        match words.next().unwrap() {
+            "starttls" => machine.starttls(output).unwrap(),
+            "auth" => machine
+                .auth(
+                    "PLAIN",
+                    words.next().map(|w| Secret::from(w.as_bytes().to_vec())),
+                    output,
+                )
+                .unwrap(),
+            "respond" => machine
+                .respond(
+                    Some(&Secret::from(words.next().unwrap().as_bytes().to_vec())),
+                    output,
+                )
+                .unwrap(),
+            "send" => {
+                let path = |text: &str| crate::Mailbox::parse(text.as_bytes()).unwrap();
+                let envelope = Envelope {
+                    reverse_path: ReversePath(words.next().map(path)),
+                    parameters: MailParameters::default(),
+                    forward_paths: words.map(|w| ForwardPath::Mailbox(path(w))).collect(),
+                };
+                machine.send(envelope, output).unwrap();
+            }
+            "body" => {
+                let text = words.collect::<std::vec::Vec<_>>().join(" ");
+                machine
+                    .chunk(hikyaku_wire::testkit::unescape(&text).into(), output)
+                    .unwrap();
+                machine.end_of_body(output).unwrap();
+            }
+            "quit" => machine.quit(output).unwrap(),
+            other => panic!("{other}"),
+        }
+    }
+
+    fn tls_established(&self, machine: &mut Connection, output: &mut Output) {
+        machine.tls_established(output);
+    }
+}
+
+#[test]
+fn the_transcripts_come_out_as_written() {
+    assert!(replay_folder(&Client, "tests/transcripts/client") >= 5);
+}
+
+#[test]
+fn silence_is_never_taken_for_success() {
+    let mut machine = Connection::new(Options::new("a"));
+    assert_eq!(machine.end_of_input(), Err(Error::Unanswered));
+    assert_eq!(machine.end_of_input(), Ok(()));
+    assert_eq!(
+        Connection::new(Options::new("a")).quit(&mut Output::new()),
+        Err(Misuse)
+    );
+    assert_eq!("".to_string(), "");
+}

@@ -1,0 +1,333 @@
+//! Reverse-paths, forward-paths and mailboxes (RFC 5321 §4.1.2, RFC 6531 §3.3).
+
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+use bytes::Bytes;
+use core::fmt;
+use core::net::{Ipv4Addr, Ipv6Addr};
+use hikyaku_wire::Output;
+use nom::bytes::complete::take_while1;
+
+use crate::error::{IResult, SyntaxError, expected, whole};
+
+/// `local-part@domain`; the domain may be an address literal in brackets.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Mailbox {
+    local_part: String,
+    domain: String,
+}
+
+impl Mailbox {
+    /// Reads `local-part@domain`, without angle brackets.
+    ///
+    /// # Errors
+    /// [`SyntaxError`] names the octet where the grammar ends.
+    pub fn parse(text: &[u8]) -> Result<Self, SyntaxError> {
+        whole(text, mailbox(text))
+    }
+
+    /// What stands before the `@`, without quoting.
+    #[must_use]
+    pub fn local_part(&self) -> &str {
+        &self.local_part
+    }
+
+    /// What stands behind it, as it was sent.
+    #[must_use]
+    pub fn domain(&self) -> &str {
+        &self.domain
+    }
+
+    /// Whether it needs SMTPUTF8 (RFC 6531).
+    #[must_use]
+    pub fn is_international(&self) -> bool {
+        !self.local_part.is_ascii() || !self.domain.is_ascii()
+    }
+}
+
+impl fmt::Display for Mailbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if is_dot_string(self.local_part.as_bytes()) {
+            f.write_str(&self.local_part)?;
+        } else {
+            f.write_str("\"")?;
+            for c in self.local_part.chars() {
+                if matches!(c, '"' | '\\') {
+                    f.write_str("\\")?;
+                }
+                write!(f, "{c}")?;
+            }
+            f.write_str("\"")?;
+        }
+        write!(f, "@{}", self.domain)
+    }
+}
+
+/// Where a message comes from; `None` is the null reverse-path `<>` of notifications (§4.5.5).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ReversePath(pub Option<Mailbox>);
+
+impl fmt::Display for ReversePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(mailbox) => write!(f, "<{mailbox}>"),
+            None => f.write_str("<>"),
+        }
+    }
+}
+
+/// Where a message goes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum ForwardPath {
+    /// `<Postmaster>` without a domain (§4.1.1.3), the receiving host's.
+    Postmaster,
+    /// A mailbox. A source route before it is dropped (§F.2).
+    Mailbox(Mailbox),
+}
+
+impl ForwardPath {
+    /// The mailbox, when it has a domain.
+    #[must_use]
+    pub fn mailbox(&self) -> Option<&Mailbox> {
+        match self {
+            Self::Postmaster => None,
+            Self::Mailbox(mailbox) => Some(mailbox),
+        }
+    }
+}
+
+impl fmt::Display for ForwardPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Postmaster => f.write_str("<Postmaster>"),
+            Self::Mailbox(mailbox) => write!(f, "<{mailbox}>"),
+        }
+    }
+}
+
+pub(crate) fn reverse_path(i: &[u8]) -> IResult<'_, ReversePath> {
+    if let Some(rest) = i.strip_prefix(b"<>") {
+        return Ok((rest, ReversePath(None)));
+    }
+    let (i, mailbox) = path(i)?;
+    Ok((i, ReversePath(Some(mailbox))))
+}
+
+pub(crate) fn forward_path(i: &[u8]) -> IResult<'_, ForwardPath> {
+    if let Some(inner) = i.get(..12)
+        && inner.eq_ignore_ascii_case(b"<postmaster>")
+    {
+        return Ok((i.get(12..).unwrap_or(&[]), ForwardPath::Postmaster));
+    }
+    let (i, mailbox) = path(i)?;
+    Ok((i, ForwardPath::Mailbox(mailbox)))
+}
+
+/// `Path = "<" [ A-d-l ":" ] Mailbox ">"`, at most 256 octets (§4.5.3.1.3).
+fn path(start: &[u8]) -> IResult<'_, Mailbox> {
+    let Some(mut i) = start.strip_prefix(b"<") else {
+        return expected(start, "\"<\"");
+    };
+    if i.first() == Some(&b'@') {
+        loop {
+            let Some(at) = i.strip_prefix(b"@") else {
+                return expected(i, "\"@\" of a source route");
+            };
+            (i, _) = domain(at)?;
+            match i.split_first() {
+                Some((b',', rest)) => i = rest,
+                Some((b':', rest)) => {
+                    i = rest;
+                    break;
+                }
+                _ => return expected(i, "\",\" or \":\" in a source route"),
+            }
+        }
+    }
+    let (i, mailbox) = mailbox(i)?;
+    match i.strip_prefix(b">") {
+        Some(rest) => Ok((rest, mailbox)),
+        None => expected(i, "\">\""),
+    }
+}
+
+fn mailbox(start: &[u8]) -> IResult<'_, Mailbox> {
+    let (i, local_part) = local_part(start)?;
+    let Some(i) = i.strip_prefix(b"@") else {
+        return expected(i, "\"@\"");
+    };
+    let (rest, domain) = domain(i)?;
+    if start.len() - rest.len() > 254 {
+        return expected(start, "a path of at most 256 octets");
+    }
+    Ok((rest, Mailbox { local_part, domain }))
+}
+
+/// `Local-part = Dot-string / Quoted-string`, at most 64 octets (§4.5.3.1.1); octets above 127 are
+/// UTF-8 (RFC 6531). Dots may stand anywhere: real addresses end in one.
+fn local_part(start: &[u8]) -> IResult<'_, String> {
+    let (i, octets) = match start.first() {
+        Some(b'"') => quoted_string(start)?,
+        _ => {
+            let (i, run) = take_while1(|o| o == b'.' || is_atext(o))(start).or_else(
+                |_: nom::Err<crate::error::Expected<'_>>| expected(start, "a local part"),
+            )?;
+            (i, run.to_vec())
+        }
+    };
+    if start.len() - i.len() > 64 + 2 || octets.len() > 64 {
+        return expected(start, "a local part of at most 64 octets");
+    }
+    if octets.starts_with(b".") && !start.starts_with(b"\"") {
+        return expected(start, "a local part");
+    }
+    match String::from_utf8(octets) {
+        Ok(text) => Ok((i, text)),
+        Err(_) => expected(start, "UTF-8"),
+    }
+}
+
+fn quoted_string(start: &[u8]) -> IResult<'_, Vec<u8>> {
+    let mut text = Vec::new();
+    let mut octets = start.iter().enumerate().skip(1);
+    while let Some((at, &octet)) = octets.next() {
+        match octet {
+            b'"' if text.is_empty() => break,
+            b'"' => return Ok((start.get(at + 1..).unwrap_or(&[]), text)),
+            b'\\' => match octets.next() {
+                Some((_, &quoted @ 32..=126)) => text.push(quoted),
+                _ => break,
+            },
+            32..=126 | 128.. => text.push(octet),
+            _ => break,
+        }
+    }
+    expected(start, "a quoted string")
+}
+
+/// A domain or an address literal, at most 255 octets (§4.5.3.1.2).
+pub(crate) fn domain(start: &[u8]) -> IResult<'_, String> {
+    if start.first() == Some(&b'[') {
+        return address_literal(start);
+    }
+    let is_domain = |o: u8| o.is_ascii_alphanumeric() || matches!(o, b'.' | b'-' | b'_' | 128..);
+    let length = start.iter().take_while(|&&o| is_domain(o)).count();
+    let (text, rest) = start.split_at(length);
+    let label_ok = |label: &[u8]| {
+        !label.is_empty()
+            && label.len() <= 63
+            && label.first() != Some(&b'-')
+            && label.last() != Some(&b'-')
+    };
+    if length > 255 || !text.split(|&o| o == b'.').all(label_ok) {
+        return expected(start, "a domain");
+    }
+    match core::str::from_utf8(text) {
+        Ok(text) => Ok((rest, text.to_string())),
+        Err(_) => expected(start, "UTF-8"),
+    }
+}
+
+/// `"[" ( IPv4 / "IPv6:" IPv6 / tag ":" text ) "]"` (§4.1.3).
+fn address_literal(start: &[u8]) -> IResult<'_, String> {
+    let bracketed = memchr::memchr(b']', start).and_then(|close| start.split_at_checked(close + 1));
+    let Some((literal, rest)) = bracketed.filter(|(literal, _)| literal.len() <= 255) else {
+        return expected(start, "\"]\" of an address literal");
+    };
+    let ok = core::str::from_utf8(literal).is_ok_and(|text| {
+        let inner = text.trim_start_matches('[').trim_end_matches(']');
+        match inner.split_once(':') {
+            _ if text.len() != inner.len() + 2 => false,
+            None => is_ipv4(inner),
+            Some((tag, address)) if tag.eq_ignore_ascii_case("IPv6") => {
+                address.parse::<Ipv6Addr>().is_ok()
+            }
+            Some((tag, address)) => {
+                let ldh = |c: char| c.is_ascii_alphanumeric() || c == '-';
+                let dcontent = |c: char| c.is_ascii_graphic() && !matches!(c, '[' | '\\');
+                tag.chars().all(ldh)
+                    && tag.ends_with(|c: char| c.is_ascii_alphanumeric())
+                    && !address.is_empty()
+                    && address.chars().all(dcontent)
+            }
+        }
+    });
+    match core::str::from_utf8(literal) {
+        Ok(text) if ok => Ok((rest, text.to_string())),
+        _ => expected(start, "an address literal"),
+    }
+}
+
+/// `Snum = 1*3DIGIT`: leading zeros are legal here, which the standard library refuses.
+fn is_ipv4(text: &str) -> bool {
+    let number = |part: &str| {
+        (1..=3).contains(&part.len())
+            && part.bytes().all(|o| o.is_ascii_digit())
+            && part.parse::<u8>().is_ok()
+    };
+    text.parse::<Ipv4Addr>().is_ok()
+        || (text.split('.').count() == 4 && text.split('.').all(number))
+}
+
+fn is_atext(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&octet) || octet >= 128
+}
+
+fn is_dot_string(text: &[u8]) -> bool {
+    !text.starts_with(b".") && !text.is_empty() && text.iter().all(|&o| o == b'.' || is_atext(o))
+}
+
+/// What follows HELO, EHLO, LHLO: a domain or an address literal.
+pub(crate) fn greeting_name(i: &[u8]) -> IResult<'_, Bytes> {
+    let (rest, name) = domain(i)?;
+    Ok((rest, Bytes::from(name)))
+}
+
+pub(crate) fn encode(path: &impl fmt::Display, output: &mut Output) {
+    use fmt::Write as _;
+    let _ = write!(output, "{path}");
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    pub(crate) fn any_mailbox() -> impl Strategy<Value = Mailbox> {
+        let local = prop_oneof![
+            "[a-zA-Z0-9!#=+]{1,20}",
+            "[ -~]{1,30}",
+            "[a-zあé\"\\\\ ]{1,8}"
+        ];
+        let domain = prop_oneof![
+            "[a-z0-9]{1,9}(\\.[a-z]{2,5}){0,3}",
+            Just("[127.0.0.1]".to_string()),
+            Just("[IPv6:::1]".to_string()),
+            Just("例え.テスト".to_string()),
+        ];
+        (local, domain).prop_map(|(local_part, domain)| Mailbox { local_part, domain })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(mailbox in any_mailbox()) {
+            let text = mailbox.to_string();
+            prop_assert_eq!(Mailbox::parse(text.as_bytes()), Ok(mailbox));
+        }
+
+        #[test]
+        fn nothing_panics(octets: Vec<u8>) {
+            let _ = Mailbox::parse(&octets);
+            let _ = reverse_path(&octets);
+        }
+    }
+
+    #[test]
+    fn source_routes_are_dropped() {
+        let (rest, path) = forward_path(b"<@a.test,@b.test:u@c.test> X").unwrap();
+        assert_eq!(
+            (rest, path.to_string().as_str()),
+            (&b" X"[..], "<u@c.test>")
+        );
+    }
+}
