@@ -1,0 +1,334 @@
+//! Commands: what a client sends (RFC 1939, 2449, 2595, 5034, 6856).
+
+use bytes::Bytes;
+use hikyaku_wire::{Output, SaslLine, Secret, decode_sasl, encode_sasl};
+
+/// A line that is no command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected {expected} at octet {offset}")]
+pub struct SyntaxError {
+    /// Where, from the first octet of the line.
+    pub offset: usize,
+    /// What had to stand there.
+    pub expected: &'static str,
+}
+
+/// A command line.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Command {
+    /// `USER name`: may hold blanks.
+    User(Bytes),
+    /// `PASS string`: blanks belong to it.
+    Pass(Secret),
+    /// `APOP name digest`
+    Apop {
+        /// The name.
+        name: Bytes,
+        /// 32 hexadecimal digits, decoded.
+        digest: [u8; 16],
+    },
+    /// `AUTH mechanism [initial-response]`
+    Auth {
+        /// In upper case.
+        mechanism: Bytes,
+        /// Decoded; `=` is an empty one.
+        initial: Option<Secret>,
+    },
+    /// `AUTH` alone: which mechanisms there are, in an old form.
+    AuthList,
+    /// `STLS`
+    Stls,
+    /// `CAPA`
+    Capa,
+    /// `UTF8`
+    Utf8,
+    /// `LANG [language]`
+    Lang(Option<Bytes>),
+    /// `STAT`
+    Stat,
+    /// `LIST [number]`
+    List(Option<u32>),
+    /// `UIDL [number]`
+    Uidl(Option<u32>),
+    /// `RETR number`
+    Retr(u32),
+    /// `TOP number lines`
+    Top {
+        /// Which message.
+        number: u32,
+        /// Lines of its body.
+        lines: u32,
+    },
+    /// `DELE number`
+    Dele(u32),
+    /// `NOOP`
+    Noop,
+    /// `RSET`
+    Rset,
+    /// `QUIT`
+    Quit,
+}
+
+impl Command {
+    /// Reads a line, given without its CRLF.
+    ///
+    /// # Errors
+    /// [`SyntaxError`] names the octet; at offset 0 the command itself is unknown.
+    pub fn parse(line: &Bytes) -> Result<Self, SyntaxError> {
+        let end = memchr::memchr(b' ', line).unwrap_or(line.len());
+        let (verb, rest) = line.split_at(end);
+        let arguments = rest.get(1..).unwrap_or(&[]);
+        let error = |expected| SyntaxError {
+            offset: end + 1,
+            expected,
+        };
+        let mut keyword = [0_u8; 4];
+        let unknown = SyntaxError {
+            offset: 0,
+            expected: "a command",
+        };
+        let Some(keyword) = keyword.get_mut(..verb.len()) else {
+            return Err(unknown);
+        };
+        keyword.copy_from_slice(verb);
+        keyword.make_ascii_uppercase();
+        let number = |text: &[u8]| number(text).filter(|&n| n > 0);
+        let message = || number(arguments.trim_ascii_end()).ok_or(error("a message number"));
+        let optional = || match arguments.trim_ascii_end() {
+            [] => Ok(None),
+            _ => message().map(Some),
+        };
+        let alone = |command| match arguments.trim_ascii_end() {
+            [] => Ok(command),
+            _ => Err(error("the end of the line")),
+        };
+        match &*keyword {
+            b"USER" => match arguments.trim_ascii_end() {
+                [] => Err(error("a name")),
+                name => Ok(Self::User(line.slice_ref(name))),
+            },
+            b"PASS" => Ok(Self::Pass(Secret::from(arguments.to_vec()))),
+            b"APOP" => apop(line, arguments).ok_or(error("a name and 32 hexadecimal digits")),
+            b"AUTH" if arguments.trim_ascii().is_empty() => Ok(Self::AuthList),
+            b"AUTH" => auth(arguments).ok_or(error("a mechanism, then base64")),
+            b"STLS" => alone(Self::Stls),
+            b"CAPA" => alone(Self::Capa),
+            b"UTF8" => alone(Self::Utf8),
+            b"LANG" => match arguments.trim_ascii() {
+                [] => Ok(Self::Lang(None)),
+                language if language.iter().all(u8::is_ascii_graphic) => {
+                    Ok(Self::Lang(Some(line.slice_ref(language))))
+                }
+                _ => Err(error("a language")),
+            },
+            b"STAT" => alone(Self::Stat),
+            b"LIST" => optional().map(Self::List),
+            b"UIDL" => optional().map(Self::Uidl),
+            b"RETR" => message().map(Self::Retr),
+            b"TOP" => top(arguments.trim_ascii_end()).ok_or(error("a message number and lines")),
+            b"DELE" => message().map(Self::Dele),
+            b"NOOP" => alone(Self::Noop),
+            b"RSET" => alone(Self::Rset),
+            b"QUIT" => alone(Self::Quit),
+            _ => Err(unknown),
+        }
+    }
+
+    /// Appends the line with its CRLF. Arguments must hold none.
+    pub fn encode(&self, output: &mut Output) {
+        let word = |output: &mut Output, verb: &str, argument: &[u8]| {
+            output.write(verb.as_bytes());
+            output.write(argument);
+        };
+        let numbered = |output: &mut Output, verb: &str, number: Option<u32>| {
+            output.write(verb.as_bytes());
+            if let Some(number) = number {
+                output.write(b" ");
+                output.write_number(u64::from(number));
+            }
+        };
+        match self {
+            Self::User(name) => word(output, "USER ", name),
+            Self::Pass(password) => word(output, "PASS ", password.expose()),
+            Self::Apop { name, digest } => {
+                use core::fmt::Write as _;
+                word(output, "APOP ", name);
+                output.write(b" ");
+                for octet in digest {
+                    let _ = write!(output, "{octet:02x}");
+                }
+            }
+            Self::Auth { mechanism, initial } => {
+                word(output, "AUTH ", mechanism);
+                match initial {
+                    Some(secret) if secret.expose().is_empty() => output.write(b" ="),
+                    Some(secret) => word(output, " ", &encode_sasl(secret.expose())),
+                    None => {}
+                }
+            }
+            Self::AuthList => output.write(b"AUTH"),
+            Self::Stls => output.write(b"STLS"),
+            Self::Capa => output.write(b"CAPA"),
+            Self::Utf8 => output.write(b"UTF8"),
+            Self::Lang(None) => output.write(b"LANG"),
+            Self::Lang(Some(language)) => word(output, "LANG ", language),
+            Self::Stat => output.write(b"STAT"),
+            Self::List(number) => numbered(output, "LIST", *number),
+            Self::Uidl(number) => numbered(output, "UIDL", *number),
+            Self::Retr(number) => numbered(output, "RETR", Some(*number)),
+            Self::Top { number, lines } => {
+                numbered(output, "TOP", Some(*number));
+                numbered(output, "", Some(*lines));
+            }
+            Self::Dele(number) => numbered(output, "DELE", Some(*number)),
+            Self::Noop => output.write(b"NOOP"),
+            Self::Rset => output.write(b"RSET"),
+            Self::Quit => output.write(b"QUIT"),
+        }
+        output.write(b"\r\n");
+    }
+}
+
+/// Digits within 32 bits.
+fn number(text: &[u8]) -> Option<u32> {
+    let digits = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+    digits.then_some(text)?.iter().try_fold(0_u32, |sum, &o| {
+        sum.checked_mul(10)?.checked_add(u32::from(o - b'0'))
+    })
+}
+
+fn top(arguments: &[u8]) -> Option<Command> {
+    let at = memchr::memchr(b' ', arguments)?;
+    let (first, second) = arguments.split_at(at);
+    Some(Command::Top {
+        number: number(first).filter(|&n| n > 0)?,
+        lines: number(second.trim_ascii_start())?,
+    })
+}
+
+fn apop(line: &Bytes, arguments: &[u8]) -> Option<Command> {
+    let arguments = arguments.trim_ascii_end();
+    let at = memchr::memrchr(b' ', arguments)?;
+    let (name, hex) = arguments.split_at(at);
+    let hex = hex.get(1..)?;
+    let mut digest = [0_u8; 16];
+    let digit = |o: u8| char::from(o).to_digit(16);
+    if name.is_empty() || hex.len() != 32 {
+        return None;
+    }
+    for (octet, pair) in digest.iter_mut().zip(hex.chunks_exact(2)) {
+        let &[high, low] = pair else { return None };
+        *octet = u8::try_from(digit(high)? * 16 + digit(low)?).ok()?;
+    }
+    let name = line.slice_ref(name);
+    Some(Command::Apop { name, digest })
+}
+
+fn auth(arguments: &[u8]) -> Option<Command> {
+    let end = memchr::memchr(b' ', arguments).unwrap_or(arguments.len());
+    let (name, rest) = arguments.split_at(end);
+    let is_mechanism = |&o: &u8| o.is_ascii_alphanumeric() || matches!(o, b'-' | b'_');
+    if !(1..=20).contains(&name.len()) || !name.iter().all(is_mechanism) {
+        return None;
+    }
+    let initial = match rest.trim_ascii() {
+        [] => None,
+        text => match decode_sasl(text) {
+            Ok(SaslLine::Response(secret)) => Some(secret),
+            _ => return None,
+        },
+    };
+    let mechanism = Bytes::from(name.to_ascii_uppercase());
+    Some(Command::Auth { mechanism, initial })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Buf as _;
+    use proptest::prelude::*;
+    use std::vec::Vec;
+    use std::{string::String, vec};
+
+    fn any_command() -> impl Strategy<Value = Command> {
+        let word = || "[a-zA-Z0-9.@]{1,20}".prop_map(Bytes::from);
+        let number = || 1..=u32::MAX;
+        prop_oneof![
+            word().prop_map(Command::User),
+            "[ -~]{0,20}".prop_map(|p| Command::Pass(Secret::from(p.into_bytes()))),
+            (word(), any::<[u8; 16]>()).prop_map(|(name, digest)| Command::Apop { name, digest }),
+            ("[A-Z0-9-]{1,20}", proptest::option::of(any::<Vec<u8>>())).prop_map(|(m, i)| {
+                Command::Auth {
+                    mechanism: m.into(),
+                    initial: i.map(Secret::from),
+                }
+            }),
+            proptest::option::of(word()).prop_map(Command::Lang),
+            proptest::option::of(number()).prop_map(Command::List),
+            proptest::option::of(number()).prop_map(Command::Uidl),
+            number().prop_map(Command::Retr),
+            (number(), any::<u32>()).prop_map(|(number, lines)| Command::Top { number, lines }),
+            number().prop_map(Command::Dele),
+            (0..9).prop_map(|which| match which {
+                0 => Command::AuthList,
+                1 => Command::Stls,
+                2 => Command::Capa,
+                3 => Command::Utf8,
+                4 => Command::Stat,
+                5 => Command::Noop,
+                6 => Command::Rset,
+                _ => Command::Quit,
+            }),
+        ]
+    }
+
+    fn written(command: &Command) -> Bytes {
+        let mut output = Output::new();
+        command.encode(&mut output);
+        output.copy_to_bytes(output.len())
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(command in any_command()) {
+            let line = written(&command);
+            let read = Command::parse(&line.slice(..line.len() - 2)).unwrap();
+            prop_assert_eq!(written(&read), line);
+            prop_assert_eq!(std::mem::discriminant(&read), std::mem::discriminant(&command));
+        }
+
+        #[test]
+        fn nothing_panics(verb in "(APOP |AUTH |TOP |LIST |)", rest: Vec<u8>) {
+            let _ = Command::parse(&Bytes::from([verb.as_bytes(), &rest].concat()));
+        }
+    }
+
+    /// `pop3.tsv`, side C: rows `ok` and `bad`.
+    #[test]
+    fn the_traps_come_out_as_expected() {
+        let Ok(folder) = std::env::var("HIKYAKU_TRAPS") else {
+            return;
+        };
+        let table = std::path::Path::new(&folder).join("pop3.tsv");
+        let table = std::fs::read_to_string(table).unwrap();
+        let mut seen = 0;
+        for row in table.lines().filter(|row| !row.starts_with('#')) {
+            let columns: Vec<&str> = row.split('\t').collect();
+            let &[id, "C", expect, _, octets, ..] = &columns[..] else {
+                continue;
+            };
+            let octets = hikyaku_wire::testkit::unescape(octets);
+            let mut input = bytes::BytesMut::from(&octets[..]);
+            let line = hikyaku_wire::LineFramer::default().next(&mut input, 1024);
+            let line = line.and_then(Result::ok);
+            let ok = line.is_some_and(|line| Command::parse(&line.freeze()).is_ok());
+            if expect != "either" {
+                let text = String::from_utf8_lossy(&octets);
+                assert_eq!(ok, expect == "ok", "{id}: {text}");
+                seen += 1;
+            }
+        }
+        assert!(seen > 15, "{seen} rows");
+    }
+}

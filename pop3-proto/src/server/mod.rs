@@ -1,0 +1,502 @@
+//! The server machine (RFC 1939 §3 to §6).
+//!
+//! It holds what the maildrop listed when it was opened, and answers STAT, LIST, UIDL, DELE, RSET
+//! and NOOP alone. The application checks logins, reads messages, and deletes at the end.
+
+mod event;
+mod maildrop;
+
+pub use event::{Error, Event, Misuse, Options};
+pub use maildrop::Maildrop;
+
+use bytes::{Bytes, BytesMut};
+use core::time::Duration;
+use hikyaku_wire::{
+    DotEncoder, LineFramer, Machine, Output, SaslLine, Step, decode_sasl, encode_sasl,
+};
+
+use crate::{Command, Response, ResponseCode};
+use maildrop::Cut;
+
+/// One connection, from the greeting to its end.
+#[derive(Debug)]
+pub struct Connection {
+    options: Options,
+    framer: LineFramer,
+    state: State,
+    user: Option<Bytes>,
+    maildrop: Option<Maildrop>,
+    utf8: bool,
+    errors: u32,
+}
+
+#[derive(Debug)]
+enum State {
+    Start,
+    /// Reading commands: in the AUTHORIZATION state without a maildrop, else in TRANSACTION.
+    Command,
+    Asked(Asked),
+    Sasl,
+    /// A message is being sent.
+    Message(DotEncoder, Cut),
+    StartTls,
+    Closed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Connected,
+    Login,
+    Auth,
+    Message(Cut),
+    Update,
+}
+
+impl Connection {
+    /// Stands before the greeting.
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        Self {
+            options,
+            framer: LineFramer::default(),
+            state: State::Start,
+            user: None,
+            maildrop: None,
+            utf8: false,
+            errors: 0,
+        }
+    }
+
+    /// Whether the client asked for UTF-8 (RFC 6856).
+    #[must_use]
+    pub fn is_utf8(&self) -> bool {
+        self.utf8
+    }
+
+    /// The maildrop that is open.
+    #[must_use]
+    pub fn maildrop(&self) -> Option<&Maildrop> {
+        self.maildrop.as_ref()
+    }
+
+    /// Answers [`Event::Connected`] and [`Event::Update`] positively.
+    ///
+    /// # Errors
+    /// [`Misuse`] when neither waits.
+    pub fn ok(&mut self, text: &str, output: &mut Output) -> Result<(), Misuse> {
+        match self.state {
+            State::Asked(Asked::Connected) => {
+                let mut line = text.as_bytes().to_vec();
+                if let Some(timestamp) = &self.options.timestamp {
+                    line.push(b' ');
+                    line.extend_from_slice(timestamp);
+                }
+                self.say(true, None, line, output);
+                self.state = State::Command;
+            }
+            State::Asked(Asked::Update) => {
+                self.say(true, None, text.as_bytes().to_vec(), output);
+                self.state = State::Closed;
+            }
+            _ => return Err(Misuse),
+        }
+        Ok(())
+    }
+
+    /// Answers a login positively: the maildrop is open.
+    ///
+    /// # Errors
+    /// [`Misuse`] when no login waits.
+    pub fn open(&mut self, maildrop: Maildrop, output: &mut Output) -> Result<(), Misuse> {
+        let State::Asked(Asked::Login | Asked::Auth) = self.state else {
+            return Err(Misuse);
+        };
+        let (messages, octets) = maildrop.count();
+        let text = alloc::format!("{messages} messages ({octets} octets)");
+        self.say(true, None, text.into_bytes(), output);
+        self.maildrop = Some(maildrop);
+        self.errors = 0;
+        self.state = State::Command;
+        Ok(())
+    }
+
+    /// Answers the last event negatively. After `Connected` and `Update` the connection ends.
+    ///
+    /// # Errors
+    /// [`Misuse`] when nothing waits.
+    pub fn err(
+        &mut self,
+        code: Option<ResponseCode>,
+        text: &str,
+        output: &mut Output,
+    ) -> Result<(), Misuse> {
+        let State::Asked(asked) = self.state else {
+            return Err(Misuse);
+        };
+        self.state = match asked {
+            Asked::Connected | Asked::Update => State::Closed,
+            _ => State::Command,
+        };
+        self.user = None;
+        self.say(false, code, text.as_bytes().to_vec(), output);
+        Ok(())
+    }
+
+    /// Goes on with a SASL exchange: the answer to [`Event::Auth`] or [`Event::SaslResponse`].
+    ///
+    /// # Errors
+    /// [`Misuse`] when no exchange is under way.
+    pub fn challenge(&mut self, challenge: &[u8], output: &mut Output) -> Result<(), Misuse> {
+        let State::Asked(Asked::Auth) = self.state else {
+            return Err(Misuse);
+        };
+        output.write(b"+ ");
+        output.write(&encode_sasl(challenge));
+        output.write(b"\r\n");
+        self.state = State::Sasl;
+        Ok(())
+    }
+
+    /// Begins the message that [`Event::Message`] asks for.
+    ///
+    /// # Errors
+    /// [`Misuse`] when none is asked for.
+    pub fn begin(&mut self, output: &mut Output) -> Result<(), Misuse> {
+        let State::Asked(Asked::Message(cut)) = self.state else {
+            return Err(Misuse);
+        };
+        self.say(true, None, b"Message follows".to_vec(), output);
+        self.state = State::Message(DotEncoder::new(), cut);
+        Ok(())
+    }
+
+    /// The next octets of the message; whether more are wanted (for TOP they may not be).
+    ///
+    /// # Errors
+    /// [`Misuse`] when none was begun.
+    pub fn chunk(&mut self, mut chunk: Bytes, output: &mut Output) -> Result<bool, Misuse> {
+        let State::Message(encoder, cut) = &mut self.state else {
+            return Err(Misuse);
+        };
+        let (length, wanted) = (chunk.len(), cut.take(&chunk));
+        chunk.truncate(wanted);
+        encoder.chunk(chunk, output);
+        Ok(wanted == length)
+    }
+
+    /// The message is whole.
+    ///
+    /// # Errors
+    /// [`Misuse`] when none was begun.
+    pub fn end(&mut self, output: &mut Output) -> Result<(), Misuse> {
+        let State::Message(encoder, _) = &mut self.state else {
+            return Err(Misuse);
+        };
+        core::mem::take(encoder).end(output);
+        self.state = State::Command;
+        Ok(())
+    }
+
+    /// Ends the connection: a message that was begun cannot be gone on with, or the server stops.
+    /// Nothing is deleted.
+    pub fn abort(&mut self) {
+        self.state = State::Closed;
+    }
+
+    /// TLS began after [`Step::StartTls`]: what was said before is forgotten (RFC 2595 §4).
+    pub fn tls_established(&mut self) {
+        self.options.tls = true;
+        self.user = None;
+        self.utf8 = false;
+        if let State::StartTls = self.state {
+            self.state = State::Command;
+        }
+    }
+
+    fn say(
+        &mut self,
+        is_ok: bool,
+        code: Option<ResponseCode>,
+        text: impl Into<Bytes>,
+        output: &mut Output,
+    ) {
+        let response = Response {
+            is_ok,
+            code,
+            text: text.into(),
+        };
+        response.encode(output);
+        if is_ok {
+            return;
+        }
+        self.errors += 1;
+        if self.errors >= self.options.limits.errors {
+            self.state = State::Closed;
+        }
+    }
+
+    fn fail(&mut self, text: &'static str, output: &mut Output) -> Option<Step<Event>> {
+        self.say(false, None, text, output);
+        None
+    }
+
+    fn ask(&mut self, asked: Asked, event: Event) -> Option<Step<Event>> {
+        self.state = State::Asked(asked);
+        Some(Step::Event(event))
+    }
+
+    fn may_log_in(&self) -> bool {
+        self.options.tls || !self.options.login_needs_tls
+    }
+
+    fn capabilities(&self, output: &mut Output) {
+        output.write(b"+OK Capability list follows\r\n");
+        if self.may_log_in() {
+            output.write(b"USER\r\n");
+            if !self.options.mechanisms.is_empty() {
+                output.write(b"SASL");
+                for mechanism in &self.options.mechanisms {
+                    output.write(b" ");
+                    output.write(mechanism);
+                }
+                output.write(b"\r\n");
+            }
+        }
+        if self.options.stls && !self.options.tls && self.maildrop.is_none() {
+            output.write(b"STLS\r\n");
+        }
+        let all: &[&[u8]] = &[
+            b"TOP",
+            b"UIDL",
+            b"RESP-CODES",
+            b"AUTH-RESP-CODE",
+            b"PIPELINING",
+            b"UTF8",
+            b"EXPIRE NEVER",
+            b"IMPLEMENTATION Hikyaku",
+            b".",
+        ];
+        for line in all {
+            output.write(line);
+            output.write(b"\r\n");
+        }
+    }
+
+    fn command(
+        &mut self,
+        line: &Bytes,
+        input: &BytesMut,
+        output: &mut Output,
+    ) -> Option<Step<Event>> {
+        let Ok(command) = Command::parse(line) else {
+            return self.fail("Not a command", output);
+        };
+        match command {
+            Command::Capa => {
+                self.capabilities(output);
+                None
+            }
+            Command::Quit if self.maildrop.is_none() => {
+                self.say(true, None, "Bye", output);
+                self.state = State::Closed;
+                None
+            }
+            command if self.maildrop.is_none() => self.authorization(command, input, output),
+            command => self.transaction(&command, output),
+        }
+    }
+
+    fn authorization(
+        &mut self,
+        command: Command,
+        input: &BytesMut,
+        output: &mut Output,
+    ) -> Option<Step<Event>> {
+        let protected = matches!(
+            command,
+            Command::User(_) | Command::Pass(_) | Command::Auth { .. } | Command::AuthList
+        );
+        if protected && !self.may_log_in() {
+            return self.fail("Encryption required: STLS first", output);
+        }
+        match command {
+            Command::User(name) => {
+                self.user = Some(name);
+                self.say(true, None, "Password, please", output);
+                None
+            }
+            Command::Pass(password) => match self.user.take() {
+                Some(name) => self.ask(Asked::Login, Event::Login { name, password }),
+                None => self.fail("USER first", output),
+            },
+            Command::Apop { name, digest } if self.options.timestamp.is_some() => {
+                self.ask(Asked::Login, Event::Apop { name, digest })
+            }
+            Command::Auth { mechanism, initial } => {
+                if self.options.mechanisms.contains(&mechanism) {
+                    return self.ask(Asked::Auth, Event::Auth { mechanism, initial });
+                }
+                self.fail("Mechanism not supported", output)
+            }
+            Command::AuthList => {
+                output.write(b"+OK Mechanisms follow\r\n");
+                for mechanism in &self.options.mechanisms {
+                    output.write(mechanism);
+                    output.write(b"\r\n");
+                }
+                output.write(b".\r\n");
+                None
+            }
+            Command::Stls if self.options.stls && !self.options.tls => {
+                if !input.is_empty() {
+                    // What follows was sent in clear: never a command under TLS.
+                    self.state = State::Closed;
+                    return self.fail("Nothing may follow STLS", output);
+                }
+                self.say(true, None, "Begin TLS", output);
+                self.state = State::StartTls;
+                None
+            }
+            Command::Utf8 => {
+                self.utf8 = true;
+                self.say(true, None, "UTF-8 it is", output);
+                None
+            }
+            _ => self.fail("Not now", output),
+        }
+    }
+
+    fn transaction(&mut self, command: &Command, output: &mut Output) -> Option<Step<Event>> {
+        const NO_SUCH: &str = "No such message";
+        let Some(maildrop) = &mut self.maildrop else {
+            return None;
+        };
+        match *command {
+            Command::Stat => {
+                let (messages, octets) = maildrop.count();
+                let text = alloc::format!("{messages} {octets}");
+                self.say(true, None, text, output);
+            }
+            Command::Noop => self.say(true, None, "", output),
+            Command::Rset => {
+                maildrop.restore();
+                self.say(true, None, "Nothing is deleted", output);
+            }
+            Command::List(None) => maildrop.list(output),
+            Command::Uidl(None) => maildrop.unique_ids(output),
+            Command::List(Some(number)) => {
+                let Some(octets) = maildrop.octets(number) else {
+                    return self.fail(NO_SUCH, output);
+                };
+                self.say(true, None, alloc::format!("{number} {octets}"), output);
+            }
+            Command::Uidl(Some(number)) => {
+                let Some(id) = maildrop.unique_id(number) else {
+                    return self.fail(NO_SUCH, output);
+                };
+                let mut text = alloc::format!("{number} ").into_bytes();
+                text.extend_from_slice(id);
+                self.say(true, None, text, output);
+            }
+            Command::Dele(number) => {
+                if !maildrop.delete(number) {
+                    return self.fail(NO_SUCH, output);
+                }
+                self.say(true, None, "Deleted", output);
+            }
+            Command::Retr(number) | Command::Top { number, .. } => {
+                if maildrop.octets(number).is_none() {
+                    return self.fail(NO_SUCH, output);
+                }
+                let lines = match *command {
+                    Command::Top { lines, .. } => Some(lines),
+                    _ => None,
+                };
+                let event = Event::Message {
+                    number,
+                    whole: lines.is_none(),
+                };
+                return self.ask(Asked::Message(Cut::after(lines)), event);
+            }
+            Command::Quit => {
+                let deleted = maildrop.deleted();
+                return self.ask(Asked::Update, Event::Update { deleted });
+            }
+            _ => return self.fail("Not now", output),
+        }
+        None
+    }
+
+    fn sasl(&mut self, line: &[u8], output: &mut Output) -> Option<Step<Event>> {
+        match decode_sasl(line) {
+            Ok(SaslLine::Response(response)) => {
+                self.ask(Asked::Auth, Event::SaslResponse(response))
+            }
+            cancelled => {
+                self.state = State::Command;
+                let text = if cancelled.is_ok() {
+                    "Cancelled"
+                } else {
+                    "Not base64"
+                };
+                self.say(false, None, text, output);
+                Some(Step::Event(Event::SaslCancelled))
+            }
+        }
+    }
+}
+
+impl Machine for Connection {
+    type Event = Event;
+    type Error = Error;
+
+    fn poll(&mut self, input: &mut BytesMut, output: &mut Output) -> Result<Step<Event>, Error> {
+        loop {
+            let step = match self.state {
+                State::Start => self.ask(Asked::Connected, Event::Connected),
+                State::Asked(_) | State::Message(..) => Some(Step::NeedAnswer),
+                State::StartTls => Some(Step::StartTls),
+                State::Closed => {
+                    input.clear();
+                    Some(Step::Closed)
+                }
+                State::Command | State::Sasl => {
+                    let sasl = matches!(self.state, State::Sasl);
+                    let limits = &self.options.limits;
+                    let limit = if sasl { limits.sasl_line } else { limits.line };
+                    match self.framer.next(input, limit) {
+                        None => Some(Step::NeedInput),
+                        Some(Ok(line)) if sasl => self.sasl(&line, output),
+                        Some(Ok(line)) => self.command(&line.freeze(), input, output),
+                        Some(Err(_)) if sasl => self.sasl(b"?", output),
+                        Some(Err(_)) => self.fail("Line too long, or bare CR or LF", output),
+                    }
+                }
+            };
+            if let Some(step) = step {
+                return Ok(step);
+            }
+        }
+    }
+
+    /// Without QUIT nothing is deleted (RFC 1939 §6).
+    fn end_of_input(&mut self) -> Result<(), Error> {
+        match core::mem::replace(&mut self.state, State::Closed) {
+            State::Sasl => Err(Error::InsideSasl),
+            _ => Ok(()),
+        }
+    }
+
+    /// At least ten minutes (RFC 1939 §3).
+    fn time_limit(&self) -> Duration {
+        Duration::from_secs(600)
+    }
+
+    /// Closes without a word and without deleting anything.
+    fn timed_out(&mut self, _: &mut Output) {
+        self.state = State::Closed;
+    }
+}
+
+#[cfg(test)]
+mod tests;
