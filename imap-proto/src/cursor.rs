@@ -1,0 +1,166 @@
+//! A place in a command that is being read.
+
+use bytes::Bytes;
+
+use crate::SyntaxError;
+use crate::error::IResult;
+use crate::text::{astring, atom, number, number64, run, string, to_bytes};
+
+pub(crate) type Result<T> = core::result::Result<T, SyntaxError>;
+
+/// Walks over one unit, literals inside. No parser goes back over more than one token.
+#[derive(Debug, Clone)]
+pub(crate) struct Cursor<'a> {
+    unit: &'a Bytes,
+    rest: &'a [u8],
+}
+
+impl<'a> Cursor<'a> {
+    pub(crate) fn new(unit: &'a Bytes) -> Self {
+        Self { unit, rest: unit }
+    }
+
+    pub(crate) fn unit(&self) -> &'a Bytes {
+        self.unit
+    }
+
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    fn error_at(&self, rest: &[u8], expected: &'static str) -> SyntaxError {
+        SyntaxError {
+            tag: None,
+            offset: self.unit.len().saturating_sub(rest.len()),
+            expected,
+        }
+    }
+
+    /// Fails here.
+    pub(crate) fn fail<T>(&self, expected: &'static str) -> Result<T> {
+        Err(self.error_at(self.rest, expected))
+    }
+
+    /// Takes what `parser` takes.
+    pub(crate) fn take<T>(&mut self, parser: impl Fn(&'a [u8]) -> IResult<'a, T>) -> Result<T> {
+        match parser(self.rest) {
+            Ok((rest, value)) => {
+                self.rest = rest;
+                Ok(value)
+            }
+            Err(nom::Err::Error(e) | nom::Err::Failure(e)) => Err(self.error_at(e.rest, e.what)),
+            Err(nom::Err::Incomplete(_)) => self.fail("more"),
+        }
+    }
+
+    pub(crate) fn peek(&self) -> Option<u8> {
+        self.rest.first().copied()
+    }
+
+    /// Takes that octet if it is next.
+    pub(crate) fn eat(&mut self, octet: u8) -> bool {
+        match self.rest.split_first() {
+            Some((&first, rest)) if first == octet => {
+                self.rest = rest;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    pub(crate) fn expect(&mut self, octet: u8, expected: &'static str) -> Result<()> {
+        if self.eat(octet) {
+            return Ok(());
+        }
+        self.fail(expected)
+    }
+
+    /// One blank.
+    pub(crate) fn sp(&mut self) -> Result<()> {
+        self.expect(b' ', "one blank")
+    }
+
+    /// Takes `word` in any case if it is next, whatever follows it.
+    pub(crate) fn eat_prefix(&mut self, word: &str) -> bool {
+        match self.rest.split_at_checked(word.len()) {
+            Some((head, rest)) if head.eq_ignore_ascii_case(word.as_bytes()) => {
+                self.rest = rest;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Takes `word` in any case if it is the next atom.
+    pub(crate) fn eat_word(&mut self, word: &str) -> bool {
+        let longer = |o: &u8| crate::text::is_atom_char(*o);
+        let ends = !self.rest.get(word.len()).is_some_and(longer);
+        ends && self.eat_prefix(word)
+    }
+
+    pub(crate) fn end(&self) -> Result<()> {
+        if self.is_at_end() {
+            return Ok(());
+        }
+        self.fail("the end of the command")
+    }
+
+    pub(crate) fn atom(&mut self) -> Result<Bytes> {
+        let text = self.take(atom)?;
+        Ok(self.unit.slice_ref(text))
+    }
+
+    pub(crate) fn word(&mut self, class: fn(u8) -> bool, what: &'static str) -> Result<&'a [u8]> {
+        self.take(run(class, what))
+    }
+
+    pub(crate) fn astring(&mut self) -> Result<Bytes> {
+        let text = self.take(astring)?;
+        Ok(to_bytes(self.unit, text))
+    }
+
+    pub(crate) fn string(&mut self) -> Result<Bytes> {
+        let text = self.take(string)?;
+        Ok(to_bytes(self.unit, text))
+    }
+
+    /// `nstring`
+    pub(crate) fn nstring(&mut self) -> Result<Option<Bytes>> {
+        if self.eat_word("NIL") {
+            return Ok(None);
+        }
+        self.string().map(Some)
+    }
+
+    pub(crate) fn number(&mut self) -> Result<u32> {
+        self.take(number)
+    }
+
+    pub(crate) fn number64(&mut self) -> Result<u64> {
+        self.take(number64)
+    }
+
+    /// `"(" item *(SP item) ")"`, or `()` where that is legal.
+    pub(crate) fn list<T>(
+        &mut self,
+        empty: bool,
+        mut item: impl FnMut(&mut Self) -> Result<T>,
+    ) -> Result<alloc::vec::Vec<T>> {
+        self.expect(b'(', "\"(\"")?;
+        let mut items = alloc::vec::Vec::new();
+        if empty && self.eat(b')') {
+            return Ok(items);
+        }
+        loop {
+            items.push(item(self)?);
+            if self.eat(b')') {
+                return Ok(items);
+            }
+            self.sp()?;
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Flags (RFC 9051 §2.3.2).
+
+use bytes::Bytes;
+use hikyaku_wire::Output;
+
+use crate::cursor::{Cursor, Result};
+use crate::text::{is_atom_char, write_list};
+
+/// A flag of a message.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Flag {
+    /// `\Seen`
+    Seen,
+    /// `\Answered`
+    Answered,
+    /// `\Flagged`
+    Flagged,
+    /// `\Deleted`
+    Deleted,
+    /// `\Draft`
+    Draft,
+    /// `\Recent`: told, never stored (RFC 3501 §2.3.2).
+    Recent,
+    /// `\*`: new keywords may be made (PERMANENTFLAGS).
+    Any,
+    /// Another one that begins with `\`, which stands in it.
+    Extension(Bytes),
+    /// A keyword.
+    Keyword(Bytes),
+}
+
+impl Flag {
+    /// As it is written.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Seen => b"\\Seen",
+            Self::Answered => b"\\Answered",
+            Self::Flagged => b"\\Flagged",
+            Self::Deleted => b"\\Deleted",
+            Self::Draft => b"\\Draft",
+            Self::Recent => b"\\Recent",
+            Self::Any => b"\\*",
+            Self::Extension(name) | Self::Keyword(name) => name,
+        }
+    }
+
+    /// Appends it.
+    pub fn encode(&self, output: &mut Output) {
+        output.write(self.as_bytes());
+    }
+}
+
+pub(crate) fn write_flags(flags: &[Flag], output: &mut Output) {
+    write_list(flags, output, Flag::encode);
+}
+
+/// A flag that a client sends.
+pub(crate) fn flag(cursor: &mut Cursor<'_>) -> Result<Flag> {
+    if cursor.peek() != Some(b'\\') {
+        return cursor.atom().map(Flag::Keyword);
+    }
+    let start = cursor.rest();
+    cursor.eat(b'\\');
+    let name = cursor.word(is_atom_char, "a flag")?;
+    let all = [
+        Flag::Seen,
+        Flag::Answered,
+        Flag::Flagged,
+        Flag::Deleted,
+        Flag::Draft,
+        Flag::Recent,
+    ];
+    let whole = start.get(..=name.len()).unwrap_or(start);
+    let known = all
+        .into_iter()
+        .find(|flag| whole.eq_ignore_ascii_case(flag.as_bytes()));
+    Ok(known.unwrap_or_else(|| Flag::Extension(cursor.unit().slice_ref(whole))))
+}
+
+/// `flag-list`, also an empty one.
+pub(crate) fn flag_list(cursor: &mut Cursor<'_>) -> Result<alloc::vec::Vec<Flag>> {
+    cursor.list(true, flag)
+}

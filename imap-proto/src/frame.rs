@@ -1,0 +1,279 @@
+//! Framing: where a command ends, with the literals in it (RFC 9051 §4.3, RFC 7888).
+//!
+//! No octet is looked at twice. Octets of a literal that was refused are never taken for commands.
+
+use alloc::vec::Vec;
+use bytes::{Buf as _, Bytes, BytesMut};
+
+use crate::append::append;
+use crate::cursor::Cursor;
+use crate::{Append, text};
+
+/// What the framer found.
+#[derive(Debug)]
+pub(crate) enum Framed {
+    /// A whole command, small literals inside, without its last CRLF.
+    Unit(BytesMut),
+    /// A synchronizing literal was announced: the client waits for `+`.
+    Continue,
+    /// APPEND, whose message comes now.
+    Message {
+        tag: Bytes,
+        append: Append,
+        octets: u64,
+        synchronizing: bool,
+    },
+    /// Refused; the beginning, for its tag.
+    Refused(Vec<u8>, Refusal),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    TooLong,
+    LiteralTooBig,
+    /// Nobody can say where such a literal ends.
+    LiteralEndless,
+    BareNewline,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Skip {
+    #[default]
+    Nothing,
+    Octets(u64),
+    Line,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Framer {
+    /// Where the line under way begins: behind the literals before it.
+    line_start: usize,
+    /// Up to here there is no line end.
+    scanned: usize,
+    skip: Skip,
+}
+
+/// `{n}` at the end of a line.
+struct Announced {
+    /// Where the brace stands.
+    at: usize,
+    /// `None` past 64 bits.
+    octets: Option<u64>,
+    synchronizing: bool,
+}
+
+impl Framer {
+    pub(crate) fn next(
+        &mut self,
+        input: &mut BytesMut,
+        limit: usize,
+        literal: u64,
+    ) -> Option<Framed> {
+        loop {
+            if !self.skip(input) {
+                return None;
+            }
+            let unseen = input.get(self.scanned..)?;
+            let Some(lf) = memchr::memchr(b'\n', unseen).map(|at| at + self.scanned) else {
+                if input.len() > limit {
+                    return Some(self.too_long(input));
+                }
+                self.scanned = self.scanned.max(input.len());
+                return None;
+            };
+            let line = input.get(self.line_start..lf).unwrap_or(&[]);
+            let announced = line.strip_suffix(b"\r").and_then(announced);
+            let bare =
+                !line.ends_with(b"\r") || memchr::memchr(b'\r', line) != Some(line.len() - 1);
+            if bare || lf >= limit {
+                let why = if bare {
+                    Refusal::BareNewline
+                } else {
+                    Refusal::TooLong
+                };
+                return Some(self.refuse(input, lf, announced.as_ref(), why));
+            }
+            let Some(announced) = announced else {
+                let mut unit = input.split_to(lf + 1);
+                unit.truncate(lf - 1);
+                self.reset();
+                return Some(Framed::Unit(unit));
+            };
+            let Some(octets) = announced.octets else {
+                return Some(self.refuse(input, lf, None, Refusal::LiteralEndless));
+            };
+            let synchronizing = announced.synchronizing;
+            let head = input.get(..self.line_start + announced.at).unwrap_or(&[]);
+            if let Some((tag, append)) = message(head) {
+                input.advance(lf + 1);
+                self.reset();
+                return Some(Framed::Message {
+                    tag,
+                    append,
+                    octets,
+                    synchronizing,
+                });
+            }
+            let end = usize::try_from(octets)
+                .ok()
+                .and_then(|octets| octets.checked_add(lf + 1));
+            match end.filter(|&end| octets <= literal && end <= limit) {
+                Some(end) => (self.line_start, self.scanned) = (end, end),
+                None => {
+                    return Some(self.refuse(input, lf, Some(&announced), Refusal::LiteralTooBig));
+                }
+            }
+            if synchronizing {
+                return Some(Framed::Continue);
+            }
+        }
+    }
+
+    /// Passes over a literal, and what follows it in its command.
+    pub(crate) fn skip_octets(&mut self, octets: u64) {
+        self.skip = Skip::Octets(octets);
+    }
+
+    /// Passes over what is left of the line, and of literals behind it.
+    pub(crate) fn skip_line(&mut self) {
+        self.skip = Skip::Line;
+    }
+
+    /// Whether octets of a refused command are still being passed over.
+    pub(crate) fn is_in_command(&self) -> bool {
+        self.skip != Skip::Nothing || self.line_start > 0
+    }
+
+    fn reset(&mut self) {
+        (self.line_start, self.scanned) = (0, 0);
+    }
+
+    fn refuse(
+        &mut self,
+        input: &mut BytesMut,
+        lf: usize,
+        announced: Option<&Announced>,
+        why: Refusal,
+    ) -> Framed {
+        let head = beginning(input);
+        input.advance(lf + 1);
+        self.reset();
+        // A synchronizing literal does not come: no `+` was said.
+        if let Some(Announced {
+            octets: Some(octets),
+            synchronizing: false,
+            ..
+        }) = announced
+        {
+            self.skip = Skip::Octets(*octets);
+        }
+        Framed::Refused(head, why)
+    }
+
+    fn too_long(&mut self, input: &mut BytesMut) -> Framed {
+        let head = beginning(input);
+        self.reset();
+        self.skip = Skip::Line;
+        Framed::Refused(head, Refusal::TooLong)
+    }
+
+    /// `false` when there is more to pass over than there is.
+    fn skip(&mut self, input: &mut BytesMut) -> bool {
+        loop {
+            match self.skip {
+                Skip::Nothing => return true,
+                Skip::Octets(left) => {
+                    let some = usize::try_from(left).unwrap_or(usize::MAX).min(input.len());
+                    input.advance(some);
+                    let left = left - some as u64;
+                    if left > 0 {
+                        self.skip = Skip::Octets(left);
+                        return false;
+                    }
+                    self.skip = Skip::Line;
+                }
+                Skip::Line => {
+                    let Some(lf) = memchr::memchr(b'\n', input) else {
+                        // The longest announcement is kept.
+                        input.advance(input.len().saturating_sub(32));
+                        return false;
+                    };
+                    let line = input.get(..lf).unwrap_or(&[]);
+                    let announced = line.strip_suffix(b"\r").and_then(announced);
+                    self.skip = match announced {
+                        Some(Announced {
+                            octets: Some(octets),
+                            synchronizing: false,
+                            ..
+                        }) => Skip::Octets(octets),
+                        _ => Skip::Nothing,
+                    };
+                    input.advance(lf + 1);
+                }
+            }
+        }
+    }
+}
+
+/// Enough of a command to read its tag.
+fn beginning(input: &BytesMut) -> Vec<u8> {
+    input.iter().copied().take(256).collect()
+}
+
+/// `{n}` or `{n+}` at the end of a line, given without its CRLF.
+fn announced(line: &[u8]) -> Option<Announced> {
+    let inner = line.strip_suffix(b"}")?;
+    let (inner, synchronizing) = match inner.strip_suffix(b"+") {
+        Some(inner) => (inner, false),
+        None => (inner, true),
+    };
+    let digits = inner
+        .iter()
+        .rev()
+        .take_while(|o| o.is_ascii_digit())
+        .count();
+    let at = inner.len() - digits;
+    let (before, digits) = inner.split_at(at);
+    let at = before.len().checked_sub(1)?;
+    if digits.is_empty() || before.last() != Some(&b'{') {
+        return None;
+    }
+    let value = digits.iter().try_fold(0_u64, |sum, digit| {
+        sum.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
+    });
+    Some(Announced {
+        at,
+        octets: value.filter(|&octets| octets <= i64::MAX as u64),
+        synchronizing,
+    })
+}
+
+/// Whether `head` is an APPEND up to its message.
+fn message(head: &[u8]) -> Option<(Bytes, Append)> {
+    let space = memchr::memchr(b' ', head)?;
+    let verb = head.get(space + 1..space + 8)?;
+    if !verb.eq_ignore_ascii_case(b"APPEND ") {
+        return None;
+    }
+    let unit = Bytes::copy_from_slice(head);
+    let tag = unit.slice(..space);
+    let mut cursor = Cursor::new(&unit);
+    cursor.word(is_tag_char, "a tag").ok()?;
+    cursor.sp().ok()?;
+    cursor.eat_word("APPEND");
+    cursor.sp().ok()?;
+    let append = append(&mut cursor).ok()?;
+    cursor.is_at_end().then_some((tag, append))
+}
+
+/// `tag`: ASTRING-CHARs but `+`.
+pub(crate) fn is_tag_char(octet: u8) -> bool {
+    text::is_astring_char(octet) && octet != b'+'
+}
+
+/// The tag at the beginning of what was refused.
+pub(crate) fn tag_of(head: &[u8]) -> Option<Bytes> {
+    let length = head.iter().take_while(|&&o| is_tag_char(o)).count();
+    let whole = length > 0 && head.get(length) == Some(&b' ');
+    whole.then(|| head.get(..length).map(Bytes::copy_from_slice))?
+}

@@ -1,0 +1,58 @@
+#![doc = include_str!("../README.md")]
+#![no_std]
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::cast_possible_truncation
+    )
+)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+mod append;
+mod body_structure;
+mod command;
+mod cursor;
+mod date;
+mod envelope;
+mod error;
+mod fetch;
+mod flag;
+mod frame;
+mod limits;
+mod list;
+mod mailbox;
+mod response;
+mod response_code;
+mod search;
+mod section;
+mod sequence_set;
+pub mod server;
+mod status;
+mod store;
+mod text;
+
+pub use append::Append;
+pub use body_structure::{BodyFields, BodyPart, BodyStructure, Disposition};
+pub use command::{Authenticate, Command, Tagged};
+pub use date::{Date, DateTime};
+pub use envelope::{Address, Envelope};
+pub use error::SyntaxError;
+pub use fetch::{Fetch, FetchAttribute, FetchItem};
+pub use flag::Flag;
+pub use limits::Limits;
+pub use list::{List, ListAttribute, ListResponse, Pattern, ReturnOptions, SelectionOptions};
+pub use mailbox::MailboxName;
+pub use response::{Response, Status};
+pub use response_code::ResponseCode;
+pub use search::{ESearch, Return, Search, SearchKey};
+pub use section::{Section, SectionText};
+pub use sequence_set::SequenceSet;
+pub use status::{StatusAttribute, StatusItem};
+pub use store::{Store, StoreAction};

@@ -1,0 +1,34 @@
+//! What a peer may make us hold.
+
+/// Limits of the machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Octets of a command before login, its small literals included (8 KiB). Past it: BAD.
+    pub command_before_login: usize,
+    /// Octets of a command, its small literals included (64 KiB; RFC 7162 §4 asks for 8 192). Past
+    /// it: BAD, and the rest is skipped. Stops endless commands.
+    pub command: usize,
+    /// Octets of a literal that is held with its command (16 KiB). Past it: BAD `[TOOBIG]`.
+    pub literal: u64,
+    /// Octets of a SASL line (12 288).
+    pub sasl_line: usize,
+    /// Parentheses and NOTs within each other in SEARCH (64). Past it: BAD. Stops deep recursion in
+    /// whoever evaluates it.
+    pub nesting: usize,
+    /// BADs in a row (20). Then BYE. Stops guessing.
+    pub errors: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            command_before_login: 8 * 1024,
+            command: 64 * 1024,
+            literal: 16 * 1024,
+            sasl_line: 12_288,
+            nesting: 64,
+            errors: 20,
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! LIST and LSUB (RFC 9051 §6.3.9, RFC 5258, 5819, 6154, 3348).
+
+use alloc::vec::Vec;
+use bytes::Bytes;
+use hikyaku_wire::Output;
+
+use crate::cursor::{Cursor, Result};
+use crate::mailbox::mailbox;
+use crate::status::attributes;
+use crate::text::{list_mailbox, to_bytes, write_list};
+use crate::{MailboxName, StatusAttribute};
+
+/// The LIST command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct List {
+    /// Which of all mailboxes.
+    pub selection: SelectionOptions,
+    /// What patterns are relative to.
+    pub reference: MailboxName,
+    /// At least one.
+    pub patterns: Vec<Pattern>,
+    /// What to tell of them.
+    pub returns: ReturnOptions,
+    /// Whether it is in the form of RFC 5258: options or several patterns.
+    pub extended: bool,
+}
+
+/// Selection options (RFC 5258 §3.1, RFC 6154).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SelectionOptions {
+    /// Only subscribed names.
+    pub subscribed: bool,
+    /// Also mailboxes elsewhere.
+    pub remote: bool,
+    /// Also parents of what matches.
+    pub recursive_match: bool,
+    /// Only special-use mailboxes.
+    pub special_use: bool,
+}
+
+/// Return options (RFC 5258 §3.2, RFC 5819, 6154).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ReturnOptions {
+    /// Whether they are subscribed.
+    pub subscribed: bool,
+    /// Whether they have children.
+    pub children: bool,
+    /// What they are used for.
+    pub special_use: bool,
+    /// A STATUS of each.
+    pub status: Vec<StatusAttribute>,
+}
+
+/// A name with wildcards: `*` for anything, `%` for anything but the delimiter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pattern(MailboxName);
+
+impl Pattern {
+    /// As it was sent, in Unicode.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// Whether `name` matches, after `reference` was put before the pattern. Both in Unicode;
+    /// `INBOX` matches in any case. Linear in the name for each wildcard.
+    #[must_use]
+    pub fn matches(&self, reference: &str, name: &str, delimiter: char) -> bool {
+        let pattern: Vec<char> = reference.chars().chain(self.as_str().chars()).collect();
+        let name: Vec<char> = name.chars().collect();
+        let is_inbox = |text: &[char]| {
+            let inbox = ['I', 'N', 'B', 'O', 'X'];
+            text.get(..5).is_some_and(|head| {
+                head.iter()
+                    .zip(inbox)
+                    .all(|(a, b)| a.eq_ignore_ascii_case(&b))
+            }) && text.get(5).is_none_or(|&c| c == delimiter)
+        };
+        // The places in the pattern that the name so far may have led to.
+        let mut at = alloc::vec![false; pattern.len() + 1];
+        let spread = |at: &mut [bool]| {
+            for (index, c) in pattern.iter().enumerate() {
+                if matches!(c, '*' | '%')
+                    && at.get(index) == Some(&true)
+                    && let Some(next) = at.get_mut(index + 1)
+                {
+                    *next = true;
+                }
+            }
+        };
+        if let Some(first) = at.first_mut() {
+            *first = true;
+        }
+        spread(&mut at);
+        let fold = is_inbox(&name) && is_inbox(&pattern);
+        for (position, &c) in name.iter().enumerate() {
+            let mut next = alloc::vec![false; pattern.len() + 1];
+            for (index, &p) in pattern.iter().enumerate() {
+                if at.get(index) != Some(&true) {
+                    continue;
+                }
+                let stays = p == '*' || (p == '%' && c != delimiter);
+                let same = p == c || (fold && position < 5 && p.eq_ignore_ascii_case(&c));
+                if let Some(place) = next.get_mut(index) {
+                    *place |= stays;
+                }
+                if let Some(place) = next.get_mut(index + 1) {
+                    *place |= same && !matches!(p, '*' | '%');
+                }
+            }
+            at = next;
+            spread(&mut at);
+        }
+        at.last() == Some(&true)
+    }
+}
+
+/// What LIST tells of a mailbox besides its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ListAttribute {
+    /// `\Noselect`
+    NoSelect,
+    /// `\NonExistent`
+    NonExistent,
+    /// `\Noinferiors`
+    NoInferiors,
+    /// `\HasChildren`
+    HasChildren,
+    /// `\HasNoChildren`
+    HasNoChildren,
+    /// `\Subscribed`
+    Subscribed,
+    /// `\Marked`
+    Marked,
+    /// `\Unmarked`
+    Unmarked,
+    /// A special use, such as `\Sent`, with its `\`.
+    SpecialUse(Bytes),
+}
+
+impl ListAttribute {
+    fn name(&self) -> &[u8] {
+        match self {
+            Self::NoSelect => b"\\Noselect",
+            Self::NonExistent => b"\\NonExistent",
+            Self::NoInferiors => b"\\Noinferiors",
+            Self::HasChildren => b"\\HasChildren",
+            Self::HasNoChildren => b"\\HasNoChildren",
+            Self::Subscribed => b"\\Subscribed",
+            Self::Marked => b"\\Marked",
+            Self::Unmarked => b"\\Unmarked",
+            Self::SpecialUse(name) => name,
+        }
+    }
+}
+
+/// One line of LIST or LSUB.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListResponse {
+    /// What it is.
+    pub attributes: Vec<ListAttribute>,
+    /// What separates levels.
+    pub delimiter: Option<char>,
+    /// Its name.
+    pub name: MailboxName,
+    /// CHILDINFO: it does not match itself, but a subscribed child does.
+    pub child_info: bool,
+}
+
+impl ListResponse {
+    /// Appends what follows `* LIST ` or `* LSUB `.
+    pub(crate) fn encode(&self, output: &mut Output) {
+        use core::fmt::Write as _;
+        write_list(&self.attributes, output, |attribute, output| {
+            output.write(attribute.name());
+        });
+        match self.delimiter {
+            Some(c @ ('"' | '\\')) => _ = write!(output, " \"\\{c}\" "),
+            Some(c) => _ = write!(output, " \"{c}\" "),
+            None => output.write(b" NIL "),
+        }
+        self.name.encode(output);
+        if self.child_info {
+            output.write(b" (\"CHILDINFO\" (\"SUBSCRIBED\"))");
+        }
+    }
+}
+
+fn pattern(cursor: &mut Cursor<'_>) -> Result<Pattern> {
+    let text = cursor.take(list_mailbox)?;
+    let wire = to_bytes(cursor.unit(), text);
+    Ok(Pattern(MailboxName::decode(&wire)))
+}
+
+/// Behind `LIST `.
+pub(crate) fn list(cursor: &mut Cursor<'_>) -> Result<List> {
+    let mut list = List {
+        selection: SelectionOptions::default(),
+        reference: MailboxName::new(""),
+        patterns: Vec::new(),
+        returns: ReturnOptions::default(),
+        extended: false,
+    };
+    if cursor.peek() == Some(b'(') {
+        list.extended = true;
+        list.selection = selection(cursor)?;
+        cursor.sp()?;
+    }
+    list.reference = mailbox(cursor)?;
+    cursor.sp()?;
+    if cursor.peek() == Some(b'(') {
+        list.extended = true;
+        list.patterns = cursor.list(false, pattern)?;
+    } else {
+        list.patterns.push(pattern(cursor)?);
+    }
+    if cursor.eat(b' ') {
+        if !cursor.eat_word("RETURN") {
+            return cursor.fail("RETURN");
+        }
+        cursor.sp()?;
+        list.extended = true;
+        list.returns = returns(cursor)?;
+    }
+    Ok(list)
+}
+
+fn selection(cursor: &mut Cursor<'_>) -> Result<SelectionOptions> {
+    let mut options = SelectionOptions::default();
+    cursor.list(true, |cursor| {
+        match () {
+            () if cursor.eat_word("SUBSCRIBED") => options.subscribed = true,
+            () if cursor.eat_word("REMOTE") => options.remote = true,
+            () if cursor.eat_word("RECURSIVEMATCH") => options.recursive_match = true,
+            () if cursor.eat_word("SPECIAL-USE") => options.special_use = true,
+            () => return cursor.fail("a selection option"),
+        }
+        Ok(())
+    })?;
+    // RFC 5258 §3.1: RECURSIVEMATCH alone means nothing.
+    if options.recursive_match && !(options.subscribed || options.special_use) {
+        return cursor.fail("another option beside RECURSIVEMATCH");
+    }
+    Ok(options)
+}
+
+fn returns(cursor: &mut Cursor<'_>) -> Result<ReturnOptions> {
+    let mut options = ReturnOptions::default();
+    cursor.list(true, |cursor| {
+        match () {
+            () if cursor.eat_word("SUBSCRIBED") => options.subscribed = true,
+            () if cursor.eat_word("CHILDREN") => options.children = true,
+            () if cursor.eat_word("SPECIAL-USE") => options.special_use = true,
+            () if cursor.eat_word("STATUS") => {
+                cursor.sp()?;
+                options.status = attributes(cursor)?;
+            }
+            () => return cursor.fail("a return option"),
+        }
+        Ok(())
+    })?;
+    Ok(options)
+}
+
+/// Behind `LSUB `.
+pub(crate) fn lsub(cursor: &mut Cursor<'_>) -> Result<(MailboxName, Pattern)> {
+    let reference = mailbox(cursor)?;
+    cursor.sp()?;
+    Ok((reference, pattern(cursor)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matches(pattern: &str, name: &str) -> bool {
+        Pattern(MailboxName::new(pattern)).matches("", name, '/')
+    }
+
+    #[test]
+    fn wildcards() {
+        for (pattern, name, expected) in [
+            ("*", "a/b", true),
+            ("%", "a", true),
+            ("%", "a/b", false),
+            ("%/%", "a/b", true),
+            ("a*", "a", true),
+            ("a%c*", "abcd/e", true),
+            ("*b*", "aab/c", true),
+            ("inbox", "INBOX", true),
+            ("iNb%", "INBOX", false),
+            ("inbox/x", "INBOX/x", true),
+            ("inbox/x", "INBOX/X", false),
+            ("", "a", false),
+            ("受*", "受信箱", true),
+        ] {
+            assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn many_wildcards_cost_no_exponent() {
+        let pattern = "*a".repeat(200);
+        assert!(!matches(&pattern, &"a".repeat(150)));
+    }
+}

@@ -1,0 +1,188 @@
+//! Mailbox names (RFC 9051 §5.1) and their modified UTF-7 (RFC 3501 §5.1.3).
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use bytes::Bytes;
+use hikyaku_wire::Output;
+
+use crate::cursor::{Cursor, Result};
+use crate::text::write_astring;
+
+/// A mailbox name in Unicode. `INBOX` is the same in any case, and written in capitals.
+///
+/// ```
+/// use hikyaku_imap_proto::MailboxName;
+/// assert_eq!(MailboxName::decode(b"&U,BTFw-").as_str(), "台北");
+/// assert_eq!(MailboxName::decode(b"inbox").as_str(), "INBOX");
+/// assert_eq!(MailboxName::new("台北").wire(), "&U,BTFw-");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MailboxName(String);
+
+impl MailboxName {
+    /// The mailbox of that Unicode name.
+    #[must_use]
+    pub fn new(name: impl Into<String>) -> Self {
+        let name = name.into();
+        if name.eq_ignore_ascii_case("INBOX") {
+            return Self("INBOX".into());
+        }
+        Self(name)
+    }
+
+    /// Reads the form on the wire. What is no modified UTF-7 stands for itself, as UTF-8: clients
+    /// that send it are in the world, and no name may be lost.
+    #[must_use]
+    pub fn decode(wire: &[u8]) -> Self {
+        let decoded = decode_utf7(wire);
+        Self::new(decoded.unwrap_or_else(|| String::from_utf8_lossy(wire).into_owned()))
+    }
+
+    /// The name in Unicode.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The form on the wire, in modified UTF-7.
+    #[must_use]
+    pub fn wire(&self) -> String {
+        encode_utf7(&self.0)
+    }
+
+    /// Appends it as an astring.
+    pub fn encode(&self, output: &mut Output) {
+        write_astring(self.wire().as_bytes(), output);
+    }
+}
+
+pub(crate) fn mailbox(cursor: &mut Cursor<'_>) -> Result<MailboxName> {
+    let wire: Bytes = cursor.astring()?;
+    Ok(MailboxName::decode(&wire))
+}
+
+const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+,";
+
+fn encode_utf7(name: &str) -> String {
+    let mut wire = String::with_capacity(name.len());
+    let mut units: Vec<u16> = Vec::new();
+    for c in name.chars() {
+        if !matches!(c, ' '..='~') {
+            units.extend_from_slice(c.encode_utf16(&mut [0; 2]));
+            continue;
+        }
+        shift(&mut units, &mut wire);
+        wire.push(c);
+        if c == '&' {
+            wire.push('-');
+        }
+    }
+    shift(&mut units, &mut wire);
+    wire
+}
+
+/// Ends a run of UTF-16 units as `&..-`.
+fn shift(units: &mut Vec<u16>, wire: &mut String) {
+    if units.is_empty() {
+        return;
+    }
+    wire.push('&');
+    let (mut bits, mut count) = (0_u32, 0);
+    let mut digit = |value: u32| {
+        let digit = DIGITS.get(value as usize & 63).copied().unwrap_or(b'A');
+        wire.push(char::from(digit));
+    };
+    for unit in units.drain(..) {
+        bits = (bits << 16 | u32::from(unit)) & 0x3f_ffff;
+        count += 16;
+        while count >= 6 {
+            count -= 6;
+            digit(bits >> count);
+        }
+    }
+    if count > 0 {
+        digit(bits << (6 - count));
+    }
+    wire.push('-');
+}
+
+/// `None` when it is no canonical modified UTF-7.
+fn decode_utf7(wire: &[u8]) -> Option<String> {
+    let mut name = String::with_capacity(wire.len());
+    let mut rest = wire;
+    while let Some((&octet, tail)) = rest.split_first() {
+        rest = tail;
+        if octet != b'&' {
+            if !(b' '..=b'~').contains(&octet) {
+                return None;
+            }
+            name.push(char::from(octet));
+            continue;
+        }
+        let end = memchr::memchr(b'-', rest)?;
+        let (digits, tail) = rest.split_at(end);
+        rest = tail.get(1..).unwrap_or(&[]);
+        if digits.is_empty() {
+            name.push('&');
+            continue;
+        }
+        let mut units = Vec::with_capacity(digits.len());
+        let (mut bits, mut count) = (0_u32, 0);
+        for digit in digits {
+            let value = DIGITS.iter().position(|d| d == digit)?;
+            bits = (bits << 6 | u32::try_from(value).ok()?) & 0xff_ffff;
+            count += 6;
+            if count >= 16 {
+                count -= 16;
+                units.push(u16::try_from(bits >> count & 0xffff).ok()?);
+            }
+        }
+        let unused = bits & ((1 << count) - 1);
+        if count >= 6 || unused != 0 {
+            return None;
+        }
+        for c in char::decode_utf16(units) {
+            name.push(c.ok()?);
+        }
+    }
+    // What is legal without a shift may not be shifted: one name, one form.
+    (encode_utf7(&name).as_bytes() == wire).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::string::ToString as _;
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(name: String) {
+            let name = MailboxName::new(name);
+            prop_assert_eq!(MailboxName::decode(name.wire().as_bytes()), name);
+        }
+
+        #[test]
+        fn nothing_panics(wire: Vec<u8>) {
+            let _ = MailboxName::decode(&wire);
+        }
+    }
+
+    #[test]
+    fn names_of_the_rfc_and_of_the_world() {
+        for (wire, name) in [
+            ("~peter/mail/&U,BTFw-/&ZeVnLIqe-", "~peter/mail/台北/日本語"),
+            ("A&-B", "A&B"),
+            ("&2D3eAA-", "😀"),
+            ("&AGE-", "&AGE-"),
+            ("&broken", "&broken"),
+            ("inbox/Sub", "inbox/Sub"),
+        ] {
+            assert_eq!(MailboxName::decode(wire.as_bytes()).as_str(), name);
+        }
+        assert_eq!(
+            MailboxName::decode("受信".as_bytes()).as_str().to_string(),
+            "受信"
+        );
+    }
+}

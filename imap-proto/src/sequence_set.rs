@@ -1,0 +1,126 @@
+//! Sequence sets: `1,3:5,7:*` (RFC 9051 §9).
+
+use alloc::vec::Vec;
+use core::num::NonZeroU32;
+use hikyaku_wire::Output;
+
+use crate::cursor::{Cursor, Result};
+use crate::text::nz_number;
+
+/// Numbers and ranges of them, as they were sent; `None` is `*`, the largest there is.
+///
+/// ```
+/// use hikyaku_imap_proto::SequenceSet;
+/// let set = SequenceSet::parse(&"2,5:*".into()).unwrap();
+/// assert_eq!(set.ranges(9).collect::<Vec<_>>(), [(2, 2), (5, 9)]);
+/// // RFC 9051 §6.4.8: `n:*` always has the last, even when n is larger.
+/// assert_eq!(set.ranges(3).collect::<Vec<_>>(), [(2, 2), (3, 5)]);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SequenceSet(Vec<(Option<NonZeroU32>, Option<NonZeroU32>)>);
+
+impl SequenceSet {
+    /// Reads a whole set.
+    ///
+    /// # Errors
+    /// Names the octet that does not belong.
+    pub fn parse(text: &bytes::Bytes) -> Result<Self> {
+        let mut cursor = Cursor::new(text);
+        let set = sequence_set(&mut cursor)?;
+        cursor.end()?;
+        Ok(set)
+    }
+
+    /// One number.
+    #[must_use]
+    pub fn single(number: NonZeroU32) -> Self {
+        Self([(Some(number), Some(number))].into())
+    }
+
+    /// The ranges, low end first, in the order sent, with `*` as `largest`. They may overlap.
+    pub fn ranges(&self, largest: u32) -> impl Iterator<Item = (u32, u32)> + '_ {
+        self.0.iter().map(move |&(a, b)| {
+            let number = |end: Option<NonZeroU32>| end.map_or(largest, NonZeroU32::get);
+            (number(a).min(number(b)), number(a).max(number(b)))
+        })
+    }
+
+    /// Appends the set.
+    pub fn encode(&self, output: &mut Output) {
+        let end = |end: Option<NonZeroU32>, output: &mut Output| match end {
+            Some(number) => output.write_number(u64::from(number.get())),
+            None => output.write(b"*"),
+        };
+        for (index, &(a, b)) in self.0.iter().enumerate() {
+            if index > 0 {
+                output.write(b",");
+            }
+            end(a, output);
+            if a != b {
+                output.write(b":");
+                end(b, output);
+            }
+        }
+    }
+}
+
+/// Appends ascending ranges as `1:3,5`; for UIDs in response codes.
+pub(crate) fn write_ranges(ranges: &[(u32, u32)], output: &mut Output) {
+    for (index, &(low, high)) in ranges.iter().enumerate() {
+        if index > 0 {
+            output.write(b",");
+        }
+        output.write_number(u64::from(low));
+        if high > low {
+            output.write(b":");
+            output.write_number(u64::from(high));
+        }
+    }
+}
+
+pub(crate) fn sequence_set(cursor: &mut Cursor<'_>) -> Result<SequenceSet> {
+    let mut ranges = Vec::new();
+    loop {
+        let first = end(cursor)?;
+        let last = if cursor.eat(b':') {
+            end(cursor)?
+        } else {
+            first
+        };
+        ranges.push((first, last));
+        if !cursor.eat(b',') {
+            return Ok(SequenceSet(ranges));
+        }
+    }
+}
+
+fn end(cursor: &mut Cursor<'_>) -> Result<Option<NonZeroU32>> {
+    if cursor.eat(b'*') {
+        return Ok(None);
+    }
+    cursor.take(nz_number).map(NonZeroU32::new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Buf as _;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(ranges in proptest::collection::vec(any::<(u32, u32)>(), 1..20)) {
+            let set = SequenceSet(ranges.into_iter().map(|(a, b)| (NonZeroU32::new(a), NonZeroU32::new(b))).collect());
+            let mut output = Output::new();
+            set.encode(&mut output);
+            prop_assert_eq!(SequenceSet::parse(&output.copy_to_bytes(output.len())), Ok(set));
+        }
+    }
+
+    #[test]
+    fn what_is_no_set() {
+        for bad in ["", "0", "01", ",1", "1,", "1:2:3", "4294967296", "1:", "a"] {
+            assert!(SequenceSet::parse(&bad.into()).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! What the server says it can do, in each state (RFC 9051 §6.1.1).
+
+use alloc::vec::Vec;
+use bytes::Bytes;
+
+use super::Connection;
+
+impl Connection {
+    pub(super) fn capabilities(&self) -> Vec<Bytes> {
+        let mut all: Vec<Bytes> = [
+            "IMAP4rev1",
+            "LITERAL+",
+            "SASL-IR",
+            "ID",
+            "ENABLE",
+            "IDLE",
+            "UNSELECT",
+        ]
+        .map(Into::into)
+        .into();
+        if !self.authenticated {
+            if self.options.starttls && !self.options.tls {
+                all.push("STARTTLS".into());
+            }
+            if !self.options.tls && self.options.login_needs_tls {
+                all.push("LOGINDISABLED".into());
+            } else {
+                all.extend(
+                    self.options
+                        .mechanisms
+                        .iter()
+                        .map(|mechanism| [b"AUTH=", &mechanism[..]].concat().into()),
+                );
+            }
+        }
+        all.extend(self.options.capabilities.iter().cloned());
+        all
+    }
+}

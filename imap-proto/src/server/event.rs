@@ -1,0 +1,86 @@
+//! What the server machine tells, and what it is set up with.
+
+use alloc::vec::Vec;
+use bytes::Bytes;
+use hikyaku_wire::Secret;
+
+use crate::{Append, Command, Limits};
+
+/// How a server machine behaves.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Options {
+    /// Whether STARTTLS is offered.
+    pub starttls: bool,
+    /// Whether TLS is there from the start.
+    pub tls: bool,
+    /// SASL mechanisms, in upper case.
+    pub mechanisms: Vec<Bytes>,
+    /// Passwords only under TLS: LOGINDISABLED until then.
+    pub login_needs_tls: bool,
+    /// What the application can do, besides what the machine itself can.
+    pub capabilities: Vec<Bytes>,
+    /// What a peer may make us hold.
+    pub limits: Limits,
+}
+
+/// What the application has to know. All but the marked wait for [`complete`](super::Connection::complete).
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// A client is there: `greet` or `bye`.
+    Connected,
+    /// LOGIN.
+    Login {
+        /// The name.
+        name: Bytes,
+        /// The password.
+        password: Secret,
+    },
+    /// AUTHENTICATE; `challenge` goes on.
+    Authenticate {
+        /// One of those in the options.
+        mechanism: Bytes,
+        /// The initial response, decoded.
+        initial: Option<Secret>,
+    },
+    /// The client's next response; `challenge` goes on.
+    SaslResponse(Secret),
+    /// *No answer*: the exchange is over; the client cancelled it or sent what is no base64.
+    SaslCancelled,
+    /// A command, legal in this state.
+    Command(Command),
+    /// APPEND: `accept`, or `complete` with NO, after which its message is passed over.
+    Append {
+        /// Where to.
+        append: Append,
+        /// Octets that will come.
+        octets: u64,
+    },
+    /// *No answer*: octets of the message.
+    Chunk(Bytes),
+    /// The message is whole: an OK says that it is on stable storage.
+    EndOfMessage,
+    /// *No answer*: nothing comes of the message; the machine answered.
+    MessageRefused,
+    /// *No answer*: IDLE began. Tell what changes, until
+    Idle,
+    /// DONE: tell what is left, and complete.
+    IdleDone,
+    /// *No answer*: the mailbox was left without a word, by LOGOUT or another SELECT.
+    Deselected,
+}
+
+/// What the peer did that ends the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// It closed in the middle of a command or of a message: nothing of it may be kept.
+    #[error("the connection ended inside a command")]
+    InsideCommand,
+}
+
+/// An answer was given that nothing waits for, or that does not fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("nothing waits for this answer")]
+pub struct Misuse;

@@ -1,0 +1,112 @@
+//! FETCH responses, whose sections stream (RFC 9051 §7.5.2).
+
+use bytes::Bytes;
+use hikyaku_wire::Output;
+
+use super::{Connection, Misuse};
+use crate::{FetchAttribute, FetchItem};
+
+/// A FETCH response that was begun.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Fetching {
+    /// Whether an item was written.
+    any: bool,
+    /// Octets of the literal that are due.
+    left: u64,
+}
+
+impl Connection {
+    /// Begins the FETCH response of a message; `false` when the client does not know of it.
+    ///
+    /// # Errors
+    /// [`Misuse`] when another one is begun.
+    pub fn begin_fetch(&mut self, uid: u32, output: &mut Output) -> Result<bool, Misuse> {
+        if self.fetching.is_some() {
+            return Err(Misuse);
+        }
+        let Some(sequence) = self.selected.as_ref().and_then(|view| view.sequence(uid)) else {
+            return Ok(false);
+        };
+        output.write(b"* ");
+        output.write_number(u64::from(sequence));
+        output.write(b" FETCH (");
+        self.fetching = Some(Fetching::default());
+        Ok(true)
+    }
+
+    fn item(&mut self, output: &mut Output) -> Result<&mut Fetching, Misuse> {
+        let fetching = self
+            .fetching
+            .as_mut()
+            .filter(|f| f.left == 0)
+            .ok_or(Misuse)?;
+        if core::mem::replace(&mut fetching.any, true) {
+            output.write(b" ");
+        }
+        Ok(fetching)
+    }
+
+    /// Adds an item.
+    ///
+    /// # Errors
+    /// [`Misuse`] when no response is begun, or a literal is not whole.
+    pub fn fetch_item(&mut self, item: &FetchItem, output: &mut Output) -> Result<(), Misuse> {
+        self.item(output)?;
+        item.encode(output);
+        Ok(())
+    }
+
+    /// Adds a section, as it was asked for: its octets follow; NIL when there is no such part.
+    ///
+    /// # Errors
+    /// [`Misuse`] as for `fetch_item`.
+    pub fn begin_section(
+        &mut self,
+        attribute: &FetchAttribute,
+        octets: Option<u64>,
+        output: &mut Output,
+    ) -> Result<(), Misuse> {
+        let fetching = self.item(output)?;
+        fetching.left = octets.unwrap_or(0);
+        attribute.encode_name(output);
+        match octets {
+            None => output.write(b" NIL"),
+            Some(0) => output.write(b" \"\""),
+            Some(octets) => {
+                output.write(b" {");
+                output.write_number(octets);
+                output.write(b"}\r\n");
+            }
+        }
+        Ok(())
+    }
+
+    /// The next octets of the section.
+    ///
+    /// # Errors
+    /// [`Misuse`] when more come than were announced: nothing of them is sent.
+    pub fn section_chunk(&mut self, chunk: Bytes, output: &mut Output) -> Result<(), Misuse> {
+        let fetching = self.fetching.as_mut().ok_or(Misuse)?;
+        let left = fetching
+            .left
+            .checked_sub(chunk.len() as u64)
+            .ok_or(Misuse)?;
+        fetching.left = left;
+        output.push(chunk);
+        Ok(())
+    }
+
+    /// Ends the FETCH response.
+    ///
+    /// # Errors
+    /// [`Misuse`] when none is begun, or a section is not whole: then only closing is left.
+    pub fn end_fetch(&mut self, output: &mut Output) -> Result<(), Misuse> {
+        let fetching = self.fetching.ok_or(Misuse)?;
+        if fetching.left > 0 {
+            return Err(Misuse);
+        }
+        self.fetching = None;
+        output.write(b")\r\n");
+        Ok(())
+    }
+}

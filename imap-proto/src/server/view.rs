@@ -1,0 +1,110 @@
+//! The selected mailbox as the client knows it: sequence numbers, and the UIDs behind them.
+
+use alloc::vec::Vec;
+
+use crate::SequenceSet;
+
+/// UIDs by sequence number. Messages that are gone stay in it until the client was told.
+#[derive(Debug, Clone, Default)]
+pub struct View {
+    uids: Vec<u32>,
+    read_only: bool,
+    /// Gone, and not told yet.
+    vanished: Vec<u32>,
+}
+
+impl View {
+    pub(super) fn new(uids: Vec<u32>, read_only: bool) -> Self {
+        Self {
+            uids,
+            read_only,
+            vanished: Vec::new(),
+        }
+    }
+
+    /// Whether it was opened with EXAMINE.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        self.read_only
+    }
+
+    /// UIDs, ascending; the first has sequence number 1.
+    #[must_use]
+    pub fn uids(&self) -> &[u32] {
+        &self.uids
+    }
+
+    /// The sequence number of a UID.
+    #[must_use]
+    pub fn sequence(&self, uid: u32) -> Option<u32> {
+        let at = self.uids.binary_search(&uid).ok()?;
+        u32::try_from(at + 1).ok()
+    }
+
+    /// How many messages the client knows of.
+    #[must_use]
+    pub fn len(&self) -> u32 {
+        u32::try_from(self.uids.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Whether it knows of none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.uids.is_empty()
+    }
+
+    /// The UIDs a set means, as ascending ranges that neither touch nor overlap; there may be UIDs in
+    /// them that do not exist. `None`: a sequence number that there is not, which is a BAD.
+    #[must_use]
+    pub fn resolve(&self, set: &SequenceSet, uid: bool) -> Option<Vec<(u32, u32)>> {
+        let mut ranges: Vec<(u32, u32)> = Vec::new();
+        if uid {
+            // `*` in an empty mailbox means nothing that there is.
+            let largest = self.uids.last().copied().unwrap_or(u32::MAX);
+            ranges.extend(set.ranges(largest));
+        } else {
+            for (low, high) in set.ranges(self.len()) {
+                let at = |sequence: u32| {
+                    let at = usize::try_from(sequence).ok()?.checked_sub(1)?;
+                    self.uids.get(at).copied()
+                };
+                ranges.push((at(low)?, at(high)?));
+            }
+        }
+        ranges.sort_unstable();
+        let mut merged: Vec<(u32, u32)> = Vec::with_capacity(ranges.len());
+        for (low, high) in ranges {
+            match merged.last_mut() {
+                Some(last) if low <= last.1.saturating_add(1) => last.1 = last.1.max(high),
+                _ => merged.push((low, high)),
+            }
+        }
+        Some(merged)
+    }
+
+    /// Adds UIDs that are larger than all before; whether there were any.
+    pub(super) fn append(&mut self, uids: &[u32]) -> bool {
+        let last = self.uids.last().copied().unwrap_or(0);
+        let before = self.uids.len();
+        self.uids
+            .extend(uids.iter().copied().filter(|&uid| uid > last));
+        self.uids.len() > before
+    }
+
+    pub(super) fn vanish(&mut self, uids: impl IntoIterator<Item = u32>) {
+        self.vanished.extend(uids);
+    }
+
+    /// Takes out what is gone: its sequence numbers, the highest first, so that none moves another.
+    pub(super) fn expunge(&mut self) -> Vec<u32> {
+        let mut gone = core::mem::take(&mut self.vanished);
+        gone.sort_unstable();
+        gone.dedup();
+        let mut sequences: Vec<u32> = gone.iter().filter_map(|&uid| self.sequence(uid)).collect();
+        sequences.reverse();
+        if !sequences.is_empty() {
+            self.uids.retain(|uid| gone.binary_search(uid).is_err());
+        }
+        sequences
+    }
+}

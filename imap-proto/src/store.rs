@@ -1,0 +1,82 @@
+//! STORE: flags of messages (RFC 9051 §6.4.6; UNCHANGEDSINCE RFC 7162).
+
+use alloc::vec::Vec;
+
+use crate::cursor::{Cursor, Result};
+use crate::flag::{flag, flag_list};
+use crate::sequence_set::sequence_set;
+use crate::{Flag, SequenceSet};
+
+/// The STORE command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Store {
+    /// Which messages.
+    pub set: SequenceSet,
+    /// UNCHANGEDSINCE: only those not changed after this mod-sequence.
+    pub unchanged_since: Option<u64>,
+    /// How.
+    pub action: StoreAction,
+    /// `.SILENT`: the new flags need not be told.
+    pub silent: bool,
+    /// Which flags.
+    pub flags: Vec<Flag>,
+}
+
+/// How flags change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreAction {
+    /// `FLAGS`: these and no others.
+    Replace,
+    /// `+FLAGS`: these too.
+    Add,
+    /// `-FLAGS`: not these.
+    Remove,
+}
+
+/// Behind `STORE `.
+pub(crate) fn store(cursor: &mut Cursor<'_>) -> Result<Store> {
+    let set = sequence_set(cursor)?;
+    cursor.sp()?;
+    let mut unchanged_since = None;
+    if cursor.peek() == Some(b'(') {
+        cursor.list(false, |cursor| {
+            if !cursor.eat_word("UNCHANGEDSINCE") {
+                return cursor.fail("UNCHANGEDSINCE");
+            }
+            cursor.sp()?;
+            unchanged_since = Some(cursor.number64()?);
+            Ok(())
+        })?;
+        cursor.sp()?;
+    }
+    let action = match () {
+        () if cursor.eat(b'+') => StoreAction::Add,
+        () if cursor.eat(b'-') => StoreAction::Remove,
+        () => StoreAction::Replace,
+    };
+    if !cursor.eat_prefix("FLAGS") {
+        return cursor.fail("FLAGS");
+    }
+    let silent = cursor.eat_prefix(".SILENT");
+    cursor.sp()?;
+    let flags = if cursor.peek() == Some(b'(') {
+        flag_list(cursor)?
+    } else {
+        let mut flags = Vec::from([flag(cursor)?]);
+        while cursor.eat(b' ') {
+            flags.push(flag(cursor)?);
+        }
+        flags
+    };
+    // RFC 3501 §9: a client may not store \Recent.
+    if flags.contains(&Flag::Recent) {
+        return cursor.fail("flags other than \\Recent");
+    }
+    Ok(Store {
+        set,
+        unchanged_since,
+        action,
+        silent,
+        flags,
+    })
+}
