@@ -1,7 +1,6 @@
 //! Tokens: atoms, quoted strings, literals, numbers (RFC 9051 §4, §9), and how strings are written.
 
 use alloc::borrow::Cow;
-use alloc::vec::Vec;
 use bytes::Bytes;
 use hikyaku_wire::Output;
 use nom::bytes::complete::{take, take_while, take_while1};
@@ -223,6 +222,7 @@ mod tests {
     use super::*;
     use bytes::Buf as _;
     use proptest::prelude::*;
+    use std::vec::Vec;
 
     proptest! {
         #[test]

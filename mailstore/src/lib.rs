@@ -14,6 +14,7 @@ mod id;
 mod memory;
 pub mod message;
 mod row;
+pub mod search;
 mod store;
 mod tables;
 mod transaction;

@@ -7,7 +7,7 @@ use base64::Engine as _;
 ///
 /// ```
 /// use hikyaku_mailstore::message::decode_header;
-/// assert_eq!(decode_header(b"=?iso-2022-jp?B?GyRCSHRTVBsoQg==?= !"), "飛脚 !");
+/// assert_eq!(decode_header(b"=?iso-2022-jp?B?GyRCSHQ1UxsoQg==?= !"), "飛脚 !");
 /// ```
 #[must_use]
 pub fn decode_header(value: &[u8]) -> String {
