@@ -31,6 +31,7 @@ pub use memory::{Memory, MemoryEngine};
 pub use row::{
     Account, BodyRef, Changes, Mailbox, Mailboxes, Page, QueueEntry, Quota, Row, Want, Which,
 };
+pub use search::structure;
 pub use store::{
     BoxFuture, Capabilities, Engine, Read, Scope, Stage, Staged, Stager, Store, Watch,
 };

@@ -210,7 +210,12 @@ async fn matches(store: &dyn Store, plan: &Plan, key: &Prepared<'_>, row: &Row) 
     Ok(known.judge(plan, key) == Some(true))
 }
 
-async fn structure(store: &dyn Store, row: &Row) -> Result<Structure> {
+/// The structure of a message: the one that was kept with it, or, where there is none (of this
+/// version), computed anew from its octets. The row has to be read with [`Want::SUMMARY`].
+///
+/// # Errors
+/// What the store says.
+pub async fn structure(store: &dyn Store, row: &Row) -> Result<Structure> {
     if let Some(structure) = Structure::decode(&row.summary) {
         return Ok(structure);
     }

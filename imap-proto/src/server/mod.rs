@@ -102,6 +102,15 @@ impl Connection {
         self.selected.as_ref()
     }
 
+    /// The tag of the command that waits for its end.
+    #[must_use]
+    pub fn tag(&self) -> Option<&Bytes> {
+        match &self.state {
+            State::Asked(asked) => Some(&asked.tag),
+            _ => None,
+        }
+    }
+
     /// Whether the client wants mod-sequences (RFC 7162 §3.1).
     #[must_use]
     pub fn condstore(&self) -> bool {

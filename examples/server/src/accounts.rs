@@ -1,0 +1,364 @@
+//! Accounts: who may log in, with what password, and what they own.
+
+use argon2::Argon2;
+use argon2::password_hash::rand_core::{CryptoRng, Error as RandError, RngCore};
+use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use mailstore::{Account, AccountId, Error, Operation, Store, Transaction};
+use rsasl::mechanisms::scram;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// The property that holds the argon2 hash, in PHC form.
+const PASSWORD: &str = "password";
+/// The property that holds the SCRAM-SHA-256 keys: `iterations$salt$stored$server`, base64.
+const SCRAM: &str = "scram-sha-256";
+/// RFC 7677 §4: at least 4096.
+const ITERATIONS: u32 = 10_000;
+
+/// So many passwords are hashed at a time: each takes 19 MiB and a core.
+const HASHING: usize = 2;
+
+/// What an account cannot be.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AccountError {
+    /// Not an address of a domain of this server.
+    #[error("{0} is no address of a domain of this server: domains are {1}")]
+    NotHere(String, String),
+    /// There is no such account.
+    #[error("there is no account {0}")]
+    Unknown(String),
+    /// There is one already.
+    #[error("there is an account {0} already")]
+    Exists(String),
+    /// An empty password, or one of several lines.
+    #[error("a password is one line that is not empty")]
+    Password,
+    /// The store's complaint.
+    #[error(transparent)]
+    Store(#[from] Error),
+}
+
+/// SCRAM-SHA-256 keys of an account.
+#[derive(Debug, Clone)]
+pub struct ScramKeys {
+    /// Rounds of PBKDF2.
+    pub iterations: u32,
+    /// The salt.
+    pub salt: Vec<u8>,
+    /// StoredKey (RFC 5802 §3).
+    pub stored: Vec<u8>,
+    /// ServerKey.
+    pub server: Vec<u8>,
+}
+
+/// All accounts of a store.
+#[derive(Clone)]
+pub struct Accounts {
+    store: Arc<dyn Store>,
+    domains: Arc<[String]>,
+    quota: u64,
+    hashing: Arc<Semaphore>,
+    /// What a name that there is not is checked against, so that it takes as long.
+    nobody: Arc<str>,
+}
+
+impl std::fmt::Debug for Accounts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Accounts")
+            .field("domains", &self.domains)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The system's random numbers, for the salt.
+struct System;
+
+impl RngCore for System {
+    fn next_u32(&mut self) -> u32 {
+        let mut octets = [0; 4];
+        self.fill_bytes(&mut octets);
+        u32::from_ne_bytes(octets)
+    }
+    fn next_u64(&mut self) -> u64 {
+        u64::from(self.next_u32()) << 32 | u64::from(self.next_u32())
+    }
+    fn fill_bytes(&mut self, octets: &mut [u8]) {
+        // Without random numbers no password may be made: better to stop.
+        getrandom::fill(octets).expect("the system's random numbers");
+    }
+    fn try_fill_bytes(&mut self, octets: &mut [u8]) -> Result<(), RandError> {
+        self.fill_bytes(octets);
+        Ok(())
+    }
+}
+
+impl CryptoRng for System {}
+
+/// A password that nobody guesses: four groups of four letters and digits.
+#[must_use]
+pub fn generated_password() -> String {
+    const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+    let mut octets = [0; 16];
+    System.fill_bytes(&mut octets);
+    let mut password = String::new();
+    for (index, octet) in octets.iter().enumerate() {
+        if index > 0 && index % 4 == 0 {
+            password.push('-');
+        }
+        password.push(char::from(LETTERS[usize::from(octet % 32)]));
+    }
+    password
+}
+
+fn hash(password: &str) -> String {
+    let salt = SaltString::generate(&mut System);
+    let hashed = Argon2::default().hash_password(password.as_bytes(), &salt);
+    hashed.map(|hash| hash.to_string()).unwrap_or_default()
+}
+
+fn scram_keys(password: &str) -> String {
+    use sha2::{Digest as _, Sha256};
+    let mut salt = [0; 16];
+    System.fill_bytes(&mut salt);
+    let mut salted = Default::default();
+    scram::tools::hash_password::<Sha256>(password.as_bytes(), ITERATIONS, &salt, &mut salted);
+    let (client_key, server_key) = scram::tools::derive_keys::<Sha256>(salted.as_slice());
+    let stored = Sha256::digest(client_key);
+    let text = |octets: &[u8]| STANDARD.encode(octets);
+    format!(
+        "{ITERATIONS}${}${}${}",
+        text(&salt),
+        text(&stored),
+        text(&server_key)
+    )
+}
+
+impl Accounts {
+    /// The accounts of `store` in those domains; new ones may hold `quota` octets.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, domains: Vec<String>, quota: u64) -> Self {
+        Self {
+            store,
+            domains: domains.into(),
+            quota,
+            hashing: Arc::new(Semaphore::new(HASHING)),
+            nobody: hash("nobody").into(),
+        }
+    }
+
+    /// The address as accounts are named: in lower case, without a `+detail`.
+    #[must_use]
+    pub fn name_of(local_part: &str, domain: &str) -> String {
+        let base = match local_part.split_once('+') {
+            Some((base, _)) if !base.is_empty() => base,
+            _ => local_part,
+        };
+        format!("{base}@{domain}").to_lowercase()
+    }
+
+    /// The account of a login name: an address, or a local part of the first domain.
+    pub async fn find(&self, name: &str) -> Result<Option<Account>, Error> {
+        let name = match name.contains('@') {
+            true => name.to_lowercase(),
+            false => format!("{name}@{}", self.domains.first().map_or("", |d| d)).to_lowercase(),
+        };
+        self.store.account(&name).await
+    }
+
+    /// The account, if that is its password. Takes its time, also when there is no such account.
+    pub async fn verify(&self, name: &str, password: &str) -> Result<Option<Account>, Error> {
+        let account = self.find(name).await?;
+        let hash = account
+            .as_ref()
+            .and_then(|account| account.properties.get(PASSWORD));
+        let hash = hash.map_or_else(
+            || self.nobody.to_string(),
+            |hash| String::from_utf8_lossy(hash).into_owned(),
+        );
+        let password = password.to_owned();
+        let permit = Arc::clone(&self.hashing).acquire_owned().await;
+        let verified = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            PasswordHash::new(&hash).is_ok_and(|hash| {
+                Argon2::default()
+                    .verify_password(password.as_bytes(), &hash)
+                    .is_ok()
+            })
+        });
+        let verified = verified.await.unwrap_or(false);
+        Ok(account.filter(|_| verified))
+    }
+
+    /// The keys for SCRAM-SHA-256.
+    #[must_use]
+    pub fn scram_keys(account: &Account) -> Option<ScramKeys> {
+        let text = std::str::from_utf8(account.properties.get(SCRAM)?).ok()?;
+        let mut words = text.split('$');
+        let iterations = words.next()?.parse().ok()?;
+        let mut octets = || STANDARD.decode(words.next()?).ok();
+        Some(ScramKeys {
+            iterations,
+            salt: octets()?,
+            stored: octets()?,
+            server: octets()?,
+        })
+    }
+
+    /// Makes an account with the usual mailboxes.
+    pub async fn add(&self, address: &str, password: &str) -> Result<AccountId, AccountError> {
+        let name = self.checked(address)?;
+        let secrets = Self::secrets(password).await?;
+        let id = match self.store.create_account(&name).await {
+            Err(Error::AlreadyExists) => return Err(AccountError::Exists(name)),
+            created => created?,
+        };
+        let mut transaction = Transaction::new(id).with(Operation::SetQuota {
+            octets: Some(self.quota),
+            messages: None,
+        });
+        for operation in secrets {
+            transaction = transaction.with(operation);
+        }
+        for (name, special_use) in [
+            ("Drafts", "\\Drafts"),
+            ("Sent", "\\Sent"),
+            ("Junk", "\\Junk"),
+            ("Trash", "\\Trash"),
+            ("Archive", "\\Archive"),
+        ] {
+            transaction = transaction
+                .with(Operation::Create {
+                    name: name.into(),
+                    special_use: Some(special_use.into()),
+                    uid_validity: None,
+                })
+                .with(Operation::Subscribe {
+                    name: name.into(),
+                    subscribed: true,
+                });
+        }
+        let inbox = Operation::Subscribe {
+            name: "INBOX".into(),
+            subscribed: true,
+        };
+        self.store.commit(transaction.with(inbox)).await?;
+        Ok(id)
+    }
+
+    fn checked(&self, address: &str) -> Result<String, AccountError> {
+        let mailbox = smtp_proto::Mailbox::parse(address.as_bytes()).ok();
+        let here = mailbox.filter(|mailbox| {
+            self.domains
+                .iter()
+                .any(|domain| domain.eq_ignore_ascii_case(mailbox.domain()))
+        });
+        match here {
+            Some(mailbox) => Ok(Self::name_of(mailbox.local_part(), mailbox.domain())),
+            None => Err(AccountError::NotHere(
+                address.into(),
+                self.domains.join(", "),
+            )),
+        }
+    }
+
+    async fn secrets(password: &str) -> Result<[Operation; 2], AccountError> {
+        if password.is_empty() || password.contains(['\r', '\n', '\0']) {
+            return Err(AccountError::Password);
+        }
+        let password = password.to_owned();
+        let hashed = tokio::task::spawn_blocking(move || {
+            [(PASSWORD, hash(&password)), (SCRAM, scram_keys(&password))]
+        });
+        let hashed = hashed.await.map_err(|_| AccountError::Password)?;
+        Ok(hashed.map(|(key, value)| Operation::SetProperty {
+            key: key.into(),
+            value: Some(Bytes::from(value)),
+        }))
+    }
+
+    async fn known(&self, address: &str) -> Result<Account, AccountError> {
+        let found = self.find(address).await?;
+        found.ok_or_else(|| AccountError::Unknown(address.into()))
+    }
+
+    /// Gives it another password.
+    pub async fn set_password(&self, address: &str, password: &str) -> Result<(), AccountError> {
+        let mut transaction = Transaction::new(self.known(address).await?.id);
+        for operation in Self::secrets(password).await? {
+            transaction = transaction.with(operation);
+        }
+        self.store.commit(transaction).await?;
+        Ok(())
+    }
+
+    /// Removes it and all its mail.
+    pub async fn remove(&self, address: &str) -> Result<(), AccountError> {
+        let account = self.known(address).await?;
+        Ok(self.store.remove_account(account.id).await?)
+    }
+
+    /// Sets what it may hold.
+    pub async fn set_quota(&self, address: &str, octets: u64) -> Result<(), AccountError> {
+        let set = Operation::SetQuota {
+            octets: Some(octets),
+            messages: None,
+        };
+        let account = self.known(address).await?;
+        self.store
+            .commit(Transaction::new(account.id).with(set))
+            .await?;
+        Ok(())
+    }
+
+    /// All of them, by name.
+    pub async fn list(&self) -> Result<Vec<Account>, AccountError> {
+        let mut all: Vec<Account> = Vec::new();
+        loop {
+            let after = all.last().map_or("", |account| &account.name).to_owned();
+            let some = self.store.accounts(&after, 500).await?;
+            if some.is_empty() {
+                return Ok(all);
+            }
+            all.extend(some);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mailstore::Memory;
+
+    #[tokio::test]
+    async fn passwords_are_checked_and_changed() {
+        let accounts = Accounts::new(Arc::new(Memory::new()), vec!["a.test".into()], 1000);
+        accounts.add("Joe@A.test", "secret").await.unwrap();
+        let ok = |name: &'static str, password: &'static str| {
+            let accounts = accounts.clone();
+            async move { accounts.verify(name, password).await.unwrap().is_some() }
+        };
+        assert!(ok("joe@a.test", "secret").await && ok("joe", "secret").await);
+        assert!(!ok("joe", "wrong").await && !ok("nobody", "nobody").await);
+        accounts.set_password("joe@a.test", "other").await.unwrap();
+        assert!(!ok("joe", "secret").await && ok("joe", "other").await);
+        let exists = accounts.add("joe@a.test", "x").await;
+        assert!(matches!(exists, Err(AccountError::Exists(_))));
+        assert!(matches!(
+            accounts.add("joe@b.test", "x").await,
+            Err(AccountError::NotHere(..))
+        ));
+        assert!(matches!(
+            accounts.add("x@a.test", "").await,
+            Err(AccountError::Password)
+        ));
+        let account = accounts.find("joe").await.unwrap().unwrap();
+        assert_eq!(account.quota.octets, Some(1000));
+        assert!(Accounts::scram_keys(&account).is_some());
+        accounts.remove("joe@a.test").await.unwrap();
+        assert!(accounts.list().await.unwrap().is_empty());
+    }
+}

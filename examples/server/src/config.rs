@@ -1,0 +1,477 @@
+//! The configuration: one TOML file, or none at all.
+
+use serde::Deserialize;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// What is wrong with a configuration: one line, with where and what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(String);
+
+/// The whole of it. Every key is described in `mailserver.toml`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Config {
+    /// What the server calls itself.
+    pub hostname: String,
+    /// Where everything lies.
+    #[serde(default = "default_data")]
+    pub data: PathBuf,
+    /// Domains whose mail is delivered here.
+    pub domains: Vec<String>,
+    /// Where it listens.
+    #[serde(default)]
+    pub listen: Listen,
+    /// The certificate.
+    #[serde(default)]
+    pub tls: Tls,
+    /// Logins.
+    #[serde(default)]
+    pub auth: Auth,
+    /// Where mail rests.
+    #[serde(default)]
+    pub store: Store,
+    /// What anybody may use up.
+    #[serde(default)]
+    pub limits: Limits,
+    /// Mail to other domains.
+    #[serde(default)]
+    pub relay: Relay,
+    /// Started without a configuration: where another program has LMTP's port, that one is left out.
+    #[serde(skip)]
+    pub quickstart: bool,
+}
+
+fn default_data() -> PathBuf {
+    "mailserver-data".into()
+}
+
+/// `[listen]`: each "host:port" or a list of them; what is missing is not opened.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[allow(missing_docs, reason = "the names are the protocols'")]
+#[non_exhaustive]
+pub struct Listen {
+    pub smtp: Addresses,
+    pub submission: Addresses,
+    pub submissions: Addresses,
+    pub lmtp: Addresses,
+    pub pop3: Addresses,
+    pub pop3s: Addresses,
+    pub imap: Addresses,
+    pub imaps: Addresses,
+    pub http: Addresses,
+    pub https: Addresses,
+    pub metrics: Addresses,
+}
+
+/// One address, or several.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(untagged)]
+pub enum Addresses {
+    /// None.
+    #[default]
+    None,
+    /// "host:port"
+    One(String),
+    /// `["host:port", ..]`
+    Many(Vec<String>),
+}
+
+impl Addresses {
+    /// All of them, resolved.
+    ///
+    /// # Errors
+    /// Names the one that is no address.
+    pub fn resolve(&self) -> Result<Vec<SocketAddr>, ConfigError> {
+        let names: &[String] = match self {
+            Self::None => &[],
+            Self::One(name) => std::slice::from_ref(name),
+            Self::Many(names) => names,
+        };
+        let mut all = Vec::new();
+        for name in names {
+            let found = name.to_socket_addrs().map_err(|error| {
+                ConfigError(format!("\"{name}\" is no \"host:port\" ({error}): write, for example, \"127.0.0.1:2525\""))
+            })?;
+            all.extend(found);
+        }
+        Ok(all)
+    }
+}
+
+/// `[tls]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct Tls {
+    /// PEM, the server's certificate first; missing: the private CA's.
+    pub cert: Option<PathBuf>,
+    /// PEM.
+    pub key: Option<PathBuf>,
+}
+
+/// `[auth]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct Auth {
+    /// When passwords may be sent.
+    pub plaintext: Plaintext,
+}
+
+/// When passwords may be sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Plaintext {
+    /// Under TLS only.
+    #[default]
+    Tls,
+    /// Also in clear: for tests and for a network that is trusted.
+    Always,
+}
+
+/// `[store]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct Store {
+    /// Which backend.
+    pub kind: StoreKind,
+    /// For `postgres`.
+    pub url: Option<String>,
+}
+
+/// Which backend.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum StoreKind {
+    #[default]
+    Disk,
+    Memory,
+    Maildir,
+    Postgres,
+}
+
+/// `[limits]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Octets of a message.
+    pub message_size: Size,
+    /// Octets of a new account.
+    pub quota: Size,
+    /// Connections at a time.
+    pub connections: usize,
+    /// Of these, from one address.
+    pub connections_per_ip: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            message_size: Size(50 << 20),
+            quota: Size(1 << 30),
+            connections: 4096,
+            connections_per_ip: 64,
+        }
+    }
+}
+
+/// `[relay]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct Relay {
+    /// DNS servers; the system's, when there are none.
+    pub dns: Vec<String>,
+    /// The port of mail exchangers.
+    pub port: u16,
+    /// Everything goes there instead.
+    pub smarthost: Option<String>,
+    /// How long to wait before each next attempt; the last one repeats.
+    pub retry: Vec<Span>,
+    /// After so long the sender is told that it failed.
+    pub expire: Span,
+}
+
+impl Default for Relay {
+    fn default() -> Self {
+        // RFC 5321 §4.5.4.1: at least 30 minutes after the first attempts; give up after 4 or 5 days.
+        let minutes = |n: u64| Span(Duration::from_secs(60 * n));
+        Self {
+            dns: Vec::new(),
+            port: 25,
+            smarthost: None,
+            retry: [5, 15, 30, 60, 120, 240].map(minutes).into(),
+            expire: minutes(5 * 24 * 60),
+        }
+    }
+}
+
+/// Octets: a number, or one with a unit, as in "50 MiB".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size(pub u64);
+
+impl std::str::FromStr for Size {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let digits = text
+            .trim()
+            .trim_end_matches(|c: char| c.is_alphabetic())
+            .trim_end();
+        let unit = text
+            .trim()
+            .get(digits.len()..)
+            .unwrap_or("")
+            .trim()
+            .to_ascii_lowercase();
+        let shift = match unit.as_str() {
+            "" | "b" => 0,
+            "k" | "kb" | "kib" => 10,
+            "m" | "mb" | "mib" => 20,
+            "g" | "gb" | "gib" => 30,
+            "t" | "tb" | "tib" => 40,
+            _ => {
+                return Err(format!(
+                    "\"{text}\" is no size: write, for example, \"50 MiB\""
+                ));
+            }
+        };
+        let number = digits.parse::<u64>().ok();
+        let octets = number.and_then(|number| number.checked_mul(1 << shift));
+        octets.map(Self).ok_or(format!(
+            "\"{text}\" is no size: write, for example, \"50 MiB\""
+        ))
+    }
+}
+
+impl std::fmt::Display for Size {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (shift, unit) in [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")] {
+            if self.0 >= 1 << shift {
+                let tenths = (u128::from(self.0) * 10) >> shift;
+                return write!(f, "{}.{} {unit}", tenths / 10, tenths % 10);
+            }
+        }
+        write!(f, "{} B", self.0)
+    }
+}
+
+/// A time: a number with a unit, as in "30s", "5m", "1h", "5d"; "500ms" too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span(pub Duration);
+
+impl std::str::FromStr for Span {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+        let milliseconds = match text.get(digits.len()..).unwrap_or("") {
+            "ms" => 1,
+            "s" => 1000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
+            _ => {
+                return Err(format!(
+                    "\"{text}\" is no time: write, for example, \"30m\""
+                ));
+            }
+        };
+        let number = digits.trim().parse::<u64>().ok();
+        let span = number.and_then(|number| number.checked_mul(milliseconds));
+        let span = span.map(|span| Self(Duration::from_millis(span)));
+        span.ok_or(format!(
+            "\"{text}\" is no time: write, for example, \"30m\""
+        ))
+    }
+}
+
+/// A number, or a text that says one.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum NumberOrText {
+    Number(u64),
+    Text(String),
+}
+
+impl<'de> Deserialize<'de> for Size {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match NumberOrText::deserialize(deserializer)? {
+            NumberOrText::Number(octets) => Ok(Self(octets)),
+            NumberOrText::Text(text) => text.parse().map_err(serde::de::Error::custom),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl Config {
+    /// Reads a file and checks it.
+    ///
+    /// # Errors
+    /// One line: the file, the line in it, what is wrong and what to do.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let name = path.display();
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ConfigError(format!("{name}: {error}: is that the right path?")))?;
+        Self::parse(&text).map_err(|error| ConfigError(format!("{name}: {error}")))
+    }
+
+    /// Reads a text and checks it.
+    ///
+    /// # Errors
+    /// As [`Config::read`].
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        let config: Self = toml::from_str(text).map_err(|error| {
+            let at = error.span().map_or(0, |span| span.start);
+            let line = text.get(..at).unwrap_or("").matches('\n').count() + 1;
+            let message = error.message().replace('\n', " ");
+            ConfigError(format!("line {line}: {message}"))
+        })?;
+        let line = |key: &str| {
+            let found = text
+                .lines()
+                .position(|line| line.trim_start().starts_with(key));
+            found.map_or(1, |line| line + 1)
+        };
+        config
+            .check()
+            .map_err(|(key, what)| ConfigError(format!("line {}: {what}", line(key))))?;
+        Ok(config)
+    }
+
+    /// What can be wrong with values that are well-formed: a key, and what to do.
+    fn check(&self) -> Result<(), (&'static str, String)> {
+        let is_name =
+            |name: &str| smtp_proto::Mailbox::parse(format!("a@{name}").as_bytes()).is_ok();
+        if !is_name(&self.hostname) {
+            return Err(("hostname", format!("\"{}\" is no host name", self.hostname)));
+        }
+        if self.domains.is_empty() {
+            return Err(("domains", "domains is empty: name at least one".into()));
+        }
+        if let Some(bad) = self.domains.iter().find(|name| !is_name(name)) {
+            return Err(("domains", format!("\"{bad}\" is no domain")));
+        }
+        if self.tls.cert.is_some() != self.tls.key.is_some() {
+            return Err((
+                "[tls]",
+                "cert and key go together: give both or neither".into(),
+            ));
+        }
+        if self.store.kind == StoreKind::Maildir || self.store.kind == StoreKind::Postgres {
+            return Err((
+                "kind",
+                "not yet: this store does not exist so far, use \"disk\"".into(),
+            ));
+        }
+        if self.relay.retry.is_empty() {
+            return Err(("retry", "retry is empty: give at least one time".into()));
+        }
+        let all = &self.listen;
+        for (key, addresses) in [
+            ("smtp", &all.smtp),
+            ("submission", &all.submission),
+            ("submissions", &all.submissions),
+            ("lmtp", &all.lmtp),
+            ("pop3", &all.pop3),
+            ("pop3s", &all.pop3s),
+            ("imap", &all.imap),
+            ("imaps", &all.imaps),
+            ("http", &all.http),
+            ("https", &all.https),
+            ("metrics", &all.metrics),
+        ] {
+            addresses
+                .resolve()
+                .map_err(|error| (key, error.to_string()))?;
+        }
+        Ok(())
+    }
+
+    /// What `mailserver` without an argument runs with: loopback only, ports plus 2000.
+    #[must_use]
+    pub fn quickstart() -> Self {
+        let at = |port: u16| Addresses::One(format!("127.0.0.1:{port}"));
+        Self {
+            hostname: "localhost".into(),
+            data: default_data(),
+            domains: vec!["example.test".into()],
+            listen: Listen {
+                smtp: at(2025),
+                submission: at(2587),
+                submissions: at(2465),
+                lmtp: at(2024),
+                pop3: at(2110),
+                pop3s: at(2995),
+                imap: at(2143),
+                imaps: at(2993),
+                ..Listen::default()
+            },
+            tls: Tls::default(),
+            auth: Auth::default(),
+            store: Store::default(),
+            limits: Limits::default(),
+            relay: Relay::default(),
+            quickstart: true,
+        }
+    }
+
+    /// Whether mail to that domain is delivered here.
+    #[must_use]
+    pub fn is_local(&self, domain: &str) -> bool {
+        self.domains
+            .iter()
+            .any(|local| local.eq_ignore_ascii_case(domain))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = "hostname = \"mx.test\"\ndomains = [\"a.test\"]\n";
+
+    fn error(rest: &str) -> String {
+        Config::parse(&format!("{HEAD}{rest}"))
+            .unwrap_err()
+            .to_string()
+    }
+
+    #[test]
+    fn errors_name_the_line_and_the_remedy() {
+        assert!(error("wrong = 1\n").starts_with("line 3: unknown field `wrong`"));
+        assert!(error("\n[store]\nkind = \"postgres\"\n").starts_with("line 5: not yet"));
+        assert!(error("[limits]\nquota = \"1 XB\"\n").contains("no size"));
+        assert!(error("[listen]\nsmtp = \"nowhere\"\n").starts_with("line 4: \"nowhere\""));
+        assert!(error("[tls]\ncert = \"x\"\n").starts_with("line 3: cert and key"));
+        assert!(Config::parse("domains = []").is_err());
+    }
+
+    #[test]
+    fn the_documented_example_is_valid() {
+        let example = include_str!("../mailserver.toml");
+        let config = Config::parse(example).unwrap();
+        assert_eq!(config.limits.message_size, Size(50 << 20));
+        assert_eq!(config.relay.expire, Span(Duration::from_secs(5 * 86_400)));
+    }
+
+    #[test]
+    fn sizes_and_times() {
+        assert_eq!("2GiB".parse(), Ok(Size(2 << 30)));
+        assert_eq!(Size(1536).to_string(), "1.5 KiB");
+        assert_eq!("500ms".parse(), Ok(Span(Duration::from_millis(500))));
+        assert!("99999999999999 TiB".parse::<Size>().is_err());
+    }
+}

@@ -1,0 +1,339 @@
+//! FETCH: rows, summaries, and octets as they stream out of the store.
+
+use bytes::Bytes;
+use imap_proto::{Fetch, FetchAttribute, FetchItem, ResponseCode, Section, SectionText};
+use mailstore::message::{Kind, Structure, fields};
+use mailstore::{FlagChange, Flags, ModSeq, Operation, Row, Transaction, UidSet, Want, Which};
+use std::ops::Range;
+use tracing::warn;
+
+use super::convert::{body_structure, envelope, flags_told};
+use super::messages::above;
+use super::{End, Ended, Session};
+
+/// So many rows are read at a time.
+const PAGE: usize = 200;
+/// So many octets of a body are read at a time.
+const PIECE: u64 = 64 * 1024;
+/// A header section of more than this is not taken apart into fields.
+const HEADER: u64 = 4 * 1024 * 1024;
+
+/// What a section is.
+enum Octets {
+    /// Octets of the message.
+    Range(Range<u64>),
+    /// Made for this: chosen header fields.
+    Made(Bytes),
+    /// There is no such part.
+    None,
+}
+
+impl Session<'_> {
+    pub(super) async fn fetch(&mut self, fetch: Fetch, uid: bool) -> Ended {
+        use FetchAttribute as A;
+        if fetch.vanished {
+            return Err(End::bad("VANISHED needs QRESYNC, which is not announced"));
+        }
+        let mailbox = self.current()?;
+        let mut left = self.resolve(&fetch.set, uid)?;
+        let mut attributes = fetch.attributes;
+        // RFC 9051 §6.4.9: UID is told whether asked for or not.
+        if uid && !attributes.contains(&A::Uid) {
+            attributes.insert(0, A::Uid);
+        }
+        if fetch.changed_since.is_some() && !attributes.contains(&A::ModSeq) {
+            attributes.push(A::ModSeq);
+        }
+        let plain = |a: &A| {
+            matches!(
+                a,
+                A::Flags | A::Uid | A::InternalDate | A::Rfc822Size | A::ModSeq
+            )
+        };
+        let want = match attributes.iter().all(plain) {
+            true => Want::ROW,
+            false => Want::SUMMARY,
+        };
+        let sets_seen = attributes.iter().any(A::sets_seen) && !self.is_read_only();
+        loop {
+            let page = self
+                .shared
+                .store
+                .messages(mailbox, &Which::Uids(left.clone()), want, PAGE)
+                .await?;
+            let last = page.rows.last().map(|row| row.uid.get());
+            let since = fetch.changed_since.map(ModSeq);
+            let mut rows: Vec<Row> = page.rows;
+            rows.retain(|row| since.is_none_or(|since| row.modified > since));
+            let seen = match sets_seen {
+                true => self.set_seen(&mut rows).await?,
+                false => UidSet::new(),
+            };
+            for row in &rows {
+                let tell_flags = seen.contains(row.uid) && !attributes.contains(&A::Flags);
+                self.fetch_one(row, &attributes, tell_flags).await?;
+                if self.driver.flush_if_full().await.is_err() {
+                    return Err(End::ok("The client is gone"));
+                }
+            }
+            match last {
+                Some(last) if page.more => left = above(&left, last),
+                _ => return Ok(End::ok("Fetched")),
+            }
+        }
+    }
+
+    /// Sets `\Seen` where it is not; which messages that were.
+    async fn set_seen(&mut self, rows: &mut [Row]) -> Result<UidSet, End> {
+        let unseen: UidSet = rows
+            .iter()
+            .filter(|row| !row.flags.contains(&Flags::SEEN))
+            .map(|row| row.uid)
+            .collect();
+        if unseen.is_empty() {
+            return Ok(unseen);
+        }
+        let operation = Operation::Flags {
+            mailbox: self.current()?,
+            uids: unseen.clone(),
+            change: FlagChange::Add(Flags::SEEN),
+            unchanged_since: None,
+        };
+        let transaction = Transaction::new(self.account).with(operation);
+        let at = self.shared.store.commit(transaction).await?.at;
+        for row in rows.iter_mut().filter(|row| unseen.contains(row.uid)) {
+            row.flags.add(&Flags::SEEN);
+            row.modified = at;
+        }
+        if let Some(selected) = &mut self.selected {
+            selected.own.push(at);
+        }
+        Ok(unseen)
+    }
+
+    async fn fetch_one(
+        &mut self,
+        row: &Row,
+        attributes: &[FetchAttribute],
+        tell_flags: bool,
+    ) -> Result<(), End> {
+        use FetchAttribute as A;
+        let needs_structure =
+            |a: &A| matches!(a, A::Envelope | A::Body | A::BodyStructure) || needs_offsets(a);
+        let mut structure = None;
+        if attributes.iter().any(needs_structure) {
+            structure = Some(mailstore::structure(&*self.shared.store, row).await?);
+        }
+        {
+            let (machine, output) = self.driver.split();
+            if !machine.begin_fetch(row.uid.get(), output).unwrap_or(false) {
+                return Ok(());
+            }
+        }
+        for attribute in attributes {
+            let item = match attribute {
+                A::Uid => FetchItem::Uid(row.uid.get()),
+                A::Flags => FetchItem::Flags(flags_told(&row.flags)),
+                A::InternalDate => FetchItem::InternalDate(imap_proto::DateTime {
+                    seconds: row.received.0,
+                    zone: row.received.1,
+                }),
+                A::Rfc822Size => FetchItem::Rfc822Size(row.body.octets),
+                A::ModSeq => FetchItem::ModSeq(row.modified.0),
+                A::Envelope => {
+                    let known = structure
+                        .as_ref()
+                        .and_then(|s| s.root().envelope.as_deref());
+                    FetchItem::Envelope(Box::new(known.map(envelope).unwrap_or_default()))
+                }
+                A::BodyStructure | A::Body => {
+                    let Some(structure) = &structure else {
+                        continue;
+                    };
+                    let body = body_structure(structure, 0);
+                    match attribute {
+                        A::Body => FetchItem::Body(body),
+                        _ => FetchItem::BodyStructure(body),
+                    }
+                }
+                section => {
+                    self.section(row, structure.as_ref(), section).await?;
+                    continue;
+                }
+            };
+            let (machine, output) = self.driver.split();
+            let _ = machine.fetch_item(&item, output);
+        }
+        let condstore = self.driver.machine.condstore();
+        let (machine, output) = self.driver.split();
+        if tell_flags {
+            let _ = machine.fetch_item(&FetchItem::Flags(flags_told(&row.flags)), output);
+            if condstore && !attributes.contains(&A::ModSeq) {
+                let _ = machine.fetch_item(&FetchItem::ModSeq(row.modified.0), output);
+            }
+        }
+        let _ = machine.end_fetch(output);
+        Ok(())
+    }
+
+    async fn section(
+        &mut self,
+        row: &Row,
+        structure: Option<&Structure>,
+        attribute: &FetchAttribute,
+    ) -> Result<(), End> {
+        let Some((section, partial)) = attribute.section() else {
+            return Ok(());
+        };
+        let octets = match self.octets(row, structure, &section).await {
+            Ok(octets) => octets,
+            Err(error) => return Err(self.cut_off(&error)),
+        };
+        let cut = |length: u64| {
+            let Some((origin, most)) = partial else {
+                return 0..length;
+            };
+            let start = u64::from(origin).min(length);
+            start..start.saturating_add(u64::from(most)).min(length)
+        };
+        match octets {
+            Octets::None => {
+                let (machine, output) = self.driver.split();
+                let _ = machine.begin_section(attribute, None, output);
+            }
+            Octets::Made(made) => {
+                let range = cut(made.len() as u64);
+                let at = |offset: u64| {
+                    usize::try_from(offset)
+                        .unwrap_or(usize::MAX)
+                        .min(made.len())
+                };
+                let made = made.slice(at(range.start)..at(range.end));
+                let (machine, output) = self.driver.split();
+                let _ = machine.begin_section(attribute, Some(made.len() as u64), output);
+                let _ = machine.section_chunk(made, output);
+            }
+            Octets::Range(range) => {
+                let part = cut(range.end - range.start);
+                let range = range.start + part.start..range.start + part.end;
+                self.stream(row, attribute, range).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn stream(
+        &mut self,
+        row: &Row,
+        attribute: &FetchAttribute,
+        range: Range<u64>,
+    ) -> Result<(), End> {
+        let (machine, output) = self.driver.split();
+        let _ = machine.begin_section(attribute, Some(range.end - range.start), output);
+        let mut at = range.start;
+        while at < range.end {
+            let piece = self
+                .shared
+                .store
+                .read(&row.body, at..range.end.min(at + PIECE))
+                .await;
+            let piece = match piece {
+                Ok(piece) if !piece.is_empty() => piece,
+                Ok(_) => {
+                    return Err(
+                        self.cut_off(&mailstore::Error::Damaged("a body that is too short"))
+                    );
+                }
+                Err(error) => return Err(self.cut_off(&error)),
+            };
+            at += piece.len() as u64;
+            let (machine, output) = self.driver.split();
+            let _ = machine.section_chunk(piece, output);
+            if self.driver.flush_if_full().await.is_err() {
+                return Err(self.cut_off(&mailstore::Error::Closed));
+            }
+        }
+        Ok(())
+    }
+
+    /// Inside of a response nothing can be said any more: only closing is left.
+    fn cut_off(&mut self, error: &mailstore::Error) -> End {
+        warn!(%error, "inside of a FETCH");
+        self.bye("");
+        End::no(ResponseCode::Unavailable, "Cut off")
+    }
+
+    async fn octets(
+        &mut self,
+        row: &Row,
+        structure: Option<&Structure>,
+        section: &Section,
+    ) -> mailstore::Result<Octets> {
+        let whole = section.part.is_empty() && section.text == SectionText::Whole;
+        if whole {
+            return Ok(Octets::Range(0..row.body.octets));
+        }
+        let Some(structure) = structure else {
+            return Ok(Octets::None);
+        };
+        let Some(index) = structure.find(&section.part) else {
+            return Ok(Octets::None);
+        };
+        let Some(part) = structure.get(index) else {
+            return Ok(Octets::None);
+        };
+        // HEADER and TEXT of a part mean the message that is in it.
+        let message = match section.part.is_empty() {
+            true => Some(part),
+            false => structure
+                .get(index + 1)
+                .filter(|_| part.kind == Kind::Message),
+        };
+        Ok(match (&section.text, message) {
+            (SectionText::Whole, _) => Octets::Range(part.body.clone()),
+            (SectionText::Mime, _) => Octets::Range(part.header.clone()),
+            (SectionText::Header, Some(message)) => Octets::Range(message.header.clone()),
+            (SectionText::Text, Some(message)) => Octets::Range(message.body.clone()),
+            (SectionText::HeaderFields { not, names }, Some(message)) => {
+                let range =
+                    message.header.start..message.header.end.min(message.header.start + HEADER);
+                let header = self.read(row, range).await?;
+                Octets::Made(chosen(&header, *not, names))
+            }
+            _ => Octets::None,
+        })
+    }
+
+    async fn read(&mut self, row: &Row, range: Range<u64>) -> mailstore::Result<Vec<u8>> {
+        let (mut octets, mut at) = (Vec::new(), range.start);
+        while at < range.end {
+            let piece = self.shared.store.read(&row.body, at..range.end).await?;
+            if piece.is_empty() {
+                break;
+            }
+            at += piece.len() as u64;
+            octets.extend_from_slice(&piece);
+        }
+        Ok(octets)
+    }
+}
+
+/// Whether it is a section for which one has to know where parts begin.
+fn needs_offsets(attribute: &FetchAttribute) -> bool {
+    attribute
+        .section()
+        .is_some_and(|(section, _)| !section.part.is_empty() || section.text != SectionText::Whole)
+}
+
+/// The fields of those names, or the others, and the empty line (RFC 9051 §6.4.5.1).
+fn chosen(header: &[u8], not: bool, names: &[Bytes]) -> Bytes {
+    let mut made = Vec::new();
+    for (name, _, whole) in fields(header) {
+        let named = names.iter().any(|wanted| wanted.eq_ignore_ascii_case(name));
+        if named != not {
+            made.extend_from_slice(whole);
+        }
+    }
+    made.extend_from_slice(b"\r\n");
+    made.into()
+}

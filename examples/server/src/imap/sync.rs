@@ -1,0 +1,144 @@
+//! Telling the client what changed in the selected mailbox.
+
+use imap_proto::FetchItem;
+use mailstore::{Changes, Error, Row, Uid, Want, Which};
+use std::collections::HashSet;
+use tracing::warn;
+
+use super::Session;
+use super::convert::flags_told;
+
+/// So many changes are read at a time.
+const PAGE: usize = 1000;
+
+impl Session<'_> {
+    /// Tells what changed since the state that the client knows.
+    pub(super) async fn sync(&mut self) {
+        match self.try_sync().await {
+            Ok(()) => {}
+            Err(Error::NoSuchMailbox | Error::NoSuchAccount) => {
+                self.selected = None;
+                self.bye("The selected mailbox is gone");
+            }
+            Err(error) => warn!(%error, "sync"),
+        }
+        if let Some(selected) = &mut self.selected {
+            selected.own.clear();
+        }
+    }
+
+    async fn try_sync(&mut self) -> Result<(), Error> {
+        loop {
+            let Some(selected) = &self.selected else {
+                return Ok(());
+            };
+            let (mailbox, since) = (selected.mailbox, selected.at);
+            let changes = self
+                .shared
+                .store
+                .changes(mailbox, since, Want::ROW, PAGE)
+                .await?;
+            match changes {
+                Changes::Known { at, rows, vanished } => {
+                    let more = rows.len() >= PAGE;
+                    let gone: Vec<u32> = {
+                        let view = self.driver.machine.selected();
+                        let known = view.map_or(&[][..], |view| view.uids());
+                        let is_gone =
+                            |uid: &&u32| Uid::new(**uid).is_some_and(|uid| vanished.contains(uid));
+                        match vanished.is_empty() {
+                            true => Vec::new(),
+                            false => known.iter().filter(is_gone).copied().collect(),
+                        }
+                    };
+                    self.tell(&rows, gone);
+                    if let Some(selected) = &mut self.selected {
+                        selected.at = at;
+                    }
+                    if !more {
+                        return Ok(());
+                    }
+                }
+                Changes::TooOld { .. } => return self.read_again().await,
+            }
+        }
+    }
+
+    fn tell(&mut self, rows: &[Row], gone: Vec<u32>) {
+        let own = self
+            .selected
+            .as_ref()
+            .map(|s| s.own.clone())
+            .unwrap_or_default();
+        let (machine, output) = self.driver.split();
+        if !gone.is_empty() {
+            machine.vanished(gone, output);
+        }
+        let known = |uid: Uid| {
+            machine
+                .selected()
+                .and_then(|view| view.sequence(uid.get()))
+                .is_some()
+        };
+        let (old, new): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| known(row.uid));
+        let new: Vec<u32> = new.iter().map(|row| row.uid.get()).collect();
+        machine.appeared(&new, output);
+        for row in old.into_iter().filter(|row| !own.contains(&row.modified)) {
+            self.tell_flags(row, true);
+        }
+    }
+
+    /// `* n FETCH (UID .. FLAGS (..))`, with MODSEQ where the client wants it.
+    pub(super) fn tell_flags(&mut self, row: &Row, flags: bool) {
+        let condstore = self.driver.machine.condstore();
+        let (machine, output) = self.driver.split();
+        if !machine.begin_fetch(row.uid.get(), output).unwrap_or(false) {
+            return;
+        }
+        let _ = machine.fetch_item(&FetchItem::Uid(row.uid.get()), output);
+        if flags {
+            let _ = machine.fetch_item(&FetchItem::Flags(flags_told(&row.flags)), output);
+        }
+        if condstore {
+            let _ = machine.fetch_item(&FetchItem::ModSeq(row.modified.0), output);
+        }
+        let _ = machine.end_fetch(output);
+    }
+
+    /// The store has forgotten what changed: all of the mailbox is compared.
+    async fn read_again(&mut self) -> Result<(), Error> {
+        let Some(selected) = &self.selected else {
+            return Ok(());
+        };
+        let (mailbox, since) = (selected.mailbox, selected.at);
+        let (mut there, mut rows, mut at, mut after) = (HashSet::new(), Vec::new(), since, None);
+        loop {
+            let page = self
+                .shared
+                .store
+                .messages(mailbox, &Which::After(after), Want::ROW, PAGE)
+                .await?;
+            if after.is_none() {
+                at = page.at;
+            }
+            after = page.rows.last().map(|row| row.uid);
+            there.extend(page.rows.iter().map(|row| row.uid.get()));
+            rows.extend(page.rows.into_iter().filter(|row| row.modified > since));
+            if !page.more {
+                break;
+            }
+        }
+        let view = self.driver.machine.selected();
+        let known = view.map_or(&[][..], |view| view.uids());
+        let gone = known
+            .iter()
+            .filter(|uid| !there.contains(uid))
+            .copied()
+            .collect();
+        self.tell(&rows, gone);
+        if let Some(selected) = &mut self.selected {
+            selected.at = at;
+        }
+        Ok(())
+    }
+}

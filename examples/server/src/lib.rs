@@ -1,0 +1,28 @@
+#![doc = include_str!("../README.md")]
+
+mod accounts;
+mod config;
+pub mod control;
+mod imap;
+mod listener;
+mod metrics;
+mod pop3;
+mod queue;
+mod sasl;
+mod server;
+mod smtp;
+mod tls;
+
+pub use accounts::{AccountError, Accounts, ScramKeys, generated_password};
+pub use config::{
+    Addresses, Auth, Config, ConfigError, Limits, Listen, Plaintext, Relay, Size, Span, Store,
+    StoreKind, Tls,
+};
+pub use server::{Server, Service, StartError, open_store};
+pub use tls::TlsError;
+
+/// Seconds since 1970.
+pub(crate) fn unix_now() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(0))
+}

@@ -1,0 +1,236 @@
+//! The program `mailserver`.
+
+use clap::{Parser, Subcommand};
+use hikyaku_server::control::{Request, perform};
+use hikyaku_server::{Config, Server, Service, Size, generated_password};
+use std::io::{IsTerminal as _, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// A mail server: SMTP, submission, LMTP, POP3 and IMAP.
+///
+/// Without arguments it keeps everything in ./mailserver-data, makes a certificate and two demo
+/// accounts, and listens on 127.0.0.1 only, on each protocol's port + 2000.
+#[derive(Debug, Parser)]
+#[command(name = "mailserver", version)]
+struct Arguments {
+    /// The configuration; examples/server/mailserver.toml describes every key.
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    action: Option<Action>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Manages accounts, also while the server runs.
+    #[command(subcommand)]
+    Account(Account),
+    /// Says what is wrong with the configuration, with line and remedy.
+    Check,
+}
+
+#[derive(Debug, Subcommand)]
+enum Account {
+    /// Adds an account; its password is one line on standard input, or is made up on a terminal.
+    Add {
+        /// Such as alice@example.org.
+        address: String,
+    },
+    /// Lists all accounts, what they hold and may hold.
+    List,
+    /// Gives an account another password, as with `add`.
+    Passwd {
+        /// Which.
+        address: String,
+    },
+    /// Removes an account and all its mail.
+    Remove {
+        /// Which.
+        address: String,
+    },
+    /// Sets what an account may hold.
+    Quota {
+        /// Which.
+        address: String,
+        /// Such as "2 GiB".
+        size: Size,
+    },
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let done = match runtime {
+        Ok(runtime) => runtime.block_on(run(arguments)),
+        Err(error) => Err(error.to_string()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("mailserver: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<(), String> {
+    let quickstart = arguments.config.is_none();
+    let config = match &arguments.config {
+        Some(path) => Config::read(path).map_err(|error| error.to_string())?,
+        None => Config::quickstart(),
+    };
+    match arguments.action {
+        None => serve(config, quickstart).await,
+        Some(Action::Check) => check(&config),
+        Some(Action::Account(account)) => manage(&config, account).await,
+    }
+}
+
+fn check(config: &Config) -> Result<(), String> {
+    for path in [&config.tls.cert, &config.tls.key].into_iter().flatten() {
+        std::fs::File::open(path).map_err(|error| {
+            format!(
+                "{}: {error}: give a PEM file that this user may read",
+                path.display()
+            )
+        })?;
+    }
+    println!("The configuration is fine.");
+    Ok(())
+}
+
+async fn manage(config: &Config, account: Account) -> Result<(), String> {
+    let request = match account {
+        Account::Add { address } => Request::Add {
+            address,
+            password: password()?,
+        },
+        Account::Passwd { address } => Request::Password {
+            address,
+            password: password()?,
+        },
+        Account::Remove { address } => Request::Remove(address),
+        Account::Quota { address, size } => Request::Quota(address, size),
+        Account::List => Request::List,
+    };
+    let text = perform(config, &request)
+        .await
+        .map_err(|error| error.to_string())?;
+    print!("{text}");
+    Ok(())
+}
+
+/// One line from standard input; on a terminal one is made up and printed.
+fn password() -> Result<String, String> {
+    let input = std::io::stdin();
+    if input.is_terminal() {
+        let password = generated_password();
+        println!("password: {password}");
+        return Ok(password);
+    }
+    let mut line = String::new();
+    input
+        .read_line(&mut line)
+        .map_err(|error| error.to_string())?;
+    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+async fn serve(config: Config, quickstart: bool) -> Result<(), String> {
+    use tokio::signal::unix::{SignalKind, signal};
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_max_level(if quickstart {
+            tracing::Level::WARN
+        } else {
+            tracing::Level::INFO
+        })
+        .init();
+    let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
+    let data = config.data.clone();
+    let hostname = config.hostname.clone();
+    let server = Server::start(config)
+        .await
+        .map_err(|error| error.to_string())?;
+    if quickstart {
+        let page = welcome(&server, &data).await?;
+        print!("{page}");
+    } else {
+        println!("{hostname} is ready:");
+        for (service, address) in server.addresses() {
+            println!("  {service:?} {address}");
+        }
+    }
+    let _ = std::io::stdout().flush();
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    println!("Stopping.");
+    server.stop().await;
+    Ok(())
+}
+
+/// Makes the demo accounts at the first start; their passwords lie beside the mail.
+async fn welcome(server: &Server, data: &std::path::Path) -> Result<String, String> {
+    let file = data.join("demo-accounts.txt");
+    let accounts = server.accounts();
+    let known = accounts.list().await.map_err(|error| error.to_string())?;
+    if known.is_empty() {
+        let mut text = String::new();
+        for address in ["alice@example.test", "bob@example.test"] {
+            let password = generated_password();
+            accounts
+                .add(address, &password)
+                .await
+                .map_err(|error| error.to_string())?;
+            text += &format!("{address}  {password}\n");
+        }
+        write_secret(&file, &text).map_err(|error| format!("{}: {error}", file.display()))?;
+    }
+    let demo = std::fs::read_to_string(&file).unwrap_or_default();
+    let at = |service: Service| server.address(service).map_or(0, |address| address.port());
+    let demo: String = demo.lines().map(|line| format!("    {line}\n")).collect();
+    Ok(format!(
+        "\nThe mail server is ready, on 127.0.0.1 only.\n\n\
+         Accounts (address, password; kept in {file}):\n{demo}\n\
+         Point a mail program at it: server 127.0.0.1, user name = address\n\
+         \x20   IMAP   port {imaps} (TLS) or {imap} (STARTTLS)\n\
+         \x20   POP3   port {pop3s} (TLS) or {pop3} (STARTTLS)\n\
+         \x20   SMTP   port {submissions} (TLS) or {submission} (STARTTLS), with the same password\n\
+         Mail from elsewhere: SMTP port {smtp}, LMTP {lmtp}\n\
+         Its certificate is signed by a private CA: {ca}\n\n\
+         More accounts: mailserver account add carol@example.test\n\
+         Ctrl-C stops it; a second start finds everything again.\n",
+        file = file.display(),
+        imaps = at(Service::Imaps),
+        imap = at(Service::Imap),
+        pop3s = at(Service::Pop3s),
+        pop3 = at(Service::Pop3),
+        submissions = at(Service::Submissions),
+        submission = at(Service::Submission),
+        smtp = at(Service::Smtp),
+        lmtp = match at(Service::Lmtp) {
+            0 => "off: its port is taken".into(),
+            port => format!("port {port}"),
+        },
+        ca = data.join("tls/ca.pem").display(),
+    ))
+}
+
+fn write_secret(path: &std::path::Path, text: &str) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}

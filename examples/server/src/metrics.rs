@@ -1,0 +1,70 @@
+//! What is counted, and the page that tells it to Prometheus.
+
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+macro_rules! counters {
+    ($($name:ident $kind:literal $help:literal),* $(,)?) => {
+        /// Counters of the whole server.
+        #[derive(Debug, Default)]
+        pub(crate) struct Metrics {
+            $(pub(crate) $name: AtomicU64,)*
+        }
+
+        impl Metrics {
+            /// In Prometheus' text format.
+            fn page(&self) -> String {
+                let mut page = String::new();
+                $({
+                    let name = concat!("mailserver_", stringify!($name));
+                    let value = self.$name.load(Ordering::Relaxed);
+                    let _ = write!(page, concat!("# HELP {} ", $help, "\n# TYPE {} ", $kind, "\n{} {}\n"), name, name, name, value);
+                })*
+                page
+            }
+        }
+    };
+}
+
+counters! {
+    connections_total "counter" "Connections accepted.",
+    connections_refused_total "counter" "Connections over a limit.",
+    connections "gauge" "Connections open now.",
+    logins_total "counter" "Logins that succeeded.",
+    logins_failed_total "counter" "Logins that failed.",
+    messages_received_total "counter" "Messages accepted by SMTP, submission and LMTP.",
+    messages_delivered_total "counter" "Deliveries into mailboxes.",
+    messages_relayed_total "counter" "Recipients handed on to other servers.",
+    messages_deferred_total "counter" "Attempts to hand on that are to be repeated.",
+    messages_bounced_total "counter" "Recipients that a notification was sent for.",
+}
+
+/// Adds one.
+pub(crate) fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Answers one request: `/metrics`, `/health`.
+pub(crate) async fn answer(metrics: &Metrics, mut stream: TcpStream) {
+    let mut request = [0; 1024];
+    let mut length = 0;
+    while length < request.len() && !request[..length].ends_with(b"\r\n\r\n") {
+        match stream.read(&mut request[length..]).await {
+            Ok(0) | Err(_) => break,
+            Ok(count) => length += count,
+        }
+    }
+    let (status, page) = match () {
+        () if request.starts_with(b"GET /metrics ") => ("200 OK", metrics.page()),
+        () if request.starts_with(b"GET /health ") => ("200 OK", "ok\n".into()),
+        () => ("404 Not Found", "try /metrics or /health\n".into()),
+    };
+    let answer = format!(
+        "HTTP/1.1 {status}\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{page}",
+        page.len()
+    );
+    let _ = stream.write_all(answer.as_bytes()).await;
+    let _ = stream.shutdown().await;
+}

@@ -1,0 +1,136 @@
+//! SASL exchanges: PLAIN, LOGIN and SCRAM-SHA-256, by rsasl.
+
+use mailstore::{Account, block_on};
+use rsasl::callback::{Context, Request, SessionCallback, SessionData};
+use rsasl::mechanisms::scram::properties::ScramStoredPassword;
+use rsasl::mechname::Mechname;
+use rsasl::prelude::{SASLConfig, SASLServer, Session, SessionError};
+use rsasl::property::{AuthId, AuthzId, Password};
+use rsasl::validate::{Validate, Validation, ValidationError};
+
+use crate::Accounts;
+
+/// The mechanisms, as they are announced.
+pub(crate) const MECHANISMS: [&str; 3] = ["PLAIN", "LOGIN", "SCRAM-SHA-256"];
+
+/// An exchange that is under way.
+pub(crate) struct Exchange {
+    accounts: Accounts,
+    session: Session<Outcome>,
+    /// The end was sent as a challenge (SCRAM's `v=`): the client's empty response ends it.
+    ended: Option<Option<Box<Account>>>,
+}
+
+/// What a step came to.
+pub(crate) enum Stepped {
+    Challenge(Vec<u8>),
+    /// `None`: the credentials are wrong.
+    Done(Option<Box<Account>>),
+}
+
+/// Whom the mechanism found, and what is left to check.
+enum Found {
+    /// A name and a password in clear.
+    Password(String, String),
+    /// SCRAM has proved it.
+    Proved(String),
+    /// To act for somebody else is not allowed.
+    Refused,
+}
+
+struct Outcome;
+
+impl Validation for Outcome {
+    type Value = Found;
+}
+
+struct Callback(Accounts);
+
+impl SessionCallback for Callback {
+    fn callback(
+        &self,
+        _: &SessionData,
+        context: &Context<'_>,
+        request: &mut Request<'_>,
+    ) -> Result<(), SessionError> {
+        let Some(name) = context.get_ref::<AuthId>() else {
+            return Ok(());
+        };
+        let account = block_on(self.0.find(name)).ok().flatten();
+        if let Some(keys) = account.as_ref().and_then(Accounts::scram_keys) {
+            let keys =
+                ScramStoredPassword::new(keys.iterations, &keys.salt, &keys.stored, &keys.server);
+            request.satisfy::<ScramStoredPassword<'_>>(&keys)?;
+        }
+        Ok(())
+    }
+
+    fn validate(
+        &self,
+        session: &SessionData,
+        context: &Context<'_>,
+        validate: &mut Validate<'_>,
+    ) -> Result<(), ValidationError> {
+        let scram = session.mechanism().mechanism.starts_with("SCRAM");
+        validate.with::<Outcome, _>(|| {
+            let name = context.get_ref::<AuthId>().unwrap_or("");
+            let acts_for = context.get_ref::<AuthzId>().unwrap_or("");
+            let password = context.get_ref::<Password>().map(String::from_utf8_lossy);
+            Ok(match password {
+                _ if !acts_for.is_empty() && !acts_for.eq_ignore_ascii_case(name) => Found::Refused,
+                None if scram => Found::Proved(name.into()),
+                Some(password) if !scram => Found::Password(name.into(), password.into_owned()),
+                _ => Found::Refused,
+            })
+        })?;
+        Ok(())
+    }
+}
+
+impl Exchange {
+    /// Begins one; `None` when there is no such mechanism.
+    pub(crate) fn start(accounts: &Accounts, mechanism: &[u8]) -> Option<Self> {
+        let name = Mechname::parse(mechanism).ok()?;
+        let callback = Callback(accounts.clone());
+        let config = SASLConfig::builder()
+            .with_defaults()
+            .with_callback(callback)
+            .ok()?;
+        let session = SASLServer::<Outcome>::new(config)
+            .start_suggested(name)
+            .ok()?;
+        Some(Self {
+            accounts: accounts.clone(),
+            session,
+            ended: None,
+        })
+    }
+
+    /// Gives the client's response, or `None` when it has sent no initial one.
+    pub(crate) async fn step(&mut self, response: Option<&[u8]>) -> Stepped {
+        let mut challenge = Vec::new();
+        if let Some(account) = self.ended.take() {
+            return Stepped::Done(account);
+        }
+        if response.is_none() && !self.session.are_we_first() {
+            return Stepped::Challenge(challenge);
+        }
+        let stepped = tokio::task::block_in_place(|| self.session.step(response, &mut challenge));
+        match stepped {
+            Ok(state) if state.is_running() => return Stepped::Challenge(challenge),
+            Ok(_) => {}
+            Err(_) => return Stepped::Done(None),
+        }
+        let account = match self.session.validation() {
+            Some(Found::Password(name, password)) => self.accounts.verify(&name, &password).await,
+            Some(Found::Proved(name)) => self.accounts.find(&name).await,
+            _ => Ok(None),
+        };
+        let account = account.ok().flatten().map(Box::new);
+        if challenge.is_empty() {
+            return Stepped::Done(account);
+        }
+        self.ended = Some(account);
+        Stepped::Challenge(challenge)
+    }
+}

@@ -1,0 +1,326 @@
+//! The whole server: it opens the store, listens, and stops in good order.
+
+use mailstore::{Disk, Memory, Store};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tracing::{Instrument as _, info, warn};
+
+use crate::config::StoreKind;
+use crate::listener::{Admission, Admitted, Stream};
+use crate::metrics::{Metrics, count};
+use crate::{Accounts, Config, imap, metrics, pop3, queue, smtp, tls};
+
+/// So long connections may finish what they are at when the server stops.
+const GRACE: Duration = Duration::from_secs(4);
+/// So long a TLS handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(30);
+/// How slowly a wrong password is refused.
+pub(crate) const WRONG_PASSWORD: Duration = Duration::from_secs(2);
+
+/// Why the server does not start: one line, with the remedy.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] crate::ConfigError),
+    /// The certificate.
+    #[error(transparent)]
+    Tls(#[from] crate::tls::TlsError),
+    /// Another process holds the data directory.
+    #[error("{0} is in use by another server: stop that one, or give another data directory")]
+    InUse(String),
+    /// The store.
+    #[error("{0}: {1}: is it a directory that this user may write to?")]
+    Store(String, mailstore::Error),
+    /// A port.
+    #[error(
+        "cannot listen on {0} ({1}): is another server running there? Change [listen], or stop it"
+    )]
+    Listen(SocketAddr, std::io::Error),
+    /// The DNS resolver.
+    #[error("DNS: {0}: set [relay] dns")]
+    Dns(String),
+}
+
+/// What all connections share.
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) accounts: Accounts,
+    pub(crate) tls: TlsAcceptor,
+    pub(crate) metrics: Metrics,
+    admission: Arc<Admission>,
+    stopping: watch::Receiver<bool>,
+}
+
+impl Shared {
+    /// Resolves when the server stops.
+    pub(crate) async fn stopping(&self) {
+        let mut stopping = self.stopping.clone();
+        let _ = stopping.wait_for(|stopping| *stopping).await;
+    }
+
+    /// Whether the server stops.
+    pub(crate) fn is_stopping(&self) -> bool {
+        *self.stopping.borrow()
+    }
+
+    /// TLS for a stream that was in clear.
+    pub(crate) async fn encrypt(&self, stream: Stream) -> std::io::Result<Stream> {
+        let Stream::Clear(stream) = stream else {
+            return Err(std::io::ErrorKind::InvalidInput.into());
+        };
+        let handshake = tokio::time::timeout(HANDSHAKE, self.tls.accept(stream));
+        Ok(Stream::Tls(Box::new(handshake.await??)))
+    }
+}
+
+/// What is spoken on a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    /// Mail from other servers.
+    Smtp,
+    /// Mail from users, with STARTTLS.
+    Submission,
+    /// Mail from users, with TLS at once.
+    Submissions,
+    /// Mail from a program that has checked it.
+    Lmtp,
+    /// POP3, with STLS.
+    Pop3,
+    /// POP3, with TLS at once.
+    Pop3s,
+    /// IMAP, with STARTTLS.
+    Imap,
+    /// IMAP, with TLS at once.
+    Imaps,
+    /// Prometheus.
+    Metrics,
+}
+
+impl Service {
+    /// Whether TLS begins at once.
+    pub(crate) fn is_implicit_tls(self) -> bool {
+        matches!(self, Self::Submissions | Self::Pop3s | Self::Imaps)
+    }
+}
+
+/// A server that runs.
+pub struct Server {
+    shared: Arc<Shared>,
+    addresses: Vec<(Service, SocketAddr)>,
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server")
+            .field("addresses", &self.addresses)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The store that a configuration names.
+///
+/// # Errors
+/// One line, with the remedy.
+pub fn open_store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
+    let name = config.data.display().to_string();
+    match config.store.kind {
+        StoreKind::Memory => Ok(Arc::new(Memory::new())),
+        _ => match Disk::open(config.data.join("store")) {
+            Ok(disk) => Ok(Arc::new(disk)),
+            Err(mailstore::Error::Conflict(_)) => Err(StartError::InUse(name)),
+            Err(error) => Err(StartError::Store(name, error)),
+        },
+    }
+}
+
+impl Server {
+    /// Opens the store, listens everywhere, and serves until [`Server::stop`].
+    ///
+    /// # Errors
+    /// One line, with the remedy.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let name = config.data.display().to_string();
+        let made = std::fs::create_dir_all(&config.data);
+        made.map_err(|error| {
+            let error = mailstore::Error::Io("create", Arc::new(error));
+            StartError::Store(name, error)
+        })?;
+        let store = open_store(&config)?;
+        let tls = tls::acceptor(&config)?;
+        let (stop, stopping) = watch::channel(false);
+        let quota = config.limits.quota.0;
+        let limits = &config.limits;
+        let shared = Arc::new(Shared {
+            accounts: Accounts::new(Arc::clone(&store), config.domains.clone(), quota),
+            admission: Admission::new(limits.connections, limits.connections_per_ip),
+            metrics: Metrics::default(),
+            store,
+            tls,
+            stopping,
+            config,
+        });
+        let listen = &shared.config.listen;
+        let mut listeners = Vec::new();
+        for (service, addresses) in [
+            (Service::Smtp, &listen.smtp),
+            (Service::Submission, &listen.submission),
+            (Service::Submissions, &listen.submissions),
+            (Service::Lmtp, &listen.lmtp),
+            (Service::Pop3, &listen.pop3),
+            (Service::Pop3s, &listen.pop3s),
+            (Service::Imap, &listen.imap),
+            (Service::Imaps, &listen.imaps),
+            (Service::Metrics, &listen.metrics),
+        ] {
+            for address in addresses.resolve()? {
+                let listener = TcpListener::bind(address).await;
+                // Nobody who only tries it out needs LMTP.
+                let optional = shared.config.quickstart && service == Service::Lmtp;
+                if let (Err(error), true) = (&listener, optional) {
+                    warn!(%error, %address, "LMTP is off");
+                    continue;
+                }
+                let listener = listener.map_err(|error| StartError::Listen(address, error))?;
+                let address = listener.local_addr().unwrap_or(address);
+                listeners.push((service, address, listener));
+            }
+        }
+        let mut tasks = JoinSet::new();
+        queue::start(&shared, &mut tasks).map_err(StartError::Dns)?;
+        crate::control::start(&shared, &mut tasks);
+        let addresses = listeners
+            .iter()
+            .map(|(service, address, _)| (*service, *address))
+            .collect();
+        for (service, _, listener) in listeners {
+            tasks.spawn(accept(Arc::clone(&shared), service, listener));
+        }
+        Ok(Self {
+            shared,
+            addresses,
+            stop,
+            tasks,
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn addresses(&self) -> &[(Service, SocketAddr)] {
+        &self.addresses
+    }
+
+    /// Where it listens for that, first.
+    #[must_use]
+    pub fn address(&self, service: Service) -> Option<SocketAddr> {
+        self.addresses
+            .iter()
+            .find(|(s, _)| *s == service)
+            .map(|(_, address)| *address)
+    }
+
+    /// Its accounts.
+    #[must_use]
+    pub fn accounts(&self) -> &Accounts {
+        &self.shared.accounts
+    }
+
+    /// Its store.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.shared.store
+    }
+
+    /// Lets what is in flight finish, for a few seconds, and stops.
+    pub async fn stop(mut self) {
+        let _ = self.stop.send(true);
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(GRACE, all).await.is_err() {
+            warn!("some connections did not end in time");
+        }
+        self.tasks.shutdown().await;
+    }
+}
+
+async fn accept(shared: Arc<Shared>, service: Service, listener: TcpListener) {
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            Some(_) = connections.join_next(), if !connections.is_empty() => continue,
+            () = shared.stopping() => break,
+        };
+        let Ok((stream, peer)) = accepted else {
+            // Out of file descriptors: connections that end give some back.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        let Some(admitted) = shared.admission.admit(peer) else {
+            count(&shared.metrics.connections_refused_total);
+            refuse(service, stream).await;
+            continue;
+        };
+        count(&shared.metrics.connections_total);
+        let span = tracing::info_span!("connection", id = admitted.id, ?service, %peer);
+        let shared = Arc::clone(&shared);
+        connections.spawn(
+            async move {
+                count(&shared.metrics.connections);
+                serve(&shared, service, stream, admitted).await;
+                shared
+                    .metrics
+                    .connections
+                    .fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+            }
+            .instrument(span),
+        );
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}
+
+/// One connection too many: told so where that is short, and closed.
+async fn refuse(service: Service, stream: TcpStream) {
+    let line: &[u8] = match service {
+        Service::Smtp | Service::Submission | Service::Lmtp => {
+            b"421 4.7.0 Too many connections\r\n"
+        }
+        Service::Pop3 => b"-ERR [SYS/TEMP] Too many connections\r\n",
+        Service::Imap => b"* BYE [UNAVAILABLE] Too many connections\r\n",
+        _ => b"",
+    };
+    let _ = stream.try_write(line);
+}
+
+async fn serve(shared: &Arc<Shared>, service: Service, stream: TcpStream, admitted: Admitted) {
+    let _ = stream.set_nodelay(true);
+    let mut stream = Stream::Clear(stream);
+    if service.is_implicit_tls() {
+        stream = match shared.encrypt(stream).await {
+            Ok(stream) => stream,
+            Err(error) => return info!(%error, "no TLS"),
+        };
+    }
+    match service {
+        Service::Smtp | Service::Submission | Service::Submissions | Service::Lmtp => {
+            smtp::serve(shared, service, stream, &admitted).await;
+        }
+        Service::Pop3 | Service::Pop3s => pop3::serve(shared, service, stream, &admitted).await,
+        Service::Imap | Service::Imaps => imap::serve(shared, service, stream, &admitted).await,
+        Service::Metrics => {
+            if let Stream::Clear(stream) = stream {
+                let answer = metrics::answer(&shared.metrics, stream);
+                let _ = tokio::time::timeout(Duration::from_secs(10), answer).await;
+            }
+        }
+    }
+}

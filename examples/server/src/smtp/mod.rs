@@ -1,0 +1,344 @@
+//! SMTP reception, submission and LMTP: one connection.
+
+mod delivery;
+mod incoming;
+
+pub(crate) use delivery::{Local, local_recipient};
+pub(crate) use incoming::now;
+
+use hikyaku_wire::drive::{Driver, Next};
+use mailstore::{Account, AccountId};
+use smtp_proto::server::{Connection, Event, Options};
+use smtp_proto::{ForwardPath, MailParameters, Mailbox, Reply, ReversePath};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tracing::{info, warn};
+
+use crate::config::Plaintext;
+use crate::listener::{Admitted, Stream};
+use crate::metrics::count;
+use crate::sasl::{Exchange, MECHANISMS, Stepped};
+use crate::server::{Service, Shared, WRONG_PASSWORD};
+use incoming::{Failure, Incoming, Trace};
+
+/// What is known of the client, and of the transaction under way.
+struct Session<'a> {
+    shared: &'a Arc<Shared>,
+    service: Service,
+    admitted: &'a Admitted,
+    driver: Driver<Connection, Stream>,
+    name: String,
+    account: Option<Box<Account>>,
+    exchange: Option<Exchange>,
+    transaction: Option<Transaction>,
+}
+
+/// Between MAIL and the end of the message.
+struct Transaction {
+    reverse_path: ReversePath,
+    parameters: MailParameters,
+    recipients: Vec<Recipient>,
+    incoming: Option<Incoming>,
+    id: String,
+}
+
+/// Where a message goes.
+pub(crate) enum Recipient {
+    Here(Local),
+    Elsewhere(Mailbox),
+}
+
+/// A name for what was accepted, for logs and Received.
+fn queue_id() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let now = since.map_or(0, |since| since.as_micros());
+    format!("{now:x}.{:x}", NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+fn options(shared: &Shared, service: Service) -> Options {
+    let mut options = Options::new(shared.config.hostname.clone());
+    options.limits.message = shared.config.limits.message_size.0;
+    options.lmtp = service == Service::Lmtp;
+    options.starttls = matches!(service, Service::Smtp | Service::Submission);
+    options.tls = service.is_implicit_tls();
+    if matches!(service, Service::Submission | Service::Submissions) {
+        options.mechanisms = MECHANISMS.map(Into::into).into();
+        options.auth_required = true;
+        options.auth_needs_tls = shared.config.auth.plaintext == Plaintext::Tls;
+    }
+    options
+}
+
+pub(crate) async fn serve(
+    shared: &Arc<Shared>,
+    service: Service,
+    stream: Stream,
+    admitted: &Admitted,
+) {
+    let mut session = Session {
+        shared,
+        service,
+        admitted,
+        driver: Driver::new(Connection::new(options(shared, service)), stream),
+        name: String::new(),
+        account: None,
+        exchange: None,
+        transaction: None,
+    };
+    loop {
+        let next = tokio::select! {
+            next = session.driver.next_async() => next,
+            () = shared.stopping(), if session.is_between_messages() => {
+                let (machine, output) = session.driver.split();
+                machine.shut_down(output);
+                break;
+            }
+        };
+        match next {
+            Ok(Next::Event(event)) => session.event(event).await,
+            Ok(Next::StartTls) => {
+                let (mut machine, stream) = session.driver.into_parts();
+                let stream = match shared.encrypt(stream).await {
+                    Ok(stream) => stream,
+                    Err(error) => return info!(%error, "no TLS"),
+                };
+                machine.tls_established();
+                session.driver = Driver::new(machine, stream);
+            }
+            Ok(Next::Closed) => break,
+            Ok(Next::NeedAnswer) => {
+                warn!("an event was not answered");
+                break;
+            }
+            Err(error) => {
+                info!(%error, "ended");
+                break;
+            }
+        }
+    }
+    session.driver.shutdown().await;
+}
+
+impl Session<'_> {
+    fn is_between_messages(&self) -> bool {
+        self.transaction
+            .as_ref()
+            .is_none_or(|t| t.incoming.is_none())
+    }
+
+    fn accept(&mut self) {
+        let (machine, output) = self.driver.split();
+        // Every event that comes here waits for an answer.
+        let _ = machine.accept(output);
+    }
+
+    fn reply(&mut self, code: u16, enhanced: &str, text: &str) {
+        let reply = Reply::new(code, enhanced, text.as_bytes().to_vec());
+        let (machine, output) = self.driver.split();
+        let _ = machine.reply(&reply, output);
+    }
+
+    async fn event(&mut self, event: Event) {
+        match event {
+            Event::Hello { name, .. } => {
+                self.name = String::from_utf8_lossy(&name).into_owned();
+                self.transaction = None;
+                self.accept();
+            }
+            Event::Mail {
+                reverse_path,
+                parameters,
+            } => self.mail(reverse_path, parameters),
+            Event::Rcpt { forward_path } => self.rcpt(&forward_path).await,
+            Event::Data => self.data().await,
+            Event::Chunk(chunk) => {
+                if let Some(incoming) = self.transaction.as_mut().and_then(|t| t.incoming.as_mut())
+                {
+                    incoming.chunk(chunk).await;
+                }
+            }
+            Event::EndOfData => self.end_of_data().await,
+            Event::BodyRefused | Event::Reset => self.transaction = None,
+            Event::Auth { mechanism, initial } => {
+                self.exchange = Exchange::start(&self.shared.accounts, &mechanism);
+                self.step(initial.as_ref().map(hikyaku_wire::Secret::expose))
+                    .await;
+            }
+            Event::SaslResponse(response) => self.step(Some(response.expose())).await,
+            Event::SaslCancelled => self.exchange = None,
+            _ => self.accept(),
+        }
+    }
+
+    async fn step(&mut self, response: Option<&[u8]>) {
+        let stepped = match &mut self.exchange {
+            Some(exchange) => exchange.step(response).await,
+            None => Stepped::Done(None),
+        };
+        match stepped {
+            Stepped::Challenge(challenge) => {
+                let (machine, output) = self.driver.split();
+                let _ = machine.challenge(&challenge, output);
+            }
+            Stepped::Done(Some(account)) => {
+                info!(account = account.name, "logged in");
+                count(&self.shared.metrics.logins_total);
+                self.account = Some(account);
+                self.accept();
+            }
+            Stepped::Done(None) => {
+                info!("login failed");
+                count(&self.shared.metrics.logins_failed_total);
+                tokio::time::sleep(WRONG_PASSWORD).await;
+                self.reply(535, "5.7.8", "Authentication credentials invalid");
+            }
+        }
+    }
+
+    fn mail(&mut self, reverse_path: ReversePath, parameters: MailParameters) {
+        if let (Some(account), Some(mailbox)) = (&self.account, &reverse_path.0) {
+            // A user sends as themselves, with any +detail.
+            if crate::Accounts::name_of(mailbox.local_part(), mailbox.domain()) != account.name {
+                return self.reply(553, "5.7.1", "Not your address");
+            }
+        }
+        self.transaction = Some(Transaction {
+            reverse_path,
+            parameters,
+            recipients: Vec::new(),
+            incoming: None,
+            id: queue_id(),
+        });
+        self.accept();
+    }
+
+    async fn rcpt(&mut self, forward_path: &ForwardPath) {
+        let Some(transaction) = &mut self.transaction else {
+            return self.reply(503, "5.5.1", "MAIL first");
+        };
+        let config = &self.shared.config;
+        let elsewhere = forward_path
+            .mailbox()
+            .filter(|m| !config.is_local(m.domain()));
+        if let Some(mailbox) = elsewhere {
+            if self.account.is_none() {
+                return self.reply(550, "5.7.1", "Relaying denied");
+            }
+            transaction
+                .recipients
+                .push(Recipient::Elsewhere(mailbox.clone()));
+            return self.accept();
+        }
+        let size = transaction.parameters.size.unwrap_or(0);
+        match local_recipient(self.shared, forward_path).await {
+            Ok(Some((local, quota))) if quota.admits(size.max(1), 1) => {
+                transaction.recipients.push(Recipient::Here(local));
+                self.accept();
+            }
+            Ok(Some(_)) => self.reply(452, "4.2.2", "Mailbox full"),
+            Ok(None) => self.reply(550, "5.1.1", "No such mailbox here"),
+            Err(error) => {
+                warn!(%error, "recipient");
+                self.reply(451, "4.3.0", "Try again later");
+            }
+        }
+    }
+
+    async fn data(&mut self) {
+        let Some(transaction) = &mut self.transaction else {
+            return self.reply(503, "5.5.1", "MAIL first");
+        };
+        let has = |here: bool| {
+            transaction
+                .recipients
+                .iter()
+                .any(|r| matches!(r, Recipient::Here(_)) == here)
+        };
+        let mut with = String::from(if self.service == Service::Lmtp {
+            "LMTP"
+        } else {
+            "ESMTP"
+        });
+        if transaction.parameters.smtputf8 {
+            with = format!("UTF8{}", with.trim_start_matches('E'));
+        }
+        with += if self.driver.machine.is_tls() {
+            "S"
+        } else {
+            ""
+        };
+        with += if self.account.is_some() { "A" } else { "" };
+        let only = match transaction.recipients.as_slice() {
+            [Recipient::Here(local)] => format!("\r\n\tfor <{}>", local.address),
+            [Recipient::Elsewhere(mailbox)] => format!("\r\n\tfor <{mailbox}>"),
+            _ => String::new(),
+        };
+        let hostname = &self.shared.config.hostname;
+        let received = format!(
+            "Received: from {} ([{}])\r\n\tby {hostname} with {with} id {}{only};\r\n\t{}\r\n",
+            self.name,
+            self.admitted.peer.ip(),
+            transaction.id,
+            now()
+        );
+        let trace = Trace {
+            return_path: transaction.reverse_path.to_string(),
+            received,
+            complete: self.account.is_some(),
+            hostname: hostname.clone(),
+            id: transaction.id.clone(),
+        };
+        let store = &*self.shared.store;
+        match Incoming::begin(store, has(true), has(false), trace).await {
+            Ok(incoming) => {
+                transaction.incoming = Some(incoming);
+                self.accept();
+            }
+            Err(error) => {
+                warn!(%error, "staging");
+                self.reply(451, "4.3.0", "Try again later");
+            }
+        }
+    }
+
+    async fn end_of_data(&mut self) {
+        let lmtp = self.service == Service::Lmtp;
+        let Some(mut transaction) = self.transaction.take() else {
+            return self.reply(503, "5.5.1", "MAIL first");
+        };
+        let recipients = transaction.recipients.len();
+        let arrived = match transaction.incoming.take() {
+            Some(incoming) => incoming.finish().await,
+            None => Err(Failure::Store),
+        };
+        let replies = match arrived {
+            Ok(arrived) => {
+                let owner = self
+                    .account
+                    .as_ref()
+                    .map_or(AccountId::SYSTEM, |account| account.id);
+                let parcel = delivery::Parcel {
+                    arrived,
+                    reverse_path: transaction.reverse_path,
+                    smtputf8: transaction.parameters.smtputf8,
+                    recipients: transaction.recipients,
+                    id: transaction.id,
+                    owner,
+                };
+                delivery::deliver(self.shared, parcel, lmtp).await
+            }
+            Err(Failure::Loop) => vec![Reply::new(554, "5.4.6", "Mail loop"); recipients],
+            Err(Failure::Store) => vec![Reply::new(451, "4.3.0", "Try again later"); recipients],
+        };
+        let wanted = if lmtp { recipients } else { 1 };
+        for reply in replies.iter().take(wanted) {
+            info!(%reply, "message");
+            if reply.is_positive() {
+                count(&self.shared.metrics.messages_received_total);
+            }
+            let (machine, output) = self.driver.split();
+            let _ = machine.reply(reply, output);
+        }
+    }
+}
