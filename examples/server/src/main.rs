@@ -158,21 +158,29 @@ async fn serve(config: Config, quickstart: bool) -> Result<(), String> {
         .map_err(|error| error.to_string())?;
     if quickstart {
         let page = welcome(&server, &data).await?;
-        print!("{page}");
+        say(&page);
     } else {
-        println!("{hostname} is ready:");
+        let mut page = format!("{hostname} is ready:\n");
         for (service, address) in server.addresses() {
-            println!("  {service:?} {address}");
+            page += &format!("  {service:?} {address}\n");
         }
+        say(&page);
     }
-    let _ = std::io::stdout().flush();
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
-    println!("Stopping.");
+    say("Stopping.\n");
     server.stop().await;
     Ok(())
+}
+
+/// Prints, and goes on when nobody reads it any more.
+fn say(text: &str) {
+    let mut output = std::io::stdout().lock();
+    let _ = output
+        .write_all(text.as_bytes())
+        .and_then(|()| output.flush());
 }
 
 /// Makes the demo accounts at the first start; their passwords lie beside the mail.

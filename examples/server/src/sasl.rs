@@ -17,6 +17,7 @@ pub(crate) const MECHANISMS: [&str; 3] = ["PLAIN", "LOGIN", "SCRAM-SHA-256"];
 pub(crate) struct Exchange {
     accounts: Accounts,
     session: Session<Outcome>,
+    begun: bool,
     /// The end was sent as a challenge (SCRAM's `v=`): the client's empty response ends it.
     ended: Option<Option<Box<Account>>>,
 }
@@ -102,6 +103,7 @@ impl Exchange {
         Some(Self {
             accounts: accounts.clone(),
             session,
+            begun: false,
             ended: None,
         })
     }
@@ -115,7 +117,14 @@ impl Exchange {
         if response.is_none() && !self.session.are_we_first() {
             return Stepped::Challenge(challenge);
         }
-        let stepped = tokio::task::block_in_place(|| self.session.step(response, &mut challenge));
+        let first = !std::mem::replace(&mut self.begun, true);
+        let stepped = tokio::task::block_in_place(|| {
+            if first && response.is_some() && self.session.are_we_first() {
+                // LOGIN with an initial response: the answer to a challenge that was not sent yet.
+                self.session.step(None, &mut Vec::new())?;
+            }
+            self.session.step(response, &mut challenge)
+        });
         match stepped {
             Ok(state) if state.is_running() => return Stepped::Challenge(challenge),
             Ok(_) => {}

@@ -1,0 +1,175 @@
+//! Two clients on one mailbox, by async-imap and by hand.
+
+use crate::harness::{House, PASSWORD, Talk};
+use async_imap::extensions::idle::IdleResponse;
+use futures::TryStreamExt as _;
+use hikyaku_server::Service;
+use std::time::{Duration, Instant};
+use tokio::net::TcpStream;
+
+type Session = async_imap::Session<TcpStream>;
+
+async fn async_imap(house: &House, name: &str) -> Session {
+    let stream = TcpStream::connect(house.at(Service::Imap)).await.unwrap();
+    let mut client = async_imap::Client::new(stream);
+    client.read_response().await.unwrap().expect("a greeting");
+    let name = format!("{name}@example.test");
+    client
+        .login(name, PASSWORD)
+        .await
+        .map_err(|(error, _)| error)
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn flags_news_and_sent_copies_are_seen_by_the_other_connection() {
+    let house = House::new().await;
+    house.deliver("Subject: one\n\nfirst\n").await;
+    let (mut one, mut two) = (
+        async_imap(&house, "bob").await,
+        async_imap(&house, "bob").await,
+    );
+    assert_eq!(one.select("INBOX").await.unwrap().exists, 1);
+    two.select("INBOX").await.unwrap();
+    // A flag that one sets, the other sees.
+    let stored: Vec<_> = one
+        .uid_store("1", "+FLAGS (\\Flagged Work)")
+        .await
+        .unwrap()
+        .try_collect()
+        .await
+        .unwrap();
+    assert_eq!(stored.len(), 1);
+    two.noop().await.unwrap();
+    let fetched: Vec<_> = two
+        .fetch("1", "(FLAGS BODY.PEEK[])")
+        .await
+        .unwrap()
+        .try_collect()
+        .await
+        .unwrap();
+    let flags: Vec<String> = fetched[0].flags().map(|flag| format!("{flag:?}")).collect();
+    assert!(
+        flags.iter().any(|flag| flag.contains("Flagged"))
+            && flags.iter().any(|flag| flag.contains("Work")),
+        "{flags:?}"
+    );
+    assert!(fetched[0].body().unwrap().ends_with(b"first\r\n\r\n"));
+    // IDLE's news comes within a second.
+    let mut idle = two.idle();
+    idle.init().await.unwrap();
+    let (wait, _stop) = idle.wait_with_timeout(Duration::from_secs(10));
+    let waiting = async {
+        let news = wait.await.unwrap();
+        (matches!(news, IdleResponse::NewData(_)), Instant::now())
+    };
+    let delivering = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        house.deliver("Subject: two\n\nsecond\n").await;
+        Instant::now()
+    };
+    let ((news, at), delivered) = tokio::join!(waiting, delivering);
+    assert!(news && at.saturating_duration_since(delivered) < Duration::from_secs(1));
+    idle.done().await.unwrap();
+    // A sent copy that one appends, the other sees.
+    one.append(
+        "Sent",
+        Some("(\\Seen)"),
+        None,
+        "Subject: sent\r\n\r\ncopy\r\n",
+    )
+    .await
+    .unwrap();
+    let mut three = async_imap(&house, "bob").await;
+    assert_eq!(three.select("Sent").await.unwrap().exists, 1);
+    let found = three.uid_search("SEEN BODY copy").await.unwrap();
+    assert_eq!(found.len(), 1);
+    one.logout().await.unwrap();
+    house.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_session_of_a_mail_program() {
+    let house = House::new().await;
+    house.deliver("From: Jo <jo@x.test>\nTo: bob@example.test\nSubject: =?utf-8?b?44GC?=\nDate: Mon, 2 Nov 2026 10:00:00 +0900\n\nbody\n").await;
+    house.deliver("Subject: two\n\nsecond\n").await;
+    let mut bob = Talk::imap_login(house.at(Service::Imap), "bob").await;
+    let has = |said: &str, what: &[&str]| {
+        for what in what {
+            assert!(said.contains(what), "{what} in {said}");
+        }
+    };
+    has(
+        &bob.imap("LIST \"\" \"*\"").await,
+        &["* LIST (\\HasNoChildren \\Sent) \"/\" Sent", "INBOX"],
+    );
+    has(
+        &bob.imap("LIST (SPECIAL-USE) \"\" % RETURN (STATUS (MESSAGES))")
+            .await,
+        &["\\Trash", "* STATUS Drafts (MESSAGES 0)"],
+    );
+    has(&bob.imap("CREATE a/b/&ZeVnLIqe-").await, &["x OK"]);
+    has(
+        &bob.imap("LIST \"\" a/%").await,
+        &["(\\HasChildren) \"/\" a/b"],
+    );
+    has(
+        &bob.imap("SELECT INBOX (CONDSTORE)").await,
+        &[
+            "* 2 EXISTS",
+            "[UIDVALIDITY",
+            "[UNSEEN 1]",
+            "[HIGHESTMODSEQ",
+            "[READ-WRITE]",
+        ],
+    );
+    has(
+        &bob.imap("FETCH 1 (UID ENVELOPE BODY[HEADER.FIELDS (SUBJECT)]<0.9> MODSEQ)")
+            .await,
+        &[
+            "\"jo\" \"x.test\"",
+            "{9}\nSubject: ",
+            "FLAGS (\\Seen)",
+            "MODSEQ (",
+        ],
+    );
+    has(
+        &bob.imap("SEARCH CHARSET UTF-8 SUBJECT {3+}\r\nあ SEEN")
+            .await,
+        &["* SEARCH 1\n"],
+    );
+    has(
+        &bob.imap("UID SEARCH RETURN (MIN MAX COUNT) ALL").await,
+        &["* ESEARCH (TAG \"x\") UID MIN 1 MAX 2 COUNT 2"],
+    );
+    has(
+        &bob.imap("UID STORE 2 (UNCHANGEDSINCE 1) +FLAGS (\\Deleted)")
+            .await,
+        &["[MODIFIED 2]"],
+    );
+    has(
+        &bob.imap("STORE 2 +FLAGS.SILENT \\Deleted").await,
+        &["* 2 FETCH (UID 2 MODSEQ ("],
+    );
+    has(&bob.imap("UID COPY 1 a/b").await, &["[COPYUID ", " 1 1]"]);
+    has(
+        &bob.imap("MOVE 1 Trash").await,
+        &["* OK [COPYUID", "* 1 EXPUNGE"],
+    );
+    has(&bob.imap("EXPUNGE").await, &["* 1 EXPUNGE"]);
+    has(
+        &bob.imap("STATUS Trash (MESSAGES UIDNEXT)").await,
+        &["MESSAGES 1 UIDNEXT 2"],
+    );
+    has(&bob.imap("RENAME a z").await, &["x OK"]);
+    has(&bob.imap("LSUB \"\" *").await, &["INBOX"]);
+    has(
+        &bob.imap("GETQUOTAROOT INBOX").await,
+        &["* QUOTAROOT INBOX \"\"", "STORAGE 1 1048576"],
+    );
+    has(&bob.imap("COPY 1 nowhere").await, &["x BAD"]);
+    has(&bob.imap("UID COPY 1 nowhere").await, &["x NO [TRYCREATE]"]);
+    has(&bob.imap("DELETE INBOX").await, &["x NO [CANNOT]"]);
+    has(&bob.imap("CLOSE").await, &["x OK"]);
+    house.server.stop().await;
+}

@@ -1,0 +1,11 @@
+//! End to end: the server, real sockets, and programs nobody here wrote.
+
+mod dns;
+mod harness;
+mod hostile;
+mod imap;
+mod mailbox_full;
+mod process;
+mod programs;
+mod relay;
+mod submission;

@@ -1,0 +1,158 @@
+//! Mail to another domain: found through MX records, waiting while its server is down.
+
+use crate::harness::{House, PASSWORD, Talk, config, run};
+use hikyaku_server::{Server, Service};
+use std::time::Duration;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mail_waits_for_the_other_server_and_arrives() {
+    let dns = crate::dns::serve("other.test").await;
+    // A port for the other server, which is down at first.
+    let other_data = tempfile::tempdir().unwrap();
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let house = House::with(&format!(
+        "[auth]\nplaintext = \"always\"\n[relay]\ndns = [\"{dns}\"]\nport = {port}\nretry = [\"1s\"]\n"
+    ))
+    .await;
+    let server = format!("127.0.0.1:{}", house.port(Service::Submission));
+    let (ok, said) = run(
+        "swaks",
+        &[
+            "--server",
+            &server,
+            "--auth",
+            "PLAIN",
+            "--auth-user",
+            "alice@example.test",
+            "--auth-password",
+            PASSWORD,
+            "--from",
+            "alice@example.test",
+            "--to",
+            "dave@other.test,nobody@other.test",
+            "--header",
+            "Subject: over there",
+        ],
+        "",
+    )
+    .await;
+    assert!(ok, "{said}");
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert_eq!(house.server.store().queue(None, 10).await.unwrap().len(), 1);
+    let mut other = config(other_data.path(), "other.test", "");
+    other.listen.smtp = hikyaku_server::Addresses::One(format!("127.0.0.1:{port}"));
+    let other = Server::start(other).await.unwrap();
+    other
+        .accounts()
+        .add("dave@other.test", PASSWORD)
+        .await
+        .unwrap();
+    let inbox = |server: &Server| {
+        let store = std::sync::Arc::clone(server.store());
+        async move {
+            let account = store.account("dave@other.test").await.unwrap().unwrap();
+            store
+                .mailboxes(account.id, None)
+                .await
+                .unwrap()
+                .mailboxes
+                .into_iter()
+                .find(|m| m.name == "INBOX")
+                .unwrap()
+        }
+    };
+    for _ in 0..100 {
+        if inbox(&other).await.messages == 1 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(inbox(&other).await.messages, 1);
+    // The recipient that there is not comes back as a notification.
+    let mut alice = Talk::imap_login(house.at(Service::Imap), "alice").await;
+    for _ in 0..100 {
+        if alice
+            .imap("STATUS INBOX (MESSAGES)")
+            .await
+            .contains("MESSAGES 1")
+        {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    alice.imap("SELECT INBOX").await;
+    let text = alice.imap("FETCH 1 BODY[]").await;
+    assert!(
+        text.contains("Final-Recipient: rfc822; nobody@other.test"),
+        "{text}"
+    );
+    assert!(
+        text.contains("Status: 5.1.1") && text.contains("Subject: over there"),
+        "{text}"
+    );
+    assert!(
+        house
+            .server
+            .store()
+            .queue(None, 10)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    other.stop().await;
+    house.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_handed_on_is_given_up_and_told() {
+    let dns = crate::dns::serve("other.test").await;
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let house = House::with(&format!(
+        "[auth]\nplaintext = \"always\"\n[relay]\ndns = [\"{dns}\"]\nport = {port}\nretry = [\"500ms\"]\nexpire = \"1s\"\n"
+    ))
+    .await;
+    let mut submission = house.talk(Service::Submission).await;
+    let plain = base64(format!("\0alice@example.test\0{PASSWORD}").as_bytes());
+    submission
+        .send(&format!(
+            "EHLO a\r\nAUTH PLAIN {plain}\r\nMAIL FROM:<alice@example.test>\r\nRCPT TO:<x@other.test>\r\n\
+             RCPT TO:<x@nowhere.invalid>\r\nDATA\r\nSubject: lost\r\n\r\nx\r\n.\r\nQUIT\r\n"
+        ))
+        .await;
+    let said = submission.rest().await;
+    assert!(said.contains("250 2.0.0 Accepted"), "{said}");
+    let mut alice = Talk::imap_login(house.at(Service::Imap), "alice").await;
+    for _ in 0..150 {
+        if alice
+            .imap("STATUS INBOX (MESSAGES)")
+            .await
+            .contains("MESSAGES 2")
+        {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    alice.imap("SELECT INBOX").await;
+    let text = alice.imap("FETCH 1:2 BODY[TEXT]").await;
+    assert!(
+        text.contains("rfc822; x@other.test") && text.contains("Status: 5.4.7"),
+        "{text}"
+    );
+    assert!(
+        text.contains("rfc822; x@nowhere.invalid") && text.contains("Status: 5.1.2"),
+        "{text}"
+    );
+    house.server.stop().await;
+}
+
+pub(crate) fn base64(octets: &[u8]) -> String {
+    String::from_utf8(hikyaku_wire::encode_sasl(octets)).unwrap()
+}
