@@ -174,7 +174,7 @@ async fn accounts_are_managed_while_it_runs_and_errors_are_one_line() {
     );
     // SIGTERM ends it in good order.
     let pid = server.child.id().to_string();
-    let (ok, _) = run("kill", &["-TERM", &pid], "").await;
+    let (ok, _) = run("sh", &["-c", &format!("kill -TERM {pid}")], "").await;
     assert!(ok);
     let status = tokio::task::spawn_blocking(move || server.child.wait().unwrap());
     let status = tokio::time::timeout(std::time::Duration::from_secs(8), status).await;
