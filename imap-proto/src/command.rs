@@ -13,7 +13,7 @@ use crate::search::{Search, search};
 use crate::sequence_set::sequence_set;
 use crate::status::{StatusAttribute, attributes};
 use crate::store::{Store, store};
-use crate::{SequenceSet, SyntaxError};
+use crate::{Limits, SequenceSet, SyntaxError};
 
 /// A command with its tag.
 #[derive(Debug)]
@@ -112,12 +112,12 @@ impl Tagged {
     ///
     /// # Errors
     /// [`SyntaxError`] has the tag, when that could be read.
-    pub fn parse(unit: &Bytes, nesting: usize) -> core::result::Result<Self, SyntaxError> {
+    pub fn parse(unit: &Bytes, limits: &Limits) -> core::result::Result<Self, SyntaxError> {
         let mut cursor = Cursor::new(unit);
         let tag = cursor.word(is_tag_char, "a tag")?;
         let tag = unit.slice_ref(tag);
         let parsed = cursor.sp().and_then(|()| {
-            let command = command(&mut cursor, nesting)?;
+            let command = command(&mut cursor, limits)?;
             cursor.end()?;
             Ok(command)
         });
@@ -131,7 +131,7 @@ impl Tagged {
     }
 }
 
-fn command(cursor: &mut Cursor<'_>, nesting: usize) -> Result<Command> {
+fn command(cursor: &mut Cursor<'_>, limits: &Limits) -> Result<Command> {
     let start = cursor.clone();
     let mut upper = [0_u8; 12];
     let word = cursor.word(|o| o.is_ascii_alphabetic(), "a command")?;
@@ -186,9 +186,9 @@ fn command(cursor: &mut Cursor<'_>, nesting: usize) -> Result<Command> {
     }
     cursor.sp()?;
     match &*upper {
-        b"UID" => uid(cursor, nesting),
+        b"UID" => uid(cursor, limits),
         b"SEARCH" | b"FETCH" | b"STORE" | b"COPY" | b"MOVE" => {
-            numbered(cursor, upper, false, nesting)
+            numbered(cursor, upper, false, limits)
         }
         b"ID" => id(cursor),
         b"LOGIN" => {
@@ -217,8 +217,10 @@ fn command(cursor: &mut Cursor<'_>, nesting: usize) -> Result<Command> {
         }
         b"SUBSCRIBE" => mailbox(cursor).map(Command::Subscribe),
         b"UNSUBSCRIBE" => mailbox(cursor).map(Command::Unsubscribe),
-        b"LIST" => list(cursor).map(Command::List),
-        b"LSUB" => lsub(cursor).map(|(reference, pattern)| Command::Lsub { reference, pattern }),
+        b"LIST" => list(cursor, limits).map(Command::List),
+        b"LSUB" => {
+            lsub(cursor, limits).map(|(reference, pattern)| Command::Lsub { reference, pattern })
+        }
         b"STATUS" => {
             let mailbox = mailbox(cursor)?;
             cursor.sp()?;
@@ -239,23 +241,23 @@ fn command(cursor: &mut Cursor<'_>, nesting: usize) -> Result<Command> {
     }
 }
 
-fn uid(cursor: &mut Cursor<'_>, nesting: usize) -> Result<Command> {
+fn uid(cursor: &mut Cursor<'_>, limits: &Limits) -> Result<Command> {
     for name in ["SEARCH", "FETCH", "STORE", "COPY", "MOVE", "EXPUNGE"] {
         if cursor.eat_word(name) {
             cursor.sp()?;
             if name == "EXPUNGE" {
                 return sequence_set(cursor).map(|set| Command::Expunge(Some(set)));
             }
-            return numbered(cursor, name.as_bytes(), true, nesting);
+            return numbered(cursor, name.as_bytes(), true, limits);
         }
     }
     cursor.fail("a command that UID goes with")
 }
 
 /// The commands that UID goes with.
-fn numbered(cursor: &mut Cursor<'_>, name: &[u8], uid: bool, nesting: usize) -> Result<Command> {
+fn numbered(cursor: &mut Cursor<'_>, name: &[u8], uid: bool, limits: &Limits) -> Result<Command> {
     match name {
-        b"SEARCH" => search(cursor, nesting).map(|search| Command::Search { search, uid }),
+        b"SEARCH" => search(cursor, limits.nesting).map(|search| Command::Search { search, uid }),
         b"FETCH" => fetch(cursor).map(|fetch| Command::Fetch { fetch, uid }),
         b"STORE" => store(cursor).map(|store| Command::Store { store, uid }),
         name => {

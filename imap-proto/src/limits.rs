@@ -4,7 +4,8 @@
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Octets of a command before login, its small literals included (8 KiB). Past it: BAD.
+    /// Octets of a command before login, its small literals included (36 KiB: an ID of RFC 2971 §3.3 has
+    /// 30 fields of up to 1 054). Past it: BAD.
     pub command_before_login: usize,
     /// Octets of a command, its small literals included (64 KiB; RFC 7162 §4 asks for 8 192). Past
     /// it: BAD, and the rest is skipped. Stops endless commands.
@@ -16,6 +17,10 @@ pub struct Limits {
     /// Parentheses and NOTs within each other in SEARCH (64). Past it: BAD. Stops deep recursion in
     /// whoever evaluates it.
     pub nesting: usize,
+    /// Octets of a LIST pattern (1 024: names have 1 000). Past it: BAD.
+    pub pattern: usize,
+    /// Patterns of one LIST (100). Past it: BAD. Together they bound what matching costs.
+    pub patterns: usize,
     /// BADs in a row (20). Then BYE. Stops guessing.
     pub errors: u32,
 }
@@ -23,11 +28,13 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            command_before_login: 8 * 1024,
+            command_before_login: 36 * 1024,
             command: 64 * 1024,
             literal: 16 * 1024,
             sasl_line: 12_288,
             nesting: 64,
+            pattern: 1024,
+            patterns: 100,
             errors: 20,
         }
     }

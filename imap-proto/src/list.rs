@@ -8,7 +8,7 @@ use crate::cursor::{Cursor, Result};
 use crate::mailbox::mailbox;
 use crate::status::attributes;
 use crate::text::{list_mailbox, to_bytes, write_list};
-use crate::{MailboxName, StatusAttribute};
+use crate::{Limits, MailboxName, StatusAttribute};
 
 /// The LIST command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,40 +78,39 @@ impl Pattern {
                     .all(|(a, b)| a.eq_ignore_ascii_case(&b))
             }) && text.get(5).is_none_or(|&c| c == delimiter)
         };
-        // The places in the pattern that the name so far may have led to.
-        let mut at = alloc::vec![false; pattern.len() + 1];
-        let spread = |at: &mut [bool]| {
-            for (index, c) in pattern.iter().enumerate() {
-                if matches!(c, '*' | '%')
-                    && at.get(index) == Some(&true)
-                    && let Some(next) = at.get_mut(index + 1)
-                {
-                    *next = true;
-                }
-            }
-        };
-        if let Some(first) = at.first_mut() {
-            *first = true;
+        let wild = |c: char| matches!(c, '*' | '%');
+        if pattern.iter().filter(|&&c| !wild(c)).count() > name.len() {
+            return false;
         }
-        spread(&mut at);
         let fold = is_inbox(&name) && is_inbox(&pattern);
+        // The places in the pattern that the name so far may have led to. A wildcard may stand for
+        // nothing, so a place before one is a place behind it, too.
+        let mut at = alloc::vec![false; pattern.len() + 1];
+        let mut reached = true;
+        for (place, &p) in at.iter_mut().zip(&pattern) {
+            *place = reached;
+            reached &= wild(p);
+        }
+        if let Some(end) = at.last_mut() {
+            *end = reached;
+        }
         for (position, &c) in name.iter().enumerate() {
-            let mut next = alloc::vec![false; pattern.len() + 1];
+            let (mut before, mut reached) = (false, false);
             for (index, &p) in pattern.iter().enumerate() {
-                if at.get(index) != Some(&true) {
-                    continue;
-                }
-                let stays = p == '*' || (p == '%' && c != delimiter);
-                let same = p == c || (fold && position < 5 && p.eq_ignore_ascii_case(&c));
-                if let Some(place) = next.get_mut(index) {
-                    *place |= stays;
-                }
-                if let Some(place) = next.get_mut(index + 1) {
-                    *place |= same && !matches!(p, '*' | '%');
-                }
+                let Some(place) = at.get_mut(index) else {
+                    break;
+                };
+                let was = *place;
+                let stays = was && (p == '*' || (p == '%' && c != delimiter));
+                *place = before | stays | reached;
+                reached = *place && wild(p);
+                before = was
+                    && !wild(p)
+                    && (p == c || (fold && position < 5 && p.eq_ignore_ascii_case(&c)));
             }
-            at = next;
-            spread(&mut at);
+            if let Some(end) = at.last_mut() {
+                *end = before | reached;
+            }
         }
         at.last() == Some(&true)
     }
@@ -189,14 +188,28 @@ impl ListResponse {
     }
 }
 
-fn pattern(cursor: &mut Cursor<'_>) -> Result<Pattern> {
+fn pattern(cursor: &mut Cursor<'_>, limits: &Limits) -> Result<Pattern> {
+    let start = cursor.clone();
     let text = cursor.take(list_mailbox)?;
+    if text.len() > limits.pattern {
+        return start.fail("a shorter pattern");
+    }
     let wire = to_bytes(cursor.unit(), text);
     Ok(Pattern(MailboxName::decode(&wire)))
 }
 
+/// What patterns are relative to: as long as one, at most.
+fn reference(cursor: &mut Cursor<'_>, limits: &Limits) -> Result<MailboxName> {
+    let start = cursor.clone();
+    let reference = mailbox(cursor)?;
+    if reference.as_str().len() > limits.pattern {
+        return start.fail("a shorter reference");
+    }
+    Ok(reference)
+}
+
 /// Behind `LIST `.
-pub(crate) fn list(cursor: &mut Cursor<'_>) -> Result<List> {
+pub(crate) fn list(cursor: &mut Cursor<'_>, limits: &Limits) -> Result<List> {
     let mut list = List {
         selection: SelectionOptions::default(),
         reference: MailboxName::new(""),
@@ -209,13 +222,16 @@ pub(crate) fn list(cursor: &mut Cursor<'_>) -> Result<List> {
         list.selection = selection(cursor)?;
         cursor.sp()?;
     }
-    list.reference = mailbox(cursor)?;
+    list.reference = reference(cursor, limits)?;
     cursor.sp()?;
     if cursor.peek() == Some(b'(') {
         list.extended = true;
-        list.patterns = cursor.list(false, pattern)?;
+        list.patterns = cursor.list(false, |cursor| pattern(cursor, limits))?;
+        if list.patterns.len() > limits.patterns {
+            return cursor.fail("fewer patterns");
+        }
     } else {
-        list.patterns.push(pattern(cursor)?);
+        list.patterns.push(pattern(cursor, limits)?);
     }
     if cursor.eat(b' ') {
         if !cursor.eat_word("RETURN") {
@@ -266,10 +282,10 @@ fn returns(cursor: &mut Cursor<'_>) -> Result<ReturnOptions> {
 }
 
 /// Behind `LSUB `.
-pub(crate) fn lsub(cursor: &mut Cursor<'_>) -> Result<(MailboxName, Pattern)> {
-    let reference = mailbox(cursor)?;
+pub(crate) fn lsub(cursor: &mut Cursor<'_>, limits: &Limits) -> Result<(MailboxName, Pattern)> {
+    let reference = reference(cursor, limits)?;
     cursor.sp()?;
-    Ok((reference, pattern(cursor)?))
+    Ok((reference, pattern(cursor, limits)?))
 }
 
 #[cfg(test)]

@@ -197,35 +197,52 @@ impl Connection {
         Ok(())
     }
 
-    /// Answers SELECT or EXAMINE, before `complete` with OK: the UIDs in the mailbox, ascending.
-    /// Tells EXISTS and RECENT.
-    pub fn select(&mut self, uids: Vec<u32>, read_only: bool, output: &mut Output) {
-        let view = View::new(uids, read_only);
-        output.write(b"* ");
-        output.write_number(u64::from(view.len()));
-        output.write(b" EXISTS\r\n* 0 RECENT\r\n");
-        self.selected = Some(view);
+    /// Answers SELECT or EXAMINE, before `complete` with OK: the UIDs in the mailbox, ascending; those
+    /// from `recent_from` on are `\Recent`. Tells EXISTS and RECENT.
+    pub fn select(
+        &mut self,
+        uids: Vec<u32>,
+        recent_from: u32,
+        read_only: bool,
+        output: &mut Output,
+    ) {
+        self.selected = Some(View::new(uids, recent_from, read_only));
+        self.tell_counts(output);
     }
 
-    /// New messages in the selected mailbox, ascending. Tells EXISTS.
-    pub fn appeared(&mut self, uids: &[u32], output: &mut Output) {
+    /// New messages in the selected mailbox, ascending; those from `recent_from` on are `\Recent`.
+    /// Tells EXISTS and RECENT.
+    pub fn appeared(&mut self, uids: &[u32], recent_from: u32, output: &mut Output) {
         if let Some(view) = &mut self.selected
-            && view.append(uids)
+            && view.append(uids, recent_from)
         {
-            output.write(b"* ");
-            output.write_number(u64::from(view.len()));
-            output.write(b" EXISTS\r\n* 0 RECENT\r\n");
+            self.tell_counts(output);
         }
     }
 
-    /// Messages that are gone from the selected mailbox. EXPUNGE is told at once during IDLE, else
-    /// at the end of a command that allows it.
+    fn tell_counts(&self, output: &mut Output) {
+        let Some(view) = &self.selected else { return };
+        output.write(b"* ");
+        output.write_number(u64::from(view.len()));
+        output.write(b" EXISTS\r\n* ");
+        output.write_number(view.recent().len() as u64);
+        output.write(b" RECENT\r\n");
+    }
+
+    /// Messages that are gone from the selected mailbox. EXPUNGE is told at once where the command
+    /// under way allows it, else at the end of the next one that does.
     pub fn vanished(&mut self, uids: impl IntoIterator<Item = u32>, output: &mut Output) {
-        if let Some(view) = &mut self.selected {
-            view.vanish(uids);
-            if self.is_idle() {
-                self.expunge(output);
-            }
+        let Some(view) = &mut self.selected else {
+            return;
+        };
+        view.vanish(uids);
+        let allowed = match &self.state {
+            State::Idle(_) => true,
+            State::Asked(asked) => asked.what != What::Numbered,
+            _ => false,
+        };
+        if allowed && self.fetching.is_none() {
+            self.expunge(output);
         }
     }
 
@@ -333,7 +350,7 @@ impl Connection {
         output: &mut Output,
     ) -> Option<Step<Event>> {
         let unit = unit.freeze();
-        match Tagged::parse(&unit, self.options.limits.nesting) {
+        match Tagged::parse(&unit, &self.options.limits) {
             Ok(tagged) => self.command(tagged, input, output),
             Err(error) => {
                 let text = alloc::format!("Expected {} at octet {}", error.expected, error.offset);

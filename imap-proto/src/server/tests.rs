@@ -54,8 +54,8 @@ impl Actor for Server {
             "no" => machine.complete(Status::No, None, rest, output).unwrap(),
             "challenge" => machine.challenge(rest.as_bytes(), output).unwrap(),
             "accept" => machine.accept(output).unwrap(),
-            "select" => machine.select(numbers().collect(), false, output),
-            "appeared" => machine.appeared(&numbers().collect::<Vec<u32>>(), output),
+            "select" => machine.select(numbers().collect(), 9, false, output),
+            "appeared" => machine.appeared(&numbers().collect::<Vec<u32>>(), 11, output),
             "vanished" => machine.vanished(numbers(), output),
             "fetch" => {
                 let (uid, body) = rest.split_once(' ').unwrap();
@@ -96,7 +96,7 @@ fn answered(machine: &mut Connection, input: &[u8]) -> String {
             Step::Event(Event::Connected) => machine.greet("hi", &mut output).unwrap(),
             Step::Event(Event::Append { .. }) => machine.accept(&mut output).unwrap(),
             Step::Event(Event::Command(Command::Select { .. })) => {
-                machine.select([1, 2, 7].into(), false, &mut output);
+                machine.select([1, 2, 7].into(), 7, false, &mut output);
             }
             Step::NeedAnswer => machine
                 .complete(Status::Ok, None, "fine", &mut output)
@@ -174,6 +174,8 @@ fn sets_are_resolved_by_what_the_client_knows() {
         view.resolve(&set("3,9:*,1"), true),
         Some([(1, 1), (3, 3), (7, 9)].into())
     );
+    assert_eq!(view.matching(&set("2:9,4"), false), [(2, 7)]);
+    assert_eq!(view.recent(), [7]);
     let mut output = Output::new();
     machine.vanished([2], &mut output);
     assert_eq!(machine.selected().unwrap().sequence(7), Some(3));

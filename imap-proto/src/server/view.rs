@@ -11,15 +11,25 @@ pub struct View {
     read_only: bool,
     /// Gone, and not told yet.
     vanished: Vec<u32>,
+    /// UIDs of messages that this session is the first to be told of, ascending (RFC 3501 §2.3.2).
+    recent: Vec<u32>,
 }
 
 impl View {
-    pub(super) fn new(uids: Vec<u32>, read_only: bool) -> Self {
+    pub(super) fn new(uids: Vec<u32>, recent_from: u32, read_only: bool) -> Self {
+        let recent = uids.iter().copied().filter(|&uid| uid >= recent_from);
         Self {
+            recent: recent.collect(),
             uids,
             read_only,
             vanished: Vec::new(),
         }
+    }
+
+    /// UIDs with `\Recent`, ascending.
+    #[must_use]
+    pub fn recent(&self) -> &[u32] {
+        &self.recent
     }
 
     /// Whether it was opened with EXAMINE.
@@ -71,23 +81,36 @@ impl View {
                 ranges.push((at(low)?, at(high)?));
             }
         }
-        ranges.sort_unstable();
-        let mut merged: Vec<(u32, u32)> = Vec::with_capacity(ranges.len());
-        for (low, high) in ranges {
-            match merged.last_mut() {
-                Some(last) if low <= last.1.saturating_add(1) => last.1 = last.1.max(high),
-                _ => merged.push((low, high)),
+        Some(merged(ranges))
+    }
+
+    /// As [`View::resolve`], with numbers that there are not passed over: they match nothing.
+    #[must_use]
+    pub fn matching(&self, set: &SequenceSet, uid: bool) -> Vec<(u32, u32)> {
+        if uid {
+            return self.resolve(set, true).unwrap_or_default();
+        }
+        let mut ranges: Vec<(u32, u32)> = Vec::new();
+        for (low, high) in set.ranges(self.len()) {
+            let at = |sequence: u32| {
+                let at = usize::try_from(sequence).ok()?.checked_sub(1)?;
+                self.uids.get(at).copied()
+            };
+            if let Some(pair) = at(low).zip(at(high.min(self.len()))) {
+                ranges.push(pair);
             }
         }
-        Some(merged)
+        merged(ranges)
     }
 
     /// Adds UIDs that are larger than all before; whether there were any.
-    pub(super) fn append(&mut self, uids: &[u32]) -> bool {
+    pub(super) fn append(&mut self, uids: &[u32], recent_from: u32) -> bool {
         let last = self.uids.last().copied().unwrap_or(0);
         let before = self.uids.len();
-        self.uids
-            .extend(uids.iter().copied().filter(|&uid| uid > last));
+        let new = uids.iter().copied().filter(|&uid| uid > last);
+        self.recent
+            .extend(new.clone().filter(|&uid| uid >= recent_from));
+        self.uids.extend(new);
         self.uids.len() > before
     }
 
@@ -104,7 +127,21 @@ impl View {
         sequences.reverse();
         if !sequences.is_empty() {
             self.uids.retain(|uid| gone.binary_search(uid).is_err());
+            self.recent.retain(|uid| gone.binary_search(uid).is_err());
         }
         sequences
     }
+}
+
+/// Ascending ranges that neither touch nor overlap.
+fn merged(mut ranges: Vec<(u32, u32)>) -> Vec<(u32, u32)> {
+    ranges.sort_unstable();
+    let mut merged: Vec<(u32, u32)> = Vec::with_capacity(ranges.len());
+    for (low, high) in ranges {
+        match merged.last_mut() {
+            Some(last) if low <= last.1.saturating_add(1) => last.1 = last.1.max(high),
+            _ => merged.push((low, high)),
+        }
+    }
+    merged
 }

@@ -7,7 +7,7 @@ use mailstore::{FlagChange, Flags, ModSeq, Operation, Row, Transaction, UidSet, 
 use std::ops::Range;
 use tracing::warn;
 
-use super::convert::{body_structure, envelope, flags_told};
+use super::convert::{body_structure, envelope};
 use super::messages::above;
 use super::{End, Ended, Session};
 
@@ -124,6 +124,9 @@ impl Session<'_> {
         if attributes.iter().any(needs_structure) {
             structure = Some(mailstore::structure(&*self.shared.store, row).await?);
         }
+        if attributes.contains(&A::Flags) {
+            self.tell_keywords(&row.flags);
+        }
         {
             let (machine, output) = self.driver.split();
             if !machine.begin_fetch(row.uid.get(), output).unwrap_or(false) {
@@ -133,7 +136,7 @@ impl Session<'_> {
         for attribute in attributes {
             let item = match attribute {
                 A::Uid => FetchItem::Uid(row.uid.get()),
-                A::Flags => FetchItem::Flags(flags_told(&row.flags)),
+                A::Flags => FetchItem::Flags(self.flags_of(row)),
                 A::InternalDate => FetchItem::InternalDate(imap_proto::DateTime {
                     seconds: row.received.0,
                     zone: row.received.1,
@@ -165,9 +168,10 @@ impl Session<'_> {
             let _ = machine.fetch_item(&item, output);
         }
         let condstore = self.driver.machine.condstore();
+        let flags = self.flags_of(row);
         let (machine, output) = self.driver.split();
         if tell_flags {
-            let _ = machine.fetch_item(&FetchItem::Flags(flags_told(&row.flags)), output);
+            let _ = machine.fetch_item(&FetchItem::Flags(flags), output);
             if condstore && !attributes.contains(&A::ModSeq) {
                 let _ = machine.fetch_item(&FetchItem::ModSeq(row.modified.0), output);
             }

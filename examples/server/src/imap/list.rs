@@ -4,7 +4,6 @@ use imap_proto::{List, ListAttribute, ListResponse, MailboxName, Pattern, Respon
 use mailstore::Mailboxes;
 use std::collections::BTreeMap;
 
-use super::mailboxes::status_items;
 use super::{DELIMITER, End, Ended, Session};
 
 /// A name that may be told: a mailbox, a parent of one, or a subscription.
@@ -128,9 +127,11 @@ impl Session<'_> {
             if let Some(mailbox) = facts.mailbox
                 && !list.returns.status.is_empty()
             {
-                let items = status_items(mailbox, &list.returns.status);
-                self.respond(&Response::MailboxStatus(name, items));
+                self.tell_status(name, mailbox, &list.returns.status)
+                    .await?;
             }
+            // The client is gone: the connection's next step finds out.
+            let _ = self.driver.flush_if_full().await;
         }
         Ok(End::ok("Listed"))
     }

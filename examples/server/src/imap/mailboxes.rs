@@ -74,8 +74,9 @@ impl Session<'_> {
             true => Vec::new(),
             false => flags.into_iter().chain([Flag::Any]).collect(),
         };
+        let recent_from = self.recent_from(&mailbox, read_only).await?;
         let (machine, output) = self.driver.split();
-        machine.select(uids, read_only, output);
+        machine.select(uids, recent_from, read_only, output);
         self.untagged_ok(ResponseCode::PermanentFlags(permanent), "Kept flags");
         if let Some(first) = unseen {
             self.untagged_ok(ResponseCode::Unseen(first), "First unseen");
@@ -96,6 +97,8 @@ impl Session<'_> {
             mailbox: mailbox.id,
             at: at.unwrap_or(mailbox.highest),
             own: Vec::new(),
+            keywords,
+            recent_from: if read_only { u32::MAX } else { recent_from },
         });
         let (code, text) = match read_only {
             true => (ResponseCode::ReadOnly, "Examined"),
@@ -205,9 +208,23 @@ impl Session<'_> {
         attributes: &[StatusAttribute],
     ) -> Ended {
         let mailbox = self.mailbox(name).await?;
-        let items = status_items(&mailbox, attributes);
-        self.respond(&Response::MailboxStatus(name.clone(), items));
+        self.tell_status(name.clone(), &mailbox, attributes).await?;
         Ok(End::ok("Status"))
+    }
+
+    pub(super) async fn tell_status(
+        &mut self,
+        name: MailboxName,
+        mailbox: &Mailbox,
+        attributes: &[StatusAttribute],
+    ) -> Result<(), End> {
+        let recent = match attributes.contains(&StatusAttribute::Recent) {
+            true => self.count_recent(mailbox).await?,
+            false => 0,
+        };
+        let items = status_items(mailbox, recent, attributes);
+        self.respond(&Response::MailboxStatus(name, items));
+        Ok(())
     }
 
     async fn quota(&mut self) -> Result<(), End> {
@@ -272,12 +289,12 @@ pub(super) fn kept(name: &MailboxName) -> String {
     }
 }
 
-pub(super) fn status_items(mailbox: &Mailbox, attributes: &[StatusAttribute]) -> Vec<StatusItem> {
+fn status_items(mailbox: &Mailbox, recent: u64, attributes: &[StatusAttribute]) -> Vec<StatusItem> {
     use StatusAttribute as A;
     let value = |attribute: &A| {
         Some(match attribute {
             A::Messages => mailbox.messages.into(),
-            A::Recent => 0,
+            A::Recent => recent,
             A::UidNext => mailbox.uid_next.into(),
             A::UidValidity => mailbox.uid_validity.get().into(),
             A::Unseen => mailbox.unseen.into(),

@@ -6,13 +6,14 @@ mod fetch;
 mod list;
 mod mailboxes;
 mod messages;
+mod recent;
 mod search;
 mod sync;
 
 use hikyaku_wire::drive::{Driver, Next};
 use imap_proto::server::{Connection, Event, Options};
 use imap_proto::{Command, Response, ResponseCode, Status};
-use mailstore::{Account, AccountId, Error, MailboxId, ModSeq, Scope, Watch};
+use mailstore::{Account, AccountId, Error, Flags, MailboxId, ModSeq, Scope, Watch};
 use std::sync::Arc;
 use tracing::{info, warn};
 
@@ -55,13 +56,14 @@ pub(crate) async fn serve(shared: &Arc<Shared>, service: Service, stream: Stream
         watch: None,
         selected: None,
         incoming: None,
+        condstore: false,
     };
     loop {
         let idle = session.driver.machine.is_idle();
         let next = tokio::select! {
             next = session.driver.next_async() => next,
             () = changed(&mut session.watch), if idle => {
-                session.news().await;
+                session.sync().await;
                 if session.driver.flush_async().await.is_err() {
                     break;
                 }
@@ -109,8 +111,12 @@ struct Selected {
     mailbox: MailboxId,
     /// The state that the client knows.
     at: ModSeq,
-    /// States that this session itself made, and has told of: not told again.
+    /// States that this session itself made, and has told of, ascending: not told again.
     own: Vec<ModSeq>,
+    /// The keywords that FLAGS has named.
+    keywords: Flags,
+    /// Messages from this UID on are `\\Recent` here; `u32::MAX` where nothing is.
+    recent_from: u32,
 }
 
 struct Session<'a> {
@@ -121,6 +127,8 @@ struct Session<'a> {
     watch: Option<Box<dyn Watch>>,
     selected: Option<Selected>,
     incoming: Option<append::Incoming>,
+    /// Whether the client knows that mod-sequences are on.
+    condstore: bool,
 }
 
 /// How a command ends.
@@ -207,6 +215,7 @@ impl Session<'_> {
             Event::SaslResponse(response) => self.step(Some(response.expose())).await,
             Event::SaslCancelled => self.exchange = None,
             Event::Command(command) => {
+                self.tell_condstore(&command);
                 let end = self.command(command).await.unwrap_or_else(|end| end);
                 self.sync().await;
                 self.complete(end);
@@ -232,9 +241,15 @@ impl Session<'_> {
         }
     }
 
-    /// Something changed while the client is idle.
-    async fn news(&mut self) {
-        self.sync().await;
+    /// RFC 7162 §3.1.2: when mod-sequences are turned on with a mailbox open, its highest is told.
+    fn tell_condstore(&mut self, command: &Command) {
+        let on = self.driver.machine.condstore();
+        let before = std::mem::replace(&mut self.condstore, on);
+        let selects = matches!(command, Command::Select { .. });
+        if let (true, false, false, Some(selected)) = (on, before, selects, &self.selected) {
+            let highest = ResponseCode::HighestModSeq(selected.at.0.max(1));
+            self.untagged_ok(highest, "Highest");
+        }
     }
 
     async fn step(&mut self, response: Option<&[u8]>) {

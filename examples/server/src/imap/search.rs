@@ -1,11 +1,13 @@
 //! SEARCH: IMAP's keys as the store's, and the result as it was asked for.
 
-use imap_proto::{ESearch, Flag, Response, ResponseCode, Return, Search, SearchKey, Status};
+use imap_proto::{
+    ESearch, Flag, Response, ResponseCode, Return, Search, SearchKey, SequenceSet, Status,
+};
 use mailstore::message::TextDecoder;
 use mailstore::search::{Key, When, search};
 use mailstore::{Flags, ModSeq};
 
-use super::convert::flags_kept;
+use super::convert::{flags_kept, uid_set};
 use super::messages::ranges;
 use super::{End, Ended, Session};
 
@@ -65,14 +67,29 @@ impl Session<'_> {
         Ok(End(Status::Ok, None, "Searched".into()))
     }
 
+    fn recent(&self) -> Key {
+        let view = self.driver.machine.selected();
+        let uids = view.map_or(&[][..], |view| view.recent());
+        Key::Uids(uid_set(&ranges(uids)))
+    }
+
+    /// A number that there is not matches nothing.
+    fn numbered(&self, set: &SequenceSet, uid: bool) -> Key {
+        let view = self.driver.machine.selected();
+        Key::Uids(uid_set(
+            &view.map(|view| view.matching(set, uid)).unwrap_or_default(),
+        ))
+    }
+
     /// As deep as the machine lets a key be: 64.
     fn key(&self, key: &SearchKey) -> Result<Key, End> {
         use SearchKey as K;
         let day = |date: &imap_proto::Date| date.days();
         Ok(match key {
             K::All => Key::All,
-            K::Flag(Flag::Recent, true) | K::New => Key::Not(Box::new(Key::All)),
-            K::Flag(Flag::Recent, false) => Key::All,
+            K::Flag(Flag::Recent, true) => self.recent(),
+            K::Flag(Flag::Recent, false) => Key::Not(Box::new(self.recent())),
+            K::New => Key::And(vec![self.recent(), Key::Flags(Flags::SEEN, false)]),
             K::Flag(flag, set) => match flags_kept(std::slice::from_ref(flag)) {
                 Some(flags) => Key::Flags(flags, *set),
                 None => Key::Flags(Flags::NONE, !*set),
@@ -88,8 +105,8 @@ impl Session<'_> {
             K::SentSince(date) => Key::Sent(When::Since, day(date)),
             K::Larger(octets) => Key::Larger(*octets),
             K::Smaller(octets) => Key::Smaller(*octets),
-            K::Sequence(set) => Key::Uids(self.resolve(set, false)?),
-            K::Uid(set) => Key::Uids(self.resolve(set, true)?),
+            K::Sequence(set) => self.numbered(set, false),
+            K::Uid(set) => self.numbered(set, true),
             K::ModSeq(since) => Key::Modified(ModSeq(*since)),
             K::Not(key) => Key::Not(Box::new(self.key(key)?)),
             K::Or(keys) => Key::Or(vec![self.key(&keys.0)?, self.key(&keys.1)?]),

@@ -1,12 +1,12 @@
 //! Telling the client what changed in the selected mailbox.
 
-use imap_proto::FetchItem;
-use mailstore::{Changes, Error, Row, Uid, Want, Which};
+use imap_proto::{FetchItem, Flag, Response};
+use mailstore::{Changes, Error, Flags, Row, Uid, Want, Which};
 use std::collections::HashSet;
 use tracing::warn;
 
 use super::Session;
-use super::convert::flags_told;
+use super::convert::{flags_told, system_flags};
 
 /// So many changes are read at a time.
 const PAGE: usize = 1000;
@@ -51,7 +51,7 @@ impl Session<'_> {
                             false => known.iter().filter(is_gone).copied().collect(),
                         }
                     };
-                    self.tell(&rows, gone);
+                    self.tell(&rows, gone).await?;
                     if let Some(selected) = &mut self.selected {
                         selected.at = at;
                     }
@@ -64,32 +64,76 @@ impl Session<'_> {
         }
     }
 
-    fn tell(&mut self, rows: &[Row], gone: Vec<u32>) {
-        let own = self
-            .selected
-            .as_ref()
-            .map(|s| s.own.clone())
-            .unwrap_or_default();
+    async fn tell(&mut self, rows: &[Row], gone: Vec<u32>) -> Result<(), Error> {
+        let Some(selected) = &self.selected else {
+            return Ok(());
+        };
+        let (mailbox, recent_from, own) =
+            (selected.mailbox, selected.recent_from, selected.own.clone());
         let (machine, output) = self.driver.split();
         if !gone.is_empty() {
             machine.vanished(gone, output);
         }
         let known = |uid: Uid| {
-            machine
-                .selected()
-                .and_then(|view| view.sequence(uid.get()))
-                .is_some()
+            let view = machine.selected();
+            view.and_then(|view| view.sequence(uid.get())).is_some()
         };
         let (old, new): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| known(row.uid));
         let new: Vec<u32> = new.iter().map(|row| row.uid.get()).collect();
-        machine.appeared(&new, output);
-        for row in old.into_iter().filter(|row| !own.contains(&row.modified)) {
-            self.tell_flags(row, true);
+        machine.appeared(&new, recent_from, output);
+        if let (Some(&last), true) = (new.last(), recent_from < u32::MAX) {
+            // Only a hint for the next session: what cannot be kept is told once more.
+            let _ = self
+                .told_up_to(mailbox, recent_from, last.saturating_add(1))
+                .await;
         }
+        for row in old {
+            if own.binary_search(&row.modified).is_err() {
+                self.tell_flags(row, true);
+                // The client is gone: the connection's next step finds out.
+                let _ = self.driver.flush_if_full().await;
+            }
+        }
+        Ok(())
+    }
+
+    /// FLAGS once more, when there are keywords that it did not name (RFC 3501 §7.2.6).
+    pub(super) fn tell_keywords(&mut self, flags: &Flags) {
+        let Some(selected) = &mut self.selected else {
+            return;
+        };
+        let before = selected.keywords.keywords().count();
+        if flags.keywords().next().is_none() {
+            return;
+        }
+        selected.keywords.add(flags);
+        if selected.keywords.keywords().count() == before {
+            return;
+        }
+        let told = flags_told(&selected.keywords);
+        let named = told
+            .into_iter()
+            .filter(|flag| matches!(flag, Flag::Keyword(_)));
+        let all = system_flags().into_iter().chain(named).collect();
+        self.respond(&Response::Flags(all));
+    }
+
+    /// The flags of a message, `\Recent` with them.
+    pub(super) fn flags_of(&self, row: &Row) -> Vec<Flag> {
+        let mut flags = flags_told(&row.flags);
+        let view = self.driver.machine.selected();
+        if view.is_some_and(|view| view.recent().binary_search(&row.uid.get()).is_ok()) {
+            flags.push(Flag::Recent);
+        }
+        flags
     }
 
     /// `* n FETCH (UID .. FLAGS (..))`, with MODSEQ where the client wants it.
     pub(super) fn tell_flags(&mut self, row: &Row, flags: bool) {
+        if flags {
+            self.tell_keywords(&row.flags);
+        }
+        let told = self.flags_of(row);
         let condstore = self.driver.machine.condstore();
         let (machine, output) = self.driver.split();
         if !machine.begin_fetch(row.uid.get(), output).unwrap_or(false) {
@@ -97,7 +141,7 @@ impl Session<'_> {
         }
         let _ = machine.fetch_item(&FetchItem::Uid(row.uid.get()), output);
         if flags {
-            let _ = machine.fetch_item(&FetchItem::Flags(flags_told(&row.flags)), output);
+            let _ = machine.fetch_item(&FetchItem::Flags(told), output);
         }
         if condstore {
             let _ = machine.fetch_item(&FetchItem::ModSeq(row.modified.0), output);
@@ -135,7 +179,7 @@ impl Session<'_> {
             .filter(|uid| !there.contains(uid))
             .copied()
             .collect();
-        self.tell(&rows, gone);
+        self.tell(&rows, gone).await?;
         if let Some(selected) = &mut self.selected {
             selected.at = at;
         }

@@ -129,7 +129,7 @@ async fn the_session_of_a_mail_program() {
         &[
             "\"jo\" \"x.test\"",
             "{9}\nSubject: ",
-            "FLAGS (\\Seen)",
+            "FLAGS (\\Seen \\Recent)",
             "MODSEQ (",
         ],
     );
@@ -171,5 +171,35 @@ async fn the_session_of_a_mail_program() {
     has(&bob.imap("UID COPY 1 nowhere").await, &["x NO [TRYCREATE]"]);
     has(&bob.imap("DELETE INBOX").await, &["x NO [CANNOT]"]);
     has(&bob.imap("CLOSE").await, &["x OK"]);
+    house.server.stop().await;
+}
+
+/// RFC 3501 §2.3.2: the first session is told `\Recent`, the next one is not; EXAMINE takes it from nobody.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn recent_is_told_to_one_session() {
+    let house = House::new().await;
+    house.deliver("Subject: one\n\n1\n").await;
+    let mut one = Talk::imap_login(house.at(Service::Imap), "bob").await;
+    assert!(one.imap("STATUS INBOX (RECENT)").await.contains("RECENT 1"));
+    assert!(one.imap("EXAMINE INBOX").await.contains("* 1 RECENT"));
+    assert!(one.imap("SELECT INBOX").await.contains("* 1 RECENT"));
+    assert!(
+        one.imap("FETCH 1 FLAGS")
+            .await
+            .contains("(FLAGS (\\Recent))")
+    );
+    assert!(one.imap("SEARCH NEW").await.contains("* SEARCH 1\n"));
+    let mut two = Talk::imap_login(house.at(Service::Imap), "bob").await;
+    assert!(two.imap("SELECT INBOX").await.contains("* 0 RECENT"));
+    assert!(two.imap("SEARCH OLD").await.contains("* SEARCH 1\n"));
+    house.deliver("Subject: two\n\n2\n").await;
+    assert!(one.imap("NOOP").await.contains("* 2 EXISTS\n* 2 RECENT"));
+    // Keywords that FLAGS has not named are named before they are told.
+    two.imap("STORE 1 +FLAGS ($new)").await;
+    let said = one.imap("NOOP").await;
+    assert!(
+        said.find("* FLAGS (").unwrap() < said.find("FETCH (UID 1 FLAGS ($new").unwrap(),
+        "{said}"
+    );
     house.server.stop().await;
 }
