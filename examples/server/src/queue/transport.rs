@@ -1,6 +1,5 @@
 //! One attempt to hand a message on.
 
-use bytes::Bytes;
 use hikyaku_wire::drive::{DriveError, Driver, Next};
 use mailstore::QueueEntry;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -8,7 +7,8 @@ use rustls::crypto::CryptoProvider;
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use smtp_proto::client::{self, Connection, Event, Options};
-use smtp_proto::{BodyType, ForwardPath, MailParameters, Mailbox, ReversePath};
+use smtp_proto::{BodyType, ForwardPath, MailParameters, Mailbox, Reply, ReversePath};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -25,9 +25,6 @@ const CONNECT: Duration = Duration::from_secs(30);
 trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Wire for T {}
 
-/// What is known of each recipient, until the attempt ends.
-type Fates = Vec<Option<Fate>>;
-
 pub(super) async fn hand_on(
     shared: &Arc<Shared>,
     dns: &Dns,
@@ -35,6 +32,11 @@ pub(super) async fn hand_on(
     envelope: &Envelope,
 ) -> Vec<Fate> {
     let all = |fate: Fate| vec![fate; envelope.recipients.len()];
+    let Some(addressed) = addressed(envelope) else {
+        return all(Fate::Failed(
+            "553 5.1.3 an address that cannot be read".into(),
+        ));
+    };
     let hosts = match dns.route(&entry.next_hop).await {
         Ok(hosts) => hosts,
         Err(NoRoute::Permanent(why)) => return all(Fate::Failed(why)),
@@ -43,163 +45,201 @@ pub(super) async fn hand_on(
     let mut why = format!("451 4.4.4 no host for {}", entry.next_hop);
     for host in hosts {
         for address in host.addresses {
-            match tokio::time::timeout(CONNECT, TcpStream::connect(address)).await {
-                Ok(Ok(stream)) => {
-                    let _ = stream.set_nodelay(true);
-                    let mut fates = vec![None; envelope.recipients.len()];
-                    let done =
-                        converse(shared, stream, &host.name, entry, envelope, &mut fates).await;
-                    let left = match done {
-                        Ok(()) => "451 4.4.2 not answered".to_owned(),
-                        Err(error) => format!("451 4.4.2 {} [{address}]: {error}", host.name),
-                    };
-                    // Whoever answered has decided: the next host is for when none does.
-                    if fates.iter().any(Option::is_some) {
-                        let rest = |fate: Option<Fate>| {
-                            fate.unwrap_or_else(|| Fate::Deferred(left.clone()))
-                        };
-                        return fates.into_iter().map(rest).collect();
-                    }
-                    why = left;
-                }
-                Ok(Err(error)) => why = format!("451 4.4.1 {} [{address}]: {error}", host.name),
-                Err(_) => {
-                    why = format!("451 4.4.1 {} [{address}]: no connection in time", host.name);
-                }
+            let mut attempt = Attempt {
+                shared,
+                entry,
+                envelope,
+                addressed: &addressed,
+                host: &host.name,
+                fates: vec![None; envelope.recipients.len()],
+                starttls: true,
+            };
+            let mut done = attempt.run(address).await;
+            if let Err(Failure::Tls(error)) = &done {
+                // Opportunistic (RFC 7435): where TLS does not come about, once more without.
+                info!(%error, host = host.name, "no TLS");
+                attempt.starttls = false;
+                done = attempt.run(address).await;
             }
+            let left = match done {
+                Ok(()) => "451 4.4.2 not answered".to_owned(),
+                Err(error) => format!("451 4.4.2 {} [{address}]: {error}", host.name),
+            };
+            // Whoever answered has decided: the next host is for when none does.
+            if attempt.fates.iter().any(Option::is_some) {
+                let rest =
+                    |fate: Option<Fate>| fate.unwrap_or_else(|| Fate::Deferred(left.clone()));
+                return attempt.fates.into_iter().map(rest).collect();
+            }
+            why = left;
         }
     }
     all(Fate::Deferred(why))
 }
 
-async fn converse(
-    shared: &Arc<Shared>,
-    stream: TcpStream,
-    host: &str,
-    entry: &QueueEntry,
-    envelope: &Envelope,
-    fates: &mut Fates,
-) -> Result<(), DriveError<client::Error>> {
-    let machine = Connection::new(Options::new(shared.config.hostname.clone()));
-    let mut driver = Driver::new(machine, Box::new(stream) as Box<dyn Wire>);
-    let mut tls = false;
-    loop {
-        let event = match driver.next_async().await? {
-            Next::Event(event) => event,
-            Next::StartTls => {
-                let (mut machine, stream) = driver.into_parts();
-                let stream = encrypt(stream, host).await?;
-                let mut output = hikyaku_wire::Output::new();
-                machine.tls_established(&mut output);
-                tls = true;
-                driver = Driver::new(machine, stream);
-                let (_, queued) = driver.split();
-                *queued = output;
-                continue;
-            }
-            Next::Closed => return Ok(()),
-            Next::NeedAnswer => continue,
-        };
-        match event {
-            Event::Ready(capabilities) => {
-                let (machine, output) = driver.split();
-                let begun = if capabilities.starttls && !tls {
-                    machine.starttls(output)
-                } else {
-                    machine.send(outgoing(entry, envelope, &capabilities), output)
-                };
-                if begun.is_err() {
-                    return Ok(());
-                }
-            }
-            Event::NoTls(reply) => {
-                info!(%reply, "no TLS");
-                let (machine, output) = driver.split();
-                let capabilities = machine.capabilities().clone();
-                let _ = machine.send(outgoing(entry, envelope, &capabilities), output);
-            }
-            Event::Refused(reply) | Event::MailRefused(reply) | Event::DataRefused(reply) => {
-                settle_rest(fates, &reply);
-            }
-            Event::Recipient { index, reply } if !reply.is_positive() => {
-                if let Some(fate) = fates.get_mut(index) {
-                    *fate = Some(fate_of(&reply));
-                }
-            }
-            Event::SendBody => send_body(shared, &mut driver, entry).await?,
-            Event::Delivered { reply, .. } => settle_rest(fates, &reply),
-            Event::Done => {
-                let (machine, output) = driver.split();
-                let _ = machine.quit(output);
-                // What is decided is decided, whatever becomes of QUIT.
-                let _ = tokio::time::timeout(Duration::from_secs(5), driver.next_async()).await;
-                return Ok(());
-            }
-            _ => {}
-        }
+/// The addresses, read; `None` when one cannot be.
+fn addressed(envelope: &Envelope) -> Option<(ReversePath, Vec<ForwardPath>)> {
+    let mailbox = |text: &String| Mailbox::parse(text.as_bytes()).ok();
+    let reverse_path = match &envelope.reverse_path {
+        Some(address) => ReversePath(Some(mailbox(address)?)),
+        None => ReversePath(None),
+    };
+    let forward_paths = envelope.recipients.iter();
+    let forward_paths = forward_paths.map(|to| mailbox(&to.address).map(ForwardPath::Mailbox));
+    Some((reverse_path, forward_paths.collect::<Option<_>>()?))
+}
+
+/// Why a conversation came to no end.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("{0}")]
+    Connect(std::io::Error),
+    #[error("TLS: {0}")]
+    Tls(std::io::Error),
+    #[error("the message cannot be read: {0}")]
+    Store(#[from] mailstore::Error),
+    #[error(transparent)]
+    Drive(#[from] DriveError<client::Error>),
+    #[error("out of turn")]
+    Misuse(#[from] client::Misuse),
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::Drive(error.into())
     }
 }
 
-fn fate_of(reply: &smtp_proto::Reply) -> Fate {
+/// One conversation with one host.
+struct Attempt<'a> {
+    shared: &'a Arc<Shared>,
+    entry: &'a QueueEntry,
+    envelope: &'a Envelope,
+    addressed: &'a (ReversePath, Vec<ForwardPath>),
+    host: &'a str,
+    /// What is decided so far.
+    fates: Vec<Option<Fate>>,
+    starttls: bool,
+}
+
+impl Attempt<'_> {
+    async fn run(&mut self, address: SocketAddr) -> Result<(), Failure> {
+        let connected = tokio::time::timeout(CONNECT, TcpStream::connect(address)).await;
+        let stream = connected
+            .map_err(|late| Failure::Connect(late.into()))?
+            .map_err(Failure::Connect)?;
+        let _ = stream.set_nodelay(true);
+        let machine = Connection::new(Options::new(self.shared.config.hostname.clone()));
+        let mut driver = Driver::new(machine, Box::new(stream) as Box<dyn Wire>);
+        let mut tls = false;
+        loop {
+            let event = match driver.next_async().await? {
+                Next::Event(event) => event,
+                Next::StartTls => {
+                    let (machine, stream) = driver.into_parts();
+                    let stream = encrypt(stream, self.host).await.map_err(Failure::Tls)?;
+                    tls = true;
+                    driver = Driver::new(machine, stream);
+                    let (machine, output) = driver.split();
+                    machine.tls_established(output);
+                    continue;
+                }
+                Next::Closed => return Ok(()),
+                Next::NeedAnswer => continue,
+            };
+            match event {
+                Event::Ready(capabilities) if capabilities.starttls && !tls && self.starttls => {
+                    let (machine, output) = driver.split();
+                    machine.starttls(output)?;
+                }
+                Event::Ready(_) | Event::NoTls(_) => {
+                    let (machine, output) = driver.split();
+                    match self.outgoing(machine.capabilities()) {
+                        Some(outgoing) => machine.send(outgoing, output)?,
+                        None => {
+                            // RFC 6531 §3.5: nothing is sent to a server that cannot take it.
+                            let why = Reply::new(553, "5.6.7", "the server does not have SMTPUTF8");
+                            self.settle_rest(&why);
+                            machine.quit(output)?;
+                        }
+                    }
+                }
+                Event::Refused(reply) | Event::MailRefused(reply) | Event::DataRefused(reply) => {
+                    self.settle_rest(&reply);
+                }
+                Event::Recipient { index, reply } if !reply.is_positive() => {
+                    if let Some(fate) = self.fates.get_mut(index) {
+                        *fate = Some(fate_of(&reply));
+                    }
+                }
+                Event::SendBody => self.send_body(&mut driver).await?,
+                Event::Delivered { reply, .. } => self.settle_rest(&reply),
+                Event::Done => {
+                    let (machine, output) = driver.split();
+                    machine.quit(output)?;
+                    // What is decided is decided, whatever becomes of QUIT.
+                    let _ = tokio::time::timeout(Duration::from_secs(5), driver.next_async()).await;
+                    return Ok(());
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The reply is for every recipient that has no fate of its own.
+    fn settle_rest(&mut self, reply: &Reply) {
+        for fate in self.fates.iter_mut().filter(|fate| fate.is_none()) {
+            *fate = Some(fate_of(reply));
+        }
+    }
+
+    /// `None`: the message needs SMTPUTF8, and the server does not have it.
+    fn outgoing(&self, server: &smtp_proto::Capabilities) -> Option<client::Envelope> {
+        if self.envelope.smtputf8 && !server.smtputf8 {
+            return None;
+        }
+        let (reverse_path, forward_paths) = self.addressed.clone();
+        let parameters = MailParameters {
+            size: server.size.map(|_| self.entry.body.octets),
+            body: server.eight_bit_mime.then_some(BodyType::EightBitMime),
+            smtputf8: self.envelope.smtputf8,
+            ..MailParameters::default()
+        };
+        Some(client::Envelope {
+            reverse_path,
+            parameters,
+            forward_paths,
+        })
+    }
+
+    async fn send_body(
+        &self,
+        driver: &mut Driver<Connection, Box<dyn Wire>>,
+    ) -> Result<(), Failure> {
+        let body = &self.entry.body;
+        let mut at = 0;
+        while at < body.octets {
+            let piece = self.shared.store.read(body, at..at + 65_536).await?;
+            if piece.is_empty() {
+                return Err(mailstore::Error::Damaged("a body that is too short").into());
+            }
+            at += piece.len() as u64;
+            let (machine, output) = driver.split();
+            machine.chunk(piece, output)?;
+            driver.flush_if_full().await?;
+        }
+        let (machine, output) = driver.split();
+        machine.end_of_body(output)?;
+        Ok(())
+    }
+}
+
+fn fate_of(reply: &Reply) -> Fate {
     match reply {
         reply if reply.is_positive() => Fate::Delivered,
         reply if reply.is_transient() => Fate::Deferred(reply.to_string()),
         reply => Fate::Failed(reply.to_string()),
     }
-}
-
-/// The reply is for every recipient that has no fate of its own.
-fn settle_rest(fates: &mut Fates, reply: &smtp_proto::Reply) {
-    for fate in fates.iter_mut().filter(|fate| fate.is_none()) {
-        *fate = Some(fate_of(reply));
-    }
-}
-
-fn outgoing(
-    entry: &QueueEntry,
-    envelope: &Envelope,
-    server: &smtp_proto::Capabilities,
-) -> client::Envelope {
-    let mailbox = |text: &String| Mailbox::parse(text.as_bytes()).ok();
-    let parameters = MailParameters {
-        size: server.size.map(|_| entry.body.octets),
-        body: server.eight_bit_mime.then_some(BodyType::EightBitMime),
-        smtputf8: envelope.smtputf8 && server.smtputf8,
-        ..MailParameters::default()
-    };
-    client::Envelope {
-        reverse_path: ReversePath(envelope.reverse_path.as_ref().and_then(mailbox)),
-        parameters,
-        forward_paths: envelope
-            .recipients
-            .iter()
-            .map(|recipient| {
-                mailbox(&recipient.address).map_or(ForwardPath::Postmaster, ForwardPath::Mailbox)
-            })
-            .collect(),
-    }
-}
-
-async fn send_body(
-    shared: &Arc<Shared>,
-    driver: &mut Driver<Connection, Box<dyn Wire>>,
-    entry: &QueueEntry,
-) -> Result<(), DriveError<client::Error>> {
-    let mut at = 0;
-    while at < entry.body.octets {
-        let piece = shared.store.read(&entry.body, at..at + 65_536).await;
-        let piece: Bytes = piece.map_err(|error| std::io::Error::other(error.to_string()))?;
-        if piece.is_empty() {
-            return Err(std::io::Error::other("a body that is too short").into());
-        }
-        at += piece.len() as u64;
-        let (machine, output) = driver.split();
-        let _ = machine.chunk(piece, output);
-        driver.flush_if_full().await?;
-    }
-    let (machine, output) = driver.split();
-    let _ = machine.end_of_body(output);
-    Ok(())
 }
 
 /// Opportunistic: any certificate is better than none (RFC 7435).
