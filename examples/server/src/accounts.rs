@@ -17,6 +17,8 @@ const PASSWORD: &str = "password";
 const SCRAM: &str = "scram-sha-256";
 /// RFC 7677 §4: at least 4096.
 const ITERATIONS: u32 = 10_000;
+/// Octets of a salt.
+const SALT: usize = 16;
 
 /// So many passwords are hashed at a time: each takes 19 MiB and a core.
 const HASHING: usize = 2;
@@ -64,6 +66,8 @@ pub struct Accounts {
     hashing: Arc<Semaphore>,
     /// What a name that there is not is checked against, so that it takes as long.
     nobody: Arc<str>,
+    /// What its salt is made of, so that it stays the same.
+    nobodys_secret: [u8; 32],
 }
 
 impl std::fmt::Debug for Accounts {
@@ -122,7 +126,7 @@ fn hash(password: &str) -> String {
 
 fn scram_keys(password: &str) -> String {
     use sha2::{Digest as _, Sha256};
-    let mut salt = [0; 16];
+    let mut salt = [0; SALT];
     System.fill_bytes(&mut salt);
     let mut salted = Default::default();
     scram::tools::hash_password::<Sha256>(password.as_bytes(), ITERATIONS, &salt, &mut salted);
@@ -147,6 +151,11 @@ impl Accounts {
             quota,
             hashing: Arc::new(Semaphore::new(HASHING)),
             nobody: hash("nobody").into(),
+            nobodys_secret: {
+                let mut secret = [0; 32];
+                System.fill_bytes(&mut secret);
+                secret
+            },
         }
     }
 
@@ -206,6 +215,26 @@ impl Accounts {
             stored: octets()?,
             server: octets()?,
         })
+    }
+
+    /// Keys for a name that there is not: always the same salt, and nothing proves them.
+    pub(crate) fn nobodys_keys(&self, name: &str) -> ScramKeys {
+        use sha2::{Digest as _, Sha256};
+        let made = |what: &[u8]| {
+            let mut digest = Sha256::new();
+            digest.update(self.nobodys_secret);
+            digest.update(what);
+            digest.update(name.to_lowercase());
+            digest.finalize().to_vec()
+        };
+        let mut salt = made(b"salt");
+        salt.truncate(SALT);
+        ScramKeys {
+            iterations: ITERATIONS,
+            salt,
+            stored: made(b"stored"),
+            server: made(b"server"),
+        }
     }
 
     /// Makes an account with the usual mailboxes.

@@ -2,7 +2,7 @@
 
 use hikyaku_wire::drive::{Driver, Next};
 use mailstore::{
-    Account, AccountId, BodyRef, Error, MailboxId, Operation, Transaction, Uid, UidSet, Want, Which,
+    AccountId, BodyRef, Error, MailboxId, Operation, Transaction, Uid, UidSet, Want, Which,
 };
 use pop3_proto::ResponseCode;
 use pop3_proto::server::{Connection, Event, Maildrop, Options};
@@ -12,9 +12,8 @@ use tracing::{info, warn};
 
 use crate::config::Plaintext;
 use crate::listener::{Admitted, Stream};
-use crate::metrics::count;
-use crate::sasl::{Exchange, MECHANISMS, Stepped};
-use crate::server::{Service, Shared, WRONG_PASSWORD};
+use crate::login::{Login, LoginStep, MECHANISMS};
+use crate::server::{Service, Shared};
 
 /// Maildrops that are open: one session each (RFC 1939 §4).
 static OPEN: Mutex<Option<HashSet<(usize, AccountId)>>> = Mutex::new(None);
@@ -51,7 +50,7 @@ struct Opened {
 struct Session<'a> {
     shared: &'a Arc<Shared>,
     driver: Driver<Connection, Stream>,
-    exchange: Option<Exchange>,
+    login: Login,
     opened: Option<Opened>,
 }
 
@@ -64,7 +63,7 @@ pub(crate) async fn serve(shared: &Arc<Shared>, service: Service, stream: Stream
     let mut session = Session {
         shared,
         driver: Driver::new(Connection::new(options), stream),
-        exchange: None,
+        login: Login::new(shared),
         opened: None,
     };
     loop {
@@ -75,13 +74,11 @@ pub(crate) async fn serve(shared: &Arc<Shared>, service: Service, stream: Stream
         match next {
             Ok(Next::Event(event)) => session.event(event).await,
             Ok(Next::StartTls) => {
-                let (mut machine, stream) = session.driver.into_parts();
-                let stream = match shared.encrypt(stream).await {
-                    Ok(stream) => stream,
-                    Err(error) => return info!(%error, "no TLS"),
-                };
-                machine.tls_established();
-                session.driver = Driver::new(machine, stream);
+                let encrypted = shared
+                    .starttls(session.driver, Connection::tls_established)
+                    .await;
+                let Some(encrypted) = encrypted else { return };
+                session.driver = encrypted;
             }
             Ok(Next::Closed | Next::NeedAnswer) => break,
             Err(error) => {
@@ -111,20 +108,18 @@ impl Session<'_> {
                 self.ok(&greeting);
             }
             Event::Login { name, password } => {
-                let name = String::from_utf8_lossy(&name).into_owned();
-                let password = password.expose_str().unwrap_or("").to_owned();
-                match self.shared.accounts.verify(&name, &password).await {
-                    Ok(account) => self.logged_in(account.map(Box::new)).await,
-                    Err(error) => self.failed(&error),
-                }
+                let step = self.login.password(&name, &password).await;
+                self.logged_in(step).await;
             }
             Event::Auth { mechanism, initial } => {
-                self.exchange = Exchange::start(&self.shared.accounts, &mechanism);
-                self.step(initial.as_ref().map(hikyaku_wire::Secret::expose))
-                    .await;
+                let step = self.login.begin(&mechanism, initial.as_ref()).await;
+                self.logged_in(step).await;
             }
-            Event::SaslResponse(response) => self.step(Some(response.expose())).await,
-            Event::SaslCancelled => self.exchange = None,
+            Event::SaslResponse(response) => {
+                let step = self.login.respond(&response).await;
+                self.logged_in(step).await;
+            }
+            Event::SaslCancelled => self.login.cancel(),
             Event::Message { number, .. } => self.message(number).await,
             Event::Update { deleted } => self.update(&deleted).await,
             _ => self.err(None, "Not here"),
@@ -136,38 +131,27 @@ impl Session<'_> {
         self.err(Some(ResponseCode::SysTemp), "Try again later");
     }
 
-    async fn step(&mut self, response: Option<&[u8]>) {
-        let stepped = match &mut self.exchange {
-            Some(exchange) => exchange.step(response).await,
-            None => Stepped::Done(None),
-        };
-        match stepped {
-            Stepped::Challenge(challenge) => {
+    async fn logged_in(&mut self, step: LoginStep) {
+        let account = match step {
+            LoginStep::Challenge(challenge) => {
                 let (machine, output) = self.driver.split();
                 let _ = machine.challenge(&challenge, output);
+                return;
             }
-            Stepped::Done(account) => self.logged_in(account).await,
-        }
-    }
-
-    async fn logged_in(&mut self, account: Option<Box<Account>>) {
-        let Some(account) = account else {
-            info!("login failed");
-            count(&self.shared.metrics.logins_failed_total);
-            tokio::time::sleep(WRONG_PASSWORD).await;
-            return self.err(Some(ResponseCode::Auth), "Wrong name or password");
+            LoginStep::Account(account) => account,
+            LoginStep::Refused => {
+                return self.err(Some(ResponseCode::Auth), "Wrong name or password");
+            }
+            LoginStep::Unavailable => {
+                return self.err(Some(ResponseCode::SysTemp), "Try again later");
+            }
         };
         let Some(lock) = Lock::take(self.shared, account.id) else {
             return self.err(Some(ResponseCode::InUse), "Another session has it open");
         };
         match self.open(account.id, lock).await {
             Ok((opened, maildrop)) => {
-                info!(
-                    account = account.name,
-                    messages = opened.messages.len(),
-                    "logged in"
-                );
-                count(&self.shared.metrics.logins_total);
+                info!(messages = opened.messages.len(), "maildrop");
                 self.opened = Some(opened);
                 let (machine, output) = self.driver.split();
                 let _ = machine.open(maildrop, output);

@@ -1,5 +1,7 @@
 //! The whole server: it opens the store, listens, and stops in good order.
 
+use hikyaku_wire::Machine;
+use hikyaku_wire::drive::Driver;
 use mailstore::{Disk, Memory, Store};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,15 +14,13 @@ use tracing::{Instrument as _, info, warn};
 
 use crate::config::StoreKind;
 use crate::listener::{Admission, Admitted, Stream};
-use crate::metrics::{Metrics, count};
+use crate::metrics::{Gauge, Metrics, count};
 use crate::{Accounts, Config, imap, metrics, pop3, queue, smtp, tls};
 
 /// So long connections may finish what they are at when the server stops.
 const GRACE: Duration = Duration::from_secs(4);
 /// So long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(30);
-/// How slowly a wrong password is refused.
-pub(crate) const WRONG_PASSWORD: Duration = Duration::from_secs(2);
 
 /// Why the server does not start: one line, with the remedy.
 #[derive(Debug, thiserror::Error)]
@@ -71,13 +71,34 @@ impl Shared {
         *self.stopping.borrow()
     }
 
-    /// TLS for a stream that was in clear.
-    pub(crate) async fn encrypt(&self, stream: Stream) -> std::io::Result<Stream> {
+    /// TLS for a stream that was in clear; `None` when it does not come about.
+    async fn encrypt(&self, stream: Stream) -> Option<Stream> {
         let Stream::Clear(stream) = stream else {
-            return Err(std::io::ErrorKind::InvalidInput.into());
+            return None;
         };
-        let handshake = tokio::time::timeout(HANDSHAKE, self.tls.accept(stream));
-        Ok(Stream::Tls(Box::new(handshake.await??)))
+        match tokio::time::timeout(HANDSHAKE, self.tls.accept(stream)).await {
+            Ok(Ok(stream)) => Some(Stream::Tls(Box::new(stream))),
+            Ok(Err(error)) => {
+                info!(%error, "no TLS");
+                None
+            }
+            Err(_) => {
+                info!("no TLS in time");
+                None
+            }
+        }
+    }
+
+    /// What STARTTLS and STLS come to; `None` when the connection is over.
+    pub(crate) async fn starttls<M: Machine>(
+        &self,
+        driver: Driver<M, Stream>,
+        tls_established: impl FnOnce(&mut M),
+    ) -> Option<Driver<M, Stream>> {
+        let (mut machine, stream) = driver.into_parts();
+        let stream = self.encrypt(stream).await?;
+        tls_established(&mut machine);
+        Some(Driver::new(machine, stream))
     }
 }
 
@@ -274,12 +295,8 @@ async fn accept(shared: Arc<Shared>, service: Service, listener: TcpListener) {
         let shared = Arc::clone(&shared);
         connections.spawn(
             async move {
-                count(&shared.metrics.connections);
+                let _open = Gauge::raise(&shared.metrics.connections);
                 serve(&shared, service, stream, admitted).await;
-                shared
-                    .metrics
-                    .connections
-                    .fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
             }
             .instrument(span),
         );
@@ -305,10 +322,10 @@ async fn serve(shared: &Arc<Shared>, service: Service, stream: TcpStream, admitt
     let _ = stream.set_nodelay(true);
     let mut stream = Stream::Clear(stream);
     if service.is_implicit_tls() {
-        stream = match shared.encrypt(stream).await {
-            Ok(stream) => stream,
-            Err(error) => return info!(%error, "no TLS"),
+        let Some(encrypted) = shared.encrypt(stream).await else {
+            return;
         };
+        stream = encrypted;
     }
     match service {
         Service::Smtp | Service::Submission | Service::Submissions | Service::Lmtp => {

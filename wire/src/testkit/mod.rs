@@ -25,6 +25,7 @@
 )]
 
 mod transcript;
+mod traps;
 
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
@@ -34,6 +35,7 @@ use std::path::Path;
 
 use crate::{Machine, Output, Step};
 pub use transcript::{Item, Role, Transcript, escape, unescape};
+pub use traps::{Trap, traps};
 
 /// What an event is in a transcript.
 #[derive(Debug)]

@@ -13,15 +13,14 @@ mod sync;
 use hikyaku_wire::drive::{Driver, Next};
 use imap_proto::server::{Connection, Event, Options};
 use imap_proto::{Command, Response, ResponseCode, Status};
-use mailstore::{Account, AccountId, Error, Flags, MailboxId, ModSeq, Scope, Watch};
+use mailstore::{AccountId, Error, Flags, MailboxId, ModSeq, Scope, Watch};
 use std::sync::Arc;
 use tracing::{info, warn};
 
 use crate::config::Plaintext;
 use crate::listener::{Admitted, Stream};
-use crate::metrics::count;
-use crate::sasl::{Exchange, MECHANISMS, Stepped};
-use crate::server::{Service, Shared, WRONG_PASSWORD};
+use crate::login::{Login, LoginStep, MECHANISMS};
+use crate::server::{Service, Shared};
 
 /// What separates levels of mailbox names.
 const DELIMITER: char = '/';
@@ -51,7 +50,7 @@ pub(crate) async fn serve(shared: &Arc<Shared>, service: Service, stream: Stream
     let mut session = Session {
         shared,
         driver: Driver::new(Connection::new(options), stream),
-        exchange: None,
+        login: Login::new(shared),
         account: AccountId::SYSTEM,
         watch: None,
         selected: None,
@@ -77,13 +76,11 @@ pub(crate) async fn serve(shared: &Arc<Shared>, service: Service, stream: Stream
         match next {
             Ok(Next::Event(event)) => session.event(event).await,
             Ok(Next::StartTls) => {
-                let (mut machine, stream) = session.driver.into_parts();
-                let stream = match shared.encrypt(stream).await {
-                    Ok(stream) => stream,
-                    Err(error) => return info!(%error, "no TLS"),
-                };
-                machine.tls_established();
-                session.driver = Driver::new(machine, stream);
+                let encrypted = shared
+                    .starttls(session.driver, Connection::tls_established)
+                    .await;
+                let Some(encrypted) = encrypted else { return };
+                session.driver = encrypted;
             }
             Ok(Next::Closed) => break,
             Ok(Next::NeedAnswer) => {
@@ -122,7 +119,7 @@ struct Selected {
 struct Session<'a> {
     shared: &'a Arc<Shared>,
     driver: Driver<Connection, Stream>,
-    exchange: Option<Exchange>,
+    login: Login,
     account: AccountId,
     watch: Option<Box<dyn Watch>>,
     selected: Option<Selected>,
@@ -200,20 +197,18 @@ impl Session<'_> {
                 let _ = machine.greet(&greeting, output);
             }
             Event::Login { name, password } => {
-                let name = String::from_utf8_lossy(&name).into_owned();
-                let password = password.expose_str().unwrap_or("").to_owned();
-                match self.shared.accounts.verify(&name, &password).await {
-                    Ok(account) => self.logged_in(account.map(Box::new)).await,
-                    Err(error) => self.complete(error.into()),
-                }
+                let step = self.login.password(&name, &password).await;
+                self.logged_in(step);
             }
             Event::Authenticate { mechanism, initial } => {
-                self.exchange = Exchange::start(&self.shared.accounts, &mechanism);
-                self.step(initial.as_ref().map(hikyaku_wire::Secret::expose))
-                    .await;
+                let step = self.login.begin(&mechanism, initial.as_ref()).await;
+                self.logged_in(step);
             }
-            Event::SaslResponse(response) => self.step(Some(response.expose())).await,
-            Event::SaslCancelled => self.exchange = None,
+            Event::SaslResponse(response) => {
+                let step = self.login.respond(&response).await;
+                self.logged_in(step);
+            }
+            Event::SaslCancelled => self.login.cancel(),
             Event::Command(command) => {
                 self.tell_condstore(&command);
                 let end = self.command(command).await.unwrap_or_else(|end| end);
@@ -252,33 +247,25 @@ impl Session<'_> {
         }
     }
 
-    async fn step(&mut self, response: Option<&[u8]>) {
-        let stepped = match &mut self.exchange {
-            Some(exchange) => exchange.step(response).await,
-            None => Stepped::Done(None),
-        };
-        match stepped {
-            Stepped::Challenge(challenge) => {
+    fn logged_in(&mut self, step: LoginStep) {
+        match step {
+            LoginStep::Challenge(challenge) => {
                 let (machine, output) = self.driver.split();
                 let _ = machine.challenge(&challenge, output);
             }
-            Stepped::Done(account) => self.logged_in(account).await,
+            LoginStep::Account(account) => {
+                self.account = account.id;
+                self.watch = Some(self.shared.store.watch(Scope::Account(account.id)));
+                self.complete(End::ok("Logged in"));
+            }
+            LoginStep::Refused => {
+                let code = ResponseCode::AuthenticationFailed;
+                self.complete(End::no(code, "Wrong name or password"));
+            }
+            LoginStep::Unavailable => {
+                self.complete(End::no(ResponseCode::Unavailable, "Try again later"));
+            }
         }
-    }
-
-    async fn logged_in(&mut self, account: Option<Box<Account>>) {
-        let Some(account) = account else {
-            info!("login failed");
-            count(&self.shared.metrics.logins_failed_total);
-            tokio::time::sleep(WRONG_PASSWORD).await;
-            let code = ResponseCode::AuthenticationFailed;
-            return self.complete(End::no(code, "Wrong name or password"));
-        };
-        info!(account = account.name, "logged in");
-        count(&self.shared.metrics.logins_total);
-        self.account = account.id;
-        self.watch = Some(self.shared.store.watch(Scope::Account(account.id)));
-        self.complete(End::ok("Logged in"));
     }
 
     async fn command(&mut self, command: Command) -> Ended {

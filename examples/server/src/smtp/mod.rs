@@ -16,9 +16,9 @@ use tracing::{info, warn};
 
 use crate::config::Plaintext;
 use crate::listener::{Admitted, Stream};
+use crate::login::{Login, LoginStep, MECHANISMS};
 use crate::metrics::count;
-use crate::sasl::{Exchange, MECHANISMS, Stepped};
-use crate::server::{Service, Shared, WRONG_PASSWORD};
+use crate::server::{Service, Shared};
 use incoming::{Failure, Incoming, Trace};
 
 /// What is known of the client, and of the transaction under way.
@@ -29,7 +29,7 @@ struct Session<'a> {
     driver: Driver<Connection, Stream>,
     name: String,
     account: Option<Box<Account>>,
-    exchange: Option<Exchange>,
+    login: Login,
     transaction: Option<Transaction>,
 }
 
@@ -83,7 +83,7 @@ pub(crate) async fn serve(
         driver: Driver::new(Connection::new(options(shared, service)), stream),
         name: String::new(),
         account: None,
-        exchange: None,
+        login: Login::new(shared),
         transaction: None,
     };
     loop {
@@ -98,13 +98,11 @@ pub(crate) async fn serve(
         match next {
             Ok(Next::Event(event)) => session.event(event).await,
             Ok(Next::StartTls) => {
-                let (mut machine, stream) = session.driver.into_parts();
-                let stream = match shared.encrypt(stream).await {
-                    Ok(stream) => stream,
-                    Err(error) => return info!(%error, "no TLS"),
-                };
-                machine.tls_established();
-                session.driver = Driver::new(machine, stream);
+                let encrypted = shared
+                    .starttls(session.driver, Connection::tls_established)
+                    .await;
+                let Some(encrypted) = encrypted else { return };
+                session.driver = encrypted;
             }
             Ok(Next::Closed) => break,
             Ok(Next::NeedAnswer) => {
@@ -161,38 +159,30 @@ impl Session<'_> {
             Event::EndOfData => self.end_of_data().await,
             Event::BodyRefused | Event::Reset => self.transaction = None,
             Event::Auth { mechanism, initial } => {
-                self.exchange = Exchange::start(&self.shared.accounts, &mechanism);
-                self.step(initial.as_ref().map(hikyaku_wire::Secret::expose))
-                    .await;
+                let step = self.login.begin(&mechanism, initial.as_ref()).await;
+                self.logged_in(step);
             }
-            Event::SaslResponse(response) => self.step(Some(response.expose())).await,
-            Event::SaslCancelled => self.exchange = None,
+            Event::SaslResponse(response) => {
+                let step = self.login.respond(&response).await;
+                self.logged_in(step);
+            }
+            Event::SaslCancelled => self.login.cancel(),
             _ => self.accept(),
         }
     }
 
-    async fn step(&mut self, response: Option<&[u8]>) {
-        let stepped = match &mut self.exchange {
-            Some(exchange) => exchange.step(response).await,
-            None => Stepped::Done(None),
-        };
-        match stepped {
-            Stepped::Challenge(challenge) => {
+    fn logged_in(&mut self, step: LoginStep) {
+        match step {
+            LoginStep::Challenge(challenge) => {
                 let (machine, output) = self.driver.split();
                 let _ = machine.challenge(&challenge, output);
             }
-            Stepped::Done(Some(account)) => {
-                info!(account = account.name, "logged in");
-                count(&self.shared.metrics.logins_total);
+            LoginStep::Account(account) => {
                 self.account = Some(account);
                 self.accept();
             }
-            Stepped::Done(None) => {
-                info!("login failed");
-                count(&self.shared.metrics.logins_failed_total);
-                tokio::time::sleep(WRONG_PASSWORD).await;
-                self.reply(535, "5.7.8", "Authentication credentials invalid");
-            }
+            LoginStep::Refused => self.reply(535, "5.7.8", "Authentication credentials invalid"),
+            LoginStep::Unavailable => self.reply(454, "4.7.0", "Try again later"),
         }
     }
 

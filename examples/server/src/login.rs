@@ -1,5 +1,8 @@
-//! SASL exchanges: PLAIN, LOGIN and SCRAM-SHA-256, by rsasl.
+//! Logging in: by name and password, or by SASL (PLAIN, LOGIN and SCRAM-SHA-256, by rsasl).
+//!
+//! What all protocols share: a wrong password is refused slowly, and every outcome is counted and logged.
 
+use hikyaku_wire::Secret;
 use mailstore::{Account, block_on};
 use rsasl::callback::{Context, Request, SessionCallback, SessionData};
 use rsasl::mechanisms::scram::properties::ScramStoredPassword;
@@ -7,14 +10,101 @@ use rsasl::mechname::Mechname;
 use rsasl::prelude::{SASLConfig, SASLServer, Session, SessionError};
 use rsasl::property::{AuthId, AuthzId, Password};
 use rsasl::validate::{Validate, Validation, ValidationError};
+use std::sync::Arc;
+use std::time::Duration;
+use tracing::{info, warn};
 
 use crate::Accounts;
+use crate::metrics::count;
+use crate::server::Shared;
 
 /// The mechanisms, as they are announced.
 pub(crate) const MECHANISMS: [&str; 3] = ["PLAIN", "LOGIN", "SCRAM-SHA-256"];
 
+/// How slowly a wrong password is refused.
+const WRONG_PASSWORD: Duration = Duration::from_secs(2);
+
+/// The login of one connection.
+pub(crate) struct Login {
+    shared: Arc<Shared>,
+    exchange: Option<Exchange>,
+}
+
+/// What a step of a login came to.
+pub(crate) enum LoginStep {
+    Challenge(Vec<u8>),
+    Account(Box<Account>),
+    /// The credentials are wrong.
+    Refused,
+    /// Nobody can say: the store does not answer.
+    Unavailable,
+}
+
+impl Login {
+    pub(crate) fn new(shared: &Arc<Shared>) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+            exchange: None,
+        }
+    }
+
+    /// By name and password.
+    pub(crate) async fn password(&mut self, name: &[u8], password: &Secret) -> LoginStep {
+        let name = String::from_utf8_lossy(name);
+        let password = password.expose_str().unwrap_or("");
+        match self.shared.accounts.verify(&name, password).await {
+            Ok(account) => self.ended(account.map(Box::new)).await,
+            Err(error) => {
+                warn!(%error, "store");
+                LoginStep::Unavailable
+            }
+        }
+    }
+
+    /// Begins a SASL exchange.
+    pub(crate) async fn begin(&mut self, mechanism: &[u8], initial: Option<&Secret>) -> LoginStep {
+        self.exchange = Exchange::start(&self.shared.accounts, mechanism);
+        self.step(initial.map(Secret::expose)).await
+    }
+
+    /// The client's next response.
+    pub(crate) async fn respond(&mut self, response: &Secret) -> LoginStep {
+        self.step(Some(response.expose())).await
+    }
+
+    /// The client has given up.
+    pub(crate) fn cancel(&mut self) {
+        self.exchange = None;
+    }
+
+    async fn step(&mut self, response: Option<&[u8]>) -> LoginStep {
+        let stepped = match &mut self.exchange {
+            Some(exchange) => exchange.step(response).await,
+            None => Stepped::Done(None),
+        };
+        match stepped {
+            Stepped::Challenge(challenge) => LoginStep::Challenge(challenge),
+            Stepped::Done(account) => self.ended(account).await,
+        }
+    }
+
+    async fn ended(&mut self, account: Option<Box<Account>>) -> LoginStep {
+        self.exchange = None;
+        let metrics = &self.shared.metrics;
+        let Some(account) = account else {
+            info!("login failed");
+            count(&metrics.logins_failed_total);
+            tokio::time::sleep(WRONG_PASSWORD).await;
+            return LoginStep::Refused;
+        };
+        info!(account = account.name, "logged in");
+        count(&metrics.logins_total);
+        LoginStep::Account(account)
+    }
+}
+
 /// An exchange that is under way.
-pub(crate) struct Exchange {
+struct Exchange {
     accounts: Accounts,
     session: Session<Outcome>,
     begun: bool,
@@ -23,7 +113,7 @@ pub(crate) struct Exchange {
 }
 
 /// What a step came to.
-pub(crate) enum Stepped {
+enum Stepped {
     Challenge(Vec<u8>),
     /// `None`: the credentials are wrong.
     Done(Option<Box<Account>>),
@@ -58,7 +148,10 @@ impl SessionCallback for Callback {
             return Ok(());
         };
         let account = block_on(self.0.find(name)).ok().flatten();
-        if let Some(keys) = account.as_ref().and_then(Accounts::scram_keys) {
+        let keys = account.as_ref().and_then(Accounts::scram_keys);
+        // A name that there is not gets keys that nothing proves: it looks as one that there is.
+        let keys = keys.unwrap_or_else(|| self.0.nobodys_keys(name));
+        {
             let keys =
                 ScramStoredPassword::new(keys.iterations, &keys.salt, &keys.stored, &keys.server);
             request.satisfy::<ScramStoredPassword<'_>>(&keys)?;
@@ -90,7 +183,7 @@ impl SessionCallback for Callback {
 
 impl Exchange {
     /// Begins one; `None` when there is no such mechanism.
-    pub(crate) fn start(accounts: &Accounts, mechanism: &[u8]) -> Option<Self> {
+    fn start(accounts: &Accounts, mechanism: &[u8]) -> Option<Self> {
         let name = Mechname::parse(mechanism).ok()?;
         let callback = Callback(accounts.clone());
         let config = SASLConfig::builder()
@@ -109,7 +202,7 @@ impl Exchange {
     }
 
     /// Gives the client's response, or `None` when it has sent no initial one.
-    pub(crate) async fn step(&mut self, response: Option<&[u8]>) -> Stepped {
+    async fn step(&mut self, response: Option<&[u8]>) -> Stepped {
         let mut challenge = Vec::new();
         if let Some(account) = self.ended.take() {
             return Stepped::Done(account);
