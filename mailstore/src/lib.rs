@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod apply;
+mod backend;
 mod blocking;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -20,6 +21,7 @@ mod tables;
 mod transaction;
 mod uid_set;
 
+pub use backend::Backend;
 pub use blocking::{Blocking, block_on};
 pub use deliver::{Recipient, deliver};
 #[cfg(feature = "disk")]

@@ -9,3 +9,81 @@ mod memory {
 
     hikyaku_mailstore::conformance_suite!(((), Arc::new(Memory::new()) as Arc<dyn Store>));
 }
+
+/// A store of plain `async fn`s: what a `Backend` promises is held to the same suite.
+mod backend {
+    use bytes::Bytes;
+    use hikyaku_mailstore::*;
+    use std::ops::Range;
+    use std::sync::Arc;
+    use std::time::{Duration, SystemTime};
+
+    struct Forward(Memory);
+
+    impl Backend for Forward {
+        fn capabilities(&self) -> Capabilities {
+            Store::capabilities(&self.0)
+        }
+        fn watch(&self, scope: Scope) -> Box<dyn Watch> {
+            Store::watch(&self.0, scope)
+        }
+        async fn account(&self, name: &str) -> Result<Option<Account>> {
+            Store::account(&self.0, name).await
+        }
+        async fn account_by_id(&self, id: AccountId) -> Result<Option<Account>> {
+            Store::account_by_id(&self.0, id).await
+        }
+        async fn accounts(&self, after: &str, limit: usize) -> Result<Vec<Account>> {
+            Store::accounts(&self.0, after, limit).await
+        }
+        async fn create_account(&self, name: &str) -> Result<AccountId> {
+            Store::create_account(&self.0, name).await
+        }
+        async fn remove_account(&self, id: AccountId) -> Result<()> {
+            Store::remove_account(&self.0, id).await
+        }
+        async fn mailboxes(&self, account: AccountId, since: Option<ModSeq>) -> Result<Mailboxes> {
+            Store::mailboxes(&self.0, account, since).await
+        }
+        async fn messages(
+            &self,
+            mailbox: MailboxId,
+            which: &Which,
+            want: Want,
+            limit: usize,
+        ) -> Result<Page<Row>> {
+            Store::messages(&self.0, mailbox, which, want, limit).await
+        }
+        async fn changes(
+            &self,
+            mailbox: MailboxId,
+            since: ModSeq,
+            want: Want,
+            limit: usize,
+        ) -> Result<Changes> {
+            Store::changes(&self.0, mailbox, since, want, limit).await
+        }
+        async fn read(&self, body: &BodyRef, range: Range<u64>) -> Result<Bytes> {
+            Store::read(&self.0, body, range).await
+        }
+        async fn stage(&self) -> Result<Box<dyn Stage>> {
+            Store::stage(&self.0).await
+        }
+        async fn commit(&self, transaction: Transaction) -> Result<Committed> {
+            Store::commit(&self.0, transaction).await
+        }
+        async fn claim(
+            &self,
+            now: SystemTime,
+            limit: usize,
+            ttl: Duration,
+        ) -> Result<Vec<QueueEntry>> {
+            Store::claim(&self.0, now, limit, ttl).await
+        }
+        async fn queue(&self, after: Option<QueueId>, limit: usize) -> Result<Vec<QueueEntry>> {
+            Store::queue(&self.0, after, limit).await
+        }
+    }
+
+    conformance_suite!(((), Arc::new(Forward(Memory::new())) as Arc<dyn Store>));
+}

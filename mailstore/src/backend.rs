@@ -1,0 +1,131 @@
+//! [`Backend`]: a store as plain `async fn`s, for who writes one that does not block.
+
+use bytes::Bytes;
+use std::future::Future;
+use std::ops::Range;
+use std::time::{Duration, SystemTime};
+
+use crate::{
+    Account, AccountId, BodyRef, BoxFuture, Capabilities, Changes, Committed, MailboxId, Mailboxes,
+    ModSeq, Page, QueueEntry, QueueId, Result, Row, Scope, Stage, Store, Transaction, Want, Watch,
+    Which,
+};
+
+macro_rules! backend {
+    ($($(#[$doc:meta])* $name:ident($($argument:ident: $kind:ty),*) -> $answer:ty;)*) => {
+        /// The methods of [`Store`], to be written as `async fn`; every backend is a store.
+        ///
+        /// A backend that blocks, such as one over an embedded database, is an [`Engine`](crate::Engine)
+        /// instead, and [`Blocking`](crate::Blocking) gives it its threads.
+        pub trait Backend: Send + Sync + 'static {
+            /// As [`Store::capabilities`].
+            fn capabilities(&self) -> Capabilities;
+            /// As [`Store::watch`].
+            fn watch(&self, scope: Scope) -> Box<dyn Watch>;
+            $($(#[$doc])*
+            fn $name(&self, $($argument: $kind),*) -> impl Future<Output = Result<$answer>> + Send;)*
+        }
+    };
+}
+
+backend! {
+    /// As [`Store::account`].
+    account(name: &str) -> Option<Account>;
+    /// As [`Store::account_by_id`].
+    account_by_id(id: AccountId) -> Option<Account>;
+    /// As [`Store::accounts`].
+    accounts(after: &str, limit: usize) -> Vec<Account>;
+    /// As [`Store::create_account`].
+    create_account(name: &str) -> AccountId;
+    /// As [`Store::remove_account`].
+    remove_account(id: AccountId) -> ();
+    /// As [`Store::mailboxes`].
+    mailboxes(account: AccountId, since: Option<ModSeq>) -> Mailboxes;
+    /// As [`Store::messages`].
+    messages(mailbox: MailboxId, which: &Which, want: Want, limit: usize) -> Page<Row>;
+    /// As [`Store::changes`].
+    changes(mailbox: MailboxId, since: ModSeq, want: Want, limit: usize) -> Changes;
+    /// As [`Store::read`].
+    read(body: &BodyRef, range: Range<u64>) -> Bytes;
+    /// As [`Store::stage`].
+    stage() -> Box<dyn Stage>;
+    /// As [`Store::commit`].
+    commit(transaction: Transaction) -> Committed;
+    /// As [`Store::claim`].
+    claim(now: SystemTime, limit: usize, ttl: Duration) -> Vec<QueueEntry>;
+    /// As [`Store::queue`].
+    queue(after: Option<QueueId>, limit: usize) -> Vec<QueueEntry>;
+}
+
+impl<B: Backend> Store for B {
+    fn capabilities(&self) -> Capabilities {
+        Backend::capabilities(self)
+    }
+    fn account<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Account>>> {
+        Box::pin(Backend::account(self, name))
+    }
+    fn account_by_id(&self, id: AccountId) -> BoxFuture<'_, Result<Option<Account>>> {
+        Box::pin(Backend::account_by_id(self, id))
+    }
+    fn accounts<'a>(&'a self, after: &'a str, limit: usize) -> BoxFuture<'a, Result<Vec<Account>>> {
+        Box::pin(Backend::accounts(self, after, limit))
+    }
+    fn create_account<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<AccountId>> {
+        Box::pin(Backend::create_account(self, name))
+    }
+    fn remove_account(&self, id: AccountId) -> BoxFuture<'_, Result<()>> {
+        Box::pin(Backend::remove_account(self, id))
+    }
+    fn mailboxes(
+        &self,
+        account: AccountId,
+        since: Option<ModSeq>,
+    ) -> BoxFuture<'_, Result<Mailboxes>> {
+        Box::pin(Backend::mailboxes(self, account, since))
+    }
+    fn messages<'a>(
+        &'a self,
+        mailbox: MailboxId,
+        which: &'a Which,
+        want: Want,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Page<Row>>> {
+        Box::pin(Backend::messages(self, mailbox, which, want, limit))
+    }
+    fn changes(
+        &self,
+        mailbox: MailboxId,
+        since: ModSeq,
+        want: Want,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Changes>> {
+        Box::pin(Backend::changes(self, mailbox, since, want, limit))
+    }
+    fn read<'a>(&'a self, body: &'a BodyRef, range: Range<u64>) -> BoxFuture<'a, Result<Bytes>> {
+        Box::pin(Backend::read(self, body, range))
+    }
+    fn stage(&self) -> BoxFuture<'_, Result<Box<dyn Stage>>> {
+        Box::pin(Backend::stage(self))
+    }
+    fn commit(&self, transaction: Transaction) -> BoxFuture<'_, Result<Committed>> {
+        Box::pin(Backend::commit(self, transaction))
+    }
+    fn claim(
+        &self,
+        now: SystemTime,
+        limit: usize,
+        ttl: Duration,
+    ) -> BoxFuture<'_, Result<Vec<QueueEntry>>> {
+        Box::pin(Backend::claim(self, now, limit, ttl))
+    }
+    fn queue(
+        &self,
+        after: Option<QueueId>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<QueueEntry>>> {
+        Box::pin(Backend::queue(self, after, limit))
+    }
+    fn watch(&self, scope: Scope) -> Box<dyn Watch> {
+        Backend::watch(self, scope)
+    }
+}
