@@ -2,7 +2,7 @@
 
 use argon2::Argon2;
 use argon2::password_hash::rand_core::{CryptoRng, Error as RandError, RngCore};
-use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
+use argon2::password_hash::{PasswordHash, PasswordHasher, SaltString};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -64,6 +64,7 @@ pub struct Accounts {
     domains: Arc<[String]>,
     quota: u64,
     hashing: Arc<Semaphore>,
+    memory: Arc<Memory>,
     /// What a name that there is not is checked against, so that it takes as long.
     nobody: Arc<str>,
     /// What its salt is made of, so that it stays the same.
@@ -118,6 +119,46 @@ pub fn generated_password() -> String {
     password
 }
 
+/// Memory for hashing, used again and again: given back and taken anew each time it would grow the heap
+/// of every thread that ever hashed.
+#[derive(Default)]
+struct Memory(std::sync::Mutex<Vec<Vec<argon2::Block>>>);
+
+impl Memory {
+    /// Whether `hash` (in PHC form) is the password's.
+    fn verify(&self, password: &str, hash: &str) -> bool {
+        let free = || {
+            self.0
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+        };
+        let mut blocks = free().pop().unwrap_or_default();
+        let verified = Self::verify_with(password, hash, &mut blocks);
+        free().push(blocks);
+        verified.unwrap_or(false)
+    }
+
+    fn verify_with(password: &str, hash: &str, blocks: &mut Vec<argon2::Block>) -> Option<bool> {
+        let hash = PasswordHash::new(hash).ok()?;
+        let algorithm = argon2::Algorithm::try_from(hash.algorithm).ok()?;
+        let version = argon2::Version::try_from(hash.version?).ok()?;
+        let params = argon2::Params::try_from(&hash).ok()?;
+        let expected = hash.hash?;
+        let mut salt = [0; 64];
+        let salt = hash.salt?.decode_b64(&mut salt).ok()?;
+        blocks.resize(
+            params.block_count().max(blocks.len()),
+            argon2::Block::default(),
+        );
+        let mut made = vec![0; expected.len()];
+        Argon2::new(algorithm, version, params)
+            .hash_password_into_with_memory(password.as_bytes(), salt, &mut made, &mut *blocks)
+            .ok()?;
+        // Compared in constant time.
+        Some(argon2::password_hash::Output::new(&made).ok()? == expected)
+    }
+}
+
 fn hash(password: &str) -> String {
     let salt = SaltString::generate(&mut System);
     let hashed = Argon2::default().hash_password(password.as_bytes(), &salt);
@@ -150,6 +191,7 @@ impl Accounts {
             domains: domains.into(),
             quota,
             hashing: Arc::new(Semaphore::new(HASHING)),
+            memory: Arc::default(),
             nobody: hash("nobody").into(),
             nobodys_secret: {
                 let mut secret = [0; 32];
@@ -190,13 +232,10 @@ impl Accounts {
         );
         let password = password.to_owned();
         let permit = Arc::clone(&self.hashing).acquire_owned().await;
+        let memory = Arc::clone(&self.memory);
         let verified = tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            PasswordHash::new(&hash).is_ok_and(|hash| {
-                Argon2::default()
-                    .verify_password(password.as_bytes(), &hash)
-                    .is_ok()
-            })
+            memory.verify(&password, &hash)
         });
         let verified = verified.await.unwrap_or(false);
         Ok(account.filter(|_| verified))
@@ -360,11 +399,14 @@ impl Accounts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mailstore::Memory;
 
     #[tokio::test]
     async fn passwords_are_checked_and_changed() {
-        let accounts = Accounts::new(Arc::new(Memory::new()), vec!["a.test".into()], 1000);
+        let accounts = Accounts::new(
+            Arc::new(mailstore::Memory::new()),
+            vec!["a.test".into()],
+            1000,
+        );
         accounts.add("Joe@A.test", "secret").await.unwrap();
         let ok = |name: &'static str, password: &'static str| {
             let accounts = accounts.clone();
