@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """What a running mailserver costs: memory under load, idle connections, flushes for each delivery.
 
-    cargo build --release --bin mailserver
-    benches/scripts/measure.py target/release/mailserver
+    cargo build --release --bin mailserver --bin load
+    benches/scripts/measure.py target/release/mailserver target/release/load
 
 Linux only. Flushes are counted with strace, where it is installed; else they are left out.
 """
@@ -129,52 +129,43 @@ def idle(server, count=1000):
         peer.close()
 
 
-def deliver(server, count, start):
-    peer, lines = server.connect("Lmtp")
-    lines.readline()
-    peer.sendall(b"LHLO a\r\n")
-    while not lines.readline().startswith(b"250 "):
-        pass
-    start.wait()
-    for _ in range(count):
-        peer.sendall(b"MAIL FROM:<>\r\nRCPT TO:<bob@example.test>\r\nDATA\r\nSubject: x\r\n\r\nx\r\n.\r\n")
-        answers = [lines.readline() for _ in range(4)]
-        assert answers[3].startswith(b"250"), answers
-    peer.close()
-
-
-def flushes(program, at_once, each):
+def flushes(program, load, at_once, each):
     with tempfile.TemporaryDirectory() as folder:
         trace = os.path.join(folder, "trace")
         server = Server(program, folder, trace)
         count = lambda: len(re.findall(r"(?:fsync|fdatasync)\(", open(trace).read()))
         time.sleep(0.5)
-        before, start = count(), threading.Event()
-        threads = [threading.Thread(target=deliver, args=(server, each, start)) for _ in range(at_once)]
-        for thread in threads:
-            thread.start()
-        time.sleep(1)
-        start.set()
-        for thread in threads:
-            thread.join()
+        before = count()
+        address = f"127.0.0.1:{server.ports['Lmtp']}"
+        subprocess.run([load, address, "bob@example.test", str(at_once), str(each)], check=True, stdout=subprocess.DEVNULL)
         time.sleep(0.5)
-        deliveries = at_once * each
-        total = count() - before
+        deliveries, total = at_once * each, count() - before
         server.stop()
         print(f"{deliveries} deliveries, {at_once} at once: {total} flushes, {total / deliveries:.3f} each")
 
 
+def rate(program, load, at_once, each):
+    with tempfile.TemporaryDirectory() as folder:
+        server = Server(program, folder)
+        address = f"127.0.0.1:{server.ports['Lmtp']}"
+        said = subprocess.run([load, address, "bob@example.test", str(at_once), str(each)], check=True, capture_output=True, text=True)
+        server.stop()
+        print(f"{at_once} at once: {said.stdout.strip()}")
+
+
 def main():
-    program = os.path.abspath(sys.argv[1])
+    program, load = (os.path.abspath(path) for path in sys.argv[1:3])
     resource.setrlimit(resource.RLIMIT_NOFILE, (8192, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     with tempfile.TemporaryDirectory() as folder:
         server = Server(program, folder)
         idle(server)
         memory(server)
         server.stop()
+    rate(program, load, 1, 500)
+    rate(program, load, 64, 100)
     if shutil.which("strace"):
-        flushes(program, 1, 50)
-        flushes(program, 64, 20)
+        flushes(program, load, 1, 200)
+        flushes(program, load, 64, 100)
     else:
         print("strace is not installed: flushes are not counted")
 

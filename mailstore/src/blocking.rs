@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, JoinHandle, Thread};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::store::{BoxFuture, Engine, Read, Scope, Stage, Staged, Stager, Store, Watch};
 use crate::{
@@ -24,6 +24,8 @@ const GROUP: usize = 256;
 const READERS: usize = 4;
 /// Octets of a large body that are gathered before they are written.
 const GATHER: usize = 256 * 1024;
+/// No batch waits longer than that for more.
+const PATIENCE: Duration = Duration::from_millis(5);
 /// How often there is time to tidy.
 const TIDY: Duration = Duration::from_secs(5);
 
@@ -113,8 +115,35 @@ impl<E: Engine> Drop for Blocking<E> {
     }
 }
 
+/// How long a batch waits for more, so that many writers at once share a flush: for no longer than twice
+/// what the last commit took, and only while fewer have come than did lately. One alone never waits.
+#[derive(Debug, Default)]
+struct Patience {
+    /// How many are waited for: more than came together lately, to learn whether there are; it fades.
+    crowd: usize,
+    /// What the last commit took.
+    took: Duration,
+}
+
+impl Patience {
+    fn left(&self, batch: usize, began: Instant) -> Option<Duration> {
+        if batch >= self.crowd {
+            return None;
+        }
+        (2 * self.took).min(PATIENCE).checked_sub(began.elapsed())
+    }
+
+    fn learn(&mut self, batch: usize, took: Duration) {
+        let more = if batch > 1 { 2 * batch } else { 1 };
+        let faded = self.crowd - self.crowd.div_ceil(8);
+        self.crowd = more.max(faded).min(GROUP);
+        self.took = took;
+    }
+}
+
 fn write<E: Engine>(mut engine: E, work: &mpsc::Receiver<Write>, watchers: &Watchers) {
     let mut waiting = None;
+    let mut patience = Patience::default();
     loop {
         let next = match waiting.take() {
             Some(next) => Ok(next),
@@ -123,17 +152,27 @@ fn write<E: Engine>(mut engine: E, work: &mpsc::Receiver<Write>, watchers: &Watc
         match next {
             Ok(Write::Commit(transaction, tell)) => {
                 let (mut batch, mut tells) = (vec![transaction], vec![tell]);
-                while batch.len() < GROUP && waiting.is_none() {
-                    match work.try_recv() {
-                        Ok(Write::Commit(transaction, tell)) => {
+                let began = Instant::now();
+                while batch.len() < GROUP {
+                    let next = match patience.left(batch.len(), began) {
+                        Some(left) => work.recv_timeout(left).ok(),
+                        None => work.try_recv().ok(),
+                    };
+                    match next {
+                        Some(Write::Commit(transaction, tell)) => {
                             batch.push(transaction);
                             tells.push(tell);
                         }
-                        Ok(other) => waiting = Some(other),
-                        Err(_) => break,
+                        Some(other) => {
+                            waiting = Some(other);
+                            break;
+                        }
+                        None => break,
                     }
                 }
+                let began = Instant::now();
                 let results = engine.commit(&batch);
+                patience.learn(batch.len(), began.elapsed());
                 for ((transaction, result), tell) in batch.iter().zip(results).zip(tells) {
                     if let Ok(committed) = &result {
                         watchers.wake_all(transaction, committed);
