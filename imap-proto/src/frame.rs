@@ -86,10 +86,11 @@ impl Framer {
             let bare =
                 !line.ends_with(b"\r") || memchr::memchr(b'\r', line) != Some(line.len() - 1);
             if bare || lf >= limit {
-                let why = if bare {
-                    Refusal::BareNewline
-                } else {
+                // Too long comes first: in other pieces it is known before the line end is there.
+                let why = if lf >= limit {
                     Refusal::TooLong
+                } else {
+                    Refusal::BareNewline
                 };
                 return Some(self.refuse(input, lf, announced.as_ref(), why));
             }
@@ -172,6 +173,8 @@ impl Framer {
 
     fn too_long(&mut self, input: &mut BytesMut) -> Framed {
         let head = beginning(input);
+        // Lines before this one, and their literals, are no lines to be looked at again.
+        input.advance(self.line_start.min(input.len()));
         self.reset();
         self.skip = Skip::Line;
         Framed::Refused(head, Refusal::TooLong)

@@ -75,13 +75,8 @@ enum Asked {
 struct Body {
     decoder: DotDecoder,
     octets: u64,
-    refused: Option<Refusal>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Refusal {
-    Irregular,
-    TooLarge,
+    /// The application knows that nothing comes of it.
+    refused: bool,
 }
 
 impl Connection {
@@ -168,7 +163,7 @@ impl Connection {
                 self.state = State::Body(Body {
                     decoder: DotDecoder::new(),
                     octets: 0,
-                    refused: None,
+                    refused: false,
                 });
             }
             Asked::Message { replies } if replies > 1 => {
@@ -461,36 +456,34 @@ impl Connection {
         match body.decoder.next(input) {
             DotStep::NeedInput => Some(Step::NeedInput),
             DotStep::Chunk(chunk) => {
-                if body.refused.is_some() {
+                body.octets += chunk.len() as u64;
+                if body.refused {
                     return None;
                 }
-                body.octets += chunk.len() as u64;
                 let irregular = body.decoder.irregular();
-                if irregular.bare_newline || irregular.nul {
-                    body.refused = Some(Refusal::Irregular);
-                } else if body.octets > self.options.limits.message {
-                    body.refused = Some(Refusal::TooLarge);
-                } else {
-                    return Some(Step::Event(Event::Chunk(chunk)));
+                let too_large = body.octets > self.options.limits.message;
+                if irregular.bare_newline || irregular.nul || too_large {
+                    body.refused = true;
+                    return Some(Step::Event(Event::BodyRefused));
                 }
-                Some(Step::Event(Event::BodyRefused))
+                Some(Step::Event(Event::Chunk(chunk)))
             }
             DotStep::End => {
                 let recipients = self.transaction.map_or(1, |t| t.recipients);
                 let replies = if self.options.lmtp { recipients } else { 1 };
-                let Some(refused) = body.refused else {
+                if !body.refused {
                     return self.ask(Asked::Message { replies }, Event::EndOfData);
-                };
+                }
+                // The whole decides, so that the answer is the same in whatever pieces it came.
+                let irregular = body.decoder.irregular();
+                let irregular = irregular.bare_newline || irregular.nul;
                 self.state = State::Command;
                 self.transaction = None;
                 for _ in 0..replies {
-                    match refused {
-                        Refusal::Irregular => {
-                            self.say(554, "5.6.0", "NUL or bare CR or LF in the message", output);
-                        }
-                        Refusal::TooLarge => {
-                            self.say(552, "5.3.4", "Message too large", output);
-                        }
+                    if irregular {
+                        self.say(554, "5.6.0", "NUL or bare CR or LF in the message", output);
+                    } else {
+                        self.say(552, "5.3.4", "Message too large", output);
                     }
                 }
                 None

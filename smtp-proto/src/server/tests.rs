@@ -110,6 +110,31 @@ fn what_is_pipelined_behind_starttls_is_never_a_command() {
 }
 
 #[test]
+fn a_message_both_too_large_and_irregular_is_answered_the_same_in_any_pieces() {
+    let head = "EHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<a@b.test>\r\nDATA\r\n";
+    let input = format!("{head}{}\0\r\n.\r\n", "x".repeat(40));
+    for size in [1, 30, 1000] {
+        let mut machine = Server.machine(&["small".into()]);
+        let (mut buffer, mut output) = (BytesMut::new(), Output::new());
+        for piece in input.as_bytes().chunks(size) {
+            buffer.extend_from_slice(piece);
+            loop {
+                match machine.poll(&mut buffer, &mut output).unwrap() {
+                    Step::NeedAnswer => machine.accept(&mut output).unwrap(),
+                    Step::Event(_) => {}
+                    _ => break,
+                }
+            }
+        }
+        let sent = output.copy_to_bytes(output.len());
+        assert!(
+            sent.ends_with(b"554 5.6.0 NUL or bare CR or LF in the message\r\n"),
+            "{size}"
+        );
+    }
+}
+
+#[test]
 fn a_browser_is_sent_away() {
     let (machine, sent, _) = all("", "POST / HTTP/1.1\r\nHost: x\r\n\r\nEHLO a\r\n");
     assert!(
