@@ -11,8 +11,10 @@ use crate::list::{List, Pattern, list, lsub};
 use crate::mailbox::{MailboxName, mailbox};
 use crate::search::{Search, search};
 use crate::sequence_set::sequence_set;
+use crate::sort::{Sort, sort};
 use crate::status::{StatusAttribute, attributes};
 use crate::store::{Store, store};
+use crate::thread::{Thread, thread};
 use crate::{Limits, SequenceSet, SyntaxError};
 
 /// A command with its tag.
@@ -85,6 +87,14 @@ pub enum Command {
     Expunge(Option<SequenceSet>),
     Search {
         search: Search,
+        uid: bool,
+    },
+    Sort {
+        sort: Sort,
+        uid: bool,
+    },
+    Thread {
+        thread: Thread,
         uid: bool,
     },
     Fetch {
@@ -180,6 +190,8 @@ fn command(cursor: &mut Cursor<'_>, limits: &Limits) -> Result<Command> {
         b"STORE",
         b"COPY",
         b"MOVE",
+        b"SORT",
+        b"THREAD",
     ];
     if !known.contains(&&*upper) {
         return start.fail("a command");
@@ -187,7 +199,7 @@ fn command(cursor: &mut Cursor<'_>, limits: &Limits) -> Result<Command> {
     cursor.sp()?;
     match &*upper {
         b"UID" => uid(cursor, limits),
-        b"SEARCH" | b"FETCH" | b"STORE" | b"COPY" | b"MOVE" => {
+        b"SEARCH" | b"SORT" | b"THREAD" | b"FETCH" | b"STORE" | b"COPY" | b"MOVE" => {
             numbered(cursor, upper, false, limits)
         }
         b"ID" => id(cursor),
@@ -242,7 +254,9 @@ fn command(cursor: &mut Cursor<'_>, limits: &Limits) -> Result<Command> {
 }
 
 fn uid(cursor: &mut Cursor<'_>, limits: &Limits) -> Result<Command> {
-    for name in ["SEARCH", "FETCH", "STORE", "COPY", "MOVE", "EXPUNGE"] {
+    for name in [
+        "SEARCH", "SORT", "THREAD", "FETCH", "STORE", "COPY", "MOVE", "EXPUNGE",
+    ] {
         if cursor.eat_word(name) {
             cursor.sp()?;
             if name == "EXPUNGE" {
@@ -258,6 +272,8 @@ fn uid(cursor: &mut Cursor<'_>, limits: &Limits) -> Result<Command> {
 fn numbered(cursor: &mut Cursor<'_>, name: &[u8], uid: bool, limits: &Limits) -> Result<Command> {
     match name {
         b"SEARCH" => search(cursor, limits.nesting).map(|search| Command::Search { search, uid }),
+        b"SORT" => sort(cursor, limits.nesting).map(|sort| Command::Sort { sort, uid }),
+        b"THREAD" => thread(cursor, limits.nesting).map(|thread| Command::Thread { thread, uid }),
         b"FETCH" => fetch(cursor).map(|fetch| Command::Fetch { fetch, uid }),
         b"STORE" => store(cursor).map(|store| Command::Store { store, uid }),
         name => {

@@ -7,7 +7,7 @@ use hikyaku_wire::Output;
 use crate::flag::write_flags;
 use crate::status::write_items;
 use crate::text::{write_astring, write_list, write_nstring, write_string};
-use crate::{ESearch, Flag, ListResponse, MailboxName, ResponseCode, StatusItem};
+use crate::{ESearch, Flag, ListResponse, MailboxName, ResponseCode, StatusItem, Threads};
 
 /// How a command ended, or what is told beside one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +45,10 @@ pub enum Response {
     Search(Vec<u32>, Option<u64>),
     /// `ESEARCH`
     ESearch(ESearch),
+    /// `SORT`
+    Sort(Vec<u32>),
+    /// `THREAD`
+    Thread(Threads),
     /// `NAMESPACE` of one personal namespace: its prefix and its delimiter.
     Namespace(Bytes, char),
     /// `ID`
@@ -135,6 +139,17 @@ impl Response {
             Self::ESearch(esearch) => {
                 output.write(b"ESEARCH");
                 esearch.encode(output);
+            }
+            Self::Sort(numbers) => {
+                output.write(b"SORT");
+                for &number in numbers {
+                    output.write(b" ");
+                    output.write_number(u64::from(number));
+                }
+            }
+            Self::Thread(threads) => {
+                output.write(b"THREAD");
+                threads.encode(output);
             }
             Self::Namespace(prefix, delimiter) => {
                 output.write(b"NAMESPACE ((");

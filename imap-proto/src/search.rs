@@ -187,7 +187,7 @@ enum Open {
 }
 
 /// `search-key *(SP search-key)`, all of which must hold.
-fn keys(cursor: &mut Cursor<'_>, nesting: usize) -> Result<SearchKey> {
+pub(crate) fn keys(cursor: &mut Cursor<'_>, nesting: usize) -> Result<SearchKey> {
     let mut stack = Vec::from([Open::And {
         keys: Vec::new(),
         parenthesis: false,

@@ -16,8 +16,10 @@ mod memory;
 pub mod message;
 mod row;
 pub mod search;
+mod sort;
 mod store;
 mod tables;
+mod thread;
 mod transaction;
 mod uid_set;
 
@@ -34,10 +36,12 @@ pub use row::{
     Account, BodyRef, Changes, Mailbox, Mailboxes, Page, QueueEntry, Quota, Row, Want, Which,
 };
 pub use search::structure;
+pub use sort::{Criterion, sort};
 pub use store::{
     BoxFuture, Capabilities, Engine, Read, Scope, Stage, Staged, Stager, Store, Watch,
 };
 pub use tables::{AccountRow, Tables};
+pub use thread::{Algorithm, ThreadNode, Threads, thread};
 pub use transaction::{
     Append, Committed, FlagChange, Operation, Outcome, Requirement, Transaction,
 };

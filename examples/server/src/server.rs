@@ -55,6 +55,7 @@ pub(crate) struct Shared {
     pub(crate) accounts: Accounts,
     pub(crate) tls: TlsAcceptor,
     pub(crate) metrics: Metrics,
+    pub(crate) untold: imap::Untold,
     admission: Arc<Admission>,
     stopping: watch::Receiver<bool>,
 }
@@ -185,6 +186,7 @@ impl Server {
             accounts: Accounts::new(Arc::clone(&store), config.domains.clone(), quota),
             admission: Admission::new(limits.connections, limits.connections_per_ip),
             metrics: Metrics::default(),
+            untold: imap::Untold::default(),
             store,
             tls,
             stopping,

@@ -380,6 +380,8 @@ impl Connection {
             | C::Unselect
             | C::Expunge(_)
             | C::Search { .. }
+            | C::Sort { .. }
+            | C::Thread { .. }
             | C::Fetch { .. }
             | C::Store { .. }
             | C::Copy { .. }
@@ -451,7 +453,9 @@ impl Connection {
                     C::Close | C::Unselect => What::Leave,
                     C::Fetch { uid: false, .. }
                     | C::Store { uid: false, .. }
-                    | C::Search { uid: false, .. } => What::Numbered,
+                    | C::Search { uid: false, .. }
+                    | C::Sort { uid: false, .. }
+                    | C::Thread { uid: false, .. } => What::Numbered,
                     _ => What::Other,
                 };
                 self.ask(tag, what, Event::Command(command))

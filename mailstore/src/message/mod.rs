@@ -19,6 +19,7 @@ mod encoded_word;
 mod field;
 mod scanner;
 mod structure;
+mod subject;
 mod transfer;
 
 pub use address::{Address, parse_addresses};
@@ -28,4 +29,5 @@ pub use encoded_word::decode_header;
 pub use field::{Content, Disposition, Fields, fields};
 pub use scanner::{Limits, Scanner};
 pub use structure::{Envelope, Kind, Part, Structure};
+pub use subject::BaseSubject;
 pub use transfer::{Encoding, TransferDecoder};

@@ -2,7 +2,7 @@
 
 use imap_proto::{List, ListAttribute, ListResponse, MailboxName, Pattern, Response};
 use mailstore::Mailboxes;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::{DELIMITER, End, Ended, Session};
 
@@ -12,33 +12,29 @@ struct Name<'a> {
     mailbox: Option<&'a mailstore::Mailbox>,
     subscribed: bool,
     has_children: bool,
-    /// Something below it is subscribed, or has a special use.
+    /// Something below it is subscribed.
     subscribed_below: bool,
-    special_below: bool,
+}
+
+/// The names above a name.
+fn parents(name: &str) -> impl Iterator<Item = &str> {
+    let levels = name.match_indices(DELIMITER);
+    levels.filter_map(move |(at, _)| name.get(..at))
 }
 
 /// All names, with their parents.
 fn names(all: &Mailboxes) -> BTreeMap<&str, Name<'_>> {
     let mut names = BTreeMap::<&str, Name<'_>>::new();
-    let parents =
-        |name: &'_ str| -> Vec<usize> { name.match_indices(DELIMITER).map(|(at, _)| at).collect() };
     for mailbox in &all.mailboxes {
         names.entry(&mailbox.name).or_default().mailbox = Some(mailbox);
-        for at in parents(&mailbox.name) {
-            let parent = names
-                .entry(mailbox.name.get(..at).unwrap_or(""))
-                .or_default();
-            parent.has_children = true;
-            parent.special_below |= mailbox.special_use.is_some();
+        for parent in parents(&mailbox.name) {
+            names.entry(parent).or_default().has_children = true;
         }
     }
     for name in &all.subscribed {
         names.entry(name).or_default().subscribed = true;
-        for at in parents(name) {
-            names
-                .entry(name.get(..at).unwrap_or(""))
-                .or_default()
-                .subscribed_below = true;
+        for parent in parents(name) {
+            names.entry(parent).or_default().subscribed_below = true;
         }
     }
     names
@@ -97,23 +93,33 @@ impl Session<'_> {
 
     async fn list_all(&mut self, list: &List) -> Ended {
         let all = self.mailboxes().await?;
-        let reference = list.reference.as_str();
-        let selection = list.selection;
-        for (name, facts) in &names(&all) {
-            let matches = |pattern: &Pattern| pattern.matches(reference, name, DELIMITER);
-            if !list.patterns.iter().any(matches) {
-                continue;
-            }
+        let names = names(&all);
+        let (reference, selection) = (list.reference.as_str(), list.selection);
+        let matches = |name: &str| {
+            let mut patterns = list.patterns.iter();
+            patterns.any(|pattern| pattern.matches(reference, name, DELIMITER))
+        };
+        let selects = |facts: &Name<'_>| {
             let special = facts
                 .mailbox
                 .is_some_and(|mailbox| mailbox.special_use.is_some());
-            let itself = (!selection.subscribed || facts.subscribed)
+            (!selection.subscribed || facts.subscribed)
                 && (!selection.special_use || special)
-                && (selection.subscribed || facts.exists());
-            let below = (selection.subscribed && facts.subscribed_below)
-                || (selection.special_use && facts.special_below);
-            let child_info = selection.recursive_match && below;
-            if !itself && !child_info {
+                && (selection.subscribed || facts.exists())
+        };
+        // RFC 5258 §3.5: CHILDINFO tells of what is selected and does not match, else it says nothing new.
+        let mut with_child_info = HashSet::new();
+        if selection.recursive_match {
+            for (name, _) in names
+                .iter()
+                .filter(|(name, facts)| selects(facts) && !matches(name))
+            {
+                with_child_info.extend(parents(name));
+            }
+        }
+        for (name, facts) in &names {
+            let child_info = with_child_info.contains(name);
+            if !(selects(facts) || child_info) || !matches(name) {
                 continue;
             }
             let subscribed = selection.subscribed || list.returns.subscribed;

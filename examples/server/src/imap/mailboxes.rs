@@ -74,7 +74,8 @@ impl Session<'_> {
             true => Vec::new(),
             false => flags.into_iter().chain([Flag::Any]).collect(),
         };
-        let recent_from = self.recent_from(&mailbox, read_only).await?;
+        let up_to = uids.last().map_or(1, |last| last.saturating_add(1));
+        let recent_from = self.recent_from(mailbox.id, up_to, read_only).await?;
         let (machine, output) = self.driver.split();
         machine.select(uids, recent_from, read_only, output);
         self.untagged_ok(ResponseCode::PermanentFlags(permanent), "Kept flags");
@@ -98,7 +99,6 @@ impl Session<'_> {
             at: at.unwrap_or(mailbox.highest),
             own: Vec::new(),
             keywords,
-            recent_from: if read_only { u32::MAX } else { recent_from },
         });
         let (code, text) = match read_only {
             true => (ResponseCode::ReadOnly, "Examined"),

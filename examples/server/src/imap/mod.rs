@@ -8,6 +8,7 @@ mod mailboxes;
 mod messages;
 mod recent;
 mod search;
+mod sort;
 mod sync;
 
 use hikyaku_wire::drive::{Driver, Next};
@@ -22,11 +23,13 @@ use crate::listener::{Admitted, Stream};
 use crate::login::{Login, LoginStep, MECHANISMS};
 use crate::server::{Service, Shared};
 
+pub(crate) use recent::Untold;
+
 /// What separates levels of mailbox names.
 const DELIMITER: char = '/';
 
 /// What the session does beyond what the machine does alone.
-const CAPABILITIES: [&str; 11] = [
+const CAPABILITIES: [&str; 15] = [
     "NAMESPACE",
     "UIDPLUS",
     "MOVE",
@@ -38,6 +41,10 @@ const CAPABILITIES: [&str; 11] = [
     "CONDSTORE",
     "QUOTA",
     "QUOTA=RES-STORAGE",
+    "SORT",
+    "SORT=DISPLAY",
+    "THREAD=ORDEREDSUBJECT",
+    "THREAD=REFERENCES",
 ];
 
 pub(crate) async fn serve(shared: &Arc<Shared>, service: Service, stream: Stream, _: &Admitted) {
@@ -112,8 +119,6 @@ struct Selected {
     own: Vec<ModSeq>,
     /// The keywords that FLAGS has named.
     keywords: Flags,
-    /// Messages from this UID on are `\\Recent` here; `u32::MAX` where nothing is.
-    recent_from: u32,
 }
 
 struct Session<'a> {
@@ -308,6 +313,8 @@ impl Session<'_> {
             }
             Command::Expunge(set) => self.expunge(set.as_ref()).await,
             Command::Search { search, uid } => self.search(search, uid).await,
+            Command::Sort { sort, uid } => self.sort(sort, uid).await,
+            Command::Thread { thread, uid } => self.thread(&thread, uid).await,
             Command::Fetch { fetch, uid } => self.fetch(fetch, uid).await,
             Command::Store { store, uid } => self.store(store, uid).await,
             Command::Copy { set, mailbox, uid } => self.copy(&set, &mailbox, uid, false).await,

@@ -5,7 +5,7 @@ use imap_proto::{
 };
 use mailstore::message::TextDecoder;
 use mailstore::search::{Key, When, search};
-use mailstore::{Flags, ModSeq};
+use mailstore::{Flags, ModSeq, Uid};
 
 use super::convert::{flags_kept, uid_set};
 use super::messages::ranges;
@@ -13,17 +13,8 @@ use super::{End, Ended, Session};
 
 impl Session<'_> {
     pub(super) async fn search(&mut self, command: Search, uid: bool) -> Ended {
-        let mailbox = self.current()?;
         let charset = command.charset.as_deref().unwrap_or(b"UTF-8");
-        if !charset.eq_ignore_ascii_case(b"UTF-8") && !charset.eq_ignore_ascii_case(b"US-ASCII") {
-            let known = vec!["US-ASCII".into(), "UTF-8".into()];
-            return Err(End::no(
-                ResponseCode::BadCharset(known),
-                "Not a charset that is known here",
-            ));
-        }
-        let key = self.key(&command.key)?;
-        let found = search(&*self.shared.store, mailbox, &key).await?;
+        let found = self.found(charset, &command.key).await?;
         // What the client does not know of yet has no number.
         let view = self.driver.machine.selected();
         let (mut numbers, mut modseq) = (Vec::new(), 0);
@@ -65,6 +56,22 @@ impl Session<'_> {
         };
         self.respond(&Response::ESearch(esearch));
         Ok(End(Status::Ok, None, "Searched".into()))
+    }
+
+    /// What is found, with mod-sequences.
+    pub(super) async fn found(
+        &mut self,
+        charset: &[u8],
+        key: &SearchKey,
+    ) -> Result<Vec<(Uid, ModSeq)>, End> {
+        let mailbox = self.current()?;
+        if !charset.eq_ignore_ascii_case(b"UTF-8") && !charset.eq_ignore_ascii_case(b"US-ASCII") {
+            let known = vec!["US-ASCII".into(), "UTF-8".into()];
+            let code = ResponseCode::BadCharset(known);
+            return Err(End::no(code, "Not a charset that is known here"));
+        }
+        let key = self.key(key)?;
+        Ok(search(&*self.shared.store, mailbox, &key).await?)
     }
 
     fn recent(&self) -> Key {

@@ -68,8 +68,21 @@ impl Session<'_> {
         let Some(selected) = &self.selected else {
             return Ok(());
         };
-        let (mailbox, recent_from, own) =
-            (selected.mailbox, selected.recent_from, selected.own.clone());
+        let (mailbox, own) = (selected.mailbox, selected.own.clone());
+        let view = self.driver.machine.selected();
+        let read_only = view.is_none_or(imap_proto::server::View::is_read_only);
+        let last = view
+            .and_then(|view| view.uids().last().copied())
+            .unwrap_or(0);
+        let newest = rows.last().map_or(0, |row| row.uid.get());
+        let mut recent_from = u32::MAX;
+        if newest > last {
+            // What cannot be known is told as recent to nobody.
+            let taken = self
+                .recent_from(mailbox, newest.saturating_add(1), read_only)
+                .await;
+            recent_from = taken.unwrap_or(u32::MAX);
+        }
         let (machine, output) = self.driver.split();
         if !gone.is_empty() {
             machine.vanished(gone, output);
@@ -81,12 +94,6 @@ impl Session<'_> {
         let (old, new): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| known(row.uid));
         let new: Vec<u32> = new.iter().map(|row| row.uid.get()).collect();
         machine.appeared(&new, recent_from, output);
-        if let (Some(&last), true) = (new.last(), recent_from < u32::MAX) {
-            // Only a hint for the next session: what cannot be kept is told once more.
-            let _ = self
-                .told_up_to(mailbox, recent_from, last.saturating_add(1))
-                .await;
-        }
         for row in old {
             if own.binary_search(&row.modified).is_err() {
                 self.tell_flags(row, true);

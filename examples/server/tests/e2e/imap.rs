@@ -203,3 +203,61 @@ async fn recent_is_told_to_one_session() {
     );
     house.server.stop().await;
 }
+
+/// RFC 5256 and RFC 5258 §3.5.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_are_sorted_and_threaded() {
+    let house = House::new().await;
+    for (subject, date, fields) in [
+        ("tea", "2 Nov 2026 10:00:00 +0000", "Message-ID: <1@x>\n"),
+        (
+            "Re: tea",
+            "3 Nov 2026 10:00:00 +0000",
+            "Message-ID: <2@x>\nReferences: <1@x>\n",
+        ),
+        ("apples", "1 Nov 2026 10:00:00 +0000", "Message-ID: <3@x>\n"),
+        ("Fwd: TEA", "5 Nov 2026 10:00:00 +0000", ""),
+    ] {
+        house
+            .deliver(&format!("Subject: {subject}\nDate: {date}\n{fields}\nx\n"))
+            .await;
+    }
+    let mut bob = Talk::imap_login(house.at(Service::Imap), "bob").await;
+    bob.imap("SELECT INBOX").await;
+    for (command, expected) in [
+        ("SORT (DATE) UTF-8 ALL", "* SORT 3 1 2 4\n"),
+        ("SORT (SUBJECT REVERSE DATE) UTF-8 ALL", "* SORT 3 4 2 1\n"),
+        (
+            "UID SORT (REVERSE DATE) US-ASCII SUBJECT tea",
+            "* SORT 4 2 1\n",
+        ),
+        ("THREAD REFERENCES UTF-8 ALL", "* THREAD (3)(1 (2)(4))\n"),
+        (
+            "THREAD ORDEREDSUBJECT UTF-8 ALL",
+            "* THREAD (3)(1 (2)(4))\n",
+        ),
+        (
+            "SORT (DATE) X-NONE ALL",
+            "x NO [BADCHARSET (US-ASCII UTF-8)]",
+        ),
+        ("SORT () UTF-8 ALL", "x BAD"),
+    ] {
+        let said = bob.imap(command).await;
+        assert!(said.contains(expected), "{command}: {said}");
+    }
+    for command in ["CREATE a/b", "SUBSCRIBE a/b", "UNSUBSCRIBE a"] {
+        bob.imap(command).await;
+    }
+    let child_info = "a (\"CHILDINFO\" (\"SUBSCRIBED\"))";
+    assert!(
+        bob.imap("LIST (SUBSCRIBED RECURSIVEMATCH) \"\" a")
+            .await
+            .contains(child_info)
+    );
+    assert!(
+        !bob.imap("LIST (SUBSCRIBED RECURSIVEMATCH) \"\" (a a/b)")
+            .await
+            .contains("CHILDINFO")
+    );
+    house.server.stop().await;
+}

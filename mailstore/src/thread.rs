@@ -1,0 +1,427 @@
+//! Threading: which message answers which (RFC 5256 §3, THREAD).
+
+use std::collections::HashMap;
+
+use crate::sort::{Facts, collated, facts};
+use crate::{MailboxId, Result, Store, Uid, UidSet};
+
+/// How to thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Algorithm {
+    /// By base subject alone.
+    OrderedSubject,
+    /// By what messages refer to, then by base subject.
+    References,
+}
+
+/// Threads as trees: a node without a UID stands for a message that is not there. Flat, since a thread
+/// may be as deep as a mailbox is long.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Threads {
+    /// What the children name by index.
+    pub nodes: Vec<ThreadNode>,
+    /// The first nodes of the threads, in order.
+    pub roots: Vec<usize>,
+}
+
+/// A message in a thread.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ThreadNode {
+    /// The message.
+    pub uid: Option<Uid>,
+    /// What answers it, in order.
+    pub children: Vec<usize>,
+}
+
+/// Threads those messages.
+///
+/// # Errors
+/// What the store says.
+pub async fn thread(
+    store: &dyn Store,
+    mailbox: MailboxId,
+    uids: &UidSet,
+    algorithm: Algorithm,
+) -> Result<Threads> {
+    let all = facts(store, mailbox, uids).await?;
+    Ok(match algorithm {
+        Algorithm::OrderedSubject => ordered_subject(all),
+        Algorithm::References => References::of(&all).threads(),
+    })
+}
+
+fn ordered_subject(mut all: Vec<Facts>) -> Threads {
+    all.sort_by_cached_key(|facts| (collated(&facts.subject.text), facts.sent, facts.uid));
+    let mut threads = Threads::default();
+    let mut roots: Vec<(i64, Uid, usize)> = Vec::new();
+    let mut last: Option<String> = None;
+    for facts in all {
+        let index = threads.nodes.len();
+        threads.nodes.push(ThreadNode {
+            uid: Some(facts.uid),
+            children: Vec::new(),
+        });
+        let subject = collated(&facts.subject.text);
+        match roots.last() {
+            Some(&(_, _, root)) if last.as_ref() == Some(&subject) => {
+                if let Some(node) = threads.nodes.get_mut(root) {
+                    node.children.push(index);
+                }
+            }
+            _ => roots.push((facts.sent, facts.uid, index)),
+        }
+        last = Some(subject);
+    }
+    roots.sort_unstable();
+    threads.roots = roots.into_iter().map(|(_, _, index)| index).collect();
+    threads
+}
+
+/// Message IDs in a field, quoting removed (RFC 5322 §3.6.4; §3 of RFC 5256 on normalizing).
+fn message_ids(field: &[u8]) -> Vec<Vec<u8>> {
+    let mut ids = Vec::new();
+    let mut rest = field;
+    while let Some(open) = memchr::memchr(b'<', rest) {
+        rest = rest.get(open + 1..).unwrap_or(&[]);
+        let (mut id, mut quoted, mut octets) = (Vec::new(), false, rest.iter().enumerate());
+        let mut end = None;
+        while let Some((at, &octet)) = octets.next() {
+            match octet {
+                b'"' => quoted = !quoted,
+                b'\\' if quoted => id.extend(octets.next().map(|(_, octet)| *octet)),
+                b'>' if !quoted => {
+                    end = Some(at);
+                    break;
+                }
+                b'<' if !quoted => break,
+                b' ' | b'\t' if !quoted => {}
+                _ => id.push(octet),
+            }
+        }
+        let Some(end) = end else { continue };
+        rest = rest.get(end + 1..).unwrap_or(&[]);
+        if memchr::memchr(b'@', &id).is_some_and(|at| at > 0 && at + 1 < id.len()) {
+            ids.push(id);
+        }
+    }
+    ids
+}
+
+/// A node while threads are made: only parents, so that links are broken and made at no cost.
+#[derive(Debug, Default, Clone)]
+struct Node {
+    message: Option<usize>,
+    parent: Option<usize>,
+    /// For telling trees apart quickly: who is of another tree is no descendant.
+    tree: usize,
+}
+
+struct References<'a> {
+    all: &'a [Facts],
+    nodes: Vec<Node>,
+    children: Vec<Vec<usize>>,
+}
+
+impl<'a> References<'a> {
+    /// Step (1).
+    fn of(all: &'a [Facts]) -> Self {
+        let mut this = Self {
+            all,
+            nodes: Vec::new(),
+            children: Vec::new(),
+        };
+        let mut by_id = HashMap::<Vec<u8>, usize>::new();
+        // Messages first: a Message-ID is the first message's that has it.
+        for (index, facts) in all.iter().enumerate() {
+            let node = this.new_node(Some(index));
+            let id = facts
+                .message_id
+                .as_deref()
+                .map(message_ids)
+                .unwrap_or_default();
+            if let Some(id) = id.into_iter().next() {
+                by_id.entry(id).or_insert(node);
+            }
+        }
+        for (index, facts) in all.iter().enumerate() {
+            let mut ids = facts
+                .references
+                .as_deref()
+                .map(message_ids)
+                .unwrap_or_default();
+            if ids.is_empty() {
+                ids = facts
+                    .in_reply_to
+                    .as_deref()
+                    .map(message_ids)
+                    .unwrap_or_default();
+                ids.truncate(1);
+            }
+            let mut before = None;
+            for id in ids {
+                let node = match by_id.get(&id) {
+                    Some(&node) => node,
+                    None => {
+                        let node = this.new_node(None);
+                        by_id.insert(id, node);
+                        node
+                    }
+                };
+                if let Some(parent) = before
+                    && this.parent(node).is_none()
+                {
+                    this.link(parent, node);
+                }
+                before = Some(node);
+            }
+            // (B) The last reference is the parent, whatever was before.
+            this.unlink(index);
+            if let Some(parent) = before {
+                this.link(parent, index);
+            }
+        }
+        this
+    }
+
+    fn new_node(&mut self, message: Option<usize>) -> usize {
+        let index = self.nodes.len();
+        self.nodes.push(Node {
+            message,
+            parent: None,
+            tree: index,
+        });
+        index
+    }
+
+    fn parent(&self, node: usize) -> Option<usize> {
+        self.nodes.get(node)?.parent
+    }
+
+    fn message(&self, node: usize) -> Option<&'a Facts> {
+        self.all.get(self.nodes.get(node)?.message?)
+    }
+
+    fn unlink(&mut self, node: usize) {
+        if let Some(node) = self.nodes.get_mut(node) {
+            node.parent = None;
+        }
+    }
+
+    /// The representative of a tree, paths halved on the way.
+    fn tree(&mut self, mut node: usize) -> usize {
+        loop {
+            let up = self.nodes.get(node).map_or(node, |n| n.tree);
+            if up == node {
+                return node;
+            }
+            let further = self.nodes.get(up).map_or(up, |n| n.tree);
+            if let Some(n) = self.nodes.get_mut(node) {
+                n.tree = further;
+            }
+            node = further;
+        }
+    }
+
+    /// Makes the link unless it closes a loop.
+    fn link(&mut self, parent: usize, child: usize) {
+        let (above, below) = (self.tree(parent), self.tree(child));
+        if above == below {
+            let mut ancestor = Some(parent);
+            while let Some(node) = ancestor {
+                if node == child {
+                    return;
+                }
+                ancestor = self.parent(node);
+            }
+        } else if let Some(node) = self.nodes.get_mut(below) {
+            node.tree = above;
+        }
+        if let Some(node) = self.nodes.get_mut(child) {
+            node.parent = Some(parent);
+        }
+    }
+
+    fn of_children(&self, node: usize) -> &[usize] {
+        self.children.get(node).map_or(&[], |children| children)
+    }
+
+    /// Steps (2) to (6).
+    fn threads(mut self) -> Threads {
+        self.children = vec![Vec::new(); self.nodes.len()];
+        let mut roots = Vec::new();
+        for index in 0..self.nodes.len() {
+            match self.parent(index) {
+                Some(parent) => {
+                    if let Some(children) = self.children.get_mut(parent) {
+                        children.push(index);
+                    }
+                }
+                None => roots.push(index),
+            }
+        }
+        let mut roots = self.prune(roots);
+        self.sort(&mut roots);
+        let mut roots = self.merge(&roots);
+        for index in 0..self.children.len() {
+            let mut children = self
+                .children
+                .get_mut(index)
+                .map(std::mem::take)
+                .unwrap_or_default();
+            self.sort(&mut children);
+            if let Some(place) = self.children.get_mut(index) {
+                *place = children;
+            }
+        }
+        self.sort(&mut roots);
+        let uid = |index: usize| self.message(index).map(|facts| facts.uid);
+        let nodes = self
+            .children
+            .iter()
+            .enumerate()
+            .map(|(index, children)| ThreadNode {
+                uid: uid(index),
+                children: children.clone(),
+            });
+        Threads {
+            nodes: nodes.collect(),
+            roots,
+        }
+    }
+
+    /// (3) Takes out what stands for no message, from below, so that no node is looked at twice.
+    fn prune(&mut self, roots: Vec<usize>) -> Vec<usize> {
+        let mut order = roots.clone();
+        let mut at = 0;
+        while let Some(&node) = order.get(at) {
+            order.extend_from_slice(self.of_children(node));
+            at += 1;
+        }
+        for &node in order.iter().rev() {
+            let children = self
+                .children
+                .get_mut(node)
+                .map(std::mem::take)
+                .unwrap_or_default();
+            let mut kept = Vec::with_capacity(children.len());
+            for child in children {
+                if self.message(child).is_some() {
+                    kept.push(child);
+                } else {
+                    kept.append(self.children.get_mut(child).unwrap_or(&mut Vec::new()));
+                }
+            }
+            if let Some(place) = self.children.get_mut(node) {
+                *place = kept;
+            }
+        }
+        let mut kept = Vec::new();
+        for root in roots {
+            match (self.message(root).is_some(), self.of_children(root)) {
+                (false, []) => {}
+                (false, &[only]) => kept.push(only),
+                _ => kept.push(root),
+            }
+        }
+        kept
+    }
+
+    /// The first message of a node: itself, or its first child's where it stands for none.
+    fn first(&self, node: usize) -> Option<&'a Facts> {
+        self.message(node).or_else(|| {
+            let children = self
+                .of_children(node)
+                .iter()
+                .filter_map(|&child| self.message(child));
+            children.min_by_key(|facts| (facts.sent, facts.uid))
+        })
+    }
+
+    /// (4), (6) By sent date, then by the order of the mailbox.
+    fn sort(&self, nodes: &mut [usize]) {
+        nodes.sort_by_cached_key(|&node| self.first(node).map(|facts| (facts.sent, facts.uid)));
+    }
+
+    /// (5) Threads of the same base subject become one.
+    fn merge(&mut self, roots: &[usize]) -> Vec<usize> {
+        let subject = |this: &Self, node: usize| {
+            let first = this.first(node)?;
+            (!first.subject.text.is_empty()).then(|| collated(&first.subject.text))
+        };
+        let is_dummy = |this: &Self, node: usize| this.message(node).is_none();
+        let is_reply =
+            |this: &Self, node: usize| this.first(node).is_some_and(|f| f.subject.is_reply);
+        let mut table = HashMap::<String, usize>::new();
+        for &node in roots {
+            let Some(subject) = subject(self, node) else {
+                continue;
+            };
+            let place = table.entry(subject).or_insert(node);
+            let better = is_dummy(self, node) || (is_reply(self, *place) && !is_reply(self, node));
+            if !is_dummy(self, *place) && better {
+                *place = node;
+            }
+        }
+        let mut kept = Vec::with_capacity(roots.len());
+        // A thread may be merged into one that comes later, or into a new dummy: what is gone is noted.
+        let mut gone = vec![false; self.nodes.len()];
+        for &node in roots {
+            if gone.get(node) == Some(&true) {
+                continue;
+            }
+            let Some(subject) = subject(self, node) else {
+                kept.push(node);
+                continue;
+            };
+            let Some(&place) = table.get(&subject).filter(|&&place| place != node) else {
+                kept.push(node);
+                continue;
+            };
+            match (is_dummy(self, node), is_dummy(self, place)) {
+                (true, true) => {
+                    let children = self
+                        .children
+                        .get_mut(node)
+                        .map(std::mem::take)
+                        .unwrap_or_default();
+                    if let Some(into) = self.children.get_mut(place) {
+                        into.extend(children);
+                    }
+                }
+                (false, true) => self.adopt(place, node),
+                (false, false) if is_reply(self, node) && !is_reply(self, place) => {
+                    self.adopt(place, node);
+                }
+                _ => {
+                    let dummy = self.new_node(None);
+                    self.children.push(vec![node, place]);
+                    gone.push(false);
+                    if let Some(place) = gone.get_mut(place) {
+                        *place = true;
+                    }
+                    table.insert(subject, dummy);
+                    kept.push(dummy);
+                }
+            }
+        }
+        kept.retain(|&node| gone.get(node) == Some(&false));
+        kept
+    }
+
+    fn adopt(&mut self, parent: usize, child: usize) {
+        if let Some(children) = self.children.get_mut(parent) {
+            children.push(child);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn message_ids_are_normalized() {
+        let ids = message_ids(b"<a@b> junk <\"c\\\"d\"@e> <bad> <<f@g>");
+        assert_eq!(ids, [&b"a@b"[..], b"c\"d@e", b"f@g"]);
+    }
+}
