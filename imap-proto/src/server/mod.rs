@@ -3,7 +3,9 @@
 //! It knows which command is legal when, which messages the client knows of (the [`View`]), and when
 //! it may be told that some are gone.
 
+mod appending;
 mod capability;
+mod dispatch;
 mod event;
 mod fetching;
 mod view;
@@ -18,7 +20,8 @@ use hikyaku_wire::{Machine, Output, SaslLine, Step, decode_sasl, encode_sasl};
 
 use crate::frame::{Framed, Framer, Refusal, tag_of};
 use crate::response::write_status;
-use crate::{Append, Authenticate, Command, Response, ResponseCode, Status, Tagged};
+use crate::{Response, ResponseCode, Status, Tagged};
+use appending::Message;
 use fetching::Fetching;
 
 /// One connection, from the greeting to its end.
@@ -70,14 +73,6 @@ enum What {
     /// FETCH, STORE or SEARCH with sequence numbers: EXPUNGE waits (RFC 9051 §7.5.1).
     Numbered,
     Other,
-}
-
-/// APPEND's message, on its way in.
-#[derive(Debug)]
-struct Message {
-    tag: Bytes,
-    left: u64,
-    refused: bool,
 }
 
 impl Connection {
@@ -168,32 +163,6 @@ impl Connection {
         output.write(&encode_sasl(challenge));
         output.write(b"\r\n");
         self.state = State::Sasl(asked.tag.clone());
-        Ok(())
-    }
-
-    /// Lets an APPEND's message come.
-    ///
-    /// # Errors
-    /// [`Misuse`] when none is announced.
-    pub fn accept(&mut self, output: &mut Output) -> Result<(), Misuse> {
-        let State::Asked(asked) = &self.state else {
-            return Err(Misuse);
-        };
-        let What::Append {
-            octets,
-            synchronizing,
-        } = asked.what
-        else {
-            return Err(Misuse);
-        };
-        if synchronizing {
-            output.write(b"+ OK\r\n");
-        }
-        self.state = State::Message(Message {
-            tag: asked.tag.clone(),
-            left: octets,
-            refused: false,
-        });
         Ok(())
     }
 
@@ -364,195 +333,6 @@ impl Connection {
         self.options.tls || !self.options.login_needs_tls
     }
 
-    fn command(
-        &mut self,
-        tagged: Tagged,
-        input: &BytesMut,
-        output: &mut Output,
-    ) -> Option<Step<Event>> {
-        use Command as C;
-        let Tagged { tag, command } = tagged;
-        let legal = match &command {
-            C::Capability | C::Noop | C::Logout | C::Id(_) => true,
-            C::StartTls | C::Login { .. } | C::Authenticate(_) => !self.authenticated,
-            C::Check
-            | C::Close
-            | C::Unselect
-            | C::Expunge(_)
-            | C::Search { .. }
-            | C::Sort { .. }
-            | C::Thread { .. }
-            | C::Fetch { .. }
-            | C::Store { .. }
-            | C::Copy { .. }
-            | C::Move { .. } => self.selected.is_some(),
-            _ => self.authenticated,
-        };
-        if !legal {
-            self.say(Some(&tag), Status::Bad, None, "Not in this state", output);
-            return None;
-        }
-        match command {
-            C::Capability => {
-                Response::Capability(self.capabilities()).encode(output);
-                self.say(Some(&tag), Status::Ok, None, "That is all", output);
-                None
-            }
-            C::Logout => {
-                output.write(b"* BYE Logging out\r\n");
-                self.say(Some(&tag), Status::Ok, None, "Bye", output);
-                self.state = State::Closed;
-                None
-            }
-            C::StartTls => self.starttls(&tag, input, output),
-            C::Login { name, password } => {
-                if !self.may_log_in() {
-                    let code = Some(&ResponseCode::PrivacyRequired);
-                    self.say(Some(&tag), Status::No, code, "STARTTLS first", output);
-                    return None;
-                }
-                self.ask(tag, What::Login, Event::Login { name, password })
-            }
-            C::Authenticate(Authenticate { mechanism, initial }) => {
-                let refusal = match () {
-                    () if !self.may_log_in() => {
-                        Some((Some(&ResponseCode::PrivacyRequired), "STARTTLS first"))
-                    }
-                    () if !self.options.mechanisms.contains(&mechanism) => {
-                        Some((None, "Mechanism not supported"))
-                    }
-                    () => None,
-                };
-                if let Some((code, text)) = refusal {
-                    self.say(Some(&tag), Status::No, code, text, output);
-                    return None;
-                }
-                let event = Event::Authenticate { mechanism, initial };
-                self.ask(tag, What::Authenticate, event)
-            }
-            C::Enable(names) => {
-                let is = |name: &Bytes| name.eq_ignore_ascii_case(b"CONDSTORE");
-                let known: Vec<Bytes> = names.into_iter().filter(is).collect();
-                self.condstore |= !known.is_empty();
-                Response::Enabled(known).encode(output);
-                self.say(Some(&tag), Status::Ok, None, "Enabled", output);
-                None
-            }
-            C::Idle => {
-                output.write(b"+ idling\r\n");
-                self.state = State::Idle(tag);
-                Some(Step::Event(Event::Idle))
-            }
-            command => {
-                self.condstore |= asks_for_modseq(&command);
-                let what = match &command {
-                    C::Select { .. } => {
-                        self.selected = None;
-                        What::Select
-                    }
-                    C::Close | C::Unselect => What::Leave,
-                    C::Fetch { uid: false, .. }
-                    | C::Store { uid: false, .. }
-                    | C::Search { uid: false, .. }
-                    | C::Sort { uid: false, .. }
-                    | C::Thread { uid: false, .. } => What::Numbered,
-                    _ => What::Other,
-                };
-                self.ask(tag, what, Event::Command(command))
-            }
-        }
-    }
-
-    fn starttls(
-        &mut self,
-        tag: &Bytes,
-        input: &BytesMut,
-        output: &mut Output,
-    ) -> Option<Step<Event>> {
-        if !self.options.starttls || self.options.tls {
-            self.say(Some(tag), Status::Bad, None, "No STARTTLS here", output);
-        } else if !input.is_empty() {
-            // What follows was sent in clear: never taken for a command under TLS (CVE-2011-0411).
-            self.say(
-                Some(tag),
-                Status::Bad,
-                None,
-                "Nothing may follow STARTTLS",
-                output,
-            );
-            self.bye(None, "Nothing may follow STARTTLS", output);
-        } else {
-            self.say(Some(tag), Status::Ok, None, "Begin TLS", output);
-            self.state = State::StartTls;
-        }
-        None
-    }
-
-    fn append(
-        &mut self,
-        tag: Bytes,
-        append: Append,
-        octets: u64,
-        synchronizing: bool,
-        output: &mut Output,
-    ) -> Option<Step<Event>> {
-        if !self.authenticated {
-            if !synchronizing {
-                self.framer.skip_octets(octets);
-            }
-            self.say(Some(&tag), Status::Bad, None, "Not in this state", output);
-            return None;
-        }
-        let what = What::Append {
-            octets,
-            synchronizing,
-        };
-        self.ask(tag, what, Event::Append { append, octets })
-    }
-
-    fn message(&mut self, input: &mut BytesMut, output: &mut Output) -> Option<Step<Event>> {
-        let State::Message(message) = &mut self.state else {
-            return None;
-        };
-        if message.left > 0 {
-            if input.is_empty() {
-                return Some(Step::NeedInput);
-            }
-            let some = usize::try_from(message.left)
-                .unwrap_or(usize::MAX)
-                .min(input.len());
-            let chunk = input.split_to(some).freeze();
-            message.left -= some as u64;
-            if message.refused {
-                return None;
-            }
-            // RFC 9051 §9: a literal holds no NUL.
-            if memchr::memchr(0, &chunk).is_some() {
-                message.refused = true;
-                return Some(Step::Event(Event::MessageRefused));
-            }
-            return Some(Step::Event(Event::Chunk(chunk)));
-        }
-        let (tag, refused) = (message.tag.clone(), message.refused);
-        let text = match input.get(..2).unwrap_or(input) {
-            b"" | b"\r" => return Some(Step::NeedInput),
-            b"\r\n" => {
-                let _ = input.split_to(2);
-                if !refused {
-                    return self.ask(tag, What::Other, Event::EndOfMessage);
-                }
-                "NUL in a literal"
-            }
-            _ => {
-                self.framer.skip_line();
-                "Expected the end of the command"
-            }
-        };
-        self.state = State::Command;
-        self.say(Some(&tag), Status::Bad, None, text, output);
-        (!refused).then_some(Step::Event(Event::MessageRefused))
-    }
-
     /// A line that is no command: a SASL response, or DONE.
     fn line(&mut self, line: &[u8], output: &mut Output) -> Option<Step<Event>> {
         match core::mem::replace(&mut self.state, State::Command) {
@@ -635,21 +415,6 @@ impl Connection {
             Some(Framed::Message { .. }) => self.line(b"?", output),
             Some(Framed::Refused(head, refusal)) => self.refused(&head, refusal, output),
         }
-    }
-}
-
-/// Whether the command is one that turns mod-sequences on (RFC 7162 §3.1).
-fn asks_for_modseq(command: &Command) -> bool {
-    use crate::{FetchAttribute, StatusAttribute};
-    match command {
-        Command::Select { condstore, .. } => *condstore,
-        Command::Status(_, attributes) => attributes.contains(&StatusAttribute::HighestModSeq),
-        Command::Fetch { fetch, .. } => {
-            fetch.changed_since.is_some() || fetch.attributes.contains(&FetchAttribute::ModSeq)
-        }
-        Command::Store { store, .. } => store.unchanged_since.is_some(),
-        Command::Search { search, .. } => search.key.has_modseq(),
-        _ => false,
     }
 }
 

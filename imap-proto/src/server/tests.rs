@@ -1,5 +1,5 @@
 use super::*;
-use crate::{FetchAttribute, FetchItem, Flag};
+use crate::{Command, FetchAttribute, FetchItem, Flag};
 use bytes::Buf as _;
 use hikyaku_wire::testkit::{Actor, Role, Told, escape, replay_folder, unescape};
 use std::format;

@@ -144,6 +144,19 @@ impl Talk {
         self.until("x ").await
     }
 
+    /// Repeats an IMAP command until its answer holds `what`.
+    pub(crate) async fn eventually(&mut self, command: &str, what: &str) {
+        let mut said = String::new();
+        for _ in 0..150 {
+            said = self.imap(command).await;
+            if said.contains(what) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("{what} is not in {said}");
+    }
+
     /// Logged in by IMAP.
     pub(crate) async fn imap_login(address: SocketAddr, name: &str) -> Self {
         let mut talk = Self::new(address).await;

@@ -74,16 +74,9 @@ async fn mail_waits_for_the_other_server_and_arrives() {
     assert_eq!(inbox(&other).await.messages, 1);
     // The recipient that there is not comes back as a notification.
     let mut alice = Talk::imap_login(house.at(Service::Imap), "alice").await;
-    for _ in 0..100 {
-        if alice
-            .imap("STATUS INBOX (MESSAGES)")
-            .await
-            .contains("MESSAGES 1")
-        {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    alice
+        .eventually("STATUS INBOX (MESSAGES)", "MESSAGES 1")
+        .await;
     alice.imap("SELECT INBOX").await;
     let text = alice.imap("FETCH 1 BODY[]").await;
     assert!(
@@ -130,16 +123,9 @@ async fn what_cannot_be_handed_on_is_given_up_and_told() {
     let said = submission.rest().await;
     assert!(said.contains("250 2.0.0 Accepted"), "{said}");
     let mut alice = Talk::imap_login(house.at(Service::Imap), "alice").await;
-    for _ in 0..150 {
-        if alice
-            .imap("STATUS INBOX (MESSAGES)")
-            .await
-            .contains("MESSAGES 2")
-        {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    alice
+        .eventually("STATUS INBOX (MESSAGES)", "MESSAGES 2")
+        .await;
     alice.imap("SELECT INBOX").await;
     let text = alice.imap("FETCH 1:2 BODY[TEXT]").await;
     assert!(
