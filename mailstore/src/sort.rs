@@ -37,6 +37,8 @@ pub(crate) struct Facts {
     pub(crate) uid: Uid,
     pub(crate) sent: i64,
     pub(crate) subject: BaseSubject,
+    /// The base subject as it collates.
+    pub(crate) collated: String,
     pub(crate) message_id: Option<Vec<u8>>,
     pub(crate) references: Option<Vec<u8>>,
     pub(crate) in_reply_to: Option<Vec<u8>>,
@@ -47,7 +49,7 @@ pub(crate) struct Facts {
 }
 
 /// The text as it collates: `i;unicode-casemap` (RFC 5051) as far as mapping to upper case goes.
-pub(crate) fn collated(text: &str) -> String {
+fn collated(text: &str) -> String {
     text.to_uppercase()
 }
 
@@ -80,10 +82,12 @@ impl Facts {
             .as_deref()
             .map(decode_header)
             .unwrap_or_default();
+        let subject = BaseSubject::of(&subject);
         Ok(Self {
             uid: row.uid,
             sent: sent.map_or(row.received.0, |date| date.seconds),
-            subject: BaseSubject::of(&subject),
+            collated: collated(&subject.text),
+            subject,
             message_id: envelope.message_id.clone(),
             references: envelope.references.clone(),
             in_reply_to: envelope.in_reply_to.clone(),
@@ -105,7 +109,7 @@ impl Facts {
             Criterion::Arrival => self.arrived.cmp(&other.arrived),
             Criterion::Date => self.sent.cmp(&other.sent),
             Criterion::Size => self.octets.cmp(&other.octets),
-            Criterion::Subject => collated(&self.subject.text).cmp(&collated(&other.subject.text)),
+            Criterion::Subject => self.collated.cmp(&other.collated),
             Criterion::Cc => people(0),
             Criterion::From => people(1),
             Criterion::To => people(2),

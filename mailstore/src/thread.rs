@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::sort::{Facts, collated, facts};
+use crate::sort::{Facts, facts};
 use crate::{MailboxId, Result, Store, Uid, UidSet};
 
 /// How to thread.
@@ -51,7 +51,7 @@ pub async fn thread(
 }
 
 fn ordered_subject(mut all: Vec<Facts>) -> Threads {
-    all.sort_by_cached_key(|facts| (collated(&facts.subject.text), facts.sent, facts.uid));
+    all.sort_by_cached_key(|facts| (facts.collated.clone(), facts.sent, facts.uid));
     let mut threads = Threads::default();
     let mut roots: Vec<(i64, Uid, usize)> = Vec::new();
     let mut last: Option<String> = None;
@@ -61,7 +61,7 @@ fn ordered_subject(mut all: Vec<Facts>) -> Threads {
             uid: Some(facts.uid),
             children: Vec::new(),
         });
-        let subject = collated(&facts.subject.text);
+        let subject = facts.collated;
         match roots.last() {
             Some(&(_, _, root)) if last.as_ref() == Some(&subject) => {
                 if let Some(node) = threads.nodes.get_mut(root) {
@@ -346,7 +346,7 @@ impl<'a> References<'a> {
     fn merge(&mut self, roots: &[usize]) -> Vec<usize> {
         let subject = |this: &Self, node: usize| {
             let first = this.first(node)?;
-            (!first.subject.text.is_empty()).then(|| collated(&first.subject.text))
+            (!first.collated.is_empty()).then(|| first.collated.clone())
         };
         let is_dummy = |this: &Self, node: usize| this.message(node).is_none();
         let is_reply =

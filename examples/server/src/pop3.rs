@@ -16,26 +16,36 @@ use crate::login::{Login, LoginStep, MECHANISMS};
 use crate::server::{Service, Shared};
 
 /// Maildrops that are open: one session each (RFC 1939 §4).
-static OPEN: Mutex<Option<HashSet<(usize, AccountId)>>> = Mutex::new(None);
+#[derive(Debug, Default)]
+pub(crate) struct OpenMaildrops(Mutex<HashSet<AccountId>>);
 
 /// A maildrop that this session holds.
-struct Lock((usize, AccountId));
+struct Lock {
+    shared: Arc<Shared>,
+    account: AccountId,
+}
 
 impl Lock {
     /// `None` when another session holds it.
     fn take(shared: &Arc<Shared>, account: AccountId) -> Option<Self> {
-        let key = (Arc::as_ptr(shared) as usize, account);
-        let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
-        open.get_or_insert_default()
-            .insert(key)
-            .then_some(Self(key))
+        let open = &shared.open_maildrops.0;
+        let free = open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(account);
+        free.then(|| Self {
+            shared: Arc::clone(shared),
+            account,
+        })
     }
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
-        open.get_or_insert_default().remove(&self.0);
+        let open = &self.shared.open_maildrops.0;
+        open.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.account);
     }
 }
 

@@ -56,6 +56,7 @@ pub(crate) struct Shared {
     pub(crate) tls: TlsAcceptor,
     pub(crate) metrics: Metrics,
     pub(crate) untold: imap::Untold,
+    pub(crate) open_maildrops: pop3::OpenMaildrops,
     admission: Arc<Admission>,
     stopping: watch::Receiver<bool>,
 }
@@ -187,6 +188,7 @@ impl Server {
             admission: Admission::new(limits.connections, limits.connections_per_ip),
             metrics: Metrics::default(),
             untold: imap::Untold::default(),
+            open_maildrops: pop3::OpenMaildrops::default(),
             store,
             tls,
             stopping,

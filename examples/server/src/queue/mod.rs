@@ -22,10 +22,11 @@ pub(crate) const LOCAL: &str = "@local";
 
 /// So many connections to other servers at a time.
 const CONNECTIONS: usize = 20;
-/// So long a claim holds: longer than any attempt takes.
-const CLAIM: Duration = Duration::from_secs(3600);
+/// So long a claim holds: longer than any attempt takes. What a server had claimed that died is tried
+/// again after it.
+const CLAIM: Duration = Duration::from_secs(20 * 60);
 /// An attempt ends after so long, whatever the other server does.
-const ATTEMPT: Duration = Duration::from_secs(3000);
+const ATTEMPT: Duration = Duration::from_secs(18 * 60);
 /// The queue is looked at so often, for what has become due.
 const LOOK: Duration = Duration::from_millis(500);
 

@@ -128,3 +128,32 @@ async fn sasl_that_is_none() {
     }
     house.server.stop().await;
 }
+
+/// RFC 1939 §4: a maildrop is open in one session; without QUIT nothing is deleted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_maildrop_is_open_once() {
+    let house = House::new().await;
+    house.deliver("Subject: x\n\nx\n").await;
+    let login = format!("USER bob\r\nPASS {}\r\n", crate::harness::PASSWORD);
+    let mut one = house.talk(Service::Pop3).await;
+    one.send(&format!("{login}DELE 1\r\n")).await;
+    one.until("+OK Deleted").await;
+    let said = says(&house, Service::Pop3, format!("{login}QUIT\r\n").as_bytes()).await;
+    assert!(said.contains("-ERR [IN-USE]"), "{said}");
+    drop(one);
+    let mut said = String::new();
+    for _ in 0..50 {
+        said = says(
+            &house,
+            Service::Pop3,
+            format!("{login}STAT\r\nQUIT\r\n").as_bytes(),
+        )
+        .await;
+        if !said.contains("[IN-USE]") {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert!(said.contains("+OK 1 "), "{said}");
+    house.server.stop().await;
+}
