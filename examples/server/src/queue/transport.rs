@@ -131,9 +131,17 @@ impl Attempt<'_> {
         let _ = stream.set_nodelay(true);
         let machine = Connection::new(Options::new(self.shared.config.hostname.clone()));
         let mut driver = Driver::new(machine, Box::new(stream) as Box<dyn Wire>);
-        let mut tls = false;
+        let (mut asked, mut tls) = (false, false);
         loop {
-            let event = match driver.next_async().await? {
+            let next = driver.next_async().await;
+            let next = match next {
+                // Whatever goes wrong between STARTTLS and TLS is TLS that did not come about.
+                Err(error) if asked && !tls => {
+                    return Err(Failure::Tls(std::io::Error::other(error.to_string())));
+                }
+                next => next?,
+            };
+            let event = match next {
                 Next::Event(event) => event,
                 Next::StartTls => {
                     let (machine, stream) = driver.into_parts();
@@ -151,8 +159,10 @@ impl Attempt<'_> {
                 Event::Ready(capabilities) if capabilities.starttls && !tls && self.starttls => {
                     let (machine, output) = driver.split();
                     machine.starttls(output)?;
+                    asked = true;
                 }
                 Event::Ready(_) | Event::NoTls(_) => {
+                    asked = false;
                     let (machine, output) = driver.split();
                     match self.outgoing(machine.capabilities()) {
                         Some(outgoing) => machine.send(outgoing, output)?,

@@ -142,3 +142,94 @@ async fn what_cannot_be_handed_on_is_given_up_and_told() {
 pub(crate) fn base64(octets: &[u8]) -> String {
     String::from_utf8(hikyaku_wire::encode_sasl(octets)).unwrap()
 }
+
+/// A server that offers STARTTLS and cannot do it, and that knows no SMTPUTF8. What it was sent as a
+/// message goes to `messages`.
+async fn broken_tls(messages: tokio::sync::mpsc::UnboundedSender<String>) -> u16 {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _};
+        while let Ok((stream, _)) = listener.accept().await {
+            let messages = messages.clone();
+            tokio::spawn(async move {
+                let (read, mut write) = stream.into_split();
+                let mut lines = tokio::io::BufReader::new(read).lines();
+                let _ = write.write_all(b"220 broken\r\n").await;
+                let mut message = None::<String>;
+                while let Ok(Some(line)) = lines.next_line().await {
+                    let verb = line.get(..4).unwrap_or("").to_ascii_uppercase();
+                    let answer: &[u8] = match &mut message {
+                        Some(text) if line == "." => {
+                            let _ = messages.send(text.clone());
+                            message = None;
+                            b"250 2.0.0 taken\r\n"
+                        }
+                        Some(text) => {
+                            text.push_str(&line);
+                            text.push('\n');
+                            continue;
+                        }
+                        None if verb == "EHLO" => {
+                            b"250-broken\r\n250-PIPELINING\r\n250 STARTTLS\r\n"
+                        }
+                        None if verb == "STAR" => {
+                            let _ = write.write_all(b"220 go\r\nthis is no TLS").await;
+                            return;
+                        }
+                        None if verb == "DATA" => {
+                            message = Some(String::new());
+                            b"354 go\r\n"
+                        }
+                        None => b"250 ok\r\n",
+                    };
+                    if write.write_all(answer).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    port
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tls_that_fails_is_done_without_and_smtputf8_is_not_sent_where_it_is_unknown() {
+    let dns = crate::dns::serve("other.test").await;
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let port = broken_tls(tell).await;
+    let house = House::with(&format!(
+        "[auth]\nplaintext = \"always\"\n[relay]\ndns = [\"{dns}\"]\nport = {port}\nretry = [\"1s\"]\n"
+    ))
+    .await;
+    let plain = base64(format!("\0alice@example.test\0{PASSWORD}").as_bytes());
+    let mut submission = house.talk(Service::Submission).await;
+    submission
+        .send(&format!(
+            "EHLO a\r\nAUTH PLAIN {plain}\r\nMAIL FROM:<alice@example.test>\r\nRCPT TO:<x@other.test>\r\nDATA\r\n\
+             Subject: in clear\r\n\r\n..dot\r\n.\r\nMAIL FROM:<alice@example.test> SMTPUTF8\r\n\
+             RCPT TO:<あ@other.test>\r\nDATA\r\nSubject: あ\r\n\r\nx\r\n.\r\nQUIT\r\n"
+        ))
+        .await;
+    let said = submission.rest().await;
+    assert_eq!(said.matches("250 2.0.0 Accepted").count(), 2, "{said}");
+    let message = tokio::time::timeout(Duration::from_secs(15), told.recv())
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(
+        message.contains("Subject: in clear") && message.contains("\n..dot\n"),
+        "{message}"
+    );
+    let mut alice = Talk::imap_login(house.at(Service::Imap), "alice").await;
+    alice
+        .eventually("STATUS INBOX (MESSAGES)", "MESSAGES 1")
+        .await;
+    alice.imap("SELECT INBOX").await;
+    let text = alice.imap("FETCH 1 BODY[TEXT]").await;
+    assert!(
+        text.contains("Status: 5.6.7") && text.contains("あ@other.test"),
+        "{text}"
+    );
+    house.server.stop().await;
+}
