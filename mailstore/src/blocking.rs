@@ -24,6 +24,8 @@ const GROUP: usize = 256;
 const READERS: usize = 4;
 /// Octets of a large body that are gathered before they are written.
 const GATHER: usize = 256 * 1024;
+/// A flush for so many is cheap enough: no more are waited for.
+const ENOUGH: usize = 32;
 /// No batch waits longer than that for more.
 const PATIENCE: Duration = Duration::from_millis(5);
 /// How often there is time to tidy.
@@ -115,28 +117,30 @@ impl<E: Engine> Drop for Blocking<E> {
     }
 }
 
-/// How long a batch waits for more, so that many writers at once share a flush: for no longer than twice
-/// what the last commit took, and only while fewer have come than did lately. One alone never waits.
+/// How long a batch waits for more, so that many writers at once share a flush: until as many have come
+/// as are to be expected, and for no longer than four times what the last commit took. One alone never
+/// waits, and a batch that waited in vain makes the next ones expect less and less.
 #[derive(Debug, Default)]
 struct Patience {
-    /// How many are waited for: more than came together lately, to learn whether there are; it fades.
-    crowd: usize,
+    expected: usize,
     /// What the last commit took.
     took: Duration,
 }
 
 impl Patience {
     fn left(&self, batch: usize, began: Instant) -> Option<Duration> {
-        if batch >= self.crowd {
+        if batch >= self.expected {
             return None;
         }
-        (2 * self.took).min(PATIENCE).checked_sub(began.elapsed())
+        (4 * self.took).min(PATIENCE).checked_sub(began.elapsed())
     }
 
     fn learn(&mut self, batch: usize, took: Duration) {
-        let more = if batch > 1 { 2 * batch } else { 1 };
-        let faded = self.crowd - self.crowd.div_ceil(8);
-        self.crowd = more.max(faded).min(GROUP);
+        self.expected = match batch {
+            1 if self.expected <= 2 => 1,
+            batch if batch < self.expected => batch.max(self.expected - self.expected / 8),
+            batch => (2 * batch).min(ENOUGH),
+        };
         self.took = took;
     }
 }
