@@ -1,9 +1,9 @@
 #![no_main]
-//! The POP3 server machine, and a response.
+//! Both POP3 machines.
 
-use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
-use pop3_proto::Response;
+use hikyaku_wire::Secret;
+use pop3_proto::client;
 use pop3_proto::server::{Connection, Event, Maildrop, Options};
 
 fuzz_target!(|data: &[u8]| {
@@ -28,5 +28,25 @@ fuzz_target!(|data: &[u8]| {
             machine.open(maildrop, output).unwrap();
         }
     });
-    let _ = Response::parse(&Bytes::copy_from_slice(data));
+    let machine = || client::Connection::new(client::Options::default());
+    let head = "+OK\r\n+OK\r\nPIPELINING\r\n.\r\n+OK\r\n+OK\r\n";
+    hikyaku_fuzz::run(data, head, machine, |pop, event, output| match event {
+        client::Event::Connected { .. } => drop(pop.capa(output)),
+        client::Event::Challenge(challenge) => drop(pop.respond(Some(&challenge), output)),
+        client::Event::Completed { .. } if pop.is_logged_in() => {
+            let _ = pop.uidl(None, output);
+            let _ = pop.retr(1, output);
+            let _ = pop.list(Some(1), output);
+            let _ = pop.stat(output);
+            let _ = pop.dele(1, output);
+            let _ = pop.capa(output);
+        }
+        client::Event::Completed { .. } if data.len() % 2 == 0 => {
+            let _ = pop.login("a", Secret::default(), output);
+        }
+        client::Event::Completed { .. } => {
+            let _ = pop.auth("PLAIN", None, output);
+        }
+        _ => {}
+    });
 });

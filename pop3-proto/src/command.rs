@@ -135,6 +135,20 @@ impl Command {
         }
     }
 
+    /// Whether no argument holds what would end the line or make another command of it.
+    pub(crate) fn is_encodable(&self) -> bool {
+        let fine = |text: &[u8]| !text.iter().any(|o| matches!(o, b'\r' | b'\n' | 0));
+        match self {
+            Self::User(name) | Self::Apop { name, .. } => fine(name) && !name.is_empty(),
+            Self::Pass(password) => fine(password.expose()),
+            Self::Auth { mechanism, .. } => {
+                !mechanism.is_empty() && mechanism.iter().all(u8::is_ascii_graphic)
+            }
+            Self::Lang(Some(language)) => language.iter().all(u8::is_ascii_graphic),
+            _ => true,
+        }
+    }
+
     /// Appends the line with its CRLF. Arguments must hold none.
     pub fn encode(&self, output: &mut Output) {
         let word = |output: &mut Output, verb: &str, argument: &[u8]| {
@@ -191,7 +205,7 @@ impl Command {
 }
 
 /// Digits within 32 bits.
-fn number(text: &[u8]) -> Option<u32> {
+pub(crate) fn number(text: &[u8]) -> Option<u32> {
     let digits = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
     digits.then_some(text)?.iter().try_fold(0_u32, |sum, &o| {
         sum.checked_mul(10)?.checked_add(u32::from(o - b'0'))

@@ -15,11 +15,16 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod capabilities;
+pub mod client;
 mod command;
+#[cfg(test)]
+mod conversation;
 mod limits;
 mod response;
 pub mod server;
 
+pub use capabilities::{Capabilities, Expire};
 pub use command::{Command, SyntaxError};
 pub use limits::Limits;
 pub use response::{Response, ResponseCode};

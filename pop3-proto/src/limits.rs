@@ -10,6 +10,15 @@ pub struct Limits {
     pub sasl_line: usize,
     /// -ERRs in a row (20). Then the end. Stops guessing.
     pub errors: u32,
+    /// Octets of a response line with its CRLF (4 096; the RFC's 512 are passed by real servers).
+    /// Past it the client ends.
+    pub response_line: usize,
+    /// Lines of one LIST or UIDL that a client reads (1 000 000).
+    pub listing: usize,
+    /// Mechanisms and unknown lines of CAPA that a client keeps (256).
+    pub capabilities: usize,
+    /// Commands that a client has on their way at once where the server has PIPELINING (64).
+    pub in_flight: usize,
 }
 
 impl Default for Limits {
@@ -18,6 +27,10 @@ impl Default for Limits {
             line: 1024,
             sasl_line: 12_288,
             errors: 20,
+            response_line: 4096,
+            listing: 1_000_000,
+            capabilities: 256,
+            in_flight: 64,
         }
     }
 }

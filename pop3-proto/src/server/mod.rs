@@ -15,7 +15,7 @@ use hikyaku_wire::{
     DotEncoder, LineFramer, Machine, Output, SaslLine, Step, decode_sasl, encode_sasl,
 };
 
-use crate::{Command, Response, ResponseCode};
+use crate::{Capabilities, Command, Expire, Response, ResponseCode};
 use maildrop::Cut;
 
 /// One connection, from the greeting to its end.
@@ -250,36 +250,29 @@ impl Connection {
     }
 
     fn capabilities(&self, output: &mut Output) {
+        let log_in = self.may_log_in();
+        let mechanisms = if log_in {
+            &self.options.mechanisms[..]
+        } else {
+            &[]
+        };
+        let all = Capabilities {
+            user: log_in,
+            mechanisms: mechanisms.to_vec(),
+            stls: self.options.stls && !self.options.tls && self.maildrop.is_none(),
+            top: true,
+            uidl: true,
+            response_codes: true,
+            auth_response_code: true,
+            pipelining: true,
+            utf8: true,
+            expire: Some(Expire::Never),
+            implementation: Some(Bytes::from_static(b"Hikyaku")),
+            ..Capabilities::default()
+        };
         output.write(b"+OK Capability list follows\r\n");
-        if self.may_log_in() {
-            output.write(b"USER\r\n");
-            if !self.options.mechanisms.is_empty() {
-                output.write(b"SASL");
-                for mechanism in &self.options.mechanisms {
-                    output.write(b" ");
-                    output.write(mechanism);
-                }
-                output.write(b"\r\n");
-            }
-        }
-        if self.options.stls && !self.options.tls && self.maildrop.is_none() {
-            output.write(b"STLS\r\n");
-        }
-        let all: &[&[u8]] = &[
-            b"TOP",
-            b"UIDL",
-            b"RESP-CODES",
-            b"AUTH-RESP-CODE",
-            b"PIPELINING",
-            b"UTF8",
-            b"EXPIRE NEVER",
-            b"IMPLEMENTATION Hikyaku",
-            b".",
-        ];
-        for line in all {
-            output.write(line);
-            output.write(b"\r\n");
-        }
+        all.encode(output);
+        output.write(b".\r\n");
     }
 
     fn command(

@@ -76,7 +76,7 @@ impl Actor for Server {
 
 #[test]
 fn the_transcripts_come_out_as_written() {
-    assert!(replay_folder(&Server, "tests/transcripts") >= 5);
+    assert!(replay_folder(&Server, "tests/transcripts/server") >= 5);
 }
 
 proptest::proptest! {

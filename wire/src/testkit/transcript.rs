@@ -90,7 +90,7 @@ impl Transcript {
                     if let Some(acts) = this.acts_after_told.last_mut() {
                         acts.push(act);
                     }
-                    if role == Role::Client {
+                    if role == Role::Client && !segment.is_empty() {
                         this.close(&mut segment, &sent);
                         after_told = true;
                     }

@@ -1,0 +1,104 @@
+//! What the client machine tells, and what it is set up with.
+
+use bytes::Bytes;
+use hikyaku_wire::Secret;
+
+use crate::{Capabilities, Limits, Response};
+
+/// What a client machine is set up with.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Options {
+    /// Send one command after the other even where the server has PIPELINING.
+    pub one_by_one: bool,
+    /// What a server may make us hold.
+    pub limits: Limits,
+}
+
+/// Which command: what the methods that issue one return, and what [`Event::Completed`] names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Handle(pub(super) u64);
+
+/// What the caller has to know.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// The greeting. After `-ERR` the connection is over.
+    Connected {
+        /// The server's words.
+        response: Response,
+        /// What APOP's digest begins with, angle brackets included (RFC 1939 §7).
+        timestamp: Option<Bytes>,
+    },
+    /// What CAPA listed; its [`Event::Completed`] follows.
+    Capabilities(Capabilities),
+    /// AUTH: answer with [`Connection::respond`](super::Connection::respond).
+    Challenge(Secret),
+    /// STAT: what the maildrop holds.
+    Maildrop {
+        /// How many messages.
+        messages: u32,
+        /// In all.
+        octets: u64,
+    },
+    /// LIST: one of its lines.
+    Size {
+        /// Counts from 1.
+        number: u32,
+        /// Octets of the message.
+        octets: u64,
+    },
+    /// UIDL: one of its lines.
+    UniqueId {
+        /// Counts from 1.
+        number: u32,
+        /// 1 to 70 octets by the RFC; up to a line's length is taken.
+        unique_id: Bytes,
+    },
+    /// RETR or TOP: the message follows in [`Event::Chunk`]s.
+    Message {
+        /// Whose.
+        handle: Handle,
+        /// Its number.
+        number: u32,
+        /// Octets, where the server says so; a hint, not to be relied upon.
+        octets: Option<u64>,
+    },
+    /// Octets of the message under way, stuffing removed; pieces may end anywhere, never empty.
+    Chunk(Bytes),
+    /// A command has ended; what it listed or gave came before. `-ERR` is told here too.
+    ///
+    /// For QUIT, only `+OK` says that the messages marked as deleted are gone (RFC 1939 §6).
+    Completed {
+        /// Whose.
+        handle: Handle,
+        /// The server's words.
+        response: Response,
+    },
+    /// The server said so without being asked, and closes.
+    Farewell(Response),
+}
+
+/// What the server did that ends the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Not a response, or too long a one.
+    #[error("not a response: {0}")]
+    NoResponse(&'static str),
+    /// A listing has more lines than [`Limits::listing`].
+    #[error("a listing of too many lines")]
+    TooMany,
+    /// Octets came in clear after STLS was agreed upon: whoever put them there.
+    #[error("octets in clear after STLS")]
+    Injected,
+    /// It closed before it had answered. What was deleted may or may not be gone, and what was
+    /// being retrieved is not whole.
+    #[error("the connection ended before the response")]
+    Unanswered,
+}
+
+/// The command is not legal in this state, or has an argument that no line can carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not now, or not with this argument")]
+pub struct Misuse;

@@ -1,0 +1,252 @@
+use super::*;
+use crate::ResponseCode;
+use bytes::Buf as _;
+use hikyaku_wire::testkit::{Actor, Role, Told, replay_folder};
+use std::format;
+use std::string::{String, ToString as _};
+use std::vec::Vec;
+
+struct Client;
+
+fn words(response: &Response) -> String {
+    let mut output = Output::new();
+    response.encode(&mut output);
+    let line = output.copy_to_bytes(output.len());
+    String::from_utf8_lossy(line.trim_ascii_end()).into_owned()
+}
+
+impl Actor for Client {
+    type Machine = Connection;
+    const ROLE: Role = Role::Client;
+
+    fn machine(&self, options: &[String]) -> Connection {
+        let mut o = Options::default();
+        if let [_, count] = options {
+            o.limits.in_flight = count.parse().unwrap();
+        }
+        Connection::new(o)
+    }
+
+    fn tell(&self, event: Event) -> Told {
+        Told::Line(match event {
+            Event::Connected {
+                response,
+                timestamp,
+            } if response.is_ok => {
+                let timestamp = timestamp.map(|t| format!(" {}", String::from_utf8_lossy(&t)));
+                format!("Connected ok{}", timestamp.unwrap_or_default())
+            }
+            Event::Connected { response, .. } => format!("Connected {}", words(&response)),
+            Event::Capabilities(all) => format!(
+                "Capabilities pipelining={} stls={} mechanisms={:?}",
+                all.pipelining, all.stls, all.mechanisms
+            ),
+            Event::Challenge(challenge) => {
+                format!("Challenge {}", challenge.expose_str().unwrap())
+            }
+            Event::Message {
+                handle,
+                number,
+                octets,
+            } => format!("Message {} {number} {octets:?}", handle.0),
+            Event::Chunk(octets) => return Told::Octets(octets),
+            Event::Completed { handle, response } => {
+                format!("Completed {} {}", handle.0, words(&response))
+            }
+            Event::Farewell(response) => format!("Farewell {}", words(&response)),
+            other => format!("{other:?}"),
+        })
+    }
+
+    fn act(&self, machine: &mut Connection, act: &str, output: &mut Output) {
+        let words: Vec<_> = act.splitn(3, ' ').collect();
+        let number = |at: usize| words[at].parse::<u32>().unwrap();
+        let secret = |text: &str| Secret::from(text.as_bytes().to_vec());
+        let text = |at: usize| words[at].to_string();
+        let issued = match words[0] {
+            "login" => machine.login(text(1), secret(words[2]), output),
+            "apop" => {
+                let octet = |at: usize| u8::from_str_radix(&words[2][2 * at..2 * at + 2], 16);
+                let digest = core::array::from_fn(|at| octet(at).unwrap());
+                machine.apop(text(1), digest, output)
+            }
+            "auth" => {
+                let initial = words.get(2).map(|text| match decode_sasl(text.as_bytes()) {
+                    Ok(SaslLine::Response(initial)) => initial,
+                    other => panic!("{other:?}"),
+                });
+                machine.auth(text(1), initial, output)
+            }
+            "auth-long" => machine.auth(text(1), Some(secret(&"x".repeat(192))), output),
+            "cancel" => return machine.respond(None, output).unwrap(),
+            "stls" => machine.stls(output),
+            "capa" => machine.capa(output),
+            "stat" => machine.stat(output),
+            "list" => machine.list(None, output),
+            "uidl" => machine.uidl(None, output),
+            "retr" => machine.retr(number(1), output),
+            "top" => machine.top(number(1), number(2), output),
+            "dele" => machine.dele(number(1), output),
+            "quit" => machine.quit(output),
+            other => panic!("{other}"),
+        };
+        issued.unwrap();
+    }
+
+    fn tls_established(&self, machine: &mut Connection, _: &mut Output) {
+        machine.tls_established();
+    }
+}
+
+#[test]
+fn the_transcripts_come_out_as_written() {
+    assert!(replay_folder(&Client, "tests/transcripts/client") >= 6);
+}
+
+fn fed(octets: &str) -> (Connection, BytesMut, Output) {
+    let mut machine = Connection::new(Options::default());
+    let (mut input, mut output) = (BytesMut::from("+OK\r\n"), Output::new());
+    machine.poll(&mut input, &mut output).unwrap();
+    machine.login("a", Secret::default(), &mut output).unwrap();
+    input.extend_from_slice(b"+OK\r\n+OK\r\n");
+    machine.poll(&mut input, &mut output).unwrap();
+    assert!(machine.is_logged_in());
+    input.extend_from_slice(octets.as_bytes());
+    (machine, input, output)
+}
+
+#[test]
+fn a_connection_that_ends_early_is_never_success() {
+    let (mut machine, ..) = fed("");
+    assert_eq!(machine.end_of_input(), Ok(()));
+
+    let (mut machine, mut input, mut output) = fed("+OK\r\nSubject: half\r\n.\r");
+    machine.retr(1, &mut output).unwrap();
+    while let Ok(Step::Event(_)) = machine.poll(&mut input, &mut output) {}
+    assert_eq!(machine.end_of_input(), Err(Error::Unanswered));
+
+    let (mut machine, _, mut output) = fed("");
+    machine.quit(&mut output).unwrap();
+    assert_eq!(machine.end_of_input(), Err(Error::Unanswered));
+    assert_eq!(machine.end_of_input(), Ok(()));
+}
+
+#[test]
+fn what_is_not_legal_is_misuse_and_nothing_is_sent() {
+    let mut machine = Connection::new(Options::default());
+    let mut output = Output::new();
+    assert_eq!(machine.capa(&mut output), Err(Misuse));
+    machine
+        .poll(&mut BytesMut::from("+OK\r\n"), &mut output)
+        .unwrap();
+    assert_eq!(machine.retr(1, &mut output), Err(Misuse));
+    assert_eq!(machine.respond(None, &mut output), Err(Misuse));
+    for name in ["a\r\nDELE 1", "a\n", "\0", ""] {
+        let login = machine.login(name, Secret::default(), &mut output);
+        assert_eq!(login, Err(Misuse), "{name:?}");
+    }
+    let password = Secret::from(b"b\r\nDELE 1".to_vec());
+    assert_eq!(machine.login("a", password, &mut output), Err(Misuse));
+    assert!(output.is_empty());
+}
+
+#[test]
+fn octets_in_clear_behind_stls_are_an_error() {
+    let mut machine = Connection::new(Options::default());
+    let (mut input, mut output) = (BytesMut::from("+OK\r\n"), Output::new());
+    machine.poll(&mut input, &mut output).unwrap();
+    machine.stls(&mut output).unwrap();
+    input.extend_from_slice(b"+OK\r\n+OK injected\r\n");
+    assert!(matches!(
+        machine.poll(&mut input, &mut output),
+        Ok(Step::Event(Event::Completed { .. }))
+    ));
+    let step = machine.poll(&mut input, &mut output);
+    assert_eq!(step.err(), Some(Error::Injected));
+}
+
+#[test]
+fn a_listing_has_its_limit() {
+    let (mut machine, mut input, mut output) = fed("+OK\r\n1 1\r\n1 1\r\n1 1\r\n");
+    machine.options.limits.listing = 2;
+    machine.list(None, &mut output).unwrap();
+    let mut told = 0;
+    let error = loop {
+        match machine.poll(&mut input, &mut output) {
+            Ok(Step::Event(_)) => told += 1,
+            other => break other.err(),
+        }
+    };
+    assert_eq!((told, error), (2, Some(Error::TooMany)));
+}
+
+#[test]
+fn a_response_code_is_told_with_the_refusal() {
+    let (mut machine, mut input, mut output) = fed("-ERR [SYS/PERM] the disk is gone\r\n");
+    let issued = machine.retr(1, &mut output).unwrap();
+    match machine.poll(&mut input, &mut output) {
+        Ok(Step::Event(Event::Completed { handle, response })) => {
+            assert_eq!(handle, issued);
+            assert_eq!(response.code, Some(ResponseCode::SysPerm));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// `pop3.tsv`, side S: rows about STAT are its answer, the others the greeting.
+#[test]
+fn the_traps_of_servers_come_out_as_expected() {
+    for trap in hikyaku_wire::testkit::traps("pop3.tsv", "S") {
+        let about_stat = matches!(trap.id.as_str(), "S017" | "S019");
+        let (mut machine, mut input, mut output) = if about_stat {
+            let (mut machine, input, mut output) = fed("");
+            machine.stat(&mut output).unwrap();
+            (machine, input, output)
+        } else {
+            let machine = Connection::new(Options::default());
+            (machine, BytesMut::new(), Output::new())
+        };
+        input.extend_from_slice(&trap.octets);
+        let told = machine.poll(&mut input, &mut output);
+        if trap.expect != "either" {
+            let ok = matches!(told, Ok(Step::Event(_)));
+            assert_eq!(ok, trap.expect == "ok", "{trap:?}");
+        }
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn nothing_panics(pieces in proptest::collection::vec(proptest::sample::select(&[
+        "+OK\r\n", "+OK 1 2\r\n", "-ERR\r\n", "+ \r\n", "+ AA==\r\n", "1 2\r\n", "..\r\n", ".\r\n", "\r\n", "x\r\n",
+        "\0", "\n", "PIPELINING\r\n", "+OK <a@b>\r\n", "-ERR [AUTH] no\r\n",
+    ][..]), 0..30), acts in proptest::collection::vec(0..14, 30)) {
+        let mut machine = Connection::new(Options::default());
+        let (mut input, mut output) = (BytesMut::new(), Output::new());
+        for (piece, act) in pieces.iter().zip(acts) {
+            input.extend_from_slice(piece.as_bytes());
+            let _ = match act {
+                0 => machine.login("a", Secret::default(), &mut output),
+                1 => machine.auth("PLAIN", None, &mut output),
+                2 => machine.stls(&mut output),
+                3 => machine.capa(&mut output),
+                4 => machine.stat(&mut output),
+                5 => machine.list(None, &mut output),
+                6 => machine.uidl(Some(1), &mut output),
+                7 => machine.retr(1, &mut output),
+                8 => machine.top(1, 1, &mut output),
+                9 => machine.quit(&mut output),
+                10 => machine.utf8(&mut output),
+                11 => { let _ = machine.respond(None, &mut output); Err(Misuse) }
+                12 => { machine.tls_established(); Err(Misuse) }
+                _ => machine.dele(1, &mut output),
+            };
+            for _ in 0..20 {
+                if !matches!(machine.poll(&mut input, &mut output), Ok(Step::Event(_))) {
+                    break;
+                }
+            }
+        }
+        let _ = machine.end_of_input();
+    }
+}
