@@ -28,6 +28,22 @@ pub struct Capabilities {
 }
 
 impl Capabilities {
+    /// Whether SIZE is announced, with a limit or without.
+    #[must_use]
+    pub fn announces_size(&self) -> bool {
+        self.has("SIZE")
+    }
+
+    /// Whether a keyword is announced, known here or not.
+    #[must_use]
+    pub fn has(&self, keyword: &str) -> bool {
+        self.lines.iter().any(|line| {
+            let end = line.iter().position(|o| matches!(o, b' ' | b'='));
+            let word = line.get(..end.unwrap_or(line.len())).unwrap_or(&[]);
+            word.eq_ignore_ascii_case(keyword.as_bytes())
+        })
+    }
+
     /// Reads them out of a reply to EHLO; the first line is the server's name.
     #[must_use]
     pub fn of(reply: &Reply) -> Self {

@@ -19,6 +19,8 @@ pub struct Limits {
     pub reply_line: usize,
     /// Lines of a reply that a client takes (100). Past it the connection ends.
     pub reply_lines: usize,
+    /// Replies that a client lets the server owe it (100), where that has PIPELINING.
+    pub in_flight: usize,
 }
 
 impl Default for Limits {
@@ -31,6 +33,7 @@ impl Default for Limits {
             errors: 20,
             reply_line: 4096,
             reply_lines: 100,
+            in_flight: 100,
         }
     }
 }

@@ -64,7 +64,7 @@ impl fmt::Display for Mailbox {
 }
 
 /// Where a message comes from; `None` is the null reverse-path `<>` of notifications (§4.5.5).
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct ReversePath(pub Option<Mailbox>);
 
 impl fmt::Display for ReversePath {

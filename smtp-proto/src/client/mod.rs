@@ -4,6 +4,10 @@
 //! caller begins one thing at a time: [`Connection::starttls`], [`Connection::auth`],
 //! [`Connection::send`], [`Connection::quit`].
 
+mod event;
+
+pub use event::{Envelope, Error, Event, Misuse, Options, SendError};
+
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use bytes::{Bytes, BytesMut};
@@ -13,114 +17,26 @@ use hikyaku_wire::{
 };
 
 use crate::reply::Builder;
-use crate::{
-    Capabilities, Command, ForwardPath, Limits, MailParameters, RcptParameters, Reply, ReversePath,
-};
+use crate::{BodyType, Capabilities, Command, ForwardPath, MailParameters, RcptParameters, Reply};
 
-/// What a client machine is set up with.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Options {
-    /// What it calls itself in EHLO.
-    pub hostname: Bytes,
-    /// LMTP: LHLO, and a reply for each recipient.
-    pub lmtp: bool,
-    /// What the server may make us hold.
-    pub limits: Limits,
-}
+/// AUTH with its initial response must fit into a line of so many octets (RFC 4954 §4).
+const AUTH_LINE: usize = 512;
 
-impl Options {
-    /// An SMTP client of that name.
-    #[must_use]
-    pub fn new(hostname: impl Into<Bytes>) -> Self {
-        Self {
-            hostname: hostname.into(),
-            lmtp: false,
-            limits: Limits::default(),
-        }
-    }
-}
-
-/// A message to hand on.
-#[derive(Debug, Clone)]
-pub struct Envelope {
-    /// MAIL FROM.
-    pub reverse_path: ReversePath,
-    /// Its parameters: those that the server does not announce are the caller's to leave out.
-    pub parameters: MailParameters,
-    /// RCPT TO, in order.
-    pub forward_paths: Vec<ForwardPath>,
-}
-
-/// What the caller has to know.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Event {
-    /// The server said what it can do; under TLS once more.
-    Ready(Capabilities),
-    /// The server will not talk to us (greeting or EHLO), or closes (421, at any moment).
-    Refused(Reply),
-    /// STARTTLS was refused; the connection goes on without.
-    NoTls(Reply),
-    /// SASL: answer with [`Connection::respond`].
-    Challenge(Secret),
-    /// The exchange has ended.
-    Authenticated(Reply),
-    /// MAIL was refused: the message is not sent; [`Event::Done`] follows.
-    MailRefused(Reply),
-    /// What became of RCPT number `index`.
-    Recipient {
-        /// Counts the envelope's forward-paths from 0.
-        index: usize,
-        /// The server's words.
-        reply: Reply,
-    },
-    /// Send the message now: [`Connection::chunk`], then [`Connection::end_of_body`].
-    SendBody,
-    /// What became of the message, for the recipient of that index, or all accepted ones.
-    Delivered {
-        /// With LMTP, whose.
-        index: Option<usize>,
-        /// The server's words: only a positive one makes it the server's.
-        reply: Reply,
-    },
-    /// DATA was refused: no recipient got it.
-    DataRefused(Reply),
-    /// The transaction is over: the next thing may begin.
-    Done,
-}
-
-/// What the server did that ends the connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// Not a reply, or too long a one.
-    #[error("not a reply: {0}")]
-    NoReply(&'static str),
-    /// A reply that nothing was asked for.
-    #[error("a reply to nothing")]
-    Unasked,
-    /// It closed before it had answered: whether a message was taken is not known.
-    #[error("the connection ended before the reply")]
-    Unanswered,
-}
-
-/// Something was begun before the last was done, or was not legal then.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not now")]
-pub struct Misuse;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 enum Pending {
     Greeting,
     Ehlo,
     Helo,
     StartTls,
-    Auth,
+    /// With an initial response that did not fit into the line.
+    Auth(Option<Secret>),
     Mail,
     Rcpt(usize),
     Data,
     Message(Option<usize>),
+    /// An empty message that had to be sent, since DATA had been.
+    NoMessage,
+    Noop,
     Reset,
     Quit,
 }
@@ -135,13 +51,23 @@ pub struct Connection {
     capabilities: Capabilities,
     /// Recipients that were accepted, in the transaction under way.
     accepted: Vec<usize>,
+    /// Those that were not asked for yet.
     forward_paths: VecDeque<(usize, ForwardPath)>,
     mail_refused: bool,
-    body: Option<DotEncoder>,
-    /// TLS is to begin; the connection is over.
-    tls: bool,
-    closed: bool,
-    done: bool,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Open,
+    /// The server waits for the response to its challenge.
+    Challenged,
+    /// The message goes out.
+    Body(DotEncoder),
+    /// Told at the next poll.
+    Done,
+    StartTls,
+    Closed,
 }
 
 impl Connection {
@@ -157,10 +83,7 @@ impl Connection {
             accepted: Vec::new(),
             forward_paths: VecDeque::new(),
             mail_refused: false,
-            body: None,
-            tls: false,
-            closed: false,
-            done: false,
+            state: State::Open,
         }
     }
 
@@ -170,13 +93,17 @@ impl Connection {
         &self.capabilities
     }
 
+    fn is_idle(&self) -> bool {
+        matches!(self.state, State::Open) && self.pending.is_empty()
+    }
+
     fn begin(
         &mut self,
         command: &Command,
         pending: Pending,
         output: &mut Output,
     ) -> Result<(), Misuse> {
-        if self.closed || self.tls || self.body.is_some() || !self.pending.is_empty() {
+        if !self.is_idle() {
             return Err(Misuse);
         }
         self.say(command, pending, output);
@@ -198,12 +125,15 @@ impl Connection {
 
     /// TLS began: the server is asked anew what it can do.
     pub fn tls_established(&mut self, output: &mut Output) {
-        self.tls = false;
-        self.capabilities = Capabilities::default();
-        self.ehlo(output);
+        if let State::StartTls = self.state {
+            self.state = State::Open;
+            self.capabilities = Capabilities::default();
+            self.ehlo(output);
+        }
     }
 
-    /// AUTH. [`Event::Challenge`] or [`Event::Authenticated`] follows.
+    /// AUTH. [`Event::Challenge`] or [`Event::Authenticated`] follows. An initial response that is
+    /// too long for the line is kept until the server asks for it.
     ///
     /// # Errors
     /// [`Misuse`] when something else is under way.
@@ -214,53 +144,135 @@ impl Connection {
         output: &mut Output,
     ) -> Result<(), Misuse> {
         let mechanism = mechanism.into();
-        self.begin(&Command::Auth { mechanism, initial }, Pending::Auth, output)
+        let length = |secret: &Secret| secret.expose().len().div_ceil(3) * 4;
+        let line = 5 + mechanism.len() + 1 + initial.as_ref().map_or(0, length) + 2;
+        let (initial, held) = if line > AUTH_LINE {
+            (None, initial)
+        } else {
+            (initial, None)
+        };
+        let command = Command::Auth { mechanism, initial };
+        self.begin(&command, Pending::Auth(held), output)
     }
 
     /// Answers a challenge; `None` cancels.
     ///
     /// # Errors
-    /// [`Misuse`] when something else is under way.
+    /// [`Misuse`] when there was none.
     pub fn respond(
         &mut self,
         response: Option<&Secret>,
         output: &mut Output,
     ) -> Result<(), Misuse> {
-        if !self.pending.is_empty() || self.closed {
+        let State::Challenged = self.state else {
             return Err(Misuse);
-        }
+        };
         match response {
             Some(response) => output.write(&encode_sasl(response.expose())),
             None => output.write(b"*"),
         }
         output.write(b"\r\n");
-        self.pending.push_back(Pending::Auth);
+        self.state = State::Open;
+        self.pending.push_back(Pending::Auth(None));
         Ok(())
     }
 
-    /// Begins a transaction: MAIL and all RCPTs, at once where the server has PIPELINING.
+    /// NOOP, which keeps a connection alive. [`Event::Done`] follows.
     ///
     /// # Errors
     /// [`Misuse`] when something else is under way.
-    pub fn send(&mut self, envelope: Envelope, output: &mut Output) -> Result<(), Misuse> {
-        let mail = Command::Mail(envelope.reverse_path, envelope.parameters);
-        self.begin(&mail, Pending::Mail, output)?;
+    pub fn noop(&mut self, output: &mut Output) -> Result<(), Misuse> {
+        self.begin(&Command::Noop, Pending::Noop, output)
+    }
+
+    /// Begins a transaction: MAIL, the RCPTs and DATA, together where the server has PIPELINING and
+    /// one by one where not. SIZE, BODY and SMTPUTF8 are said where the message needs them and the
+    /// server has them.
+    ///
+    /// # Errors
+    /// [`SendError`] when something else is under way, or the server said already that it will not
+    /// take this message; then nothing was sent.
+    pub fn send(&mut self, envelope: Envelope, output: &mut Output) -> Result<(), SendError> {
+        let parameters = self.parameters(&envelope)?;
+        let mail = Command::Mail(envelope.reverse_path, parameters);
+        self.begin(&mail, Pending::Mail, output)
+            .map_err(|Misuse| SendError::Misuse)?;
         self.accepted.clear();
         self.mail_refused = false;
         self.forward_paths = envelope.forward_paths.into_iter().enumerate().collect();
-        if self.capabilities.pipelining {
-            while self.next_rcpt(output) {}
-        }
+        self.go_on(output);
         Ok(())
     }
 
-    fn next_rcpt(&mut self, output: &mut Output) -> bool {
-        let Some((index, path)) = self.forward_paths.pop_front() else {
-            return false;
+    fn parameters(&self, envelope: &Envelope) -> Result<MailParameters, SendError> {
+        let has = &self.capabilities;
+        let mut addresses = envelope
+            .forward_paths
+            .iter()
+            .filter_map(ForwardPath::mailbox);
+        let international = envelope.international
+            || envelope
+                .reverse_path
+                .0
+                .iter()
+                .any(crate::Mailbox::is_international)
+            || addresses.any(crate::Mailbox::is_international);
+        if envelope.forward_paths.is_empty() {
+            return Err(SendError::NoRecipient);
+        }
+        if international && !has.smtputf8 {
+            return Err(SendError::NeedsSmtpUtf8);
+        }
+        if envelope.eight_bit && !has.eight_bit_mime && !self.options.eight_bit_anyway {
+            return Err(SendError::Needs8BitMime);
+        }
+        if let (Some(octets), Some(limit)) = (envelope.octets, has.size)
+            && octets > limit
+        {
+            return Err(SendError::TooLarge { limit });
+        }
+        // A message that is international may have an 8-bit body too (RFC 6531 §3.6).
+        let eight_bit = (envelope.eight_bit || international) && has.eight_bit_mime;
+        Ok(MailParameters {
+            size: envelope.octets.filter(|_| has.announces_size()),
+            body: eight_bit.then_some(BodyType::EightBitMime),
+            smtputf8: international,
+            ..MailParameters::default()
+        })
+    }
+
+    /// Sends as much of the transaction as may be sent. No more replies are owed than our own and
+    /// the server's buffers hold, or both would write and neither read (RFC 2920 §3.1).
+    fn go_on(&mut self, output: &mut Output) {
+        let pipelining = self.capabilities.pipelining;
+        let window = if pipelining {
+            self.options.limits.in_flight.max(1)
+        } else {
+            1
         };
-        let rcpt = Command::Rcpt(path, RcptParameters::default());
-        self.say(&rcpt, Pending::Rcpt(index), output);
-        true
+        while self.pending.len() < window {
+            let Some((index, path)) = self.forward_paths.pop_front() else {
+                return self.after_rcpts(pipelining, output);
+            };
+            let rcpt = Command::Rcpt(path, RcptParameters::default());
+            self.say(&rcpt, Pending::Rcpt(index), output);
+        }
+    }
+
+    /// All RCPTs are sent: DATA, or nothing to send. LMTP has no reply to a message without
+    /// recipients (RFC 2033 §4.2), so there DATA waits until one is accepted.
+    fn after_rcpts(&mut self, pipelining: bool, output: &mut Output) {
+        let asked = |pending: &Pending| matches!(pending, Pending::Mail | Pending::Rcpt(_));
+        if !self.pending.iter().all(asked) {
+            return;
+        }
+        let waits = !self.pending.is_empty();
+        let together = pipelining && waits && !self.options.lmtp && !self.mail_refused;
+        if together || (self.pending.is_empty() && !self.accepted.is_empty()) {
+            self.say(&Command::Data, Pending::Data, output);
+        } else if self.pending.is_empty() {
+            self.reset(output);
+        }
     }
 
     /// The next octets of the message, after [`Event::SendBody`].
@@ -268,7 +280,10 @@ impl Connection {
     /// # Errors
     /// [`Misuse`] when it was not asked for.
     pub fn chunk(&mut self, chunk: Bytes, output: &mut Output) -> Result<(), Misuse> {
-        self.body.as_mut().ok_or(Misuse)?.chunk(chunk, output);
+        let State::Body(encoder) = &mut self.state else {
+            return Err(Misuse);
+        };
+        encoder.chunk(chunk, output);
         Ok(())
     }
 
@@ -277,7 +292,11 @@ impl Connection {
     /// # Errors
     /// [`Misuse`] when it was not asked for.
     pub fn end_of_body(&mut self, output: &mut Output) -> Result<(), Misuse> {
-        self.body.take().ok_or(Misuse)?.end(output);
+        let State::Body(encoder) = &mut self.state else {
+            return Err(Misuse);
+        };
+        core::mem::take(encoder).end(output);
+        self.state = State::Open;
         if self.options.lmtp {
             let each = self.accepted.iter().map(|&i| Pending::Message(Some(i)));
             self.pending.extend(each);
@@ -307,11 +326,20 @@ impl Connection {
 
     fn take(&mut self, reply: Reply, output: &mut Output) -> Result<Option<Event>, Error> {
         if reply.code() == 421 {
-            self.closed = true;
+            self.state = State::Closed;
             return Ok(Some(Event::Refused(reply)));
         }
-        let pending = self.pending.pop_front().ok_or(Error::Unasked)?;
         let positive = reply.is_positive();
+        let Some(pending) = self.pending.pop_front() else {
+            return match self.state {
+                // It has seen enough of the message. What is on its way would be taken for commands.
+                State::Body(_) if !positive => {
+                    self.state = State::Closed;
+                    Ok(Some(Event::Delivered { index: None, reply }))
+                }
+                _ => Err(Error::Unasked),
+            };
+        };
         let event = match pending {
             Pending::Greeting if positive => {
                 self.ehlo(output);
@@ -328,80 +356,86 @@ impl Connection {
             }
             Pending::Helo if positive => Event::Ready(Capabilities::default()),
             Pending::Greeting | Pending::Ehlo | Pending::Helo => {
-                self.closed = true;
+                self.state = State::Closed;
                 Event::Refused(reply)
             }
             Pending::StartTls if positive => {
-                self.tls = true;
+                self.state = State::StartTls;
                 return Ok(None);
             }
             Pending::StartTls => Event::NoTls(reply),
-            Pending::Auth if reply.code() == 334 => {
+            Pending::Auth(held) if reply.code() == 334 => {
                 let text = reply.lines().first().map_or(&[][..], |line| line);
-                match decode_sasl(text) {
-                    Ok(SaslLine::Response(challenge)) => Event::Challenge(challenge),
-                    _ => return Err(Error::NoReply("expected a challenge in base64")),
+                let Ok(SaslLine::Response(challenge)) = decode_sasl(text) else {
+                    return Err(Error::NoReply("expected a challenge in base64"));
+                };
+                self.state = State::Challenged;
+                if let Some(initial) = held {
+                    let _ = self.respond(Some(&initial), output);
+                    return Ok(None);
                 }
+                Event::Challenge(challenge)
             }
-            Pending::Auth => Event::Authenticated(reply),
+            Pending::Auth(_) => Event::Authenticated(reply),
             Pending::Mail => {
                 self.mail_refused = !positive;
                 if !positive {
                     self.forward_paths.clear();
-                    self.after_rcpt(output);
+                    if self.pending.is_empty() {
+                        self.reset(output);
+                    }
                     return Ok(Some(Event::MailRefused(reply)));
                 }
-                if !self.next_rcpt(output) {
-                    self.after_rcpt(output);
-                }
+                self.go_on(output);
                 return Ok(None);
             }
             Pending::Rcpt(index) => {
                 if positive && !self.mail_refused {
                     self.accepted.push(index);
                 }
-                if !self.next_rcpt(output) {
-                    self.after_rcpt(output);
-                }
+                self.go_on(output);
                 if self.mail_refused {
                     return Ok(None);
                 }
                 Event::Recipient { index, reply }
             }
             Pending::Data if reply.code() == 354 => {
-                self.body = Some(DotEncoder::new());
+                if self.accepted.is_empty() {
+                    // RFC 2920 §3.1: nobody is to get it, and the server waits for it.
+                    output.write(b".\r\n");
+                    self.pending.push_back(Pending::NoMessage);
+                    return Ok(None);
+                }
+                self.state = State::Body(DotEncoder::new());
                 Event::SendBody
             }
             Pending::Data => {
                 self.reset(output);
+                if self.accepted.is_empty() {
+                    return Ok(None);
+                }
                 Event::DataRefused(reply)
             }
+            Pending::NoMessage => {
+                self.reset(output);
+                return Ok(None);
+            }
             Pending::Message(index) => {
-                self.done = self.pending.is_empty();
+                if self.pending.is_empty() {
+                    self.state = State::Done;
+                }
                 Event::Delivered { index, reply }
             }
-            Pending::Reset => {
-                self.done = true;
+            Pending::Noop | Pending::Reset => {
+                self.state = State::Done;
                 return Ok(None);
             }
             Pending::Quit => {
-                self.closed = true;
+                self.state = State::Closed;
                 return Ok(None);
             }
         };
         Ok(Some(event))
-    }
-
-    /// When the last RCPT is answered: DATA, or nothing to send.
-    fn after_rcpt(&mut self, output: &mut Output) {
-        if !self.pending.is_empty() {
-            return;
-        }
-        if self.accepted.is_empty() {
-            self.reset(output);
-        } else {
-            self.say(&Command::Data, Pending::Data, output);
-        }
     }
 
     fn reset(&mut self, output: &mut Output) {
@@ -415,19 +449,23 @@ impl Machine for Connection {
 
     fn poll(&mut self, input: &mut BytesMut, output: &mut Output) -> Result<Step<Event>, Error> {
         loop {
-            if self.closed {
-                input.clear();
-                return Ok(Step::Closed);
-            }
-            if self.tls {
-                // Said in clear, so by whoever: never taken for what the server says under TLS.
-                if !input.is_empty() {
-                    return Err(Error::Unasked);
+            match self.state {
+                State::Closed => {
+                    input.clear();
+                    return Ok(Step::Closed);
                 }
-                return Ok(Step::StartTls);
-            }
-            if core::mem::take(&mut self.done) {
-                return Ok(Step::Event(Event::Done));
+                State::StartTls => {
+                    // Said in clear, so by whoever: never taken for what the server says under TLS.
+                    if !input.is_empty() {
+                        return Err(Error::Unasked);
+                    }
+                    return Ok(Step::StartTls);
+                }
+                State::Done => {
+                    self.state = State::Open;
+                    return Ok(Step::Event(Event::Done));
+                }
+                State::Open | State::Challenged | State::Body(_) => {}
             }
             let line = match self.framer.next(input, self.options.limits.reply_line) {
                 None => return Ok(Step::NeedInput),
@@ -447,12 +485,13 @@ impl Machine for Connection {
     }
 
     fn end_of_input(&mut self) -> Result<(), Error> {
-        let closed = core::mem::replace(&mut self.closed, true);
+        let before = core::mem::replace(&mut self.state, State::Closed);
         let owed = self.pending.iter().any(|p| !matches!(p, Pending::Quit));
-        if closed || (!owed && self.body.is_none()) {
-            return Ok(());
+        match before {
+            State::Closed => Ok(()),
+            State::Open | State::Done if !owed => Ok(()),
+            _ => Err(Error::Unanswered),
         }
-        Err(Error::Unanswered)
     }
 
     /// RFC 5321 §4.5.3.2: five minutes, ten for the reply to a message.
@@ -464,7 +503,7 @@ impl Machine for Connection {
     }
 
     fn timed_out(&mut self, _: &mut Output) {
-        self.closed = true;
+        self.state = State::Closed;
     }
 }
 

@@ -52,11 +52,9 @@ impl Actor for Client {
                 .unwrap(),
             "send" => {
                 let path = |text: &str| crate::Mailbox::parse(text.as_bytes()).unwrap();
-                let envelope = Envelope {
-                    reverse_path: ReversePath(words.next().map(path)),
-                    parameters: MailParameters::default(),
-                    forward_paths: words.map(|w| ForwardPath::Mailbox(path(w))).collect(),
-                };
+                let reverse_path = crate::ReversePath(words.next().map(path));
+                let forward_paths = words.map(|w| ForwardPath::Mailbox(path(w))).collect();
+                let envelope = Envelope::new(reverse_path, forward_paths);
                 machine.send(envelope, output).unwrap();
             }
             "body" => {
@@ -91,4 +89,30 @@ fn silence_is_never_taken_for_success() {
         Err(Misuse)
     );
     assert_eq!("".to_string(), "");
+}
+
+#[test]
+fn what_the_server_said_it_does_not_take_is_not_begun() {
+    let mut machine = Connection::new(Options::new("a"));
+    let mut input = BytesMut::from("220 b\r\n250-b\r\n250 SIZE 100\r\n");
+    let mut output = Output::new();
+    while let Ok(Step::Event(_)) = machine.poll(&mut input, &mut output) {}
+    let before = output.len();
+    let to = |address: &str| {
+        let mailbox = crate::Mailbox::parse(address.as_bytes()).unwrap();
+        Envelope::new(
+            crate::ReversePath(None),
+            [ForwardPath::Mailbox(mailbox)].into(),
+        )
+    };
+    let mut send = |envelope| machine.send(envelope, &mut output);
+    let mut large = to("x@b.test");
+    large.octets = Some(101);
+    assert_eq!(send(large), Err(SendError::TooLarge { limit: 100 }));
+    let mut eight_bit = to("x@b.test");
+    eight_bit.eight_bit = true;
+    assert_eq!(send(eight_bit), Err(SendError::Needs8BitMime));
+    assert_eq!(send(to("é@b.test")), Err(SendError::NeedsSmtpUtf8));
+    assert_eq!(send(Envelope::default()), Err(SendError::NoRecipient));
+    assert_eq!(output.len(), before);
 }

@@ -6,8 +6,8 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::CryptoProvider;
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
-use smtp_proto::client::{self, Connection, Event, Options};
-use smtp_proto::{BodyType, ForwardPath, MailParameters, Mailbox, Reply, ReversePath};
+use smtp_proto::client::{self, Connection, Event, Options, SendError};
+use smtp_proto::{ForwardPath, Mailbox, Reply, ReversePath};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -129,7 +129,9 @@ impl Attempt<'_> {
             .map_err(|late| Failure::Connect(late.into()))?
             .map_err(Failure::Connect)?;
         let _ = stream.set_nodelay(true);
-        let machine = Connection::new(Options::new(self.shared.config.hostname.clone()));
+        let mut options = Options::new(self.shared.config.hostname.clone());
+        options.eight_bit_anyway = true;
+        let machine = Connection::new(options);
         let mut driver = Driver::new(machine, Box::new(stream) as Box<dyn Wire>);
         let (mut asked, mut tls) = (false, false);
         loop {
@@ -164,14 +166,15 @@ impl Attempt<'_> {
                 Event::Ready(_) | Event::NoTls(_) => {
                     asked = false;
                     let (machine, output) = driver.split();
-                    match self.outgoing(machine.capabilities()) {
-                        Some(outgoing) => machine.send(outgoing, output)?,
-                        None => {
-                            // RFC 6531 §3.5: nothing is sent to a server that cannot take it.
-                            let why = Reply::new(553, "5.6.7", "the server does not have SMTPUTF8");
-                            self.settle_rest(&why);
-                            machine.quit(output)?;
-                        }
+                    if let Err(error) = machine.send(self.outgoing(), output) {
+                        // RFC 6531 §3.5: nothing is sent to a server that cannot take it.
+                        let enhanced = match error {
+                            SendError::NeedsSmtpUtf8 => "5.6.7",
+                            SendError::TooLarge { .. } => "5.3.4",
+                            _ => "5.5.0",
+                        };
+                        self.settle_rest(&Reply::new(550, enhanced, error.to_string()));
+                        machine.quit(output)?;
                     }
                 }
                 Event::Refused(reply) | Event::MailRefused(reply) | Event::DataRefused(reply) => {
@@ -203,23 +206,13 @@ impl Attempt<'_> {
         }
     }
 
-    /// `None`: the message needs SMTPUTF8, and the server does not have it.
-    fn outgoing(&self, server: &smtp_proto::Capabilities) -> Option<client::Envelope> {
-        if self.envelope.smtputf8 && !server.smtputf8 {
-            return None;
-        }
+    fn outgoing(&self) -> client::Envelope {
         let (reverse_path, forward_paths) = self.addressed.clone();
-        let parameters = MailParameters {
-            size: server.size.map(|_| self.entry.body.octets),
-            body: server.eight_bit_mime.then_some(BodyType::EightBitMime),
-            smtputf8: self.envelope.smtputf8,
-            ..MailParameters::default()
-        };
-        Some(client::Envelope {
-            reverse_path,
-            parameters,
-            forward_paths,
-        })
+        let mut envelope = client::Envelope::new(reverse_path, forward_paths);
+        envelope.octets = Some(self.entry.body.octets);
+        envelope.eight_bit = true;
+        envelope.international = self.envelope.smtputf8;
+        envelope
     }
 
     async fn send_body(

@@ -1,0 +1,146 @@
+//! What the client machine tells, is told, and is set up with.
+
+use alloc::vec::Vec;
+use bytes::Bytes;
+use hikyaku_wire::Secret;
+
+use crate::{Capabilities, ForwardPath, Limits, Reply, ReversePath};
+
+/// What a client machine is set up with.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Options {
+    /// What it calls itself in EHLO.
+    pub hostname: Bytes,
+    /// LMTP: LHLO, and a reply for each recipient.
+    pub lmtp: bool,
+    /// Send octets over 127 even to a server without 8BITMIME, as most of the world does. Otherwise
+    /// such a message is [`SendError::Needs8BitMime`].
+    pub eight_bit_anyway: bool,
+    /// What the server may make us hold.
+    pub limits: Limits,
+}
+
+impl Options {
+    /// An SMTP client of that name.
+    #[must_use]
+    pub fn new(hostname: impl Into<Bytes>) -> Self {
+        Self {
+            hostname: hostname.into(),
+            lmtp: false,
+            eight_bit_anyway: false,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// A message to hand on: where it comes from, where it goes, and what it asks of the server.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Envelope {
+    /// MAIL FROM.
+    pub reverse_path: ReversePath,
+    /// RCPT TO, in order.
+    pub forward_paths: Vec<ForwardPath>,
+    /// Octets of the message, when they are known: SIZE (RFC 1870).
+    pub octets: Option<u64>,
+    /// The body has octets over 127: 8BITMIME (RFC 6152).
+    pub eight_bit: bool,
+    /// The header section has octets over 127: SMTPUTF8 (RFC 6531). The paths are looked at anyway.
+    pub international: bool,
+}
+
+impl Envelope {
+    /// A message of 7-bit octets and unknown size.
+    #[must_use]
+    pub fn new(reverse_path: ReversePath, forward_paths: Vec<ForwardPath>) -> Self {
+        Self {
+            reverse_path,
+            forward_paths,
+            ..Self::default()
+        }
+    }
+}
+
+/// What the caller has to know.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// The server said what it can do; under TLS once more.
+    Ready(Capabilities),
+    /// The server will not talk to us (greeting or EHLO), or closes (421, at any moment).
+    Refused(Reply),
+    /// STARTTLS was refused; the connection goes on without.
+    NoTls(Reply),
+    /// SASL: answer with [`Connection::respond`](super::Connection::respond).
+    Challenge(Secret),
+    /// The exchange has ended.
+    Authenticated(Reply),
+    /// MAIL was refused: the message is not sent; [`Event::Done`] follows.
+    MailRefused(Reply),
+    /// What became of RCPT number `index`.
+    Recipient {
+        /// Counts the envelope's forward-paths from 0.
+        index: usize,
+        /// The server's words.
+        reply: Reply,
+    },
+    /// Send the message now: [`Connection::chunk`](super::Connection::chunk),
+    /// then [`Connection::end_of_body`](super::Connection::end_of_body).
+    SendBody,
+    /// What became of the message, for the recipient of that index, or all accepted ones.
+    Delivered {
+        /// With LMTP, whose.
+        index: Option<usize>,
+        /// The server's words: only a positive one makes it the server's.
+        reply: Reply,
+    },
+    /// DATA was refused: no recipient got it.
+    DataRefused(Reply),
+    /// The transaction is over: the next thing may begin.
+    Done,
+}
+
+/// What the server did that ends the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Not a reply, or too long a one.
+    #[error("not a reply: {0}")]
+    NoReply(&'static str),
+    /// A reply that nothing was asked for.
+    #[error("a reply to nothing")]
+    Unasked,
+    /// It closed before it had answered: whether a message was taken is not known.
+    #[error("the connection ended before the reply")]
+    Unanswered,
+}
+
+/// Why a message was not begun: nothing was sent, and the next thing may begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// As [`Misuse`].
+    #[error("not now")]
+    Misuse,
+    /// No recipient.
+    #[error("a message without a recipient")]
+    NoRecipient,
+    /// An address or the header section needs SMTPUTF8, and the server has it not: 5.6.7.
+    #[error("the server does not take international addresses or headers (SMTPUTF8)")]
+    NeedsSmtpUtf8,
+    /// The body needs 8BITMIME, and the server has it not: 5.6.3.
+    #[error("the server does not take octets over 127 (8BITMIME)")]
+    Needs8BitMime,
+    /// The server said how much it takes, and this is more: 5.3.4.
+    #[error("the server takes messages of up to {limit} octets")]
+    TooLarge {
+        /// In octets.
+        limit: u64,
+    },
+}
+
+/// Something was begun before the last was done, or was not legal then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not now")]
+pub struct Misuse;
