@@ -138,7 +138,7 @@ impl Patience {
     fn learn(&mut self, batch: usize, took: Duration) {
         self.expected = match batch {
             1 if self.expected <= 2 => 1,
-            batch if batch < self.expected => batch.max(self.expected - self.expected / 8),
+            batch if batch < self.expected => batch.max(self.expected - self.expected.div_ceil(8)),
             batch => (2 * batch).min(ENOUGH),
         };
         self.took = took;
@@ -497,5 +497,41 @@ pub fn block_on<T>(future: impl Future<Output = T>) -> T {
             return value;
         }
         thread::park();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waits(patience: &Patience, batch: usize) -> bool {
+        patience.left(batch, Instant::now()).is_some()
+    }
+
+    #[test]
+    fn one_writer_alone_never_waits_and_a_crowd_is_soon_forgotten() {
+        let took = Duration::from_secs(1);
+        let mut patience = Patience::default();
+        for _ in 0..10 {
+            assert!(!waits(&patience, 1));
+            patience.learn(1, took);
+        }
+        patience.learn(GROUP, took);
+        assert!(waits(&patience, ENOUGH - 1) && !waits(&patience, ENOUGH));
+        let alone = (0..100).take_while(|_| {
+            let waited = waits(&patience, 1);
+            patience.learn(1, took);
+            waited
+        });
+        assert!((1..20).contains(&alone.count()));
+    }
+
+    #[test]
+    fn two_writers_are_waited_for_together() {
+        let mut patience = Patience::default();
+        patience.learn(2, Duration::from_secs(1));
+        assert!(waits(&patience, 1));
+        patience.learn(4, Duration::from_secs(1));
+        assert!(waits(&patience, 7) && !waits(&patience, 8));
     }
 }

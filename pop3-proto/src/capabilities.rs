@@ -49,6 +49,9 @@ pub struct Capabilities {
     pub other: Vec<Bytes>,
 }
 
+/// So many mechanisms are kept: each new one is compared with all.
+const MECHANISMS: usize = 64;
+
 /// What EXPIRE says (RFC 2449 §6.7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expire {
@@ -69,7 +72,7 @@ impl Capabilities {
             () if is("SASL") => {
                 for word in words {
                     let word = Bytes::from(word.to_ascii_uppercase());
-                    if !self.mechanisms.contains(&word) {
+                    if self.mechanisms.len() < MECHANISMS && !self.mechanisms.contains(&word) {
                         self.mechanisms.push(word);
                     }
                 }
@@ -202,6 +205,15 @@ mod tests {
             }
             prop_assert_eq!(read, capabilities);
         }
+    }
+
+    #[test]
+    fn mechanisms_have_their_limit() {
+        let mut all = Capabilities::default();
+        for at in 0..1000 {
+            all.push(&std::format!("SASL X-{at} Y-{at}").into());
+        }
+        assert_eq!(all.mechanisms.len(), MECHANISMS);
     }
 
     #[test]

@@ -137,10 +137,9 @@ impl Command {
 
     /// Whether no argument holds what would end the line or make another command of it.
     pub(crate) fn is_encodable(&self) -> bool {
-        let fine = |text: &[u8]| !text.iter().any(|o| matches!(o, b'\r' | b'\n' | 0));
         match self {
-            Self::User(name) | Self::Apop { name, .. } => fine(name) && !name.is_empty(),
-            Self::Pass(password) => fine(password.expose()),
+            Self::User(name) | Self::Apop { name, .. } => is_one_line(name) && !name.is_empty(),
+            Self::Pass(password) => is_one_line(password.expose()),
             Self::Auth { mechanism, .. } => {
                 !mechanism.is_empty() && mechanism.iter().all(u8::is_ascii_graphic)
             }
@@ -202,6 +201,11 @@ impl Command {
         }
         output.write(b"\r\n");
     }
+}
+
+/// Whether nothing ends the line or makes another command of it.
+pub(crate) fn is_one_line(text: &[u8]) -> bool {
+    !text.iter().any(|o| matches!(o, b'\r' | b'\n' | 0))
 }
 
 /// Digits within 32 bits.

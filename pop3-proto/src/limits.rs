@@ -15,7 +15,7 @@ pub struct Limits {
     pub response_line: usize,
     /// Lines of one LIST or UIDL that a client reads (1 000 000).
     pub listing: usize,
-    /// Mechanisms and unknown lines of CAPA that a client keeps (256).
+    /// Lines of one CAPA that a client reads (256). Past either the client ends.
     pub capabilities: usize,
     /// Commands that a client has on their way at once where the server has PIPELINING (64).
     pub in_flight: usize,

@@ -27,6 +27,9 @@ pub struct Capabilities {
     pub lines: Vec<Bytes>,
 }
 
+/// So many mechanisms are kept: each new one is compared with all.
+const MECHANISMS: usize = 64;
+
 impl Capabilities {
     /// Whether SIZE is announced, with a limit or without.
     #[must_use]
@@ -73,11 +76,8 @@ impl Capabilities {
                 all.starttls = true;
             } else if is("AUTH") {
                 for mechanism in words {
-                    if !all
-                        .auth
-                        .iter()
-                        .any(|known| known.eq_ignore_ascii_case(mechanism))
-                    {
+                    let is_known = |known: &Bytes| known.eq_ignore_ascii_case(mechanism);
+                    if all.auth.len() < MECHANISMS && !all.auth.iter().any(is_known) {
                         all.auth.push(line.slice_ref(mechanism));
                     }
                 }
@@ -91,6 +91,13 @@ impl Capabilities {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn mechanisms_have_their_limit() {
+        let lines = (0..1000).map(|at| Bytes::from(std::format!("AUTH X-{at} Y-{at}")));
+        let all = Capabilities::of(&Reply::of_lines(250, "", lines));
+        assert_eq!(all.auth.len(), MECHANISMS);
+    }
 
     #[test]
     fn the_old_form_of_auth_is_no_second_list() {

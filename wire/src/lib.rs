@@ -30,5 +30,5 @@ pub use dot::{DotDecoder, DotEncoder, DotStep, Irregular};
 pub use line::{LineError, LineFramer};
 pub use machine::{Machine, Step};
 pub use output::Output;
-pub use sasl::{SaslError, SaslLine, decode_sasl, encode_sasl};
+pub use sasl::{SaslError, SaslLine, decode_sasl, encode_sasl, split_initial, write_response};
 pub use secret::Secret;

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::Secret;
+use crate::{Output, Secret};
 
 /// What a client sends in a SASL exchange.
 #[derive(Debug)]
@@ -49,6 +49,27 @@ pub fn encode_sasl(octets: &[u8]) -> Vec<u8> {
     text.into_bytes()
 }
 
+/// Appends a client's response with its CRLF; `None` gives the exchange up.
+pub fn write_response(response: Option<&Secret>, output: &mut Output) {
+    match response {
+        Some(response) => output.write(&encode_sasl(response.expose())),
+        None => output.write(b"*"),
+    }
+    output.write(b"\r\n");
+}
+
+/// What of an initial response goes into the command's own line, and what waits for an empty
+/// challenge, since the line has only `room` octets for it (RFC 4954 §4, 5034 §4).
+#[must_use]
+pub fn split_initial(initial: Option<Secret>, room: usize) -> (Option<Secret>, Option<Secret>) {
+    // An empty one is said as `=`.
+    let length = |secret: &Secret| (secret.expose().len().div_ceil(3) * 4).max(1);
+    match initial {
+        Some(initial) if length(&initial) > room => (None, Some(initial)),
+        initial => (initial, None),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,6 +90,16 @@ mod tests {
         for bad in [&b"AGE"[..], b"AG E=", b"==", b"**", b"A"] {
             assert!(decode_sasl(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn an_initial_response_goes_into_the_line_when_it_fits() {
+        let of = |octets| Some(Secret::from(alloc::vec![0; octets]));
+        for (octets, room, fits) in [(3, 4, true), (4, 7, false), (4, 8, true), (0, 0, false)] {
+            let (said, held) = split_initial(of(octets), room);
+            assert_eq!((said.is_some(), held.is_some()), (fits, !fits), "{octets}");
+        }
+        assert_eq!(split_initial(None, 0), (None, None));
     }
 
     proptest! {

@@ -166,6 +166,29 @@ fn octets_in_clear_behind_stls_are_an_error() {
 }
 
 #[test]
+fn stuffing_is_removed_from_listings_too() {
+    let (mut machine, mut input, mut output) = fed("+OK\r\n..X-DOT\r\n.\r\n");
+    machine.capa(&mut output).unwrap();
+    match machine.poll(&mut input, &mut output) {
+        Ok(Step::Event(Event::Capabilities(all))) => assert_eq!(all.other, [".X-DOT"]),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_challenge_is_answered_once() {
+    let mut machine = Connection::new(Options::default());
+    let (mut input, mut output) = (BytesMut::from("+OK\r\n"), Output::new());
+    machine.poll(&mut input, &mut output).unwrap();
+    machine.auth("LOGIN", None, &mut output).unwrap();
+    assert_eq!(machine.respond(None, &mut output), Err(Misuse));
+    input.extend_from_slice(b"+ \r\n");
+    machine.poll(&mut input, &mut output).unwrap();
+    assert_eq!(machine.respond(None, &mut output), Ok(()));
+    assert_eq!(machine.respond(None, &mut output), Err(Misuse));
+}
+
+#[test]
 fn a_listing_has_its_limit() {
     let (mut machine, mut input, mut output) = fed("+OK\r\n1 1\r\n1 1\r\n1 1\r\n");
     machine.options.limits.listing = 2;

@@ -1,5 +1,6 @@
 //! What the client machine tells, is told, and is set up with.
 
+use alloc::string::ToString as _;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use hikyaku_wire::Secret;
@@ -138,6 +139,22 @@ pub enum SendError {
         /// In octets.
         limit: u64,
     },
+}
+
+impl SendError {
+    /// The reply that such a server would have given, with its enhanced status code (RFC 5321 §4.2,
+    /// 1870 §6.1, 6152 §3, 6531 §3.5).
+    #[must_use]
+    pub fn reply(&self) -> Reply {
+        let (code, enhanced) = match self {
+            Self::Misuse => (451, "4.3.0"),
+            Self::NoRecipient => (554, "5.5.1"),
+            Self::NeedsSmtpUtf8 => (553, "5.6.7"),
+            Self::Needs8BitMime => (554, "5.6.3"),
+            Self::TooLarge { .. } => (552, "5.3.4"),
+        };
+        Reply::new(code, enhanced, self.to_string())
+    }
 }
 
 /// Something was begun before the last was done, or was not legal then.

@@ -13,7 +13,8 @@ use alloc::vec::Vec;
 use bytes::{Bytes, BytesMut};
 use core::time::Duration;
 use hikyaku_wire::{
-    DotEncoder, LineFramer, Machine, Output, SaslLine, Secret, Step, decode_sasl, encode_sasl,
+    DotEncoder, LineFramer, Machine, Output, SaslLine, Secret, Step, decode_sasl, split_initial,
+    write_response,
 };
 
 use crate::reply::Builder;
@@ -144,13 +145,8 @@ impl Connection {
         output: &mut Output,
     ) -> Result<(), Misuse> {
         let mechanism = mechanism.into();
-        let length = |secret: &Secret| secret.expose().len().div_ceil(3) * 4;
-        let line = 5 + mechanism.len() + 1 + initial.as_ref().map_or(0, length) + 2;
-        let (initial, held) = if line > AUTH_LINE {
-            (None, initial)
-        } else {
-            (initial, None)
-        };
+        let room = AUTH_LINE.saturating_sub("AUTH  \r\n".len() + mechanism.len());
+        let (initial, held) = split_initial(initial, room);
         let command = Command::Auth { mechanism, initial };
         self.begin(&command, Pending::Auth(held), output)
     }
@@ -167,11 +163,7 @@ impl Connection {
         let State::Challenged = self.state else {
             return Err(Misuse);
         };
-        match response {
-            Some(response) => output.write(&encode_sasl(response.expose())),
-            None => output.write(b"*"),
-        }
-        output.write(b"\r\n");
+        write_response(response, output);
         self.state = State::Open;
         self.pending.push_back(Pending::Auth(None));
         Ok(())

@@ -6,7 +6,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::CryptoProvider;
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
-use smtp_proto::client::{self, Connection, Event, Options, SendError};
+use smtp_proto::client::{self, Connection, Event, Options};
 use smtp_proto::{ForwardPath, Mailbox, Reply, ReversePath};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -167,13 +167,8 @@ impl Attempt<'_> {
                     asked = false;
                     let (machine, output) = driver.split();
                     if let Err(error) = machine.send(self.outgoing(), output) {
-                        // RFC 6531 §3.5: nothing is sent to a server that cannot take it.
-                        let enhanced = match error {
-                            SendError::NeedsSmtpUtf8 => "5.6.7",
-                            SendError::TooLarge { .. } => "5.3.4",
-                            _ => "5.5.0",
-                        };
-                        self.settle_rest(&Reply::new(550, enhanced, error.to_string()));
+                        // Nothing is sent to a server that cannot take it (RFC 6531 §3.5, 1870 §6.1).
+                        self.settle_rest(&error.reply());
                         machine.quit(output)?;
                     }
                 }
