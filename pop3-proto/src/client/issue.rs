@@ -11,7 +11,7 @@ use crate::command::is_one_line;
 const AUTH_LINE: usize = 255;
 
 impl Connection {
-    /// CAPA: [`Event::Capabilities`] follows, and the machine pipelines where it says so.
+    /// CAPA: [`Event::Capabilities`](super::Event::Capabilities) follows, and the machine pipelines where it says so.
     ///
     /// # Errors
     /// [`Misuse`] before the greeting and after QUIT.
@@ -22,7 +22,7 @@ impl Connection {
         }
     }
 
-    /// STLS. When it is accepted, [`Step::StartTls`] follows its [`Event::Completed`].
+    /// STLS. When it is accepted, [`Step::StartTls`](hikyaku_wire::Step::StartTls) follows its [`Event::Completed`](super::Event::Completed).
     ///
     /// # Errors
     /// [`Misuse`] outside the AUTHORIZATION state, or when anything else is under way.
@@ -41,7 +41,7 @@ impl Connection {
         }
     }
 
-    /// USER, and PASS when that is accepted; [`Event::Completed`] comes once.
+    /// USER, and PASS when that is accepted; [`Event::Completed`](super::Event::Completed) comes once.
     ///
     /// # Errors
     /// [`Misuse`] outside the AUTHORIZATION state, while another login is under way, or with CR,
@@ -103,7 +103,7 @@ impl Connection {
         self.waiting.is_empty() && self.sent.is_empty()
     }
 
-    /// Answers an [`Event::Challenge`]; `None` cancels the exchange.
+    /// Answers an [`Event::Challenge`](super::Event::Challenge); `None` cancels the exchange.
     ///
     /// # Errors
     /// [`Misuse`] when none was told.
@@ -128,7 +128,7 @@ impl Connection {
         self.issue(State::Authorization, Command::Utf8, output)
     }
 
-    /// STAT: [`Event::Maildrop`] follows.
+    /// STAT: [`Event::Maildrop`](super::Event::Maildrop) follows.
     ///
     /// # Errors
     /// [`Misuse`] outside the TRANSACTION state; so for all that follow.
@@ -136,7 +136,7 @@ impl Connection {
         self.issue(State::Transaction, Command::Stat, output)
     }
 
-    /// LIST, of one message or all: an [`Event::Size`] for each.
+    /// LIST, of one message or all: an [`Event::Size`](super::Event::Size) for each.
     ///
     /// # Errors
     /// As [`stat`](Self::stat).
@@ -144,7 +144,7 @@ impl Connection {
         self.issue(State::Transaction, Command::List(number), output)
     }
 
-    /// UIDL, of one message or all: an [`Event::UniqueId`] for each.
+    /// UIDL, of one message or all: an [`Event::UniqueId`](super::Event::UniqueId) for each.
     ///
     /// # Errors
     /// As [`stat`](Self::stat).
@@ -152,7 +152,7 @@ impl Connection {
         self.issue(State::Transaction, Command::Uidl(number), output)
     }
 
-    /// RETR: [`Event::Message`], [`Event::Chunk`]s, [`Event::Completed`].
+    /// RETR: [`Event::Message`](super::Event::Message), [`Event::Chunk`](super::Event::Chunk)s, [`Event::Completed`](super::Event::Completed).
     ///
     /// # Errors
     /// As [`stat`](Self::stat).
@@ -192,7 +192,7 @@ impl Connection {
         self.issue(State::Transaction, Command::Noop, output)
     }
 
-    /// QUIT, after all that was issued. [`Step::Closed`] follows its [`Event::Completed`].
+    /// QUIT, after all that was issued. [`Step::Closed`](hikyaku_wire::Step::Closed) follows its [`Event::Completed`](super::Event::Completed).
     ///
     /// # Errors
     /// [`Misuse`] before the greeting and after another QUIT.
