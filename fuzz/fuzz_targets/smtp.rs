@@ -1,11 +1,11 @@
 #![no_main]
-//! The SMTP server machine, a reply, and a command that is read, written and read again.
+//! Both SMTP machines, a reply, and a command that is read, written and read again.
 
 use bytes::{Buf as _, Bytes};
 use hikyaku_wire::Output;
 use libfuzzer_sys::fuzz_target;
 use smtp_proto::server::{Connection, Event, Options};
-use smtp_proto::{Command, Reply};
+use smtp_proto::{Command, ForwardPath, Mailbox, Reply, ReversePath, client};
 
 fuzz_target!(|data: &[u8]| {
     let machine = || {
@@ -19,6 +19,26 @@ fuzz_target!(|data: &[u8]| {
         Event::Auth { initial: None, .. } => machine.challenge(b"", output).unwrap(),
         Event::Chunk(_) | Event::BodyRefused | Event::Reset | Event::SaslCancelled => {}
         _ => machine.accept(output).unwrap(),
+    });
+    let machine = || {
+        let mut options = client::Options::new("client.test");
+        options.lmtp = data.len() % 2 == 0;
+        client::Connection::new(options)
+    };
+    let head = "220 mx\r\n250-mx\r\n250-PIPELINING\r\n250 SIZE\r\n";
+    hikyaku_fuzz::run(data, head, machine, |smtp, event, output| match event {
+        client::Event::Ready(has) if !has.auth.is_empty() => drop(smtp.auth("PLAIN", None, output)),
+        client::Event::Challenge(challenge) => drop(smtp.respond(Some(&challenge), output)),
+        client::Event::Ready(_) | client::Event::Authenticated(_) | client::Event::Done => {
+            let to = Mailbox::parse(b"a@b").unwrap();
+            let to = vec![ForwardPath::Mailbox(to), ForwardPath::Postmaster];
+            let _ = smtp.send(client::Envelope::new(ReversePath::default(), to), output);
+        }
+        client::Event::SendBody => {
+            let _ = smtp.chunk("A: b\r\n\r\n.c\r\n".into(), output);
+            let _ = smtp.end_of_body(output);
+        }
+        _ => {}
     });
     let line = Bytes::copy_from_slice(data);
     let _ = Reply::parse(&line);

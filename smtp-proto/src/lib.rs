@@ -17,6 +17,8 @@ extern crate std;
 
 pub mod client;
 mod command;
+#[cfg(test)]
+mod conversation;
 mod ehlo;
 mod error;
 mod limits;
