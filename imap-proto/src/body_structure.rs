@@ -6,6 +6,8 @@ use bytes::Bytes;
 use hikyaku_wire::Output;
 
 use crate::Envelope;
+use crate::cursor::{Cursor, Result};
+use crate::envelope::envelope;
 use crate::text::{write_list, write_nstring, write_string};
 
 /// What a part is made of. As deep as its maker lets it be: `mailstore` stops at 64.
@@ -170,4 +172,121 @@ fn write_parameters(parameters: &[(Bytes, Bytes)], output: &mut Output) {
         output.write(b" ");
         write_string(value, output);
     });
+}
+
+/// The value of BODY or BODYSTRUCTURE, at most `nesting` parts within each other.
+pub(crate) fn body_structure(cursor: &mut Cursor<'_>, nesting: usize) -> Result<BodyStructure> {
+    let Some(nesting) = nesting.checked_sub(1) else {
+        return cursor.fail("less nesting");
+    };
+    cursor.expect(b'(', "\"(\"")?;
+    if cursor.peek() != Some(b'(') {
+        return part(cursor, nesting).map(|part| BodyStructure::Part(Box::new(part)));
+    }
+    let mut parts = Vec::new();
+    loop {
+        match cursor.peek() {
+            Some(b'(') => parts.push(body_structure(cursor, nesting)?),
+            Some(b' ') if cursor.rest().starts_with(b" (") => drop(cursor.sp()),
+            _ => break,
+        }
+    }
+    cursor.sp()?;
+    let subtype = cursor.any_string()?;
+    let mut fields = BodyFields::default();
+    if cursor.eat(b' ') {
+        fields.parameters = parameters(cursor)?;
+        extensions(cursor, &mut fields)?;
+    }
+    cursor.expect(b')', "\")\"")?;
+    Ok(BodyStructure::Multipart {
+        parts,
+        subtype,
+        fields: Box::new(fields),
+    })
+}
+
+/// A part that is no multipart, behind its parenthesis. Sizes, lines and what is in a message may be
+/// missing, and an encoding NIL: such servers are in the world.
+fn part(cursor: &mut Cursor<'_>, nesting: usize) -> Result<BodyPart> {
+    let mut part = BodyPart {
+        kind: cursor.any_nstring()?.unwrap_or_default(),
+        ..BodyPart::default()
+    };
+    cursor.sp()?;
+    part.subtype = cursor.any_nstring()?.unwrap_or_default();
+    cursor.sp()?;
+    part.fields.parameters = parameters(cursor)?;
+    cursor.sp()?;
+    part.id = cursor.any_nstring()?;
+    cursor.sp()?;
+    part.description = cursor.any_nstring()?;
+    cursor.sp()?;
+    part.encoding = cursor.any_nstring()?.unwrap_or_default();
+    cursor.sp()?;
+    part.octets = if cursor.eat_word("NIL") {
+        0
+    } else {
+        cursor.number64()?
+    };
+    if cursor.rest().starts_with(b" (") {
+        cursor.sp()?;
+        let envelope = envelope(cursor)?;
+        cursor.sp()?;
+        part.message = Some((envelope, body_structure(cursor, nesting)?));
+    }
+    if matches!(cursor.rest(), [b' ', b'0'..=b'9', ..]) {
+        cursor.sp()?;
+        part.lines = cursor.number64()?;
+    }
+    if cursor.eat(b' ') {
+        part.md5 = cursor.any_nstring()?;
+        extensions(cursor, &mut part.fields)?;
+    }
+    cursor.expect(b')', "\")\"")?;
+    Ok(part)
+}
+
+/// Disposition, language, location, and what a later RFC may add; each may be missing.
+fn extensions(cursor: &mut Cursor<'_>, fields: &mut BodyFields) -> Result<()> {
+    if cursor.eat(b' ') {
+        fields.disposition = disposition(cursor)?;
+    }
+    if cursor.eat(b' ') {
+        fields.language = match cursor.peek() {
+            Some(b'(') => cursor.list(true, Cursor::any_string)?,
+            _ => cursor.any_nstring()?.into_iter().collect(),
+        };
+    }
+    if cursor.eat(b' ') {
+        fields.location = cursor.any_nstring()?;
+    }
+    while cursor.eat(b' ') {
+        cursor.value()?;
+    }
+    Ok(())
+}
+
+fn disposition(cursor: &mut Cursor<'_>) -> Result<Option<Disposition>> {
+    if cursor.eat_word("NIL") {
+        return Ok(None);
+    }
+    cursor.expect(b'(', "\"(\"")?;
+    let kind = cursor.any_string()?;
+    cursor.sp()?;
+    let parameters = parameters(cursor)?;
+    cursor.expect(b')', "\")\"")?;
+    Ok(Some(Disposition { kind, parameters }))
+}
+
+/// A value may be NIL: Mail.ru's server says so.
+fn parameters(cursor: &mut Cursor<'_>) -> Result<Vec<(Bytes, Bytes)>> {
+    if cursor.eat_word("NIL") {
+        return Ok(Vec::new());
+    }
+    cursor.list(true, |cursor| {
+        let name = cursor.any_string()?;
+        cursor.sp()?;
+        Ok((name, cursor.any_nstring()?.unwrap_or_default()))
+    })
 }

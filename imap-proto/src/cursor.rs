@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::SyntaxError;
 use crate::error::IResult;
-use crate::text::{astring, atom, number, number64, run, string, to_bytes};
+use crate::text::{any_string, astring, atom, number, number64, run, string, to_bytes};
 
 pub(crate) type Result<T> = core::result::Result<T, SyntaxError>;
 
@@ -136,6 +136,54 @@ impl<'a> Cursor<'a> {
         self.string().map(Some)
     }
 
+    /// A string as servers send it.
+    pub(crate) fn any_string(&mut self) -> Result<Bytes> {
+        let text = self.take(any_string)?;
+        Ok(to_bytes(self.unit, text))
+    }
+
+    /// As `any_string`, or NIL.
+    pub(crate) fn any_nstring(&mut self) -> Result<Option<Bytes>> {
+        if self.eat_word("NIL") {
+            return Ok(None);
+        }
+        self.any_string().map(Some)
+    }
+
+    /// What was passed over since `start`.
+    pub(crate) fn since(&self, start: &Self) -> Bytes {
+        let length = start.rest.len().saturating_sub(self.rest.len());
+        self.unit.slice_ref(start.rest.get(..length).unwrap_or(&[]))
+    }
+
+    /// Passes over one value of whatever kind: an atom, a string, a list of values as deep as it is.
+    pub(crate) fn value(&mut self) -> Result<Bytes> {
+        let start = self.clone();
+        let mut depth = 0_usize;
+        loop {
+            match self.peek() {
+                Some(b'(') => {
+                    self.eat(b'(');
+                    depth += 1;
+                }
+                Some(b')') if depth > 0 => {
+                    self.eat(b')');
+                    depth -= 1;
+                }
+                Some(b' ') if depth > 0 => {
+                    self.eat(b' ');
+                }
+                Some(b'"' | b'{') => drop(self.take(any_string)?),
+                Some(b'~') if self.rest.starts_with(b"~{") => drop(self.take(any_string)?),
+                Some(_) => drop(self.word(is_value_char, "a value")?),
+                None => return self.fail("a value"),
+            }
+            if depth == 0 {
+                return Ok(self.since(&start));
+            }
+        }
+    }
+
     pub(crate) fn number(&mut self) -> Result<u32> {
         self.take(number)
     }
@@ -163,4 +211,9 @@ impl<'a> Cursor<'a> {
             self.sp()?;
         }
     }
+}
+
+/// What an atom of an unknown kind may hold.
+fn is_value_char(octet: u8) -> bool {
+    octet > b' ' && !matches!(octet, b'(' | b')' | b'"' | b'{' | 127)
 }

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use hikyaku_wire::Output;
 
+use crate::cursor::{Cursor, Result};
 use crate::text::{write_list, write_nstring};
 
 /// The parsed header summary of a message. Strings are as they stand in the header, unfolded.
@@ -86,4 +87,63 @@ impl Envelope {
         write_nstring(self.message_id.as_deref(), output);
         output.write(b")");
     }
+}
+
+/// ENVELOPE's value.
+pub(crate) fn envelope(cursor: &mut Cursor<'_>) -> Result<Envelope> {
+    cursor.expect(b'(', "\"(\"")?;
+    let date = cursor.any_nstring()?;
+    cursor.sp()?;
+    let subject = cursor.any_nstring()?;
+    let mut lists = [const { Vec::new() }; 6];
+    for list in &mut lists {
+        cursor.sp()?;
+        *list = addresses(cursor)?;
+    }
+    let [from, sender, reply_to, to, cc, bcc] = lists;
+    cursor.sp()?;
+    let in_reply_to = cursor.any_nstring()?;
+    cursor.sp()?;
+    let message_id = cursor.any_nstring()?;
+    cursor.expect(b')', "\")\"")?;
+    Ok(Envelope {
+        date,
+        subject,
+        from,
+        sender,
+        reply_to,
+        to,
+        cc,
+        bcc,
+        in_reply_to,
+        message_id,
+    })
+}
+
+/// Some servers put blanks between addresses.
+fn addresses(cursor: &mut Cursor<'_>) -> Result<Vec<Address>> {
+    if cursor.eat_word("NIL") {
+        return Ok(Vec::new());
+    }
+    cursor.expect(b'(', "\"(\"")?;
+    let mut all = Vec::new();
+    while !cursor.eat(b')') {
+        cursor.eat(b' ');
+        cursor.expect(b'(', "an address")?;
+        let name = cursor.any_nstring()?;
+        cursor.sp()?;
+        let route = cursor.any_nstring()?;
+        cursor.sp()?;
+        let mailbox = cursor.any_nstring()?;
+        cursor.sp()?;
+        let host = cursor.any_nstring()?;
+        cursor.expect(b')', "\")\"")?;
+        all.push(Address {
+            name,
+            route,
+            mailbox,
+            host,
+        });
+    }
+    Ok(all)
 }

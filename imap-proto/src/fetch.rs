@@ -5,10 +5,14 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use hikyaku_wire::Output;
 
+use crate::body_structure::body_structure;
 use crate::cursor::{Cursor, Result};
-use crate::flag::write_flags;
+use crate::date::date_time;
+use crate::envelope::envelope;
+use crate::flag::{told_flags, write_flags};
 use crate::section::section;
 use crate::sequence_set::sequence_set;
+use crate::text::{nz_number, write_list, write_nstring};
 use crate::{BodyStructure, DateTime, Envelope, Flag, Section, SectionText, SequenceSet};
 
 /// The FETCH command.
@@ -61,7 +65,79 @@ pub enum FetchAttribute {
     },
 }
 
+impl Fetch {
+    /// Those attributes of those messages.
+    #[must_use]
+    pub fn new(set: SequenceSet, attributes: impl IntoIterator<Item = FetchAttribute>) -> Self {
+        Self {
+            set,
+            attributes: attributes.into_iter().collect(),
+            changed_since: None,
+            vanished: false,
+        }
+    }
+
+    /// Appends what follows `FETCH `.
+    pub(crate) fn encode(&self, output: &mut Output) {
+        self.set.encode(output);
+        output.write(b" ");
+        match self.attributes.as_slice() {
+            [one] => one.encode(output),
+            all => write_list(all, output, FetchAttribute::encode),
+        }
+        if let Some(modseq) = self.changed_since {
+            output.write(b" (CHANGEDSINCE ");
+            output.write_number(modseq);
+            output.write(if self.vanished { b" VANISHED)" } else { b")" });
+        }
+    }
+}
+
 impl FetchAttribute {
+    /// All of a message, without setting `\Seen`.
+    #[must_use]
+    pub fn peek(section: Section) -> Self {
+        Self::BodySection {
+            peek: true,
+            section,
+            partial: None,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Envelope => "ENVELOPE",
+            Self::Flags => "FLAGS",
+            Self::InternalDate => "INTERNALDATE",
+            Self::Rfc822Size => "RFC822.SIZE",
+            Self::Rfc822 => "RFC822",
+            Self::Rfc822Header => "RFC822.HEADER",
+            Self::Rfc822Text => "RFC822.TEXT",
+            Self::Body | Self::BodySection { peek: false, .. } => "BODY",
+            Self::BodySection { peek: true, .. } => "BODY.PEEK",
+            Self::BodyStructure => "BODYSTRUCTURE",
+            Self::Uid => "UID",
+            Self::ModSeq => "MODSEQ",
+        }
+    }
+
+    fn encode(&self, output: &mut Output) {
+        output.write(self.name().as_bytes());
+        if let Self::BodySection {
+            section, partial, ..
+        } = self
+        {
+            section.encode(output);
+            if let Some((origin, octets)) = partial {
+                output.write(b"<");
+                output.write_number(u64::from(*origin));
+                output.write(b".");
+                output.write_number(u64::from(*octets));
+                output.write(b">");
+            }
+        }
+    }
+
     /// Whether fetching it sets `\Seen`.
     #[must_use]
     pub fn sets_seen(&self) -> bool {
@@ -89,27 +165,23 @@ impl FetchAttribute {
 
     /// The name a section is told under: as it was asked for.
     pub(crate) fn encode_name(&self, output: &mut Output) {
-        match self {
-            Self::Rfc822 => output.write(b"RFC822"),
-            Self::Rfc822Header => output.write(b"RFC822.HEADER"),
-            Self::Rfc822Text => output.write(b"RFC822.TEXT"),
-            Self::BodySection {
-                section, partial, ..
-            } => {
-                output.write(b"BODY");
-                section.encode(output);
-                if let Some((origin, _)) = partial {
-                    output.write(b"<");
-                    output.write_number(u64::from(*origin));
-                    output.write(b">");
-                }
-            }
-            _ => {}
+        let Self::BodySection {
+            section, partial, ..
+        } = self
+        else {
+            return output.write(self.name().as_bytes());
+        };
+        output.write(b"BODY");
+        section.encode(output);
+        if let Some((origin, _)) = partial {
+            output.write(b"<");
+            output.write_number(u64::from(*origin));
+            output.write(b">");
         }
     }
 }
 
-/// What FETCH tells, but for sections, which stream.
+/// What FETCH tells. The server machine streams sections.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FetchItem {
@@ -129,6 +201,11 @@ pub enum FetchItem {
     Body(BodyStructure),
     /// `MODSEQ`
     ModSeq(u64),
+    /// A section, as it was asked for; of a partial one the response tells the first octet alone, so
+    /// that the other number is 0.
+    Section(FetchAttribute, Option<Bytes>),
+    /// Another one, or one that is not as the RFC has it: its name and its value as they were sent.
+    Other(Bytes, Bytes),
 }
 
 impl FetchItem {
@@ -168,8 +245,101 @@ impl FetchItem {
                 output.write_number(*modseq);
                 output.write(b")");
             }
+            Self::Section(name, octets) => {
+                name.encode_name(output);
+                output.write(b" ");
+                write_nstring(octets.as_deref(), output);
+            }
+            Self::Other(name, value) => {
+                output.write(name);
+                output.write(b" ");
+                output.write(value);
+            }
         }
     }
+}
+
+/// Items, up to the parenthesis that closes them.
+pub(crate) fn items(
+    cursor: &mut Cursor<'_>,
+    nesting: usize,
+    items: &mut Vec<FetchItem>,
+) -> Result<()> {
+    loop {
+        // Some servers put a blank before the parenthesis.
+        while cursor.eat(b' ') {}
+        if cursor.eat(b')') {
+            return Ok(());
+        }
+        items.push(item(cursor, nesting)?);
+    }
+}
+
+/// One item. A value that is not as the RFC has it costs that item, and no other.
+fn item(cursor: &mut Cursor<'_>, nesting: usize) -> Result<FetchItem> {
+    if let Some(name) = section_name(cursor)? {
+        cursor.sp()?;
+        return Ok(FetchItem::Section(name, cursor.any_nstring()?));
+    }
+    let name = cursor.atom()?;
+    cursor.sp()?;
+    let value = cursor.clone();
+    if let Ok(Some(item)) = known_item(&name, cursor, nesting)
+        && matches!(cursor.peek(), None | Some(b' ' | b')'))
+    {
+        return Ok(item);
+    }
+    *cursor = value;
+    Ok(FetchItem::Other(name, cursor.value()?))
+}
+
+fn known_item(name: &Bytes, cursor: &mut Cursor<'_>, nesting: usize) -> Result<Option<FetchItem>> {
+    let mut upper = [0_u8; 13];
+    let Some(upper) = upper.get_mut(..name.len()) else {
+        return Ok(None);
+    };
+    upper.copy_from_slice(name);
+    upper.make_ascii_uppercase();
+    Ok(Some(match &*upper {
+        b"FLAGS" => FetchItem::Flags(told_flags(cursor)?),
+        b"UID" => FetchItem::Uid(cursor.take(nz_number)?),
+        b"INTERNALDATE" => FetchItem::InternalDate(date_time(cursor)?),
+        b"RFC822.SIZE" => FetchItem::Rfc822Size(cursor.number64()?),
+        b"ENVELOPE" => FetchItem::Envelope(Box::new(envelope(cursor)?)),
+        b"BODYSTRUCTURE" => FetchItem::BodyStructure(body_structure(cursor, nesting)?),
+        b"BODY" => FetchItem::Body(body_structure(cursor, nesting)?),
+        b"MODSEQ" => {
+            cursor.expect(b'(', "\"(\"")?;
+            let modseq = cursor.number64()?;
+            cursor.expect(b')', "\")\"")?;
+            FetchItem::ModSeq(modseq)
+        }
+        _ => return Ok(None),
+    }))
+}
+
+/// The name of a section, as a server tells it.
+pub(crate) fn section_name(cursor: &mut Cursor<'_>) -> Result<Option<FetchAttribute>> {
+    use FetchAttribute as A;
+    for attribute in [A::Rfc822Header, A::Rfc822Text, A::Rfc822] {
+        if cursor.eat_word(attribute.name()) {
+            return Ok(Some(attribute));
+        }
+    }
+    if !cursor.eat_prefix("BODY[") {
+        return Ok(None);
+    }
+    let section = section(cursor)?;
+    let mut partial = None;
+    if cursor.eat(b'<') {
+        partial = Some((cursor.number()?, 0));
+        cursor.expect(b'>', "\">\"")?;
+    }
+    Ok(Some(A::BodySection {
+        peek: false,
+        section,
+        partial,
+    }))
 }
 
 /// Behind `FETCH `.
@@ -229,20 +399,20 @@ fn attribute(cursor: &mut Cursor<'_>) -> Result<FetchAttribute> {
         return body_section(cursor, false);
     }
     let all = [
-        ("RFC822.SIZE", A::Rfc822Size),
-        ("RFC822.HEADER", A::Rfc822Header),
-        ("RFC822.TEXT", A::Rfc822Text),
-        ("RFC822", A::Rfc822),
-        ("ENVELOPE", A::Envelope),
-        ("FLAGS", A::Flags),
-        ("INTERNALDATE", A::InternalDate),
-        ("BODYSTRUCTURE", A::BodyStructure),
-        ("BODY", A::Body),
-        ("UID", A::Uid),
-        ("MODSEQ", A::ModSeq),
+        A::Rfc822Size,
+        A::Rfc822Header,
+        A::Rfc822Text,
+        A::Rfc822,
+        A::Envelope,
+        A::Flags,
+        A::InternalDate,
+        A::BodyStructure,
+        A::Body,
+        A::Uid,
+        A::ModSeq,
     ];
-    for (name, attribute) in all {
-        if cursor.eat_word(name) {
+    for attribute in all {
+        if cursor.eat_word(attribute.name()) {
             return Ok(attribute);
         }
     }

@@ -58,11 +58,23 @@ pub(crate) fn write_flags(flags: &[Flag], output: &mut Output) {
 
 /// A flag that a client sends.
 pub(crate) fn flag(cursor: &mut Cursor<'_>) -> Result<Flag> {
+    let start = cursor.clone();
+    match told_flag(cursor)? {
+        Flag::Any => start.fail("a flag"),
+        flag => Ok(flag),
+    }
+}
+
+/// A flag that a server tells.
+fn told_flag(cursor: &mut Cursor<'_>) -> Result<Flag> {
     if cursor.peek() != Some(b'\\') {
         return cursor.atom().map(Flag::Keyword);
     }
     let start = cursor.rest();
     cursor.eat(b'\\');
+    if cursor.eat(b'*') {
+        return Ok(Flag::Any);
+    }
     let name = cursor.word(is_atom_char, "a flag")?;
     let all = [
         Flag::Seen,
@@ -82,4 +94,9 @@ pub(crate) fn flag(cursor: &mut Cursor<'_>) -> Result<Flag> {
 /// `flag-list`, also an empty one.
 pub(crate) fn flag_list(cursor: &mut Cursor<'_>) -> Result<alloc::vec::Vec<Flag>> {
     cursor.list(true, flag)
+}
+
+/// The flags that a server tells, with `\*` among them in PERMANENTFLAGS.
+pub(crate) fn told_flags(cursor: &mut Cursor<'_>) -> Result<alloc::vec::Vec<Flag>> {
+    cursor.list(true, told_flag)
 }

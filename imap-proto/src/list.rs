@@ -6,8 +6,8 @@ use hikyaku_wire::Output;
 
 use crate::cursor::{Cursor, Result};
 use crate::mailbox::mailbox;
-use crate::status::attributes;
-use crate::text::{list_mailbox, to_bytes, write_list};
+use crate::status::{attributes, write_attributes};
+use crate::text::{is_list_char, list_mailbox, to_bytes, write_list, write_string};
 use crate::{Limits, MailboxName, StatusAttribute};
 
 /// The LIST command.
@@ -57,7 +57,81 @@ pub struct ReturnOptions {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern(MailboxName);
 
+impl List {
+    /// The mailboxes that a pattern matches, in the old form of the command.
+    #[must_use]
+    pub fn new(pattern: Pattern) -> Self {
+        Self {
+            selection: SelectionOptions::default(),
+            reference: MailboxName::new(""),
+            patterns: [pattern].into(),
+            returns: ReturnOptions::default(),
+            extended: false,
+        }
+    }
+
+    /// Appends what follows `LIST `; in the form of RFC 5258 when `extended` is set or needed.
+    pub(crate) fn encode(&self, output: &mut Output) {
+        let (s, r) = (&self.selection, &self.returns);
+        let selected = [
+            (s.subscribed, "SUBSCRIBED"),
+            (s.remote, "REMOTE"),
+            (s.recursive_match, "RECURSIVEMATCH"),
+            (s.special_use, "SPECIAL-USE"),
+        ];
+        let selected: Vec<_> = selected.into_iter().filter(|(is, _)| *is).collect();
+        let plain =
+            selected.is_empty() && self.patterns.len() == 1 && *r == ReturnOptions::default();
+        if !selected.is_empty() || (self.extended && plain) {
+            write_list(selected, output, |(_, name), output| {
+                output.write(name.as_bytes());
+            });
+            output.write(b" ");
+        }
+        self.reference.encode(output);
+        output.write(b" ");
+        match self.patterns.as_slice() {
+            [one] => write_pattern(one, output),
+            all => write_list(all, output, write_pattern),
+        }
+        if *r == ReturnOptions::default() {
+            return;
+        }
+        let returned = [
+            (r.subscribed, "SUBSCRIBED"),
+            (r.children, "CHILDREN"),
+            (r.special_use, "SPECIAL-USE"),
+            (!r.status.is_empty(), "STATUS"),
+        ];
+        let returned = returned.into_iter().filter(|(is, _)| *is);
+        output.write(b" RETURN ");
+        write_list(returned, output, |(_, name), output| {
+            output.write(name.as_bytes());
+            if name == "STATUS" {
+                output.write(b" ");
+                write_attributes(&r.status, output);
+            }
+        });
+    }
+}
+
+/// `list-mailbox`
+pub(crate) fn write_pattern(pattern: &Pattern, output: &mut Output) {
+    let wire = pattern.0.wire();
+    if !wire.is_empty() && wire.bytes().all(is_list_char) {
+        output.write(wire.as_bytes());
+    } else {
+        write_string(wire.as_bytes(), output);
+    }
+}
+
 impl Pattern {
+    /// A pattern in Unicode, with `*` and `%`.
+    #[must_use]
+    pub fn new(pattern: &str) -> Self {
+        Self(MailboxName::new(pattern))
+    }
+
     /// As it was sent, in Unicode.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -136,9 +210,23 @@ pub enum ListAttribute {
     Marked,
     /// `\Unmarked`
     Unmarked,
-    /// A special use, such as `\Sent`, with its `\`.
+    /// A special use, such as `\Sent`, with its `\` (RFC 6154).
     SpecialUse(Bytes),
+    /// Another one, with its `\`.
+    Other(Bytes),
 }
+
+/// RFC 6154 §2 and RFC 8457.
+const SPECIAL_USES: [&str; 8] = [
+    "\\All",
+    "\\Archive",
+    "\\Drafts",
+    "\\Flagged",
+    "\\Junk",
+    "\\Sent",
+    "\\Trash",
+    "\\Important",
+];
 
 impl ListAttribute {
     fn name(&self) -> &[u8] {
@@ -151,7 +239,27 @@ impl ListAttribute {
             Self::Subscribed => b"\\Subscribed",
             Self::Marked => b"\\Marked",
             Self::Unmarked => b"\\Unmarked",
-            Self::SpecialUse(name) => name,
+            Self::SpecialUse(name) | Self::Other(name) => name,
+        }
+    }
+
+    fn of(name: &Bytes) -> Self {
+        let known = [
+            Self::NoSelect,
+            Self::NonExistent,
+            Self::NoInferiors,
+            Self::HasChildren,
+            Self::HasNoChildren,
+            Self::Subscribed,
+            Self::Marked,
+            Self::Unmarked,
+        ];
+        let mut known = known.into_iter();
+        let is_use = |of: &&str| name.eq_ignore_ascii_case(of.as_bytes());
+        match known.find(|attribute| name.eq_ignore_ascii_case(attribute.name())) {
+            Some(attribute) => attribute,
+            None if SPECIAL_USES.iter().any(|of| is_use(&of)) => Self::SpecialUse(name.clone()),
+            None => Self::Other(name.clone()),
         }
     }
 }
@@ -167,25 +275,74 @@ pub struct ListResponse {
     pub name: MailboxName,
     /// CHILDINFO: it does not match itself, but a subscribed child does.
     pub child_info: bool,
+    /// Other extended data, such as OLDNAME: names, and values as they were sent.
+    pub others: Vec<(Bytes, Bytes)>,
 }
 
 impl ListResponse {
     /// Appends what follows `* LIST ` or `* LSUB `.
     pub(crate) fn encode(&self, output: &mut Output) {
-        use core::fmt::Write as _;
         write_list(&self.attributes, output, |attribute, output| {
             output.write(attribute.name());
         });
-        match self.delimiter {
-            Some(c @ ('"' | '\\')) => _ = write!(output, " \"\\{c}\" "),
-            Some(c) => _ = write!(output, " \"{c}\" "),
-            None => output.write(b" NIL "),
-        }
+        output.write(b" ");
+        crate::namespace::write_delimiter(self.delimiter, output);
+        output.write(b" ");
         self.name.encode(output);
-        if self.child_info {
-            output.write(b" (\"CHILDINFO\" (\"SUBSCRIBED\"))");
+        if !self.child_info && self.others.is_empty() {
+            return;
         }
+        output.write(b" (");
+        if self.child_info {
+            output.write(b"\"CHILDINFO\" (\"SUBSCRIBED\")");
+        }
+        for (index, (name, value)) in self.others.iter().enumerate() {
+            output.write(if index > 0 || self.child_info {
+                b" "
+            } else {
+                b""
+            });
+            write_string(name, output);
+            output.write(b" ");
+            output.write(value);
+        }
+        output.write(b")");
     }
+}
+
+/// Behind `* LIST ` or `* LSUB `.
+pub(crate) fn list_response(cursor: &mut Cursor<'_>) -> Result<ListResponse> {
+    let attributes = cursor.list(true, |cursor| {
+        let start = cursor.clone();
+        cursor.expect(b'\\', "an attribute")?;
+        cursor.atom()?;
+        Ok(ListAttribute::of(&cursor.since(&start)))
+    })?;
+    cursor.sp()?;
+    let delimiter = crate::namespace::delimiter(cursor)?;
+    cursor.sp()?;
+    let name = mailbox(cursor)?;
+    let mut response = ListResponse {
+        attributes,
+        delimiter,
+        name,
+        child_info: false,
+        others: Vec::new(),
+    };
+    if cursor.eat(b' ') {
+        cursor.list(true, |cursor| {
+            let name = cursor.astring()?;
+            cursor.sp()?;
+            let value = cursor.value()?;
+            if name.eq_ignore_ascii_case(b"CHILDINFO") {
+                response.child_info = true;
+            } else {
+                response.others.push((name, value));
+            }
+            Ok(())
+        })?;
+    }
+    Ok(response)
 }
 
 fn pattern(cursor: &mut Cursor<'_>, limits: &Limits) -> Result<Pattern> {

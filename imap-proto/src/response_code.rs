@@ -5,9 +5,10 @@ use bytes::Bytes;
 use hikyaku_wire::Output;
 
 use crate::Flag;
-use crate::flag::write_flags;
-use crate::sequence_set::write_ranges;
-use crate::text::write_list;
+use crate::cursor::{Cursor, Result};
+use crate::flag::{told_flags, write_flags};
+use crate::sequence_set::{ranges, write_ranges};
+use crate::text::{nz_number, write_list};
 
 /// A response code. Sets of UIDs are ranges, both ends inclusive.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +52,8 @@ pub enum ResponseCode {
     Unavailable,
     Unseen(u32),
     UseAttr,
+    /// Another one, or one that is not as the RFC has it: its name, and what follows, as it was sent.
+    Other(Bytes, Option<Bytes>),
 }
 
 impl ResponseCode {
@@ -62,20 +65,15 @@ impl ResponseCode {
         };
         output.write(b"[");
         match self {
-            Self::Alert => output.write(b"ALERT"),
-            Self::AlreadyExists => output.write(b"ALREADYEXISTS"),
             Self::AppendUid(validity, uids) => {
                 number(b"APPENDUID ", u64::from(*validity), output);
                 output.write(b" ");
                 write_ranges(uids, output);
             }
-            Self::AuthenticationFailed => output.write(b"AUTHENTICATIONFAILED"),
-            Self::AuthorizationFailed => output.write(b"AUTHORIZATIONFAILED"),
-            Self::BadCharset(known) => {
+            Self::BadCharset(known) if !known.is_empty() => {
                 output.write(b"BADCHARSET ");
                 write_list(known, output, |name, output| output.write(name));
             }
-            Self::Cannot => output.write(b"CANNOT"),
             Self::Capability(all) => {
                 output.write(b"CAPABILITY");
                 for name in all {
@@ -83,7 +81,6 @@ impl ResponseCode {
                     output.write(name);
                 }
             }
-            Self::Closed => output.write(b"CLOSED"),
             Self::CopyUid(validity, from, to) => {
                 number(b"COPYUID ", u64::from(*validity), output);
                 output.write(b" ");
@@ -91,35 +88,161 @@ impl ResponseCode {
                 output.write(b" ");
                 write_ranges(to, output);
             }
-            Self::HasChildren => output.write(b"HASCHILDREN"),
             Self::HighestModSeq(value) => number(b"HIGHESTMODSEQ ", *value, output),
-            Self::InUse => output.write(b"INUSE"),
-            Self::Limit => output.write(b"LIMIT"),
             Self::Modified(numbers) => {
                 output.write(b"MODIFIED ");
                 write_ranges(numbers, output);
             }
-            Self::NonExistent => output.write(b"NONEXISTENT"),
-            Self::NoModSeq => output.write(b"NOMODSEQ"),
-            Self::NoPerm => output.write(b"NOPERM"),
-            Self::OverQuota => output.write(b"OVERQUOTA"),
-            Self::Parse => output.write(b"PARSE"),
             Self::PermanentFlags(flags) => {
                 output.write(b"PERMANENTFLAGS ");
                 write_flags(flags, output);
             }
-            Self::PrivacyRequired => output.write(b"PRIVACYREQUIRED"),
-            Self::ReadOnly => output.write(b"READ-ONLY"),
-            Self::ReadWrite => output.write(b"READ-WRITE"),
-            Self::ServerBug => output.write(b"SERVERBUG"),
-            Self::TooBig => output.write(b"TOOBIG"),
-            Self::TryCreate => output.write(b"TRYCREATE"),
             Self::UidNext(uid) => number(b"UIDNEXT ", u64::from(*uid), output),
             Self::UidValidity(value) => number(b"UIDVALIDITY ", u64::from(*value), output),
-            Self::Unavailable => output.write(b"UNAVAILABLE"),
             Self::Unseen(number_) => number(b"UNSEEN ", u64::from(*number_), output),
-            Self::UseAttr => output.write(b"USEATTR"),
+            Self::Other(name, rest) => {
+                output.write(name);
+                if let Some(rest) = rest {
+                    output.write(b" ");
+                    output.write(rest);
+                }
+            }
+            alone => output.write(alone.alone().as_bytes()),
         }
         output.write(b"]");
     }
+
+    /// The name of one that stands alone.
+    fn alone(&self) -> &'static str {
+        match self {
+            Self::Alert => "ALERT",
+            Self::AlreadyExists => "ALREADYEXISTS",
+            Self::AuthenticationFailed => "AUTHENTICATIONFAILED",
+            Self::AuthorizationFailed => "AUTHORIZATIONFAILED",
+            Self::Cannot => "CANNOT",
+            Self::Closed => "CLOSED",
+            Self::HasChildren => "HASCHILDREN",
+            Self::InUse => "INUSE",
+            Self::Limit => "LIMIT",
+            Self::NonExistent => "NONEXISTENT",
+            Self::NoModSeq => "NOMODSEQ",
+            Self::NoPerm => "NOPERM",
+            Self::OverQuota => "OVERQUOTA",
+            Self::Parse => "PARSE",
+            Self::PrivacyRequired => "PRIVACYREQUIRED",
+            Self::ReadOnly => "READ-ONLY",
+            Self::ReadWrite => "READ-WRITE",
+            Self::ServerBug => "SERVERBUG",
+            Self::TooBig => "TOOBIG",
+            Self::TryCreate => "TRYCREATE",
+            Self::Unavailable => "UNAVAILABLE",
+            Self::UseAttr => "USEATTR",
+            Self::BadCharset(_) => "BADCHARSET",
+            _ => "",
+        }
+    }
+}
+
+/// `[CODE]` at the beginning of a text. `None` where there is none, or its bracket does not close.
+pub(crate) fn response_code(unit: &Bytes, text: &[u8]) -> Option<(ResponseCode, usize)> {
+    let inner = text.strip_prefix(b"[")?;
+    let end = end_of_code(inner)?;
+    let inner = unit.slice_ref(inner.get(..end)?);
+    let name = memchr::memchr(b' ', &inner).unwrap_or(inner.len());
+    let (name, rest) = (inner.slice(..name), inner.get(name + 1..));
+    let rest = rest.map(|rest| inner.slice_ref(rest));
+    let code = known(&name, rest.as_ref()).unwrap_or(ResponseCode::Other(name, rest));
+    Some((code, end + 2))
+}
+
+/// Where the bracket closes: not within quotes, which a flag or a charset may have.
+fn end_of_code(inner: &[u8]) -> Option<usize> {
+    let mut quoted = false;
+    let mut octets = inner.iter().enumerate();
+    while let Some((at, octet)) = octets.next() {
+        match octet {
+            b'"' => quoted = !quoted,
+            b'\\' if quoted => drop(octets.next()),
+            b']' if !quoted => return Some(at),
+            _ => {}
+        }
+    }
+    // Quotes that do not match are text.
+    memchr::memchr(b']', inner)
+}
+
+fn known(name: &Bytes, rest: Option<&Bytes>) -> Option<ResponseCode> {
+    use ResponseCode as C;
+    let name = name.to_ascii_uppercase();
+    let Some(rest) = rest else {
+        let all = [
+            C::Alert,
+            C::AlreadyExists,
+            C::AuthenticationFailed,
+            C::AuthorizationFailed,
+            C::Cannot,
+            C::Closed,
+            C::HasChildren,
+            C::InUse,
+            C::Limit,
+            C::NonExistent,
+            C::NoModSeq,
+            C::NoPerm,
+            C::OverQuota,
+            C::Parse,
+            C::PrivacyRequired,
+            C::ReadOnly,
+            C::ReadWrite,
+            C::ServerBug,
+            C::TooBig,
+            C::TryCreate,
+            C::Unavailable,
+            C::UseAttr,
+            C::BadCharset(Vec::new()),
+        ];
+        let named = |code: &C| code.alone().as_bytes() == name;
+        return all.into_iter().find(named);
+    };
+    let mut cursor = Cursor::new(rest);
+    let code = with_data(&name, &mut cursor).ok()?;
+    cursor.end().ok()?;
+    Some(code)
+}
+
+fn with_data(name: &[u8], cursor: &mut Cursor<'_>) -> Result<ResponseCode> {
+    use ResponseCode as C;
+    Ok(match name {
+        b"APPENDUID" => {
+            let validity = cursor.take(nz_number)?;
+            cursor.sp()?;
+            C::AppendUid(validity, ranges(cursor)?)
+        }
+        b"BADCHARSET" => C::BadCharset(cursor.list(true, Cursor::astring)?),
+        b"CAPABILITY" => C::Capability(capabilities(cursor)),
+        b"COPYUID" => {
+            let validity = cursor.take(nz_number)?;
+            cursor.sp()?;
+            let from = ranges(cursor)?;
+            cursor.sp()?;
+            C::CopyUid(validity, from, ranges(cursor)?)
+        }
+        b"HIGHESTMODSEQ" => C::HighestModSeq(cursor.number64()?),
+        b"MODIFIED" => C::Modified(ranges(cursor)?),
+        b"PERMANENTFLAGS" => C::PermanentFlags(told_flags(cursor)?),
+        b"UIDNEXT" => C::UidNext(cursor.number()?),
+        b"UIDVALIDITY" => C::UidValidity(cursor.number()?),
+        b"UNSEEN" => C::Unseen(cursor.number()?),
+        _ => return cursor.fail("a response code"),
+    })
+}
+
+/// Names with blanks between them, and perhaps behind them.
+pub(crate) fn capabilities(cursor: &mut Cursor<'_>) -> Vec<Bytes> {
+    let words = cursor
+        .rest()
+        .split(|&o| o == b' ')
+        .filter(|word| !word.is_empty());
+    let all = words.map(|word| cursor.unit().slice_ref(word)).collect();
+    while cursor.word(|_| true, "anything").is_ok() {}
+    all
 }

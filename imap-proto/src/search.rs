@@ -7,8 +7,8 @@ use hikyaku_wire::Output;
 
 use crate::cursor::{Cursor, Result};
 use crate::date::date;
-use crate::sequence_set::{sequence_set, write_ranges};
-use crate::text::write_string;
+use crate::sequence_set::{ranges, sequence_set, write_ranges};
+use crate::text::{write_astring, write_list, write_string};
 use crate::{Date, Flag, SequenceSet};
 
 /// The SEARCH command.
@@ -82,7 +82,147 @@ pub enum SearchKey {
     And(Vec<Self>),
 }
 
+impl Search {
+    /// Looks for that, and tells the result in the old form.
+    #[must_use]
+    pub fn new(key: SearchKey) -> Self {
+        Self {
+            returns: None,
+            charset: None,
+            key,
+        }
+    }
+
+    /// Appends what follows `SEARCH `.
+    pub(crate) fn encode(&self, output: &mut Output) {
+        if let Some(returns) = &self.returns {
+            output.write(b"RETURN ");
+            write_list(returns, output, |option, output| {
+                output.write(option.name().as_bytes());
+            });
+            output.write(b" ");
+        }
+        if let Some(charset) = &self.charset {
+            output.write(b"CHARSET ");
+            write_astring(charset, output);
+            output.write(b" ");
+        }
+        self.key.encode(output);
+    }
+}
+
+impl Return {
+    const ALL: [Self; 4] = [Self::Min, Self::Max, Self::All, Self::Count];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Min => "MIN",
+            Self::Max => "MAX",
+            Self::All => "ALL",
+            Self::Count => "COUNT",
+        }
+    }
+}
+
+/// What is still to be written of a key.
+enum Todo<'a> {
+    Key(&'a SearchKey),
+    Octets(&'static [u8]),
+}
+
 impl SearchKey {
+    /// Appends the key; at the top, all that must hold stand without parentheses. Nesting costs no
+    /// stack.
+    pub(crate) fn encode(&self, output: &mut Output) {
+        let mut todo = Vec::new();
+        match self {
+            Self::And(keys) if !keys.is_empty() => push_all(keys, &mut todo),
+            key => todo.push(Todo::Key(key)),
+        }
+        while let Some(next) = todo.pop() {
+            match next {
+                Todo::Octets(octets) => output.write(octets),
+                Todo::Key(Self::Not(key)) => {
+                    output.write(b"NOT ");
+                    todo.push(Todo::Key(key));
+                }
+                Todo::Key(Self::Or(pair)) => {
+                    output.write(b"OR ");
+                    todo.push(Todo::Key(&pair.1));
+                    todo.push(Todo::Octets(b" "));
+                    todo.push(Todo::Key(&pair.0));
+                }
+                Todo::Key(Self::And(keys)) if !keys.is_empty() => {
+                    output.write(b"(");
+                    todo.push(Todo::Octets(b")"));
+                    push_all(keys, &mut todo);
+                }
+                Todo::Key(key) => key.encode_simple(output),
+            }
+        }
+    }
+
+    fn encode_simple(&self, output: &mut Output) {
+        let text = |name: &[u8], text: &[u8], output: &mut Output| {
+            output.write(name);
+            write_astring(text, output);
+        };
+        let day = |name: &[u8], day: &Date, output: &mut Output| {
+            output.write(name);
+            day.encode(output);
+        };
+        let number = |name: &[u8], number: u64, output: &mut Output| {
+            output.write(name);
+            output.write_number(number);
+        };
+        match self {
+            Self::All | Self::Not(_) | Self::Or(_) | Self::And(_) => output.write(b"ALL"),
+            Self::Flag(flag, is) => encode_flag(flag, *is, output),
+            Self::New => output.write(b"NEW"),
+            Self::Header(name, value) => {
+                let fields = ["Bcc", "Cc", "From", "Subject", "To"];
+                let known = fields.into_iter().find(|field| field.as_bytes() == name);
+                match known {
+                    Some(name) => output.write(name.to_ascii_uppercase().as_bytes()),
+                    None => text(b"HEADER ", name, output),
+                }
+                text(b" ", value, output);
+            }
+            Self::Body(value) => text(b"BODY ", value, output),
+            Self::Text(value) => text(b"TEXT ", value, output),
+            Self::Before(date) => day(b"BEFORE ", date, output),
+            Self::On(date) => day(b"ON ", date, output),
+            Self::Since(date) => day(b"SINCE ", date, output),
+            Self::SentBefore(date) => day(b"SENTBEFORE ", date, output),
+            Self::SentOn(date) => day(b"SENTON ", date, output),
+            Self::SentSince(date) => day(b"SENTSINCE ", date, output),
+            Self::Larger(octets) => number(b"LARGER ", *octets, output),
+            Self::Smaller(octets) => number(b"SMALLER ", *octets, output),
+            Self::Sequence(set) => set.encode(output),
+            Self::Uid(set) => {
+                output.write(b"UID ");
+                set.encode(output);
+            }
+            Self::ModSeq(modseq) => number(b"MODSEQ ", *modseq, output),
+        }
+    }
+
+    /// Whether message sequence numbers are in it (RFC 9051 §5.5).
+    #[must_use]
+    pub fn has_sequence(&self) -> bool {
+        let mut todo = Vec::from([self]);
+        while let Some(key) = todo.pop() {
+            match key {
+                Self::Sequence(_) => return true,
+                Self::Not(key) => todo.push(key),
+                Self::Or(keys) => todo.extend([&keys.0, &keys.1]),
+                Self::And(keys) => todo.extend(keys),
+                _ => {}
+            }
+        }
+        false
+    }
+
     /// Whether MODSEQ is in it, so that the result tells the highest (RFC 7162 §3.1.5).
     #[must_use]
     pub fn has_modseq(&self) -> bool {
@@ -93,6 +233,34 @@ impl SearchKey {
             Self::And(keys) => keys.iter().any(Self::has_modseq),
             _ => false,
         }
+    }
+}
+
+fn push_all<'a>(keys: &'a [SearchKey], todo: &mut Vec<Todo<'a>>) {
+    for (index, key) in keys.iter().enumerate().rev() {
+        todo.push(Todo::Key(key));
+        if index > 0 {
+            todo.push(Todo::Octets(b" "));
+        }
+    }
+}
+
+fn encode_flag(flag: &Flag, is: bool, output: &mut Output) {
+    let un: &[u8] = if is { b"" } else { b"UN" };
+    let name: &[u8] = match flag {
+        Flag::Recent if is => return output.write(b"RECENT"),
+        Flag::Recent => return output.write(b"OLD"),
+        Flag::Answered => b"ANSWERED",
+        Flag::Deleted => b"DELETED",
+        Flag::Draft => b"DRAFT",
+        Flag::Flagged => b"FLAGGED",
+        Flag::Seen => b"SEEN",
+        Flag::Any | Flag::Extension(_) | Flag::Keyword(_) => b"KEYWORD ",
+    };
+    output.write(un);
+    output.write(name);
+    if name.ends_with(b" ") {
+        output.write(flag.as_bytes());
     }
 }
 
@@ -118,9 +286,12 @@ pub struct ESearch {
 impl ESearch {
     /// Appends what follows `* ESEARCH`.
     pub(crate) fn encode(&self, output: &mut Output) {
-        output.write(b" (TAG ");
-        write_string(&self.tag, output);
-        output.write(if self.uid { b") UID" } else { b")" });
+        if !self.tag.is_empty() {
+            output.write(b" (TAG ");
+            write_string(&self.tag, output);
+            output.write(b")");
+        }
+        output.write(if self.uid { b" UID" } else { b"" });
         let number = |name: &[u8], value: Option<u64>, output: &mut Output| {
             if let Some(value) = value {
                 output.write(name);
@@ -138,19 +309,51 @@ impl ESearch {
     }
 }
 
+/// Behind `* ESEARCH`. What is told by an extension is passed over.
+pub(crate) fn esearch(cursor: &mut Cursor<'_>) -> Result<ESearch> {
+    let mut result = ESearch::default();
+    if cursor.eat_prefix(" (TAG ") {
+        result.tag = cursor.any_string().or_else(|_| cursor.atom())?;
+        cursor.expect(b')', "\")\"")?;
+    }
+    result.uid = cursor.eat_prefix(" UID");
+    while cursor.eat(b' ') && !cursor.is_at_end() {
+        let name = cursor.atom()?;
+        cursor.sp()?;
+        match &*name.to_ascii_uppercase() {
+            b"MIN" => result.min = Some(cursor.number()?),
+            b"MAX" => result.max = Some(cursor.number()?),
+            b"COUNT" => result.count = Some(cursor.number()?),
+            b"ALL" => result.all = ranges(cursor)?,
+            b"MODSEQ" => result.modseq = Some(cursor.number64()?),
+            _ => drop(cursor.value()?),
+        }
+    }
+    Ok(result)
+}
+
+/// Behind `* SEARCH` or `* SORT`: numbers, and the highest mod-sequence among them.
+pub(crate) fn numbers(cursor: &mut Cursor<'_>) -> Result<(Vec<u32>, Option<u64>)> {
+    let (mut numbers, mut modseq) = (Vec::new(), None);
+    while cursor.eat(b' ') && !cursor.is_at_end() {
+        if cursor.eat_prefix("(MODSEQ ") {
+            modseq = Some(cursor.number64()?);
+            cursor.expect(b')', "\")\"")?;
+        } else {
+            numbers.push(cursor.number()?);
+        }
+    }
+    Ok((numbers, modseq))
+}
+
 /// Behind `SEARCH `.
 pub(crate) fn search(cursor: &mut Cursor<'_>, nesting: usize) -> Result<Search> {
     let mut returns = None;
     if cursor.eat_word("RETURN") {
         cursor.sp()?;
         let mut all = cursor.list(true, |cursor| {
-            for (name, option) in [
-                ("MIN", Return::Min),
-                ("MAX", Return::Max),
-                ("ALL", Return::All),
-                ("COUNT", Return::Count),
-            ] {
-                if cursor.eat_word(name) {
+            for option in Return::ALL {
+                if cursor.eat_word(option.name()) {
                     return Ok(option);
                 }
             }

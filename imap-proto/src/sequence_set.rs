@@ -37,6 +37,50 @@ impl SequenceSet {
         Self([(Some(number), Some(number))].into())
     }
 
+    /// All there are: `1:*`.
+    #[must_use]
+    pub fn all() -> Self {
+        Self::from_first(NonZeroU32::MIN)
+    }
+
+    /// From that number on: `n:*`, which has the last one even where that is before n.
+    #[must_use]
+    pub fn from_first(number: NonZeroU32) -> Self {
+        Self([(Some(number), None)].into())
+    }
+
+    /// The numbers in the ranges; `None` when there are none. Zero is no number and is left out.
+    #[must_use]
+    pub fn of_ranges(ranges: impl IntoIterator<Item = (u32, u32)>) -> Option<Self> {
+        let ends = |(low, high): (u32, u32)| {
+            let (low, high) = (NonZeroU32::new(low.max(1))?, NonZeroU32::new(high)?);
+            Some((Some(low), Some(high)))
+        };
+        let ranges: Vec<_> = ranges.into_iter().filter_map(ends).collect();
+        (!ranges.is_empty()).then_some(Self(ranges))
+    }
+
+    /// The numbers, which ascend, in as few ranges as they fit into; `None` when there are none.
+    ///
+    /// ```
+    /// use hikyaku_imap_proto::SequenceSet;
+    /// let set = SequenceSet::of_numbers([1, 2, 3, 7]).unwrap();
+    /// assert_eq!(Some(set), SequenceSet::parse(&"1:3,7".into()).ok());
+    /// ```
+    #[must_use]
+    pub fn of_numbers(numbers: impl IntoIterator<Item = u32>) -> Option<Self> {
+        let mut ranges: Vec<(u32, u32)> = Vec::new();
+        for number in numbers {
+            match ranges.last_mut() {
+                Some((_, high)) if *high != 0 && high.checked_add(1) == Some(number) => {
+                    *high = number;
+                }
+                _ => ranges.push((number, number)),
+            }
+        }
+        Self::of_ranges(ranges)
+    }
+
     /// The ranges, low end first, in the order sent, with `*` as `largest`. They may overlap.
     pub fn ranges(&self, largest: u32) -> impl Iterator<Item = (u32, u32)> + '_ {
         self.0.iter().map(move |&(a, b)| {
@@ -60,6 +104,23 @@ impl SequenceSet {
                 output.write(b":");
                 end(b, output);
             }
+        }
+    }
+}
+
+/// `uid-set`: ranges, each with its low end first, in the order sent.
+pub(crate) fn ranges(cursor: &mut Cursor<'_>) -> Result<Vec<(u32, u32)>> {
+    let mut ranges = Vec::new();
+    loop {
+        let first = cursor.take(nz_number)?;
+        let last = if cursor.eat(b':') {
+            cursor.take(nz_number)?
+        } else {
+            first
+        };
+        ranges.push((first.min(last), first.max(last)));
+        if !cursor.eat(b',') {
+            return Ok(ranges);
         }
     }
 }

@@ -2,10 +2,12 @@
 
 use alloc::vec::Vec;
 use bytes::Bytes;
+use hikyaku_wire::Output;
 
 use crate::SearchKey;
 use crate::cursor::{Cursor, Result};
 use crate::search::keys;
+use crate::text::{write_astring, write_list};
 
 /// The SORT command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,23 +36,54 @@ pub enum SortCriterion {
     DisplayTo,
 }
 
+impl Sort {
+    /// Appends what follows `SORT `.
+    pub(crate) fn encode(&self, output: &mut Output) {
+        write_list(&self.criteria, output, |(criterion, reverse), output| {
+            output.write(if *reverse { b"REVERSE " } else { b"" });
+            output.write(criterion.name().as_bytes());
+        });
+        output.write(b" ");
+        write_astring(&self.charset, output);
+        output.write(b" ");
+        self.key.encode(output);
+    }
+}
+
+impl SortCriterion {
+    const ALL: [Self; 9] = [
+        Self::Arrival,
+        Self::Cc,
+        Self::Date,
+        Self::From,
+        Self::Size,
+        Self::Subject,
+        Self::To,
+        Self::DisplayFrom,
+        Self::DisplayTo,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Arrival => "ARRIVAL",
+            Self::Cc => "CC",
+            Self::Date => "DATE",
+            Self::From => "FROM",
+            Self::Size => "SIZE",
+            Self::Subject => "SUBJECT",
+            Self::To => "TO",
+            Self::DisplayFrom => "DISPLAYFROM",
+            Self::DisplayTo => "DISPLAYTO",
+        }
+    }
+}
+
 /// Behind `SORT `.
 pub(crate) fn sort(cursor: &mut Cursor<'_>, nesting: usize) -> Result<Sort> {
-    use SortCriterion as C;
     let criteria = cursor.list(false, |cursor| {
         let reverse = cursor.eat_prefix("REVERSE ");
-        for (name, criterion) in [
-            ("ARRIVAL", C::Arrival),
-            ("CC", C::Cc),
-            ("DATE", C::Date),
-            ("FROM", C::From),
-            ("SIZE", C::Size),
-            ("SUBJECT", C::Subject),
-            ("TO", C::To),
-            ("DISPLAYFROM", C::DisplayFrom),
-            ("DISPLAYTO", C::DisplayTo),
-        ] {
-            if cursor.eat_word(name) {
+        for criterion in SortCriterion::ALL {
+            if cursor.eat_word(criterion.name()) {
                 return Ok((criterion, reverse));
             }
         }

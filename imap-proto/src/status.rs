@@ -5,6 +5,7 @@ use bytes::Bytes;
 use hikyaku_wire::Output;
 
 use crate::cursor::{Cursor, Result};
+use crate::text::write_list;
 
 /// What STATUS asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +32,13 @@ pub enum StatusAttribute {
 }
 
 /// An attribute and its value.
-pub type StatusItem = (StatusAttribute, u64);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StatusItem {
+    /// A number.
+    Number(StatusAttribute, u64),
+    /// Something else, or of another extension: its name and its value as they were sent.
+    Other(Bytes, Bytes),
+}
 
 impl StatusAttribute {
     const KNOWN: [Self; 8] = [
@@ -61,19 +68,53 @@ impl StatusAttribute {
 }
 
 pub(crate) fn write_items(items: &[StatusItem], output: &mut Output) {
-    crate::text::write_list(items, output, |(attribute, value), output| {
-        output.write(attribute.name());
-        output.write(b" ");
-        output.write_number(*value);
+    write_list(items, output, |item, output| match item {
+        StatusItem::Number(attribute, value) => {
+            output.write(attribute.name());
+            output.write(b" ");
+            output.write_number(*value);
+        }
+        StatusItem::Other(name, value) => {
+            output.write(name);
+            output.write(b" ");
+            output.write(value);
+        }
     });
+}
+
+pub(crate) fn write_attributes(attributes: &[StatusAttribute], output: &mut Output) {
+    write_list(attributes, output, |attribute, output| {
+        output.write(attribute.name());
+    });
+}
+
+/// What follows the mailbox in `STATUS`. A value that is no number is kept as it is.
+pub(crate) fn items(cursor: &mut Cursor<'_>) -> Result<Vec<StatusItem>> {
+    cursor.list(true, |cursor| {
+        let name = cursor.atom()?;
+        cursor.sp()?;
+        let known = known(&name);
+        let start = cursor.clone();
+        let value = cursor.value()?;
+        let mut again = start;
+        Ok(match known.zip(again.number64().ok()) {
+            Some((attribute, number)) if again.rest() == cursor.rest() => {
+                StatusItem::Number(attribute, number)
+            }
+            _ => StatusItem::Other(name, value),
+        })
+    })
+}
+
+fn known(name: &[u8]) -> Option<StatusAttribute> {
+    let mut known = StatusAttribute::KNOWN.into_iter();
+    known.find(|attribute| name.eq_ignore_ascii_case(attribute.name()))
 }
 
 /// `"(" status-att *(SP status-att) ")"`
 pub(crate) fn attributes(cursor: &mut Cursor<'_>) -> Result<Vec<StatusAttribute>> {
     cursor.list(false, |cursor| {
         let name = cursor.atom()?;
-        let mut known = StatusAttribute::KNOWN.into_iter();
-        let known = known.find(|attribute| name.eq_ignore_ascii_case(attribute.name()));
-        Ok(known.unwrap_or(StatusAttribute::Other(name)))
+        Ok(known(&name).unwrap_or(StatusAttribute::Other(name)))
     })
 }

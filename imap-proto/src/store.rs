@@ -1,9 +1,10 @@
 //! STORE: flags of messages (RFC 9051 §6.4.6; UNCHANGEDSINCE RFC 7162).
 
 use alloc::vec::Vec;
+use hikyaku_wire::Output;
 
 use crate::cursor::{Cursor, Result};
-use crate::flag::{flag, flag_list};
+use crate::flag::{flag, flag_list, write_flags};
 use crate::sequence_set::sequence_set;
 use crate::{Flag, SequenceSet};
 
@@ -20,6 +21,25 @@ pub struct Store {
     pub silent: bool,
     /// Which flags.
     pub flags: Vec<Flag>,
+}
+
+impl Store {
+    /// Appends what follows `STORE `.
+    pub(crate) fn encode(&self, output: &mut Output) {
+        self.set.encode(output);
+        if let Some(modseq) = self.unchanged_since {
+            output.write(b" (UNCHANGEDSINCE ");
+            output.write_number(modseq);
+            output.write(b")");
+        }
+        output.write(match self.action {
+            StoreAction::Replace => b" FLAGS",
+            StoreAction::Add => b" +FLAGS",
+            StoreAction::Remove => b" -FLAGS",
+        });
+        output.write(if self.silent { b".SILENT " } else { b" " });
+        write_flags(&self.flags, output);
+    }
 }
 
 /// How flags change.

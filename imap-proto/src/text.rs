@@ -43,6 +43,15 @@ pub(crate) type Text<'a> = Cow<'a, [u8]>;
 
 /// `quoted`, with UTF-8 in it (RFC 9051 §4.3; RFC 3501 has ASCII only).
 pub(crate) fn quoted(start: &[u8]) -> IResult<'_, Text<'_>> {
+    let (rest, text) = quoted_octets(start)?;
+    if core::str::from_utf8(&text).is_err() {
+        return expected(start, "UTF-8");
+    }
+    Ok((rest, text))
+}
+
+/// `quoted` with any octets over 127, as servers send them out of old messages.
+fn quoted_octets(start: &[u8]) -> IResult<'_, Text<'_>> {
     let Some(i) = start.strip_prefix(b"\"") else {
         return expected(start, "a quoted string");
     };
@@ -69,14 +78,20 @@ pub(crate) fn quoted(start: &[u8]) -> IResult<'_, Text<'_>> {
             }
         }
     };
-    if core::str::from_utf8(&text).is_err() {
-        return expected(start, "UTF-8");
-    }
     Ok((rest, text))
 }
 
 /// `{n}` or `{n+}`, CRLF, n octets without NUL.
 pub(crate) fn literal(start: &[u8]) -> IResult<'_, &[u8]> {
+    let (rest, octets) = literal_octets(start)?;
+    if memchr::memchr(0, octets).is_some() {
+        return expected(start, "a literal without NUL");
+    }
+    Ok((rest, octets))
+}
+
+/// A literal with any octets in it.
+fn literal_octets(start: &[u8]) -> IResult<'_, &[u8]> {
     let Some(i) = start.strip_prefix(b"{") else {
         return expected(start, "a literal");
     };
@@ -88,10 +103,16 @@ pub(crate) fn literal(start: &[u8]) -> IResult<'_, &[u8]> {
     let size = usize::try_from(size).unwrap_or(usize::MAX);
     let (i, octets) = take(size)(i)
         .or_else(|_: nom::Err<Expected<'_>>| expected(i, "the octets of a literal"))?;
-    if memchr::memchr(0, octets).is_some() {
-        return expected(start, "a literal without NUL");
-    }
     Ok((i, octets))
+}
+
+/// A string as servers send it: with octets over 127 in quotes, or NUL in a literal, or literal8.
+pub(crate) fn any_string(i: &[u8]) -> IResult<'_, Text<'_>> {
+    let inner = i.strip_prefix(b"~").unwrap_or(i);
+    match inner.first() {
+        Some(b'{') => literal_octets(inner).map(|(i, octets)| (i, Cow::Borrowed(octets))),
+        _ => quoted_octets(i),
+    }
 }
 
 /// `string = quoted / literal`

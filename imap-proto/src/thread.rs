@@ -7,6 +7,7 @@ use hikyaku_wire::Output;
 use crate::SearchKey;
 use crate::cursor::{Cursor, Result};
 use crate::search::keys;
+use crate::text::{nz_number, write_astring};
 
 /// The THREAD command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +18,19 @@ pub struct Thread {
     pub charset: Bytes,
     /// What to look for.
     pub key: SearchKey,
+}
+
+impl Thread {
+    /// Appends what follows `THREAD `.
+    pub(crate) fn encode(&self, output: &mut Output) {
+        output.write(match self.algorithm {
+            ThreadAlgorithm::OrderedSubject => b"ORDEREDSUBJECT ",
+            ThreadAlgorithm::References => b"REFERENCES ",
+        });
+        write_astring(&self.charset, output);
+        output.write(b" ");
+        self.key.encode(output);
+    }
 }
 
 /// How to thread.
@@ -47,6 +61,25 @@ enum Todo {
 }
 
 impl Threads {
+    /// Adds a node below the last one of the innermost list that has one.
+    fn hang(&mut self, number: Option<u32>, open: &mut [Option<usize>]) {
+        let node = self.nodes.len();
+        self.nodes.push((number, Vec::new()));
+        let mut inner = open.iter().rev();
+        let parent = inner
+            .next()
+            .copied()
+            .flatten()
+            .or_else(|| inner.next().copied().flatten());
+        match parent.and_then(|parent| self.nodes.get_mut(parent)) {
+            Some((_, children)) => children.push(node),
+            None => self.roots.push(node),
+        }
+        if let Some(last) = open.last_mut() {
+            *last = Some(node);
+        }
+    }
+
     /// Appends what follows `* THREAD`. Indices that there are not are left out; each node is written at
     /// most once, so that a loop among them ends.
     pub(crate) fn encode(&self, output: &mut Output) {
@@ -93,6 +126,38 @@ impl Threads {
                     todo.extend(all.iter().rev().map(|&child| Todo::List(child)));
                 }
             }
+        }
+    }
+}
+
+/// Behind `* THREAD`. As deep as it is, without a stack.
+pub(crate) fn threads(cursor: &mut Cursor<'_>) -> Result<Threads> {
+    let mut threads = Threads::default();
+    // The last node of each list that is open, if it has one yet.
+    let mut open: Vec<Option<usize>> = Vec::new();
+    cursor.eat(b' ');
+    loop {
+        match cursor.peek() {
+            None if open.is_empty() => return Ok(threads),
+            Some(b'(') => {
+                cursor.eat(b'(');
+                if open.last() == Some(&None) {
+                    threads.hang(None, &mut open);
+                }
+                open.push(None);
+            }
+            Some(b')') if !open.is_empty() => {
+                cursor.eat(b')');
+                open.pop();
+            }
+            Some(b' ') if !open.is_empty() => {
+                cursor.eat(b' ');
+            }
+            Some(_) if !open.is_empty() => {
+                let number = cursor.take(nz_number)?;
+                threads.hang(Some(number), &mut open);
+            }
+            _ => return cursor.fail("a thread"),
         }
     }
 }

@@ -82,6 +82,14 @@ impl Connection {
                 self.say(Some(&tag), Status::Ok, None, "Enabled", output);
                 None
             }
+            C::Select {
+                qresync: Some(_), ..
+            } => {
+                // RFC 7162 §3.2.5: it was not enabled.
+                let text = "QRESYNC is not enabled";
+                self.say(Some(&tag), Status::Bad, None, text, output);
+                None
+            }
             C::Idle => {
                 output.write(b"+ idling\r\n");
                 self.state = State::Idle(tag);

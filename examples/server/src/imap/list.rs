@@ -85,6 +85,7 @@ impl Session<'_> {
                 delimiter: Some(DELIMITER),
                 name: MailboxName::new(""),
                 child_info: false,
+                others: Vec::new(),
             }));
             return Ok(End::ok("Listed"));
         }
@@ -129,6 +130,7 @@ impl Session<'_> {
                 delimiter: Some(DELIMITER),
                 name: name.clone(),
                 child_info: child_info && selection.subscribed,
+                others: Vec::new(),
             }));
             if let Some(mailbox) = facts.mailbox
                 && !list.returns.status.is_empty()
@@ -162,6 +164,7 @@ impl Session<'_> {
                 delimiter: Some(DELIMITER),
                 name: MailboxName::new(*name),
                 child_info: false,
+                others: Vec::new(),
             }));
         }
         Ok(End::ok("Listed"))

@@ -286,7 +286,7 @@ impl Session<'_> {
                 Ok(End::ok("Pleased to meet you"))
             }
             Command::Namespace => {
-                self.respond(&Response::Namespace("".into(), DELIMITER));
+                self.respond(&Response::Namespace(Namespaces::personal("", DELIMITER)));
                 Ok(End::ok("Namespaces"))
             }
             Command::Select {

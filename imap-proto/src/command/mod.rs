@@ -1,5 +1,9 @@
 //! Commands: what a client sends (RFC 9051 §6 and the extensions).
 
+mod encode;
+
+pub(crate) use encode::write_id;
+
 use alloc::vec::Vec;
 use bytes::Bytes;
 use hikyaku_wire::{SaslLine, Secret, decode_sasl};
@@ -14,6 +18,7 @@ use crate::sequence_set::sequence_set;
 use crate::sort::{Sort, sort};
 use crate::status::{StatusAttribute, attributes};
 use crate::store::{Store, store};
+use crate::text::nz_number;
 use crate::thread::{Thread, thread};
 use crate::{Limits, SequenceSet, SyntaxError};
 
@@ -33,6 +38,19 @@ pub struct Authenticate {
     pub mechanism: Bytes,
     /// SASL-IR (RFC 4959), decoded; `=` is an empty one.
     pub initial: Option<Secret>,
+}
+
+/// The QRESYNC parameter of SELECT (RFC 7162 §3.2.5): tell what changed since.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QResync {
+    /// UIDVALIDITY, as it was.
+    pub uid_validity: u32,
+    /// The mod-sequence since when.
+    pub modseq: u64,
+    /// UIDs that the client has; all, when it does not say.
+    pub known_uids: Option<SequenceSet>,
+    /// Sequence numbers and the UIDs they had, for servers that keep no record of what is gone.
+    pub sequence_match: Option<(SequenceSet, SequenceSet)>,
 }
 
 /// A command. APPEND is not among them: its message streams (see `server`).
@@ -58,6 +76,7 @@ pub enum Command {
         mailbox: MailboxName,
         read_only: bool,
         condstore: bool,
+        qresync: Option<QResync>,
     },
     /// With the special uses asked for (RFC 6154).
     Create(MailboxName, Vec<Bytes>),
@@ -320,13 +339,17 @@ fn authenticate(cursor: &mut Cursor<'_>) -> Result<Command> {
 
 fn select(cursor: &mut Cursor<'_>, read_only: bool) -> Result<Command> {
     let mailbox = mailbox(cursor)?;
-    let mut condstore = false;
+    let (mut condstore, mut qresync) = (false, None);
     if cursor.eat(b' ') {
         cursor.list(false, |cursor| {
-            if !cursor.eat_word("CONDSTORE") {
-                return cursor.fail("CONDSTORE");
+            if cursor.eat_word("QRESYNC") {
+                cursor.sp()?;
+                qresync = Some(resync(cursor)?);
+            } else if cursor.eat_word("CONDSTORE") {
+                condstore = true;
+            } else {
+                return cursor.fail("CONDSTORE or QRESYNC");
             }
-            condstore = true;
             Ok(())
         })?;
     }
@@ -334,7 +357,35 @@ fn select(cursor: &mut Cursor<'_>, read_only: bool) -> Result<Command> {
         mailbox,
         read_only,
         condstore,
+        qresync,
     })
+}
+
+/// Behind `QRESYNC `.
+fn resync(cursor: &mut Cursor<'_>) -> Result<QResync> {
+    cursor.expect(b'(', "\"(\"")?;
+    let uid_validity = cursor.take(nz_number)?;
+    cursor.sp()?;
+    let modseq = cursor.number64()?;
+    let mut qresync = QResync {
+        uid_validity,
+        modseq,
+        known_uids: None,
+        sequence_match: None,
+    };
+    if cursor.rest().starts_with(b" ") && !cursor.rest().starts_with(b" (") {
+        cursor.sp()?;
+        qresync.known_uids = Some(sequence_set(cursor)?);
+    }
+    if cursor.eat(b' ') {
+        cursor.expect(b'(', "\"(\"")?;
+        let sequences = sequence_set(cursor)?;
+        cursor.sp()?;
+        qresync.sequence_match = Some((sequences, sequence_set(cursor)?));
+        cursor.expect(b')', "\")\"")?;
+    }
+    cursor.expect(b')', "\")\"")?;
+    Ok(qresync)
 }
 
 fn create(cursor: &mut Cursor<'_>) -> Result<Command> {

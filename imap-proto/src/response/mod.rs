@@ -1,13 +1,20 @@
 //! Responses: what a server sends (RFC 9051 §7).
 
+mod parse;
+
 use alloc::vec::Vec;
 use bytes::Bytes;
 use hikyaku_wire::Output;
 
+use crate::command::write_id;
 use crate::flag::write_flags;
+use crate::sequence_set::write_ranges;
 use crate::status::write_items;
-use crate::text::{write_astring, write_list, write_nstring, write_string};
-use crate::{ESearch, Flag, ListResponse, MailboxName, ResponseCode, StatusItem, Threads};
+use crate::text::{write_astring, write_list, write_string};
+use crate::{
+    ESearch, FetchItem, Flag, ListResponse, MailboxName, Namespaces, ResponseCode, StatusItem,
+    Threads,
+};
 
 /// How a command ended, or what is told beside one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,10 +27,34 @@ pub enum Status {
     Bad,
     /// The server closes.
     Bye,
+    /// A greeting: the client is logged in already.
+    PreAuth,
 }
 
-/// An untagged response, without the `* ` before it. Those with sequence numbers are the server
-/// machine's, which knows them.
+/// How a command ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Completion {
+    /// OK, NO or BAD.
+    pub status: Status,
+    /// What it tells programs.
+    pub code: Option<ResponseCode>,
+    /// What it tells people.
+    pub text: Bytes,
+}
+
+/// What a server sends: one response with its CRLF, literals inside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Received {
+    /// `+`: the client may go on with its command.
+    Continuation(Bytes),
+    /// `*`: told beside commands.
+    Untagged(Response),
+    /// The end of the command with that tag.
+    Tagged(Bytes, Completion),
+}
+
+/// An untagged response, without the `* ` before it. In the server those with sequence numbers are
+/// the machine's to tell, which knows them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Response {
@@ -49,14 +80,32 @@ pub enum Response {
     Sort(Vec<u32>),
     /// `THREAD`
     Thread(Threads),
-    /// `NAMESPACE` of one personal namespace: its prefix and its delimiter.
-    Namespace(Bytes, char),
+    /// `NAMESPACE`
+    Namespace(Namespaces),
     /// `ID`
     Id(Vec<(Bytes, Option<Bytes>)>),
     /// `QUOTA`: the root, and each resource with its usage and its limit.
     Quota(Bytes, Vec<(Bytes, u64, u64)>),
     /// `QUOTAROOT`: a mailbox and its roots.
     QuotaRoot(MailboxName, Vec<Bytes>),
+    /// `EXISTS`: so many messages there are.
+    Exists(u32),
+    /// `RECENT` (RFC 3501)
+    Recent(u32),
+    /// `EXPUNGE`: that sequence number is gone, and all above it are one lower.
+    Expunge(u32),
+    /// `VANISHED` (RFC 7162): UIDs that are gone, as ranges; `earlier` ones before this SELECT or
+    /// FETCH.
+    Vanished {
+        /// Not from the messages that are counted now.
+        earlier: bool,
+        /// Both ends inclusive.
+        uids: Vec<(u32, u32)>,
+    },
+    /// `FETCH`: a sequence number, and what is told of the message.
+    Fetch(u32, Vec<FetchItem>),
+    /// Another one, or one that is not as the RFC has it, as it was sent, without `* ` and CRLF.
+    Other(Bytes),
 }
 
 /// Appends `OK [CODE] text`.
@@ -71,6 +120,7 @@ pub(crate) fn write_status(
         Status::No => b"NO ",
         Status::Bad => b"BAD ",
         Status::Bye => b"BYE ",
+        Status::PreAuth => b"PREAUTH ",
     });
     if let Some(code) = code {
         code.encode(output);
@@ -151,22 +201,13 @@ impl Response {
                 output.write(b"THREAD");
                 threads.encode(output);
             }
-            Self::Namespace(prefix, delimiter) => {
-                output.write(b"NAMESPACE ((");
-                write_string(prefix, output);
-                let _ = write!(output, " \"{delimiter}\")) NIL NIL");
+            Self::Namespace(all) => {
+                output.write(b"NAMESPACE");
+                all.encode(output);
             }
             Self::Id(fields) => {
                 output.write(b"ID ");
-                if fields.is_empty() {
-                    output.write(b"NIL");
-                } else {
-                    write_list(fields, output, |(name, value), output| {
-                        write_string(name, output);
-                        output.write(b" ");
-                        write_nstring(value.as_deref(), output);
-                    });
-                }
+                write_id(fields, output);
             }
             Self::Quota(root, resources) => {
                 output.write(b"QUOTA ");
@@ -190,7 +231,42 @@ impl Response {
                     }
                 }
             }
+            Self::Exists(count) => _ = write!(output, "{count} EXISTS"),
+            Self::Recent(count) => _ = write!(output, "{count} RECENT"),
+            Self::Expunge(sequence) => _ = write!(output, "{sequence} EXPUNGE"),
+            Self::Vanished { earlier, uids } => {
+                output.write(if *earlier {
+                    b"VANISHED (EARLIER) "
+                } else {
+                    b"VANISHED "
+                });
+                write_ranges(uids, output);
+            }
+            Self::Fetch(sequence, items) => {
+                let _ = write!(output, "{sequence} FETCH ");
+                write_list(items, output, FetchItem::encode);
+            }
+            Self::Other(text) => output.write(text),
         }
         output.write(b"\r\n");
+    }
+}
+
+impl Received {
+    /// Appends the whole line with its CRLF.
+    pub fn encode(&self, output: &mut Output) {
+        match self {
+            Self::Continuation(text) => {
+                output.write(b"+ ");
+                output.write(text);
+                output.write(b"\r\n");
+            }
+            Self::Untagged(response) => response.encode(output),
+            Self::Tagged(tag, end) => {
+                output.write(tag);
+                output.write(b" ");
+                write_status(end.status, end.code.as_ref(), &end.text, output);
+            }
+        }
     }
 }

@@ -1,0 +1,229 @@
+//! Commands as they are written. Literals are synchronizing: [`crate::literal`] says where to wait.
+
+use bytes::Bytes;
+use hikyaku_wire::{Output, encode_sasl};
+
+use super::{Authenticate, Command, QResync, Tagged};
+use crate::text::{write_astring, write_list, write_nstring, write_string};
+use crate::{MailboxName, SequenceSet, list, status};
+
+impl Tagged {
+    /// Appends the whole command with its CRLF, in the shortest legal form.
+    ///
+    /// ```
+    /// use bytes::Buf;
+    /// use hikyaku_imap_proto::{Command, MailboxName, Tagged};
+    /// let mut output = hikyaku_wire::Output::new();
+    /// let command = Command::Delete(MailboxName::new("old mail"));
+    /// Tagged { tag: "a1".into(), command }.encode(&mut output);
+    /// assert_eq!(output.copy_to_bytes(output.len()), "a1 DELETE \"old mail\"\r\n");
+    /// ```
+    pub fn encode(&self, output: &mut Output) {
+        output.write(&self.tag);
+        output.write(b" ");
+        self.command.encode(output);
+        output.write(b"\r\n");
+    }
+}
+
+impl Command {
+    fn encode(&self, output: &mut Output) {
+        let named = |name: &[u8], mailbox: &MailboxName, output: &mut Output| {
+            output.write(name);
+            mailbox.encode(output);
+        };
+        let uid_before = |uid: bool, output: &mut Output| {
+            output.write(if uid { b"UID " } else { b"" });
+        };
+        match self {
+            Self::Capability => output.write(b"CAPABILITY"),
+            Self::Noop => output.write(b"NOOP"),
+            Self::Logout => output.write(b"LOGOUT"),
+            Self::StartTls => output.write(b"STARTTLS"),
+            Self::Namespace => output.write(b"NAMESPACE"),
+            Self::Idle => output.write(b"IDLE"),
+            Self::Check => output.write(b"CHECK"),
+            Self::Close => output.write(b"CLOSE"),
+            Self::Unselect => output.write(b"UNSELECT"),
+            Self::Expunge(None) => output.write(b"EXPUNGE"),
+            Self::Expunge(Some(set)) => {
+                output.write(b"UID EXPUNGE ");
+                set.encode(output);
+            }
+            Self::Id(fields) => {
+                output.write(b"ID ");
+                write_id(fields, output);
+            }
+            Self::Login { name, password } => {
+                output.write(b"LOGIN ");
+                write_astring(name, output);
+                output.write(b" ");
+                write_astring(password.expose(), output);
+            }
+            Self::Authenticate(authenticate) => authenticate.encode(output),
+            Self::Enable(names) => {
+                output.write(b"ENABLE");
+                for name in names {
+                    output.write(b" ");
+                    output.write(name);
+                }
+            }
+            Self::Select { .. } => self.encode_select(output),
+            Self::Create(mailbox, uses) => {
+                named(b"CREATE ", mailbox, output);
+                if !uses.is_empty() {
+                    output.write(b" (USE ");
+                    write_list(uses, output, |name, output| output.write(name));
+                    output.write(b")");
+                }
+            }
+            Self::Delete(mailbox) => named(b"DELETE ", mailbox, output),
+            Self::Rename { from, to } => {
+                named(b"RENAME ", from, output);
+                named(b" ", to, output);
+            }
+            Self::Subscribe(mailbox) => named(b"SUBSCRIBE ", mailbox, output),
+            Self::Unsubscribe(mailbox) => named(b"UNSUBSCRIBE ", mailbox, output),
+            Self::List(list) => {
+                output.write(b"LIST ");
+                list.encode(output);
+            }
+            Self::Lsub { reference, pattern } => {
+                named(b"LSUB ", reference, output);
+                output.write(b" ");
+                list::write_pattern(pattern, output);
+            }
+            Self::Status(mailbox, attributes) => {
+                named(b"STATUS ", mailbox, output);
+                output.write(b" ");
+                status::write_attributes(attributes, output);
+            }
+            Self::GetQuota(root) => {
+                output.write(b"GETQUOTA ");
+                write_astring(root, output);
+            }
+            Self::GetQuotaRoot(mailbox) => named(b"GETQUOTAROOT ", mailbox, output),
+            Self::SetQuota(root, limits) => {
+                output.write(b"SETQUOTA ");
+                write_astring(root, output);
+                output.write(b" ");
+                write_list(limits, output, |(name, limit), output| {
+                    output.write(name);
+                    output.write(b" ");
+                    output.write_number(*limit);
+                });
+            }
+            Self::Search { search, uid } => {
+                uid_before(*uid, output);
+                output.write(b"SEARCH ");
+                search.encode(output);
+            }
+            Self::Sort { sort, uid } => {
+                uid_before(*uid, output);
+                output.write(b"SORT ");
+                sort.encode(output);
+            }
+            Self::Thread { thread, uid } => {
+                uid_before(*uid, output);
+                output.write(b"THREAD ");
+                thread.encode(output);
+            }
+            Self::Fetch { fetch, uid } => {
+                uid_before(*uid, output);
+                output.write(b"FETCH ");
+                fetch.encode(output);
+            }
+            Self::Store { store, uid } => {
+                uid_before(*uid, output);
+                output.write(b"STORE ");
+                store.encode(output);
+            }
+            Self::Copy { set, mailbox, uid } => {
+                uid_before(*uid, output);
+                write_copy(b"COPY ", set, mailbox, output);
+            }
+            Self::Move { set, mailbox, uid } => {
+                uid_before(*uid, output);
+                write_copy(b"MOVE ", set, mailbox, output);
+            }
+        }
+    }
+
+    fn encode_select(&self, output: &mut Output) {
+        let Self::Select {
+            mailbox,
+            read_only,
+            condstore,
+            qresync,
+        } = self
+        else {
+            return;
+        };
+        output.write(if *read_only { b"EXAMINE " } else { b"SELECT " });
+        mailbox.encode(output);
+        if *condstore || qresync.is_some() {
+            output.write(b" (");
+            output.write(if *condstore { b"CONDSTORE" } else { b"" });
+            if let Some(qresync) = qresync {
+                output.write(if *condstore { b" " } else { b"" });
+                qresync.encode(output);
+            }
+            output.write(b")");
+        }
+    }
+}
+
+fn write_copy(name: &[u8], set: &SequenceSet, mailbox: &MailboxName, output: &mut Output) {
+    output.write(name);
+    set.encode(output);
+    output.write(b" ");
+    mailbox.encode(output);
+}
+
+/// The fields of ID, or NIL.
+pub(crate) fn write_id(fields: &[(Bytes, Option<Bytes>)], output: &mut Output) {
+    if fields.is_empty() {
+        return output.write(b"NIL");
+    }
+    write_list(fields, output, |(name, value), output| {
+        write_string(name, output);
+        output.write(b" ");
+        write_nstring(value.as_deref(), output);
+    });
+}
+
+impl Authenticate {
+    fn encode(&self, output: &mut Output) {
+        output.write(b"AUTHENTICATE ");
+        output.write(&self.mechanism);
+        if let Some(initial) = &self.initial {
+            output.write(b" ");
+            match initial.expose() {
+                // RFC 4959 §3: an empty one is not the same as none.
+                b"" => output.write(b"="),
+                initial => output.write(&encode_sasl(initial)),
+            }
+        }
+    }
+}
+
+impl QResync {
+    fn encode(&self, output: &mut Output) {
+        output.write(b"QRESYNC (");
+        output.write_number(u64::from(self.uid_validity));
+        output.write(b" ");
+        output.write_number(self.modseq);
+        if let Some(known) = &self.known_uids {
+            output.write(b" ");
+            known.encode(output);
+        }
+        if let Some((sequences, uids)) = &self.sequence_match {
+            output.write(b" (");
+            sequences.encode(output);
+            output.write(b" ");
+            uids.encode(output);
+            output.write(b")");
+        }
+        output.write(b")");
+    }
+}

@@ -1,0 +1,132 @@
+//! NAMESPACE (RFC 2342, RFC 9051 §6.3.10).
+
+use alloc::vec::Vec;
+use bytes::Bytes;
+use hikyaku_wire::Output;
+
+use crate::MailboxName;
+use crate::cursor::{Cursor, Result};
+use crate::text::write_string;
+
+/// Where mailboxes are: the user's own, those of other users, and those of all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Namespaces {
+    /// The user's own.
+    pub personal: Vec<Namespace>,
+    /// Those of other users.
+    pub other_users: Vec<Namespace>,
+    /// Those of all.
+    pub shared: Vec<Namespace>,
+}
+
+/// A namespace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Namespace {
+    /// What its names begin with.
+    pub prefix: MailboxName,
+    /// What separates levels.
+    pub delimiter: Option<char>,
+    /// Extensions: names, and their values as they were sent, in parentheses.
+    pub extensions: Vec<(Bytes, Bytes)>,
+}
+
+impl Namespaces {
+    /// One namespace of the user's own.
+    #[must_use]
+    pub fn personal(prefix: &str, delimiter: char) -> Self {
+        let namespace = Namespace {
+            prefix: MailboxName::new(prefix),
+            delimiter: Some(delimiter),
+            extensions: Vec::new(),
+        };
+        Self {
+            personal: [namespace].into(),
+            ..Self::default()
+        }
+    }
+
+    /// Appends what follows `NAMESPACE`.
+    pub(crate) fn encode(&self, output: &mut Output) {
+        for all in [&self.personal, &self.other_users, &self.shared] {
+            if all.is_empty() {
+                output.write(b" NIL");
+                continue;
+            }
+            output.write(b" (");
+            for one in all {
+                output.write(b"(");
+                write_string(one.prefix.wire().as_bytes(), output);
+                output.write(b" ");
+                write_delimiter(one.delimiter, output);
+                for (name, value) in &one.extensions {
+                    output.write(b" ");
+                    write_string(name, output);
+                    output.write(b" ");
+                    output.write(value);
+                }
+                output.write(b")");
+            }
+            output.write(b")");
+        }
+    }
+}
+
+/// Behind `* NAMESPACE`.
+pub(crate) fn namespaces(cursor: &mut Cursor<'_>) -> Result<Namespaces> {
+    let mut of = || {
+        cursor.sp()?;
+        if cursor.eat_word("NIL") {
+            return Ok(Vec::new());
+        }
+        let mut all = Vec::new();
+        cursor.expect(b'(', "\"(\"")?;
+        while !cursor.eat(b')') {
+            all.push(namespace(cursor)?);
+        }
+        Ok(all)
+    };
+    Ok(Namespaces {
+        personal: of()?,
+        other_users: of()?,
+        shared: of()?,
+    })
+}
+
+fn namespace(cursor: &mut Cursor<'_>) -> Result<Namespace> {
+    cursor.expect(b'(', "\"(\"")?;
+    let prefix = MailboxName::decode(&cursor.any_string()?);
+    cursor.sp()?;
+    let delimiter = delimiter(cursor)?;
+    let mut extensions = Vec::new();
+    while cursor.eat(b' ') {
+        let name = cursor.any_string()?;
+        cursor.sp()?;
+        extensions.push((name, cursor.value()?));
+    }
+    cursor.expect(b')', "\")\"")?;
+    Ok(Namespace {
+        prefix,
+        delimiter,
+        extensions,
+    })
+}
+
+/// A delimiter in quotes, or NIL.
+pub(crate) fn delimiter(cursor: &mut Cursor<'_>) -> Result<Option<char>> {
+    let start = cursor.clone();
+    let Some(text) = cursor.any_nstring()? else {
+        return Ok(None);
+    };
+    let mut chars = core::str::from_utf8(&text).unwrap_or("").chars();
+    match (chars.next(), chars.next()) {
+        (only, None) => Ok(only),
+        _ => start.fail("one character"),
+    }
+}
+
+pub(crate) fn write_delimiter(delimiter: Option<char>, output: &mut Output) {
+    match delimiter {
+        Some(c) => write_string(c.encode_utf8(&mut [0; 4]).as_bytes(), output),
+        None => output.write(b"NIL"),
+    }
+}

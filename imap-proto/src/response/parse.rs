@@ -1,0 +1,211 @@
+//! Responses as they are read. As lenient as the world needs: what is odd costs itself and no more.
+
+use alloc::vec::Vec;
+use bytes::Bytes;
+
+use super::{Completion, Received, Response, Status};
+use crate::cursor::{Cursor, Result};
+use crate::flag::told_flags;
+use crate::frame::is_tag_char;
+use crate::mailbox::mailbox;
+use crate::response_code::{capabilities, response_code};
+use crate::{Limits, SyntaxError, fetch, list, namespace, search, sequence_set, status, thread};
+
+impl Received {
+    /// Reads one whole response, given without its last CRLF, literals inside. An untagged response
+    /// that is not as the RFC has it is [`Response::Other`].
+    ///
+    /// ```
+    /// use hikyaku_imap_proto::{Limits, Received, Response};
+    /// let received = Received::parse(&"* 23 EXISTS".into(), &Limits::default());
+    /// assert_eq!(received, Ok(Received::Untagged(Response::Exists(23))));
+    /// ```
+    ///
+    /// # Errors
+    /// Where neither `+`, `*` nor a tag with its OK, NO or BAD stands.
+    pub fn parse(unit: &Bytes, limits: &Limits) -> core::result::Result<Self, SyntaxError> {
+        let mut cursor = Cursor::new(unit);
+        if cursor.eat(b'+') {
+            cursor.eat(b' ');
+            return Ok(Self::Continuation(unit.slice_ref(cursor.rest())));
+        }
+        if cursor.eat_prefix("* ") {
+            let rest = unit.slice_ref(cursor.rest());
+            let parsed = untagged(&mut cursor, limits);
+            return Ok(Self::Untagged(parsed.unwrap_or(Response::Other(rest))));
+        }
+        let tag = cursor.word(is_tag_char, "a tag")?;
+        let tag = unit.slice_ref(tag);
+        cursor.sp()?;
+        match status_of(&mut cursor) {
+            Some(status @ (Status::Ok | Status::No | Status::Bad)) => {
+                let (code, text) = text(&mut cursor);
+                Ok(Self::Tagged(tag, Completion { status, code, text }))
+            }
+            _ => cursor.fail("OK, NO or BAD"),
+        }
+    }
+}
+
+/// Whether the line is one that holds no literal, whatever its text ends with.
+pub(crate) fn is_text(line: &[u8]) -> bool {
+    let untagged = line.strip_prefix(b"* ");
+    if line.starts_with(b"+") {
+        return true;
+    }
+    let Some(rest) = untagged.or_else(|| {
+        let end = memchr::memchr(b' ', line)?;
+        line.get(end + 1..)
+    }) else {
+        return true;
+    };
+    let end = memchr::memchr(b' ', rest).unwrap_or(rest.len());
+    let word = rest.get(..end).unwrap_or(rest);
+    STATUSES
+        .iter()
+        .any(|(name, _)| word.eq_ignore_ascii_case(name.as_bytes()))
+}
+
+const STATUSES: [(&str, Status); 5] = [
+    ("OK", Status::Ok),
+    ("NO", Status::No),
+    ("BAD", Status::Bad),
+    ("BYE", Status::Bye),
+    ("PREAUTH", Status::PreAuth),
+];
+
+fn status_of(cursor: &mut Cursor<'_>) -> Option<Status> {
+    STATUSES
+        .into_iter()
+        .find_map(|(name, status)| cursor.eat_word(name).then_some(status))
+}
+
+/// `resp-text`: a code, and what is left. Some servers send no text.
+fn text(cursor: &mut Cursor<'_>) -> (Option<crate::ResponseCode>, Bytes) {
+    cursor.eat(b' ');
+    let unit = cursor.unit();
+    let rest = cursor.rest();
+    match response_code(unit, rest) {
+        Some((code, length)) => {
+            let text = rest.get(length..).unwrap_or(&[]);
+            let text = text.strip_prefix(b" ").unwrap_or(text);
+            (Some(code), unit.slice_ref(text))
+        }
+        None => (None, unit.slice_ref(rest)),
+    }
+}
+
+fn untagged(cursor: &mut Cursor<'_>, limits: &Limits) -> Result<Response> {
+    if let Some(status) = status_of(cursor) {
+        let (code, text) = text(cursor);
+        return Ok(Response::Status(status, code, text));
+    }
+    let response = if cursor.peek().is_some_and(|o| o.is_ascii_digit()) {
+        numbered(cursor, limits)?
+    } else {
+        named(cursor)?
+    };
+    while cursor.eat(b' ') {}
+    cursor.end()?;
+    Ok(response)
+}
+
+/// Those that begin with a number.
+fn numbered(cursor: &mut Cursor<'_>, limits: &Limits) -> Result<Response> {
+    let number = cursor.number()?;
+    cursor.sp()?;
+    if cursor.eat_word("FETCH") {
+        cursor.sp()?;
+        cursor.expect(b'(', "\"(\"")?;
+        let mut items = Vec::new();
+        fetch::items(cursor, limits.nesting, &mut items)?;
+        return Ok(Response::Fetch(number, items));
+    }
+    match () {
+        () if cursor.eat_word("EXISTS") => Ok(Response::Exists(number)),
+        () if cursor.eat_word("RECENT") => Ok(Response::Recent(number)),
+        () if cursor.eat_word("EXPUNGE") => Ok(Response::Expunge(number)),
+        () => cursor.fail("what there are so many of"),
+    }
+}
+
+fn named(cursor: &mut Cursor<'_>) -> Result<Response> {
+    let name = cursor.atom()?;
+    Ok(match &*name.to_ascii_uppercase() {
+        b"CAPABILITY" => Response::Capability(capabilities(cursor)),
+        b"ENABLED" => Response::Enabled(capabilities(cursor)),
+        b"FLAGS" => {
+            cursor.sp()?;
+            Response::Flags(told_flags(cursor)?)
+        }
+        // XLIST is what Gmail had before special uses.
+        b"LIST" | b"XLIST" => {
+            cursor.sp()?;
+            Response::List(list::list_response(cursor)?)
+        }
+        b"LSUB" => {
+            cursor.sp()?;
+            Response::Lsub(list::list_response(cursor)?)
+        }
+        b"STATUS" => {
+            cursor.sp()?;
+            let mailbox = mailbox(cursor)?;
+            cursor.sp()?;
+            Response::MailboxStatus(mailbox, status::items(cursor)?)
+        }
+        b"SEARCH" => {
+            let (numbers, modseq) = search::numbers(cursor)?;
+            Response::Search(numbers, modseq)
+        }
+        b"SORT" => Response::Sort(search::numbers(cursor)?.0),
+        b"ESEARCH" => Response::ESearch(search::esearch(cursor)?),
+        b"THREAD" => Response::Thread(thread::threads(cursor)?),
+        b"NAMESPACE" => Response::Namespace(namespace::namespaces(cursor)?),
+        b"ID" => {
+            cursor.sp()?;
+            Response::Id(id(cursor)?)
+        }
+        b"QUOTA" => {
+            cursor.sp()?;
+            let root = cursor.astring()?;
+            cursor.sp()?;
+            Response::Quota(root, cursor.list(true, resource)?)
+        }
+        b"QUOTAROOT" => {
+            cursor.sp()?;
+            let mailbox = mailbox(cursor)?;
+            let mut roots = Vec::new();
+            while cursor.eat(b' ') {
+                roots.push(cursor.astring()?);
+            }
+            Response::QuotaRoot(mailbox, roots)
+        }
+        b"VANISHED" => {
+            let earlier = cursor.eat_prefix(" (EARLIER)");
+            cursor.sp()?;
+            let uids = sequence_set::ranges(cursor)?;
+            Response::Vanished { earlier, uids }
+        }
+        _ => return cursor.fail("a response"),
+    })
+}
+
+fn id(cursor: &mut Cursor<'_>) -> Result<Vec<(Bytes, Option<Bytes>)>> {
+    if cursor.eat_word("NIL") {
+        return Ok(Vec::new());
+    }
+    cursor.list(true, |cursor| {
+        let name = cursor.any_string()?;
+        cursor.sp()?;
+        Ok((name, cursor.any_nstring()?))
+    })
+}
+
+/// A resource, its usage and its limit.
+fn resource(cursor: &mut Cursor<'_>) -> Result<(Bytes, u64, u64)> {
+    let name = cursor.atom()?;
+    cursor.sp()?;
+    let usage = cursor.number64()?;
+    cursor.sp()?;
+    Ok((name, usage, cursor.number64()?))
+}

@@ -1,0 +1,769 @@
+//! What is written is read: any command, any response.
+
+use crate::*;
+use bytes::{Buf as _, Bytes};
+use hikyaku_wire::{Output, Secret};
+use proptest::collection::vec as many;
+use proptest::option::of;
+use proptest::prelude::*;
+use std::boxed::Box;
+use std::format;
+use std::string::String;
+use std::vec;
+use std::vec::Vec;
+
+/// Octets that a literal or quotes may hold.
+fn text() -> BoxedStrategy<Bytes> {
+    prop_oneof![
+        "[a-zA-Z0-9 ()\"\\\\{}%*\\]\\[&~+.-]{0,12}".prop_map(Bytes::from),
+        many(1..=255_u8, 0..12).prop_map(Bytes::from),
+        Just(Bytes::from_static(b"NIL")),
+        (1000..1100_usize).prop_map(|length| Bytes::from(vec![b'x'; length])),
+    ]
+    .boxed()
+}
+
+fn atom() -> impl Strategy<Value = Bytes> {
+    "[A-Z][A-Za-z0-9.=_-]{0,8}".prop_map(Bytes::from)
+}
+
+fn ntext() -> BoxedStrategy<Option<Bytes>> {
+    of(text()).boxed()
+}
+
+fn pairs() -> impl Strategy<Value = Vec<(Bytes, Bytes)>> {
+    many((text(), text()), 0..3)
+}
+
+fn name() -> impl Strategy<Value = MailboxName> {
+    prop_oneof!["[a-zA-Z/& 受信\\\\\"]{0,8}", Just(String::from("inbox"))]
+        .prop_map(MailboxName::new)
+}
+
+fn set() -> impl Strategy<Value = SequenceSet> {
+    let end = || {
+        prop_oneof![
+            (1..=u32::MAX).prop_map(|n| format!("{n}")),
+            Just("*".into())
+        ]
+    };
+    let range = prop_oneof![end(), (end(), end()).prop_map(|(a, b)| format!("{a}:{b}"))];
+    many(range, 1..4).prop_map(|all| SequenceSet::parse(&all.join(",").into()).unwrap())
+}
+
+fn uids() -> impl Strategy<Value = Vec<(u32, u32)>> {
+    let range = (1..=u32::MAX, 1..=u32::MAX).prop_map(|(a, b)| (a.min(b), a.max(b)));
+    many(range, 1..4)
+}
+
+fn number64() -> impl Strategy<Value = u64> {
+    0..=i64::MAX as u64
+}
+
+fn flag() -> impl Strategy<Value = Flag> {
+    prop_oneof![
+        Just(Flag::Seen),
+        Just(Flag::Answered),
+        Just(Flag::Flagged),
+        Just(Flag::Deleted),
+        Just(Flag::Draft),
+        "\\\\X[a-z]{0,5}".prop_map(|name| Flag::Extension(name.into())),
+        "[a-z$][a-z]{0,5}".prop_map(|name| Flag::Keyword(name.into())),
+    ]
+}
+
+fn told_flag() -> impl Strategy<Value = Flag> {
+    prop_oneof![flag(), Just(Flag::Recent), Just(Flag::Any)]
+}
+
+fn date() -> impl Strategy<Value = Date> {
+    (-700_000..2_900_000_i64).prop_map(|days| Date::from_days(days).unwrap())
+}
+
+fn date_time() -> impl Strategy<Value = DateTime> {
+    (0..4_000_000_000_i64, -1439..1440_i16).prop_map(|(seconds, zone)| DateTime { seconds, zone })
+}
+
+fn key() -> BoxedStrategy<SearchKey> {
+    use SearchKey as K;
+    let leaf = prop_oneof![
+        Just(K::All),
+        Just(K::New),
+        (flag(), any::<bool>()).prop_map(|(flag, is)| match flag {
+            Flag::Extension(_) => K::Flag(Flag::Recent, is),
+            flag => K::Flag(flag, is),
+        }),
+        (text(), text()).prop_map(|(name, value)| K::Header(name, value)),
+        text().prop_map(|value| K::Header("Subject".into(), value)),
+        text().prop_map(K::Body),
+        text().prop_map(K::Text),
+        prop_oneof![
+            date().prop_map(K::Before),
+            date().prop_map(K::On),
+            date().prop_map(K::Since),
+            date().prop_map(K::SentBefore),
+            date().prop_map(K::SentOn),
+            date().prop_map(K::SentSince),
+        ],
+        number64().prop_map(K::Larger),
+        number64().prop_map(K::Smaller),
+        number64().prop_map(K::ModSeq),
+        set().prop_map(K::Sequence),
+        set().prop_map(K::Uid),
+    ];
+    leaf.prop_recursive(4, 20, 4, |inner| {
+        prop_oneof![
+            inner.clone().prop_map(|key| K::Not(Box::new(key))),
+            (inner.clone(), inner.clone()).prop_map(|pair| K::Or(Box::new(pair))),
+            many(inner, 2..4).prop_map(K::And),
+        ]
+    })
+    .boxed()
+}
+
+fn section() -> BoxedStrategy<Section> {
+    let fields = (any::<bool>(), many(text(), 1..3));
+    let text = prop_oneof![
+        Just(SectionText::Whole),
+        Just(SectionText::Header),
+        Just(SectionText::Text),
+        Just(SectionText::Mime),
+        fields.prop_map(|(not, names)| SectionText::HeaderFields { not, names }),
+    ];
+    (many(1..=u32::MAX, 0..3), text)
+        .prop_map(|(part, text)| match text {
+            SectionText::Mime if part.is_empty() => Section::default(),
+            text => Section { part, text },
+        })
+        .boxed()
+}
+
+fn fetch_attribute() -> impl Strategy<Value = FetchAttribute> {
+    use FetchAttribute as A;
+    let plain = [
+        A::Envelope,
+        A::Flags,
+        A::InternalDate,
+        A::Rfc822Size,
+        A::Rfc822,
+        A::Rfc822Header,
+        A::Rfc822Text,
+        A::Body,
+        A::BodyStructure,
+        A::Uid,
+        A::ModSeq,
+    ];
+    prop_oneof![
+        proptest::sample::select(plain.to_vec()),
+        (any::<bool>(), section(), of((any::<u32>(), 1..=u32::MAX))).prop_map(
+            |(peek, section, partial)| A::BodySection {
+                peek,
+                section,
+                partial
+            }
+        ),
+    ]
+}
+
+fn status_attribute() -> impl Strategy<Value = StatusAttribute> {
+    use StatusAttribute as A;
+    let all = [
+        A::Messages,
+        A::Recent,
+        A::UidNext,
+        A::UidValidity,
+        A::Unseen,
+        A::Deleted,
+        A::Size,
+        A::HighestModSeq,
+        A::Other("X-NEW".into()),
+    ];
+    proptest::sample::select(all.to_vec())
+}
+
+fn list() -> impl Strategy<Value = List> {
+    let options = many(any::<bool>(), 7);
+    let patterns = many(
+        "[a-z%*/ 受]{0,5}".prop_map(|text| Pattern::new(&text)),
+        1..3,
+    );
+    let status = many(status_attribute(), 0..2);
+    (options, name(), patterns, status, any::<bool>()).prop_map(
+        |(o, reference, patterns, status, extended)| {
+            let selection = SelectionOptions {
+                subscribed: o[0],
+                remote: o[1],
+                recursive_match: o[2] && (o[0] || o[3]),
+                special_use: o[3],
+            };
+            let returns = ReturnOptions {
+                subscribed: o[4],
+                children: o[5],
+                special_use: o[6],
+                status,
+            };
+            let needed = selection != SelectionOptions::default()
+                || returns != ReturnOptions::default()
+                || patterns.len() > 1;
+            List {
+                selection,
+                reference,
+                patterns,
+                returns,
+                extended: extended || needed,
+            }
+        },
+    )
+}
+
+fn criteria() -> impl Strategy<Value = Vec<(SortCriterion, bool)>> {
+    use SortCriterion as C;
+    let all = [
+        C::Arrival,
+        C::Cc,
+        C::Date,
+        C::From,
+        C::Size,
+        C::Subject,
+        C::To,
+        C::DisplayFrom,
+        C::DisplayTo,
+    ];
+    many(
+        (proptest::sample::select(all.to_vec()), any::<bool>()),
+        1..4,
+    )
+}
+
+fn store() -> impl Strategy<Value = Store> {
+    let action = [StoreAction::Replace, StoreAction::Add, StoreAction::Remove];
+    let action = proptest::sample::select(action.to_vec());
+    let flags = many(flag(), 0..4);
+    (set(), of(number64()), action, any::<bool>(), flags).prop_map(
+        |(set, unchanged_since, action, silent, flags)| Store {
+            set,
+            unchanged_since,
+            action,
+            silent,
+            flags,
+        },
+    )
+}
+
+fn authenticate() -> impl Strategy<Value = Command> {
+    let initial = of(many(any::<u8>(), 0..9).prop_map(Secret::from));
+    ("[A-Z]{1,9}", initial).prop_map(|(mechanism, initial)| {
+        let mechanism = mechanism.into();
+        Command::Authenticate(Authenticate { mechanism, initial })
+    })
+}
+
+fn select() -> impl Strategy<Value = Command> {
+    let qresync = (1..=u32::MAX, number64(), of(set()), of((set(), set()))).prop_map(
+        |(uid_validity, modseq, known_uids, sequence_match)| QResync {
+            uid_validity,
+            modseq,
+            known_uids,
+            sequence_match,
+        },
+    );
+    (name(), any::<bool>(), any::<bool>(), of(qresync)).prop_map(
+        |(mailbox, read_only, condstore, qresync)| Command::Select {
+            mailbox,
+            read_only,
+            condstore,
+            qresync,
+        },
+    )
+}
+
+fn search() -> impl Strategy<Value = Search> {
+    let returns = [Return::Min, Return::Max, Return::All, Return::Count];
+    let returns = of(many(proptest::sample::select(returns.to_vec()), 1..4));
+    (returns, of(atom()), key()).prop_map(|(returns, charset, key)| Search {
+        returns,
+        charset,
+        key,
+    })
+}
+
+fn command() -> impl Strategy<Value = Command> {
+    use Command as C;
+    let uid = || any::<bool>();
+    let alone = prop_oneof![
+        Just(()).prop_map(|()| C::Capability),
+        Just(()).prop_map(|()| C::Noop),
+        Just(()).prop_map(|()| C::Logout),
+        Just(()).prop_map(|()| C::StartTls),
+        Just(()).prop_map(|()| C::Namespace),
+        Just(()).prop_map(|()| C::Idle),
+        Just(()).prop_map(|()| C::Check),
+        Just(()).prop_map(|()| C::Close),
+        Just(()).prop_map(|()| C::Unselect),
+    ];
+    let fetch = (
+        set(),
+        many(fetch_attribute(), 1..4),
+        of(number64()),
+        any::<bool>(),
+    );
+    let fetch = fetch.prop_map(|(set, attributes, changed_since, vanished)| Fetch {
+        set,
+        attributes,
+        changed_since,
+        vanished: vanished && changed_since.is_some(),
+    });
+    let algorithm = [ThreadAlgorithm::OrderedSubject, ThreadAlgorithm::References];
+    let algorithm = proptest::sample::select(algorithm.to_vec());
+    let sort = (criteria(), atom(), key()).prop_map(|(criteria, charset, key)| Sort {
+        criteria,
+        charset,
+        key,
+    });
+    let thread = (algorithm, atom(), key()).prop_map(|(algorithm, charset, key)| Thread {
+        algorithm,
+        charset,
+        key,
+    });
+    let uses = many("\\\\[A-Z][a-z]{1,5}".prop_map(Bytes::from), 0..3);
+    let messages = prop_oneof![
+        (fetch, uid()).prop_map(|(fetch, uid)| C::Fetch { fetch, uid }),
+        (store(), uid()).prop_map(|(store, uid)| C::Store { store, uid }),
+        (search(), uid()).prop_map(|(search, uid)| C::Search { search, uid }),
+        (sort, uid()).prop_map(|(sort, uid)| C::Sort { sort, uid }),
+        (thread, uid()).prop_map(|(thread, uid)| C::Thread { thread, uid }),
+        (set(), name(), uid()).prop_map(|(set, mailbox, uid)| C::Copy { set, mailbox, uid }),
+        (set(), name(), uid()).prop_map(|(set, mailbox, uid)| C::Move { set, mailbox, uid }),
+        of(set()).prop_map(C::Expunge),
+    ];
+    let mailboxes = prop_oneof![
+        select(),
+        (name(), uses).prop_map(|(mailbox, uses)| C::Create(mailbox, uses)),
+        name().prop_map(C::Delete),
+        (name(), name()).prop_map(|(from, to)| C::Rename { from, to }),
+        name().prop_map(C::Subscribe),
+        name().prop_map(C::Unsubscribe),
+        list().prop_map(C::List),
+        (name(), "[a-z%*]{1,4}").prop_map(|(reference, pattern)| C::Lsub {
+            reference,
+            pattern: Pattern::new(&pattern)
+        }),
+        (name(), many(status_attribute(), 1..4)).prop_map(|(name, all)| C::Status(name, all)),
+        name().prop_map(C::GetQuotaRoot),
+    ];
+    prop_oneof![
+        alone,
+        messages,
+        mailboxes,
+        many((text(), ntext()), 0..3).prop_map(C::Id),
+        (text(), text()).prop_map(|(name, password)| C::Login {
+            name,
+            password: Secret::from(password.to_vec())
+        }),
+        authenticate(),
+        many(atom(), 1..3).prop_map(C::Enable),
+        text().prop_map(C::GetQuota),
+        (text(), many((atom(), number64()), 0..3)).prop_map(|(root, all)| C::SetQuota(root, all)),
+    ]
+}
+
+fn address() -> BoxedStrategy<Address> {
+    (ntext(), ntext(), ntext(), ntext())
+        .prop_map(|(name, route, mailbox, host)| Address {
+            name,
+            route,
+            mailbox,
+            host,
+        })
+        .boxed()
+}
+
+fn envelope() -> BoxedStrategy<Envelope> {
+    (many(ntext(), 4), many(many(address(), 0..3), 6))
+        .prop_map(|(mut texts, mut lists)| Envelope {
+            date: texts.pop().unwrap(),
+            subject: texts.pop().unwrap(),
+            from: lists.pop().unwrap(),
+            sender: lists.pop().unwrap(),
+            reply_to: lists.pop().unwrap(),
+            to: lists.pop().unwrap(),
+            cc: lists.pop().unwrap(),
+            bcc: lists.pop().unwrap(),
+            in_reply_to: texts.pop().unwrap(),
+            message_id: texts.pop().unwrap(),
+        })
+        .boxed()
+}
+
+fn body_fields() -> BoxedStrategy<BodyFields> {
+    let disposition =
+        (text(), pairs()).prop_map(|(kind, parameters)| Disposition { kind, parameters });
+    (pairs(), of(disposition), many(text(), 0..3), ntext())
+        .prop_map(|(parameters, disposition, language, location)| BodyFields {
+            parameters,
+            disposition,
+            language,
+            location,
+        })
+        .boxed()
+}
+
+fn body() -> BoxedStrategy<BodyStructure> {
+    let leaf = || {
+        let texts = (text(), ntext(), ntext(), text(), ntext());
+        (texts, number64(), number64(), any::<bool>(), body_fields()).prop_map(
+            |((subtype, id, description, encoding, md5), octets, lines, is_text, fields)| {
+                BodyPart {
+                    kind: if is_text {
+                        "TEXT".into()
+                    } else {
+                        "image".into()
+                    },
+                    subtype,
+                    id,
+                    description,
+                    encoding,
+                    octets,
+                    lines: if is_text { lines } else { 0 },
+                    message: None,
+                    md5,
+                    fields,
+                }
+            },
+        )
+    };
+    let part = leaf().prop_map(|part| BodyStructure::Part(Box::new(part)));
+    part.prop_recursive(3, 8, 3, move |inner| {
+        prop_oneof![
+            (many(inner.clone(), 1..3), text(), body_fields()).prop_map(
+                |(parts, subtype, fields)| {
+                    BodyStructure::Multipart {
+                        parts,
+                        subtype,
+                        fields: Box::new(fields),
+                    }
+                }
+            ),
+            (leaf(), envelope(), inner).prop_map(|(mut part, envelope, inner)| {
+                part.kind = "message".into();
+                part.message = Some((envelope, inner));
+                BodyStructure::Part(Box::new(part))
+            }),
+        ]
+    })
+    .boxed()
+}
+
+/// As BODY tells it, without what BODYSTRUCTURE has besides.
+fn plain(body: BodyStructure) -> BodyStructure {
+    match body {
+        BodyStructure::Multipart { parts, subtype, .. } => BodyStructure::Multipart {
+            parts: parts.into_iter().map(plain).collect(),
+            subtype,
+            fields: Box::default(),
+        },
+        BodyStructure::Part(mut part) => {
+            part.md5 = None;
+            part.fields = BodyFields {
+                parameters: part.fields.parameters,
+                ..BodyFields::default()
+            };
+            part.message = part.message.map(|(envelope, body)| (envelope, plain(body)));
+            BodyStructure::Part(part)
+        }
+    }
+}
+
+fn raw() -> impl Strategy<Value = Bytes> {
+    "(abc|\"a b\"|\\(\\)|\\(a \\(\"\\)\" \\{3\\}\r\n\\)\\)\\)\\) 7\\))".prop_map(Bytes::from)
+}
+
+fn fetch_item() -> BoxedStrategy<FetchItem> {
+    let section_name =
+        fetch_attribute().prop_filter_map("a section", |attribute| match attribute {
+            FetchAttribute::BodySection {
+                section, partial, ..
+            } => Some(FetchAttribute::BodySection {
+                peek: false,
+                section,
+                partial: partial.map(|(origin, _)| (origin, 0)),
+            }),
+            a @ (FetchAttribute::Rfc822
+            | FetchAttribute::Rfc822Header
+            | FetchAttribute::Rfc822Text) => Some(a),
+            _ => None,
+        });
+    prop_oneof![
+        many(told_flag(), 0..4).prop_map(FetchItem::Flags),
+        (1..=u32::MAX).prop_map(FetchItem::Uid),
+        date_time().prop_map(FetchItem::InternalDate),
+        number64().prop_map(FetchItem::Rfc822Size),
+        envelope().prop_map(|envelope| FetchItem::Envelope(Box::new(envelope))),
+        body().prop_map(FetchItem::BodyStructure),
+        body().prop_map(|body| FetchItem::Body(plain(body))),
+        number64().prop_map(FetchItem::ModSeq),
+        (section_name, ntext()).prop_map(|(name, text)| FetchItem::Section(name, text)),
+        ("X-[A-Z]{1,5}", raw()).prop_map(|(name, raw)| FetchItem::Other(name.into(), raw)),
+    ]
+    .boxed()
+}
+
+fn code() -> BoxedStrategy<ResponseCode> {
+    use ResponseCode as C;
+    let alone = [
+        C::Alert,
+        C::AlreadyExists,
+        C::AuthenticationFailed,
+        C::AuthorizationFailed,
+        C::Cannot,
+        C::Closed,
+        C::HasChildren,
+        C::InUse,
+        C::Limit,
+        C::NonExistent,
+        C::NoModSeq,
+        C::NoPerm,
+        C::OverQuota,
+        C::Parse,
+        C::PrivacyRequired,
+        C::ReadOnly,
+        C::ReadWrite,
+        C::ServerBug,
+        C::TooBig,
+        C::TryCreate,
+        C::Unavailable,
+        C::UseAttr,
+    ];
+    prop_oneof![
+        proptest::sample::select(alone.to_vec()),
+        (1..=u32::MAX, uids()).prop_map(|(validity, uids)| C::AppendUid(validity, uids)),
+        (1..=u32::MAX, uids(), uids()).prop_map(|(v, from, to)| C::CopyUid(v, from, to)),
+        many(atom(), 0..3).prop_map(C::BadCharset),
+        many(atom(), 1..3).prop_map(C::Capability),
+        number64().prop_map(C::HighestModSeq),
+        uids().prop_map(C::Modified),
+        many(told_flag(), 0..3).prop_map(C::PermanentFlags),
+        any::<u32>().prop_map(C::UidNext),
+        any::<u32>().prop_map(C::UidValidity),
+        any::<u32>().prop_map(C::Unseen),
+        ("X[A-Z]{1,5}", of("[a-z \"]{1,5}".prop_map(Bytes::from)))
+            .prop_map(|(name, rest)| C::Other(name.into(), rest)),
+    ]
+    .prop_filter("quotes that match", |code| match code {
+        ResponseCode::Other(_, Some(rest)) => rest.iter().filter(|&&o| o == b'"').count() % 2 == 0,
+        _ => true,
+    })
+    .boxed()
+}
+
+fn list_response() -> impl Strategy<Value = ListResponse> {
+    use ListAttribute as A;
+    let attributes = [
+        A::NoSelect,
+        A::NonExistent,
+        A::NoInferiors,
+        A::HasChildren,
+        A::HasNoChildren,
+        A::Subscribed,
+        A::Marked,
+        A::Unmarked,
+        A::SpecialUse("\\Sent".into()),
+        A::Other("\\X-New".into()),
+    ];
+    let attributes = many(proptest::sample::select(attributes.to_vec()), 0..4);
+    let delimiter =
+        proptest::sample::select(vec![None, Some('/'), Some('"'), Some('\\'), Some('.')]);
+    let others = many((atom(), raw()), 0..2);
+    (attributes, delimiter, name(), any::<bool>(), others).prop_map(
+        |(attributes, delimiter, name, child_info, others)| ListResponse {
+            attributes,
+            delimiter,
+            name,
+            child_info,
+            others,
+        },
+    )
+}
+
+fn namespaces() -> impl Strategy<Value = Namespaces> {
+    let extensions = || many((atom(), raw()), 0..2);
+    let one = move || {
+        (
+            name(),
+            proptest::sample::select(vec![None, Some('/')]),
+            extensions(),
+        )
+            .prop_map(|(prefix, delimiter, extensions)| Namespace {
+                prefix,
+                delimiter,
+                extensions,
+            })
+    };
+    (many(one(), 0..3), many(one(), 0..2), many(one(), 0..2)).prop_map(
+        |(personal, other_users, shared)| Namespaces {
+            personal,
+            other_users,
+            shared,
+        },
+    )
+}
+
+/// A forest, its nodes in the order they are written.
+fn threads() -> impl Strategy<Value = Threads> {
+    many((0..8_usize, 1..=u32::MAX), 0..12).prop_map(|places| {
+        let mut threads = Threads::default();
+        let mut above: Vec<usize> = Vec::new();
+        for (node, (depth, number)) in places.into_iter().enumerate() {
+            above.truncate(depth);
+            threads.nodes.push((Some(number), Vec::new()));
+            match above.last() {
+                Some(&parent) => threads.nodes[parent].1.push(node),
+                None => threads.roots.push(node),
+            }
+            above.push(node);
+        }
+        threads
+    })
+}
+
+fn esearch() -> impl Strategy<Value = ESearch> {
+    let numbers = (
+        of(any::<u32>()),
+        of(any::<u32>()),
+        of(any::<u32>()),
+        of(number64()),
+    );
+    let all = prop_oneof![uids(), Just(Vec::new())];
+    (text(), any::<bool>(), numbers, all).prop_map(|(tag, uid, (min, max, count, modseq), all)| {
+        ESearch {
+            tag,
+            uid,
+            min,
+            max,
+            all,
+            count,
+            modseq,
+        }
+    })
+}
+
+fn response() -> BoxedStrategy<Response> {
+    use Response as R;
+    let status = [
+        Status::Ok,
+        Status::No,
+        Status::Bad,
+        Status::Bye,
+        Status::PreAuth,
+    ];
+    let status = (
+        proptest::sample::select(status.to_vec()),
+        of(code()),
+        "[a-z][a-z{}\\[ é]{0,9}",
+    );
+    let item = prop_oneof![
+        (status_attribute(), number64()).prop_filter_map("known", |(attribute, number)| {
+            match attribute {
+                StatusAttribute::Other(_) => None,
+                attribute => Some(StatusItem::Number(attribute, number)),
+            }
+        }),
+        ("X[A-Z]{1,5}", raw()).prop_map(|(name, raw)| StatusItem::Other(name.into(), raw)),
+    ];
+    let resource = (atom(), number64(), number64());
+    prop_oneof![
+        status.prop_map(|(status, code, text)| R::Status(status, code, text.into())),
+        many(atom(), 1..4).prop_map(R::Capability),
+        many(atom(), 0..3).prop_map(R::Enabled),
+        many(told_flag(), 0..4).prop_map(R::Flags),
+        list_response().prop_map(R::List),
+        list_response().prop_map(R::Lsub),
+        (name(), many(item, 0..4)).prop_map(|(name, items)| R::MailboxStatus(name, items)),
+        (many(1..=u32::MAX, 0..5), of(number64())).prop_map(|(all, modseq)| R::Search(all, modseq)),
+        esearch().prop_map(R::ESearch),
+        many(1..=u32::MAX, 0..5).prop_map(R::Sort),
+        threads().prop_map(R::Thread),
+        namespaces().prop_map(R::Namespace),
+        many((text(), ntext()), 0..3).prop_map(R::Id),
+        (text(), many(resource, 0..3)).prop_map(|(root, all)| R::Quota(root, all)),
+        (name(), many(text(), 0..3)).prop_map(|(name, roots)| R::QuotaRoot(name, roots)),
+        any::<u32>().prop_map(R::Exists),
+        any::<u32>().prop_map(R::Recent),
+        any::<u32>().prop_map(R::Expunge),
+        (any::<bool>(), uids()).prop_map(|(earlier, uids)| R::Vanished { earlier, uids }),
+        (any::<u32>(), many(fetch_item(), 0..4))
+            .prop_map(|(number, items)| R::Fetch(number, items)),
+        "X[A-Z]{1,4}( [a-z(){}\"]{1,5})?".prop_map(|text| R::Other(text.into())),
+    ]
+    .boxed()
+}
+
+fn received() -> impl Strategy<Value = Received> {
+    let status = proptest::sample::select(vec![Status::Ok, Status::No, Status::Bad]);
+    let completion = (status, of(code()), "[a-z][a-z{} ]{0,9}");
+    prop_oneof![
+        8 => response().prop_map(Received::Untagged),
+        1 => "[a-z=]{0,9}".prop_map(|text| Received::Continuation(text.into())),
+        1 => ("[a-z0-9]{1,5}", completion).prop_map(|(tag, (status, code, text))| {
+            Received::Tagged(tag.into(), Completion { status, code, text: text.into() })
+        }),
+    ]
+}
+
+fn written(write: impl Fn(&mut Output)) -> Bytes {
+    let mut output = Output::new();
+    write(&mut output);
+    output.copy_to_bytes(output.len())
+}
+
+proptest! {
+    #[test]
+    fn any_command(command in command(), tag in "[a-z0-9]{1,4}") {
+        let tagged = Tagged { tag: tag.into(), command };
+        let line = written(|output| tagged.encode(output));
+        let unit = line.slice(..line.len() - 2);
+        let again = Tagged::parse(&unit, &Limits::default());
+        let again = again.map_err(|error| TestCaseError::fail(format!("{error} in {unit:?}")))?;
+        prop_assert_eq!(format!("{again:?}"), format!("{tagged:?}"), "{:?}", unit);
+        // Secrets are not shown.
+        prop_assert_eq!(written(|output| again.encode(output)), line);
+    }
+
+    #[test]
+    fn any_response(received in received()) {
+        let line = written(|output| received.encode(output));
+        let unit = line.slice(..line.len() - 2);
+        prop_assert_eq!(Received::parse(&unit, &Limits::default()), Ok(received), "{:?}", unit);
+    }
+
+    #[test]
+    fn nothing_panics(text in "(\\* |a )?([0-9]{1,3} )?[A-Z]{0,8} ?[\\[(]?[A-Z]{0,6}[ ()\"{}0-9a-z:,<>\\]\r\n]{0,30}") {
+        let unit = Bytes::from(text);
+        let _ = Received::parse(&unit, &Limits::default());
+        let _ = Tagged::parse(&unit, &Limits::default());
+    }
+}
+
+/// As deep as they come, neither the time nor the stack grows out of bounds.
+#[test]
+fn depth_costs_the_item() {
+    for (open, close) in [("(", ")"), ("(\"a\" ", ")"), ("(() ", ")")] {
+        let deep = format!(
+            "* 1 FETCH (UID 7 BODYSTRUCTURE {}{})",
+            open.repeat(100_000),
+            close.repeat(100_000)
+        );
+        let parsed = Received::parse(&deep.into(), &Limits::default());
+        let Ok(Received::Untagged(Response::Fetch(1, items))) = parsed else {
+            panic!("{open}");
+        };
+        assert_eq!(items[0], FetchItem::Uid(7));
+        assert!(matches!(items[1], FetchItem::Other(..)), "{open}");
+    }
+    let deep = format!("* THREAD {}1{}", "(".repeat(100_000), ")".repeat(100_000));
+    let parsed = Received::parse(&deep.into(), &Limits::default());
+    assert!(matches!(
+        parsed,
+        Ok(Received::Untagged(Response::Thread(_)))
+    ));
+}
