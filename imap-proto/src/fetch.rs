@@ -275,6 +275,26 @@ pub(crate) fn items(
     }
 }
 
+/// Items, up to the name of a section at the end of the text, whose literal is to follow.
+pub(crate) fn items_to_section(
+    cursor: &mut Cursor<'_>,
+    nesting: usize,
+    items: &mut Vec<FetchItem>,
+) -> Result<FetchAttribute> {
+    loop {
+        while cursor.eat(b' ') {}
+        let start = cursor.clone();
+        if let Some(name) = section_name(cursor)? {
+            cursor.sp()?;
+            if cursor.is_at_end() {
+                return Ok(name);
+            }
+            *cursor = start;
+        }
+        items.push(item(cursor, nesting)?);
+    }
+}
+
 /// One item. A value that is not as the RFC has it costs that item, and no other.
 fn item(cursor: &mut Cursor<'_>, nesting: usize) -> Result<FetchItem> {
     if let Some(name) = section_name(cursor)? {

@@ -17,6 +17,7 @@ extern crate std;
 
 mod append;
 mod body_structure;
+pub mod client;
 mod command;
 mod cursor;
 mod date;
@@ -27,6 +28,7 @@ mod flag;
 mod frame;
 mod limits;
 mod list;
+mod literal;
 mod mailbox;
 mod namespace;
 mod response;

@@ -1,6 +1,6 @@
 //! What a peer may make us hold.
 
-/// Limits of the machine.
+/// Limits of both machines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
@@ -14,8 +14,8 @@ pub struct Limits {
     pub literal: u64,
     /// Octets of a SASL line (12 288).
     pub sasl_line: usize,
-    /// Parentheses and NOTs within each other in SEARCH (64). Past it: BAD. Stops deep recursion in
-    /// whoever evaluates it.
+    /// Parentheses and NOTs within each other in SEARCH (64), and parts of a BODYSTRUCTURE. Past it: BAD, or the item
+    /// is told as it was sent. Stops deep recursion in whoever evaluates it.
     pub nesting: usize,
     /// Octets of a LIST pattern (1 024: names have 1 000). Past it: BAD.
     pub pattern: usize,
@@ -23,6 +23,15 @@ pub struct Limits {
     pub patterns: usize,
     /// BADs in a row (20). Then BYE. Stops guessing.
     pub errors: u32,
+    /// Octets of a response that a client holds, sections aside, which stream (16 MiB: two million
+    /// numbers of a SEARCH). Past it the connection ends.
+    pub response: usize,
+    /// Octets of a literal in such a response (1 MiB). Past it NIL stands for it.
+    pub response_literal: u64,
+    /// UIDs that a client's view holds (4 194 304, four octets each). Past it they are not known.
+    pub messages: u32,
+    /// Commands that a client has under way at once (32). The rest waits in it.
+    pub in_flight: usize,
 }
 
 impl Default for Limits {
@@ -36,6 +45,10 @@ impl Default for Limits {
             pattern: 1024,
             patterns: 100,
             errors: 20,
+            response: 16 * 1024 * 1024,
+            response_literal: 1024 * 1024,
+            messages: 4 * 1024 * 1024,
+            in_flight: 32,
         }
     }
 }

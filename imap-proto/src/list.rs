@@ -258,7 +258,7 @@ impl ListAttribute {
         let is_use = |of: &&str| name.eq_ignore_ascii_case(of.as_bytes());
         match known.find(|attribute| name.eq_ignore_ascii_case(attribute.name())) {
             Some(attribute) => attribute,
-            None if SPECIAL_USES.iter().any(|of| is_use(&of)) => Self::SpecialUse(name.clone()),
+            None if SPECIAL_USES.iter().any(is_use) => Self::SpecialUse(name.clone()),
             None => Self::Other(name.clone()),
         }
     }

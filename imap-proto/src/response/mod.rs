@@ -2,6 +2,8 @@
 
 mod parse;
 
+pub(crate) use parse::is_text;
+
 use alloc::vec::Vec;
 use bytes::Bytes;
 use hikyaku_wire::Output;

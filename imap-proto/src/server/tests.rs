@@ -85,7 +85,7 @@ impl Actor for Server {
 
 #[test]
 fn the_transcripts_come_out_as_written() {
-    assert!(replay_folder(&Server, "tests/transcripts") >= 7);
+    assert!(replay_folder(&Server, "tests/transcripts/server") >= 7);
 }
 
 /// What is sent when every event is answered with OK.

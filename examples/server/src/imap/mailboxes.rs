@@ -304,6 +304,7 @@ fn status_items(mailbox: &Mailbox, recent: u64, attributes: &[StatusAttribute]) 
             _ => return None,
         })
     };
-    let item = |attribute: &A| value(attribute).map(|value| StatusItem::Number(attribute.clone(), value));
+    let item =
+        |attribute: &A| value(attribute).map(|value| StatusItem::Number(attribute.clone(), value));
     attributes.iter().filter_map(item).collect()
 }

@@ -13,7 +13,7 @@ mod sync;
 
 use hikyaku_wire::drive::{Driver, Next};
 use imap_proto::server::{Connection, Event, Options};
-use imap_proto::{Command, Response, ResponseCode, Status};
+use imap_proto::{Command, Namespaces, Response, ResponseCode, Status};
 use mailstore::{AccountId, Error, Flags, MailboxId, ModSeq, Scope, Watch};
 use std::sync::Arc;
 use tracing::{info, warn};

@@ -1,0 +1,132 @@
+//! What the client machine tells, and what it is set up with.
+
+use alloc::vec::Vec;
+use bytes::Bytes;
+use core::time::Duration;
+use hikyaku_wire::Secret;
+
+use crate::{Completion, FetchAttribute, FetchItem, Limits, Response, ResponseCode, Status};
+
+/// How a client machine behaves.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Options {
+    /// One command at a time, whatever could go together.
+    pub one_by_one: bool,
+    /// IDLE is ended and begun anew after this time without a word (9 minutes; RFC 9051 §6.3.13 asks
+    /// for less than 29, and NAT forgets sooner).
+    pub idle_renewal: Duration,
+    /// How long the server may be silent otherwise (5 minutes).
+    pub patience: Duration,
+    /// What the server may make us hold.
+    pub limits: Limits,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            one_by_one: false,
+            idle_renewal: Duration::from_secs(9 * 60),
+            patience: Duration::from_secs(5 * 60),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// Names a command that was issued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Handle(pub(super) u64);
+
+/// What the caller has to know. Data names what it is, never whose: a server may tell anything at any
+/// time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The server is there, and what it can do is known.
+    Connected {
+        /// PREAUTH: logged in already.
+        preauth: bool,
+        /// Its words.
+        text: Bytes,
+    },
+    /// SASL: answer with [`Connection::respond`](super::Connection::respond).
+    Challenge(Secret),
+    /// APPEND: give the message now, by [`Connection::chunk`](super::Connection::chunk).
+    SendMessage(Handle),
+    /// IDLE began.
+    Idling(Handle),
+    /// A section of a message begins: chunks, and [`Event::SectionEnd`], follow.
+    Section {
+        /// The message.
+        sequence: u32,
+        /// Its UID, when it is known by now; [`Event::Fetch`] has it at the latest.
+        uid: Option<u32>,
+        /// Which section, as it was asked for.
+        name: FetchAttribute,
+        /// Octets of it that come; `None` for NIL: there is no such part.
+        octets: Option<u64>,
+    },
+    /// The next octets of the section.
+    Chunk(Bytes),
+    /// The section is whole.
+    SectionEnd,
+    /// The end of what was told of a message, with all but its sections.
+    Fetch {
+        /// The message.
+        sequence: u32,
+        /// Its UID, when it is known.
+        uid: Option<u32>,
+        /// What was told; `UID` is among it.
+        items: Vec<FetchItem>,
+    },
+    /// So many messages there are now.
+    Exists(u32),
+    /// A message is gone.
+    Expunged {
+        /// The number it had.
+        sequence: u32,
+        /// Its UID, when it was known.
+        uid: Option<u32>,
+    },
+    /// UIDs that are gone, as ranges (RFC 7162).
+    Vanished {
+        /// Since the mod-sequence that was named; not from the messages that were counted now.
+        earlier: bool,
+        /// Both ends inclusive.
+        uids: Vec<(u32, u32)>,
+    },
+    /// OK, NO or BAD beside a command: an ALERT must be shown to the user.
+    Status(Status, Option<ResponseCode>, Bytes),
+    /// Anything else that was told.
+    Data(Response),
+    /// The server closes, or would not talk to us.
+    Bye(Option<ResponseCode>, Bytes),
+    /// A command has ended.
+    Completed(Handle, Completion),
+}
+
+/// What the server did that ends the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Not a response.
+    #[error("not a response: {0}")]
+    NoResponse(&'static str),
+    /// A tag or a `+` that nothing waits for.
+    #[error("an answer to nothing")]
+    Unasked,
+    /// A response past [`Limits::response`].
+    #[error("a response that is too long")]
+    TooLong,
+    /// Octets before TLS began: said by whoever (CVE-2011-0411).
+    #[error("octets in clear behind STARTTLS")]
+    Injected,
+    /// It closed before it had answered.
+    #[error("the connection ended before the answer")]
+    Unanswered,
+}
+
+/// A command that is not legal now, or that holds what no command may: nothing was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not now, or not so")]
+pub struct Misuse;

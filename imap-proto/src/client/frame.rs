@@ -1,0 +1,280 @@
+//! Framing: where a response ends, and where a section's literal begins, which streams.
+//!
+//! A line is looked at once, and the literals between lines never. Whether a literal is a section's is
+//! known by where it stands: behind the section's name, in the outermost parentheses of a FETCH.
+
+use bytes::{Buf as _, Bytes, BytesMut};
+
+use crate::response::is_text;
+
+/// What the framer found.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Framed {
+    /// A whole response without its last CRLF, or what is left of one after a section.
+    Unit(Bytes),
+    /// A response up to the literal of a section, and how long that is. Its octets come next.
+    Section(Bytes, u64),
+}
+
+/// What the server did that no response is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Malformed {
+    TooLong,
+    Literal,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Framer {
+    /// What was taken from the input already, since a literal in it was passed over.
+    held: BytesMut,
+    /// Where the line under way begins: behind the literals before it.
+    line_start: usize,
+    /// Up to here there is no line end.
+    scanned: usize,
+    /// Octets of a literal that is too long to be held.
+    skip: u64,
+    shape: Shape,
+}
+
+/// Where in a FETCH response the line under way is.
+#[derive(Debug, Default)]
+struct Shape {
+    /// Behind `* n FETCH (`.
+    fetch: bool,
+    depth: usize,
+    bracket: bool,
+    /// Whether the last word in the outermost parentheses, outside of brackets, is a section's name.
+    word: Word,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Word {
+    /// Its first octets, in upper case.
+    head: [u8; 13],
+    length: usize,
+    /// The last one was a blank: the word is over.
+    over: bool,
+}
+
+impl Framer {
+    /// What comes next is the rest of a FETCH response, behind the literal of a section.
+    pub(super) fn behind_section(&mut self) {
+        self.shape = Shape {
+            fetch: true,
+            depth: 1,
+            ..Shape::default()
+        };
+    }
+
+    /// `limit`: octets of a response; `literal`: of one literal in it, past which NIL stands there.
+    pub(super) fn next(
+        &mut self,
+        input: &mut BytesMut,
+        limit: usize,
+        literal: u64,
+    ) -> Option<Result<Framed, Malformed>> {
+        loop {
+            if self.skip > 0 {
+                let some = usize::try_from(self.skip)
+                    .unwrap_or(usize::MAX)
+                    .min(input.len());
+                input.advance(some);
+                self.skip -= some as u64;
+                if self.skip > 0 {
+                    return None;
+                }
+            }
+            let unseen = input.get(self.scanned..)?;
+            let Some(lf) = memchr::memchr(b'\n', unseen).map(|at| at + self.scanned) else {
+                if self.held.len() + input.len() > limit {
+                    return Some(Err(Malformed::TooLong));
+                }
+                self.scanned = self.scanned.max(input.len());
+                return None;
+            };
+            if self.held.len() + lf >= limit {
+                return Some(Err(Malformed::TooLong));
+            }
+            let line = input.get(self.line_start..lf).unwrap_or(&[]);
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            let first = self.line_start == 0 && self.held.is_empty() && self.shape.depth == 0;
+            if first && is_text(line) {
+                return Some(Ok(self.unit(input, lf)));
+            }
+            let announced = self.shape.line(line, first);
+            let Some((octets, digits)) = announced else {
+                return Some(Ok(self.unit(input, lf)));
+            };
+            let Some(octets) = octets else {
+                return Some(Err(Malformed::Literal));
+            };
+            let head = self.line_start + line.len() - digits;
+            if self.shape.is_section() {
+                let mut unit = input.split_to(lf + 1);
+                unit.truncate(head);
+                let unit = self.with_held(unit);
+                self.reset();
+                return Some(Ok(Framed::Section(unit.freeze(), octets)));
+            }
+            self.shape.word = Word::default();
+            let end = usize::try_from(octets)
+                .ok()
+                .and_then(|octets| octets.checked_add(lf + 1));
+            match end.filter(|end| octets <= literal && self.held.len() + end <= limit) {
+                Some(end) => (self.line_start, self.scanned) = (end, end),
+                None => {
+                    // It is passed over, and NIL stands for it.
+                    self.held
+                        .extend_from_slice(input.get(..head).unwrap_or(&[]));
+                    self.held.extend_from_slice(b"NIL");
+                    input.advance(lf + 1);
+                    (self.line_start, self.scanned) = (0, 0);
+                    self.skip = octets;
+                }
+            }
+        }
+    }
+
+    /// Whether octets of a response under way were taken already.
+    pub(super) fn is_inside(&self) -> bool {
+        self.scanned > 0 || !self.held.is_empty() || self.skip > 0 || self.shape.depth > 0
+    }
+
+    fn unit(&mut self, input: &mut BytesMut, lf: usize) -> Framed {
+        let mut unit = input.split_to(lf + 1);
+        let end = if unit.get(lf.wrapping_sub(1)) == Some(&b'\r') {
+            lf - 1
+        } else {
+            lf
+        };
+        unit.truncate(end);
+        let unit = self.with_held(unit);
+        self.reset();
+        Framed::Unit(unit.freeze())
+    }
+
+    fn with_held(&mut self, unit: BytesMut) -> BytesMut {
+        if self.held.is_empty() {
+            return unit;
+        }
+        let mut whole = self.held.split();
+        whole.extend_from_slice(&unit);
+        whole
+    }
+
+    fn reset(&mut self) {
+        *self = Self::default();
+    }
+}
+
+impl Shape {
+    /// Walks over a line. A literal at its end: how long it is, and how many octets its announcement.
+    fn line(&mut self, line: &[u8], first: bool) -> Option<(Option<u64>, usize)> {
+        let announced = announced(line);
+        let digits = announced.map_or(0, |(_, digits)| digits);
+        let mut line = line.get(..line.len() - digits).unwrap_or(line);
+        if first {
+            let start = fetch_start(line);
+            self.fetch = start.is_some();
+            self.depth = usize::from(self.fetch);
+            line = line.get(start.unwrap_or(line.len())..).unwrap_or(&[]);
+        }
+        if self.fetch {
+            self.walk(line);
+        }
+        announced
+    }
+
+    fn walk(&mut self, line: &[u8]) {
+        let mut octets = line.iter();
+        while let Some(&octet) = octets.next() {
+            match octet {
+                b'"' => {
+                    while let Some(&octet) = octets.next() {
+                        match octet {
+                            b'\\' => _ = octets.next(),
+                            b'"' => break,
+                            _ => {}
+                        }
+                    }
+                    self.outer(b'"');
+                }
+                b'(' => {
+                    self.outer(b'(');
+                    self.depth += 1;
+                }
+                b')' => {
+                    self.depth = self.depth.saturating_sub(1);
+                    self.outer(b')');
+                }
+                octet => self.outer(octet),
+            }
+        }
+    }
+
+    /// An octet of the words in the outermost parentheses.
+    fn outer(&mut self, octet: u8) {
+        if self.depth != 1 {
+            return;
+        }
+        match octet {
+            b'[' => self.bracket = true,
+            b']' => self.bracket = false,
+            b' ' if !self.bracket => {
+                self.word.over = true;
+                return;
+            }
+            _ => {}
+        }
+        if self.word.over {
+            self.word = Word::default();
+        }
+        let at = self.word.length;
+        if let Some(place) = self.word.head.get_mut(at) {
+            *place = octet.to_ascii_uppercase();
+        }
+        self.word.length = at.saturating_add(1);
+    }
+
+    fn is_section(&self) -> bool {
+        let word = &self.word;
+        let name = word
+            .head
+            .get(..word.length.min(word.head.len()))
+            .unwrap_or(&[]);
+        let is = matches!(name, b"RFC822" | b"RFC822.TEXT" | b"RFC822.HEADER");
+        self.fetch
+            && self.depth == 1
+            && word.over
+            && !self.bracket
+            && (is || name.starts_with(b"BODY["))
+    }
+}
+
+/// Behind `* n FETCH (`.
+fn fetch_start(line: &[u8]) -> Option<usize> {
+    let rest = line.strip_prefix(b"* ")?;
+    let digits = rest.iter().take_while(|o| o.is_ascii_digit()).count();
+    let name = rest.get(digits..digits + 8)?;
+    let is = digits > 0 && name.eq_ignore_ascii_case(b" FETCH (");
+    is.then_some(2 + digits + 8)
+}
+
+/// `{n}` or `~{n}` at the end of a line: n, if it fits, and how many octets that is.
+fn announced(line: &[u8]) -> Option<(Option<u64>, usize)> {
+    let inner = line.strip_suffix(b"}")?;
+    let inner = inner.strip_suffix(b"+").unwrap_or(inner);
+    let digits = inner
+        .iter()
+        .rev()
+        .take_while(|o| o.is_ascii_digit())
+        .count();
+    let (head, digits) = inner.split_at(inner.len() - digits);
+    let head = head.strip_suffix(b"{").filter(|_| !digits.is_empty())?;
+    let head = head.strip_suffix(b"~").unwrap_or(head);
+    let value = digits.iter().try_fold(0_u64, |sum, digit| {
+        sum.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
+    });
+    let value = value.filter(|&octets| octets <= i64::MAX as u64);
+    Some((value, line.len() - head.len()))
+}

@@ -1,0 +1,625 @@
+//! The client machine: what reads mail where it rests (RFC 3501, RFC 9051 and their extensions).
+//!
+//! Commands are issued through methods in any number; the machine sends them together where the RFC
+//! allows it, waits behind literals, and tells [`Event::Completed`] with the [`Handle`] of each at its
+//! end. It keeps track of what the server can do and of the selected mailbox, whose [`View`] turns
+//! sequence numbers into UIDs.
+
+mod capabilities;
+mod event;
+mod frame;
+mod issue;
+mod selected;
+mod view;
+
+pub use capabilities::Capabilities;
+pub use event::{Error, Event, Handle, Misuse, Options};
+pub use selected::Selected;
+pub use view::View;
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use bytes::{Buf as _, Bytes, BytesMut};
+use core::time::Duration;
+use hikyaku_wire::{Machine, Output, SaslLine, Step, decode_sasl};
+
+use crate::cursor::Cursor;
+use crate::{Completion, FetchItem, Received, Response, ResponseCode, Status, fetch};
+use frame::{Framed, Framer, Malformed};
+use issue::{Kind, Waiting};
+
+/// One connection to a server.
+#[derive(Debug)]
+pub struct Connection {
+    options: Options,
+    framer: Framer,
+    state: State,
+    capabilities: Capabilities,
+    /// They were told since the last thing that may have changed them.
+    fresh: bool,
+    /// What is told when they are known.
+    withheld: Option<Event>,
+    selected: Option<Selected>,
+    /// What is told may still be of the mailbox that was selected before.
+    stale: bool,
+    waiting: VecDeque<Waiting>,
+    sent: Vec<Sent>,
+    /// Pieces of the command sent last, behind literals that wait.
+    holding: VecDeque<Bytes>,
+    appending: Option<Appending>,
+    idle: Idle,
+    reading: Reading,
+    /// A FETCH response that has begun.
+    fetching: Option<Fetching>,
+    told: VecDeque<Event>,
+    issued: u64,
+    logging_in: bool,
+    logging_out: bool,
+    /// SELECTs under way.
+    selecting: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Greeting,
+    NotAuthenticated,
+    Authenticated,
+    StartTls,
+    Closed,
+}
+
+/// A command that was sent and has not ended.
+#[derive(Debug)]
+struct Sent {
+    id: u64,
+    handle: Handle,
+    kind: Kind,
+}
+
+/// APPEND's message, on its way out.
+#[derive(Debug)]
+struct Appending {
+    handle: Handle,
+    left: u64,
+    /// The caller was asked for it.
+    asked: bool,
+    /// The server has to be asked first.
+    waits: bool,
+}
+
+/// A FETCH response with a section that streams.
+#[derive(Debug, Default)]
+struct Fetching {
+    sequence: u32,
+    items: Vec<FetchItem>,
+    /// What was held of it, sections aside.
+    octets: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Idle {
+    Not,
+    /// The server has not said `+` yet.
+    Asked,
+    /// As `Asked`, and to be ended at once.
+    Unwanted,
+    Idling,
+    /// DONE was said.
+    Done,
+    /// DONE was said, and IDLE follows.
+    Renewing,
+}
+
+/// What the next octets are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    Response,
+    /// So many octets of a section; told, when it has a name that is known.
+    Section {
+        left: u64,
+        told: bool,
+    },
+}
+
+impl Connection {
+    /// Waits for the greeting.
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        Self {
+            options,
+            framer: Framer::default(),
+            state: State::Greeting,
+            capabilities: Capabilities::default(),
+            fresh: false,
+            withheld: None,
+            selected: None,
+            stale: false,
+            waiting: VecDeque::new(),
+            sent: Vec::new(),
+            holding: VecDeque::new(),
+            appending: None,
+            idle: Idle::Not,
+            reading: Reading::Response,
+            fetching: None,
+            told: VecDeque::new(),
+            issued: 0,
+            logging_in: false,
+            logging_out: false,
+            selecting: 0,
+        }
+    }
+
+    /// What the server can do, as it said last.
+    #[must_use]
+    pub fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    /// The selected mailbox.
+    #[must_use]
+    pub fn selected(&self) -> Option<&Selected> {
+        self.selected.as_ref()
+    }
+
+    /// Whether a login has succeeded.
+    #[must_use]
+    pub fn is_authenticated(&self) -> bool {
+        self.state == State::Authenticated
+    }
+
+    /// The mailbox that responses are about: also one whose SELECT has not ended.
+    fn current(&mut self) -> Option<&mut Selected> {
+        match self.sent.first_mut().map(|sent| &mut sent.kind) {
+            Some(Kind::Select(selected)) => Some(selected),
+            _ => self.selected.as_mut(),
+        }
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.told.push_back(event);
+    }
+
+    fn received(&mut self, unit: &Bytes, output: &mut Output) -> Result<(), Error> {
+        let received = Received::parse(unit, &self.options.limits);
+        let received = received.map_err(|error| Error::NoResponse(error.expected))?;
+        if self.state == State::Greeting {
+            return self.greeting(received, output);
+        }
+        match received {
+            Received::Continuation(text) => self.continuation(&text, output),
+            Received::Untagged(response) => {
+                self.untagged(response);
+                Ok(())
+            }
+            Received::Tagged(tag, completion) => self.tagged(&tag, completion, output),
+        }
+    }
+
+    fn greeting(&mut self, received: Received, output: &mut Output) -> Result<(), Error> {
+        let Received::Untagged(Response::Status(status, code, text)) = received else {
+            return Err(Error::NoResponse("no greeting"));
+        };
+        match status {
+            Status::Ok => self.state = State::NotAuthenticated,
+            Status::PreAuth => self.state = State::Authenticated,
+            Status::Bye => {
+                self.state = State::Closed;
+                self.tell(Event::Bye(code, text));
+                return Ok(());
+            }
+            Status::No | Status::Bad => return Err(Error::NoResponse("no greeting")),
+        }
+        let preauth = status == Status::PreAuth;
+        let connected = Event::Connected { preauth, text };
+        match code {
+            Some(ResponseCode::Capability(all)) => {
+                self.capabilities = Capabilities::new(all);
+                self.tell(connected);
+            }
+            _ => {
+                self.withheld = Some(connected);
+                self.ask_capabilities(output);
+            }
+        }
+        Ok(())
+    }
+
+    fn continuation(&mut self, text: &Bytes, output: &mut Output) -> Result<(), Error> {
+        if let Some(piece) = self.holding.pop_front() {
+            output.push(piece);
+            self.ask_for_message();
+            self.send(output);
+            return Ok(());
+        }
+        if let Some(appending) = self.appending.as_mut().filter(|a| a.waits && !a.asked) {
+            appending.asked = true;
+            let event = Event::SendMessage(appending.handle);
+            self.tell(event);
+            return Ok(());
+        }
+        let Some(sent) = self.sent.first_mut() else {
+            return Err(Error::Unasked);
+        };
+        match (&mut sent.kind, self.idle) {
+            (Kind::Idle, Idle::Asked) => {
+                let (handle, first) = (sent.handle, sent.handle.0 == sent.id);
+                self.idle = Idle::Idling;
+                if first {
+                    self.tell(Event::Idling(handle));
+                }
+                self.send(output);
+                Ok(())
+            }
+            (Kind::Idle, Idle::Unwanted) => {
+                output.write(b"DONE\r\n");
+                self.idle = Idle::Done;
+                Ok(())
+            }
+            (Kind::Authenticate { held, challenged }, _) => {
+                let Ok(SaslLine::Response(challenge)) = decode_sasl(text.trim_ascii()) else {
+                    return Err(Error::NoResponse("expected a challenge in base64"));
+                };
+                if core::mem::replace(challenged, true) {
+                    return Err(Error::Unasked);
+                }
+                match held.take() {
+                    Some(initial) => drop(self.respond(Some(&initial), output)),
+                    None => self.tell(Event::Challenge(challenge)),
+                }
+                Ok(())
+            }
+            _ => Err(Error::Unasked),
+        }
+    }
+
+    fn untagged(&mut self, response: Response) {
+        match response {
+            Response::Status(Status::Bye, code, text) => {
+                if !self.logging_out {
+                    self.state = State::Closed;
+                    self.tell(Event::Bye(code, text));
+                }
+            }
+            Response::Status(status, code, text) => {
+                if let Some(code) = &code {
+                    self.code(code);
+                }
+                self.tell(Event::Status(status, code, text));
+            }
+            Response::Capability(all) => {
+                self.fresh = true;
+                self.capabilities = Capabilities::new(all);
+            }
+            Response::Fetch(sequence, items) => self.fetched(sequence, items),
+            Response::Exists(_) | Response::Expunge(_) | Response::Vanished { .. } => {
+                self.counted(response);
+            }
+            Response::Flags(flags) => {
+                self.no_longer_stale();
+                match self.current() {
+                    Some(selected) => selected.flags = flags,
+                    None => self.tell(Event::Data(Response::Flags(flags))),
+                }
+            }
+            other => self.tell(Event::Data(other)),
+        }
+    }
+
+    /// Servers without the CLOSED code say first what the new mailbox has.
+    fn no_longer_stale(&mut self) {
+        let says_closed = self.capabilities.has("QRESYNC") || self.capabilities.has("IMAP4rev2");
+        self.stale &= says_closed;
+    }
+
+    /// What changes sequence numbers.
+    fn counted(&mut self, response: Response) {
+        if let Response::Exists(_) = response {
+            self.no_longer_stale();
+        }
+        if self.stale {
+            return;
+        }
+        let Some(selected) = self.current() else {
+            return self.tell(Event::Data(response));
+        };
+        let event = match response {
+            Response::Exists(count) => {
+                selected.view.exists(count);
+                Event::Exists(count)
+            }
+            Response::Expunge(sequence) => match selected.view.expunge(sequence) {
+                Some(uid) => Event::Expunged { sequence, uid },
+                None => Event::Data(response),
+            },
+            Response::Vanished { earlier, uids } => {
+                if !earlier {
+                    selected.view.vanished(&uids);
+                }
+                Event::Vanished { earlier, uids }
+            }
+            other => Event::Data(other),
+        };
+        self.tell(event);
+    }
+
+    fn code(&mut self, code: &ResponseCode) {
+        match code {
+            ResponseCode::Capability(all) => {
+                self.fresh = true;
+                self.capabilities = Capabilities::new(all.clone());
+            }
+            ResponseCode::Closed => self.stale = false,
+            code => {
+                if let Some(selected) = self.current() {
+                    selected.told(code);
+                }
+            }
+        }
+    }
+
+    /// The UID among the items, or the one that is known.
+    fn uid_of(&mut self, sequence: u32, items: &[FetchItem]) -> Option<u32> {
+        let told = items.iter().find_map(|item| match item {
+            FetchItem::Uid(uid) => Some(*uid),
+            _ => None,
+        });
+        told.or_else(|| self.current()?.view.uid(sequence))
+    }
+
+    fn fetched(&mut self, sequence: u32, mut items: Vec<FetchItem>) {
+        if self.stale {
+            return;
+        }
+        let uid = self.uid_of(sequence, &items);
+        let most = self.options.limits.messages;
+        if let Some((uid, selected)) = uid.zip(self.current()) {
+            selected.view.learn(sequence, uid, most);
+        }
+        // Sections that came in quotes, or not at all, are told as those are that stream.
+        let mut sections = Vec::new();
+        items.retain_mut(|item| match item {
+            FetchItem::Section(name, octets) => {
+                sections.push((name.clone(), octets.take()));
+                false
+            }
+            _ => true,
+        });
+        for (name, text) in sections {
+            let octets = text.as_ref().map(|text| text.len() as u64);
+            self.tell(Event::Section {
+                sequence,
+                uid,
+                name,
+                octets,
+            });
+            let text = text.filter(|text| !text.is_empty());
+            text.into_iter()
+                .for_each(|text| self.tell(Event::Chunk(text)));
+            self.tell(Event::SectionEnd);
+        }
+        self.tell(Event::Fetch {
+            sequence,
+            uid,
+            items,
+        });
+    }
+
+    /// A FETCH response up to the literal of a section.
+    fn section(&mut self, head: &Bytes, octets: u64) -> Result<(), Error> {
+        let limits = &self.options.limits;
+        let mut cursor = Cursor::new(head);
+        let mut begun = self.fetching.take().unwrap_or_else(|| {
+            let _ = cursor.eat_prefix("* ");
+            let sequence = cursor.number().unwrap_or(0);
+            let _ = cursor.eat_prefix(" FETCH (");
+            Fetching {
+                sequence,
+                ..Fetching::default()
+            }
+        });
+        begun.octets += head.len();
+        if begun.octets > limits.response {
+            return Err(Error::TooLong);
+        }
+        let name = fetch::items_to_section(&mut cursor, limits.nesting, &mut begun.items).ok();
+        let sequence = begun.sequence;
+        let uid = self.uid_of(sequence, &begun.items);
+        self.reading = Reading::Section {
+            left: octets,
+            told: name.is_some() && !self.stale,
+        };
+        self.fetching = Some(begun);
+        if let Some(name) = name.filter(|_| !self.stale) {
+            let octets = Some(octets);
+            self.tell(Event::Section {
+                sequence,
+                uid,
+                name,
+                octets,
+            });
+        }
+        Ok(())
+    }
+
+    /// What is left of a FETCH response behind its last section. One that is not as the RFC has it costs
+    /// the items in it.
+    fn rest_of_fetch(&mut self, unit: &Bytes, mut begun: Fetching) {
+        let mut cursor = Cursor::new(unit);
+        let _ = fetch::items(&mut cursor, self.options.limits.nesting, &mut begun.items);
+        self.fetched(begun.sequence, begun.items);
+    }
+
+    fn tagged(
+        &mut self,
+        tag: &Bytes,
+        completion: Completion,
+        output: &mut Output,
+    ) -> Result<(), Error> {
+        let id = tag
+            .strip_prefix(b"a")
+            .and_then(|digits| core::str::from_utf8(digits).ok());
+        let id: Option<u64> = id.and_then(|digits| digits.parse().ok());
+        let at = self.sent.iter().position(|sent| Some(sent.id) == id);
+        let Some(at) = at else {
+            return Err(Error::Unasked);
+        };
+        if let Some(code) = &completion.code {
+            self.code(code);
+        }
+        let last = at + 1 == self.sent.len();
+        let Sent { handle, kind, .. } = self.sent.remove(at);
+        if last {
+            // It was refused before all of it was sent.
+            self.holding.clear();
+            if self
+                .appending
+                .as_ref()
+                .is_some_and(|appending| !appending.asked)
+            {
+                self.appending = None;
+            }
+        }
+        let ok = completion.status == Status::Ok;
+        let mut event = Some(Event::Completed(handle, completion));
+        match kind {
+            Kind::Capability => event = self.withheld.take(),
+            Kind::StartTls if ok => self.state = State::StartTls,
+            Kind::Login | Kind::Authenticate { .. } => {
+                self.logging_in = false;
+                if ok {
+                    self.state = State::Authenticated;
+                    if !self.fresh {
+                        self.withheld = event.take();
+                        self.ask_capabilities(output);
+                    }
+                }
+            }
+            Kind::Select(selected) => {
+                self.selecting = self.selecting.saturating_sub(1);
+                self.stale = false;
+                self.selected = ok.then_some(*selected);
+            }
+            Kind::Leave if ok => self.selected = None,
+            Kind::Idle => {
+                let renew = self.idle == Idle::Renewing && ok && self.waiting.is_empty();
+                self.idle = Idle::Not;
+                if renew {
+                    event = None;
+                    self.idle_again(handle, output);
+                }
+            }
+            Kind::Logout => self.state = State::Closed,
+            Kind::Move(step, set) if ok && step != issue::Step::Last => {
+                if let Some(Event::Completed(_, end)) = event.take()
+                    && end.code.is_some()
+                {
+                    self.tell(Event::Status(end.status, end.code, end.text));
+                }
+                self.go_on_moving(handle, step, set, output);
+            }
+            _ => {}
+        }
+        event.into_iter().for_each(|event| self.tell(event));
+        self.send(output);
+        Ok(())
+    }
+}
+
+impl Machine for Connection {
+    type Event = Event;
+    type Error = Error;
+
+    fn poll(&mut self, input: &mut BytesMut, output: &mut Output) -> Result<Step<Event>, Error> {
+        loop {
+            self.end_of_message(output);
+            if let Some(event) = self.told.pop_front() {
+                return Ok(Step::Event(event));
+            }
+            match self.state {
+                State::Closed => {
+                    input.clear();
+                    return Ok(Step::Closed);
+                }
+                State::StartTls => {
+                    // Said in clear, so by whoever: never taken for what the server says under TLS.
+                    if !input.is_empty() {
+                        return Err(Error::Injected);
+                    }
+                    return Ok(Step::StartTls);
+                }
+                _ => {}
+            }
+            match self.reading {
+                Reading::Section { left: 0, told } => {
+                    self.reading = Reading::Response;
+                    self.framer.behind_section();
+                    if told {
+                        return Ok(Step::Event(Event::SectionEnd));
+                    }
+                }
+                Reading::Section { left, told } => {
+                    if input.is_empty() {
+                        return Ok(Step::NeedInput);
+                    }
+                    let some = usize::try_from(left).unwrap_or(usize::MAX).min(input.len());
+                    let left = left - some as u64;
+                    self.reading = Reading::Section { left, told };
+                    if told {
+                        return Ok(Step::Event(Event::Chunk(input.split_to(some).freeze())));
+                    }
+                    input.advance(some);
+                }
+                Reading::Response => {
+                    let limits = &self.options.limits;
+                    let next = self
+                        .framer
+                        .next(input, limits.response, limits.response_literal);
+                    match next {
+                        None => return Ok(Step::NeedInput),
+                        Some(Err(Malformed::TooLong)) => return Err(Error::TooLong),
+                        Some(Err(Malformed::Literal)) => {
+                            return Err(Error::NoResponse("a literal past 63 bits"));
+                        }
+                        Some(Ok(Framed::Section(head, octets))) => self.section(&head, octets)?,
+                        Some(Ok(Framed::Unit(unit))) => match self.fetching.take() {
+                            Some(begun) => self.rest_of_fetch(&unit, begun),
+                            None => self.received(&unit, output)?,
+                        },
+                    }
+                }
+            }
+        }
+    }
+
+    fn end_of_input(&mut self) -> Result<(), Error> {
+        let before = core::mem::replace(&mut self.state, State::Closed);
+        let owed = self.fetching.is_some()
+            || self.framer.is_inside()
+            || self.appending.is_some()
+            || self
+                .sent
+                .iter()
+                .any(|sent| !matches!(sent.kind, Kind::Logout));
+        match before {
+            State::Closed => Ok(()),
+            State::NotAuthenticated | State::Authenticated if !owed => Ok(()),
+            _ => Err(Error::Unanswered),
+        }
+    }
+
+    fn time_limit(&self) -> Duration {
+        match self.idle {
+            Idle::Idling => self.options.idle_renewal,
+            _ => self.options.patience,
+        }
+    }
+
+    fn timed_out(&mut self, output: &mut Output) {
+        if self.renew_idle(output).is_err() {
+            self.state = State::Closed;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,436 @@
+use super::*;
+use crate::text::write_list;
+use crate::{Append, Limits, MailboxName, SequenceSet, Tagged};
+use hikyaku_wire::Secret;
+use hikyaku_wire::testkit::{Actor, Role, Told, escape, replay_folder, unescape};
+use std::format;
+use std::string::{String, ToString as _};
+
+struct Client;
+
+fn shown(write: impl FnOnce(&mut Output)) -> String {
+    let mut output = Output::new();
+    write(&mut output);
+    let octets = output.copy_to_bytes(output.len());
+    escape(octets.trim_ascii_end())
+}
+
+fn words(status: Status, code: Option<&ResponseCode>, text: &[u8]) -> String {
+    shown(|output| crate::response::write_status(status, code, text, output))
+}
+
+fn known(uid: Option<u32>) -> String {
+    uid.map_or("?".into(), |uid| uid.to_string())
+}
+
+impl Actor for Client {
+    type Machine = Connection;
+    const ROLE: Role = Role::Client;
+
+    fn machine(&self, options: &[String]) -> Connection {
+        let mut o = Options::default();
+        for option in options {
+            match option.as_str() {
+                "one-by-one" => o.one_by_one = true,
+                "small" => o.limits.response_literal = 10,
+                other => panic!("{other}"),
+            }
+        }
+        Connection::new(o)
+    }
+
+    fn tell(&self, event: Event) -> Told {
+        Told::Line(match event {
+            Event::Chunk(octets) => return Told::Octets(octets),
+            Event::Connected { preauth, text } => {
+                format!("Connected {preauth} {}", escape(&text))
+            }
+            Event::Challenge(challenge) => format!("Challenge {}", escape(challenge.expose())),
+            Event::SendMessage(handle) => format!("SendMessage {}", handle.0),
+            Event::Idling(handle) => format!("Idling {}", handle.0),
+            Event::Section {
+                sequence,
+                uid,
+                name,
+                octets,
+            } => {
+                let name = shown(|output| name.encode_name(output));
+                format!("Section {sequence} {} {name} {octets:?}", known(uid))
+            }
+            Event::Fetch {
+                sequence,
+                uid,
+                items,
+            } => {
+                let items = shown(|output| write_list(&items, output, FetchItem::encode));
+                format!("Fetch {sequence} {} {items}", known(uid))
+            }
+            Event::Expunged { sequence, uid } => format!("Expunged {sequence} {}", known(uid)),
+            Event::Status(status, code, text) => {
+                format!("Status {}", words(status, code.as_ref(), &text))
+            }
+            Event::Bye(code, text) => words(Status::Bye, code.as_ref(), &text),
+            Event::Data(response) => format!("Data {}", shown(|output| response.encode(output))),
+            Event::Completed(handle, end) => {
+                let end = words(end.status, end.code.as_ref(), &end.text);
+                format!("Completed {} {end}", handle.0)
+            }
+            other => format!("{other:?}"),
+        })
+    }
+
+    fn act(&self, machine: &mut Connection, act: &str, output: &mut Output) {
+        let (verb, rest) = act.split_once(' ').unwrap_or((act, ""));
+        let mut words = rest.split(' ');
+        let mut word = || words.next().unwrap_or("");
+        let secret = |text: &str| Secret::from(text.as_bytes().to_vec());
+        let mailbox = |text: &str| MailboxName::new(text);
+        match verb {
+            "login" => drop(
+                machine
+                    .login(word().to_string(), secret(word()), output)
+                    .unwrap(),
+            ),
+            "authenticate" => {
+                let mechanism = word().to_string();
+                let initial = Some(word()).filter(|word| !word.is_empty());
+                let initial = initial.map(|text| Secret::from(unescape(text)));
+                machine.authenticate(mechanism, initial, output).unwrap();
+            }
+            "respond" => machine.respond(Some(&secret(rest)), output).unwrap(),
+            "append" => {
+                let append = Append::new(mailbox(word()));
+                machine
+                    .append(&append, word().parse().unwrap(), output)
+                    .unwrap();
+            }
+            "chunk" => machine.chunk(unescape(rest).into(), output).unwrap(),
+            "move" => {
+                let set = SequenceSet::parse(&word().to_string().into()).unwrap();
+                machine.move_messages(set, mailbox(word()), output).unwrap();
+            }
+            "done" => machine.done(output).unwrap(),
+            "silence" => machine.timed_out(output),
+            "learn" => assert!(machine.learn(rest.split(' ').map(|uid| uid.parse().unwrap()))),
+            "view" => {
+                let uids: Vec<_> = machine.selected().unwrap().view.uids().collect();
+                assert_eq!(format!("{uids:?}"), rest);
+            }
+            "refused" => {
+                let tagged =
+                    Tagged::parse(&unescape(&format!("x {rest}")).into(), &Limits::default());
+                assert_eq!(machine.issue(tagged.unwrap().command, output), Err(Misuse));
+            }
+            "do" => {
+                let tagged =
+                    Tagged::parse(&unescape(&format!("x {rest}")).into(), &Limits::default());
+                machine.issue(tagged.unwrap().command, output).unwrap();
+            }
+            other => panic!("{other}"),
+        }
+    }
+
+    fn tls_established(&self, machine: &mut Connection, output: &mut Output) {
+        machine.tls_established(output);
+    }
+}
+
+#[test]
+fn the_transcripts_come_out_as_written() {
+    assert!(replay_folder(&Client, "tests/transcripts/client") >= 10);
+}
+
+/// A machine that is logged in with a mailbox of so many messages selected, and what it sends.
+fn selected(count: u32, options: Options) -> (Connection, BytesMut, Output) {
+    let mut machine = Connection::new(options);
+    let (mut input, mut output) = (BytesMut::new(), Output::new());
+    input.extend_from_slice(b"* PREAUTH [CAPABILITY IMAP4rev1 IDLE] hi\r\n");
+    events(&mut machine, &mut input, &mut output).unwrap();
+    let mailbox = MailboxName::new("INBOX");
+    let select = crate::Command::Select {
+        mailbox,
+        read_only: false,
+        condstore: false,
+        qresync: None,
+    };
+    machine.issue(select, &mut output).unwrap();
+    input.extend_from_slice(format!("* {count} EXISTS\r\na1 OK done\r\n").as_bytes());
+    events(&mut machine, &mut input, &mut output).unwrap();
+    assert_eq!(machine.selected().unwrap().view.len(), count);
+    (machine, input, output)
+}
+
+fn events(
+    machine: &mut Connection,
+    input: &mut BytesMut,
+    output: &mut Output,
+) -> Result<Vec<Event>, Error> {
+    let mut events = Vec::new();
+    loop {
+        match machine.poll(input, output)? {
+            Step::Event(event) => events.push(event),
+            _ => return Ok(events),
+        }
+    }
+}
+
+fn fed(octets: &[u8], options: Options) -> Result<Vec<Event>, Error> {
+    let (mut machine, mut input, mut output) = selected(3, options);
+    input.extend_from_slice(octets);
+    events(&mut machine, &mut input, &mut output)
+}
+
+/// Whether something was kept as it was sent, since it is not known or not as the RFC has it.
+fn is_raw(event: &Event) -> bool {
+    use crate::StatusItem;
+    match event {
+        Event::Data(Response::Other(_)) => true,
+        Event::Status(_, Some(ResponseCode::Other(..)), _) => true,
+        Event::Data(Response::MailboxStatus(_, items)) => items
+            .iter()
+            .any(|item| matches!(item, StatusItem::Other(..))),
+        Event::Fetch { items, .. } => items
+            .iter()
+            .any(|item| matches!(item, FetchItem::Other(..))),
+        _ => false,
+    }
+}
+
+#[test]
+fn traps_of_the_server_side() {
+    let mut raw = Vec::new();
+    for trap in hikyaku_wire::testkit::traps("imap.tsv", "R") {
+        let told = match trap.octets.strip_prefix(b"a ") {
+            Some(_) => {
+                let unit = Bytes::copy_from_slice(trap.octets.strip_suffix(b"\r\n").unwrap());
+                match Received::parse(&unit, &Limits::default()) {
+                    Ok(Received::Tagged(_, end)) => {
+                        let event = Event::Status(end.status, end.code, end.text);
+                        Ok(Vec::from([event]))
+                    }
+                    other => panic!("{}: {other:?}", trap.id),
+                }
+            }
+            // A `+` that nothing waits for has no event.
+            None if trap.octets.starts_with(b"+") => {
+                let unit = Bytes::copy_from_slice(trap.octets.trim_ascii_end());
+                assert!(
+                    Received::parse(&unit, &Limits::default()).is_ok(),
+                    "{}",
+                    trap.id
+                );
+                continue;
+            }
+            None => fed(&trap.octets, Options::default()),
+        };
+        let told = told.unwrap_or_else(|error| panic!("{}: {error}", trap.id));
+        let is_kept = told.iter().any(is_raw);
+        match trap.expect.as_str() {
+            "ok" | "lenient" | "rev2" | "either" if is_kept => raw.push(trap.id),
+            "ok" | "lenient" | "rev2" | "either" => {
+                let silent = trap.octets.starts_with(b"* CAPABILITY");
+                assert!(silent || !told.is_empty(), "{}", trap.id);
+            }
+            "bad" => assert!(is_kept, "{}: {told:?}", trap.id),
+            "more" => assert!(
+                !told.iter().any(|e| matches!(e, Event::Fetch { .. })),
+                "{}",
+                trap.id
+            ),
+            other => panic!("{other}"),
+        }
+    }
+    // Items, codes and responses of extensions that have no type here yet.
+    let extensions = [
+        "R037", "R039", "R081", "R083", "R093", "R101", "R103", "R105",
+    ];
+    assert!(raw.is_empty() || raw == extensions, "{raw:?}");
+}
+
+/// What real servers sent: nothing is left over, nothing ends the connection, and chunks change nothing.
+#[test]
+fn real_transcripts() {
+    let Ok(corpus) = std::env::var("HIKYAKU_CORPUS") else {
+        return;
+    };
+    let folder = std::path::Path::new(&corpus).join("imap-transcripts/dovecot");
+    let mut names: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    names.sort();
+    let mut raw = Vec::new();
+    for path in &names {
+        let text = std::fs::read_to_string(path).unwrap();
+        // The tags were taken out, and the line ends changed.
+        let text = text.replace("\r\n", "\n").replace('\n', "\r\n");
+        let mut octets = String::new();
+        let mut commands = 0;
+        for line in text
+            .split_inclusive('\n')
+            .filter(|line| !line.starts_with('+'))
+        {
+            match line.strip_prefix("A########") {
+                Some(rest) => {
+                    commands += 1;
+                    octets += &format!("a{}{rest}", commands + 1);
+                }
+                None => octets += line,
+            }
+        }
+        let all = |size: usize| {
+            let (mut machine, mut input, mut output) = selected(3, Options::default());
+            for _ in 0..commands {
+                machine.issue(crate::Command::Noop, &mut output).unwrap();
+            }
+            let mut told = Vec::new();
+            for piece in octets.as_bytes().chunks(size) {
+                input.extend_from_slice(piece);
+                let more = events(&mut machine, &mut input, &mut output);
+                told.extend(more.unwrap_or_else(|error| panic!("{}: {error}", path.display())));
+            }
+            assert!(
+                machine.sent.is_empty() && input.is_empty(),
+                "{}",
+                path.display()
+            );
+            assert!(machine.fetching.is_none(), "{}", path.display());
+            told
+        };
+        let whole = all(octets.len());
+        let is_chunk = |event: &&Event| !matches!(event, Event::Chunk(_));
+        let without: Vec<_> = whole.iter().filter(is_chunk).collect();
+        for size in [1, 7, 64] {
+            let pieces = all(size);
+            assert_eq!(pieces.iter().filter(is_chunk).collect::<Vec<_>>(), without);
+        }
+        raw.extend(
+            whole
+                .into_iter()
+                .filter(is_raw)
+                .map(|event| (path.file_stem().unwrap(), event)),
+        );
+    }
+    for (name, event) in &raw {
+        std::println!("{name:?}: {event:?}");
+    }
+    assert!(names.len() > 80 && raw.len() < 30, "{}", raw.len());
+}
+
+#[test]
+fn what_ends_the_connection() {
+    let small = || {
+        let mut options = Options::default();
+        options.limits.response = 200;
+        options
+    };
+    let long = format!("* SEARCH {}\r\n", "1 ".repeat(300));
+    assert_eq!(fed(long.as_bytes(), small()), Err(Error::TooLong));
+    let endless = "* 1 FETCH (BODY[] {18446744073709551616}\r\n";
+    assert!(matches!(
+        fed(endless.as_bytes(), small()),
+        Err(Error::NoResponse(_))
+    ));
+    assert_eq!(fed(b"+ go\r\n", small()), Err(Error::Unasked));
+    assert_eq!(fed(b"a9 OK\r\n", small()), Err(Error::Unasked));
+    assert!(matches!(
+        fed(b"what\r\n", small()),
+        Err(Error::NoResponse(_))
+    ));
+    // Sections without end hold no more than the limit.
+    let sections = format!("* 1 FETCH ({}", "UID 5 BODY[1] {1}\r\nx ".repeat(30));
+    assert_eq!(fed(sections.as_bytes(), small()), Err(Error::TooLong));
+}
+
+#[test]
+fn a_literal_that_is_too_long_costs_itself() {
+    let mut options = Options::default();
+    options.limits.response_literal = 10;
+    let octets = b"* 1 FETCH (X {11}\r\n01234567890 UID 7 X {2}\r\nab BODY[] {20}\r\n01234567890123456789)\r\n";
+    for size in 1..octets.len() {
+        let (mut machine, mut input, mut output) = selected(3, options.clone());
+        let mut told = Vec::new();
+        for piece in octets.chunks(size) {
+            input.extend_from_slice(piece);
+            told.extend(events(&mut machine, &mut input, &mut output).unwrap());
+        }
+        told.retain(|event| !matches!(event, Event::Chunk(_)));
+        let x = |value: &'static str| FetchItem::Other("X".into(), value.into());
+        let items = Vec::from([x("NIL"), FetchItem::Uid(7), x("{2}\r\nab")]);
+        let fetch = Event::Fetch {
+            sequence: 1,
+            uid: Some(7),
+            items,
+        };
+        assert_eq!(told[1..], [Event::SectionEnd, fetch], "{size}");
+        assert_eq!(machine.end_of_input(), Ok(()));
+    }
+}
+
+#[test]
+fn a_connection_that_ends_early_is_never_success() {
+    let (mut machine, ..) = selected(3, Options::default());
+    assert_eq!(machine.end_of_input(), Ok(()));
+    for inside in [
+        "* 1 FET",
+        "* 1 FETCH (BODY[] {3}\r\na",
+        "* 1 FETCH (BODY[] {3}\r\nabc UID",
+        "* X {3}\r\na",
+    ] {
+        let (mut machine, mut input, mut output) = selected(3, Options::default());
+        input.extend_from_slice(inside.as_bytes());
+        events(&mut machine, &mut input, &mut output).unwrap();
+        assert_eq!(machine.end_of_input(), Err(Error::Unanswered), "{inside}");
+    }
+    let (mut machine, _, mut output) = selected(3, Options::default());
+    machine.issue(crate::Command::Noop, &mut output).unwrap();
+    assert_eq!(machine.end_of_input(), Err(Error::Unanswered));
+    assert_eq!(
+        Connection::new(Options::default()).end_of_input(),
+        Err(Error::Unanswered)
+    );
+}
+
+#[test]
+fn a_command_is_one_command() {
+    use crate::{Command, Flag, Store, StoreAction};
+    let (mut machine, _, mut output) = selected(3, Options::default());
+    output.advance(output.len());
+    let store = |flag: &'static str| Command::Store {
+        store: Store {
+            set: SequenceSet::all(),
+            unchanged_since: None,
+            action: StoreAction::Add,
+            silent: false,
+            flags: [Flag::Keyword(flag.into())].into(),
+        },
+        uid: true,
+    };
+    for bad in ["a)\r\nb LOGOUT", "a\0", "a\n", "{5}\r\na"] {
+        assert_eq!(
+            machine.issue(store(bad), &mut output),
+            Err(Misuse),
+            "{bad:?}"
+        );
+    }
+    let enable = Command::Enable(["X\r\nb LOGOUT".into()].into());
+    assert_eq!(machine.issue(enable, &mut output), Err(Misuse));
+    assert!(output.is_empty());
+    assert!(machine.issue(store("$MDNSent"), &mut output).is_ok());
+}
+
+#[test]
+fn what_is_said_before_tls_is_never_taken_for_what_is_said_under_it() {
+    let mut machine = Connection::new(Options::default());
+    let (mut input, mut output) = (BytesMut::new(), Output::new());
+    input.extend_from_slice(b"* OK [CAPABILITY IMAP4rev1 STARTTLS] hi\r\n");
+    events(&mut machine, &mut input, &mut output).unwrap();
+    machine
+        .issue(crate::Command::StartTls, &mut output)
+        .unwrap();
+    input.extend_from_slice(b"a1 OK go\r\n* CAPABILITY IMAP4rev1 X-EVIL\r\n");
+    assert_eq!(
+        events(&mut machine, &mut input, &mut output),
+        Err(Error::Injected)
+    );
+}
