@@ -1,8 +1,13 @@
 #![no_main]
-//! The IMAP server machine, logged in with a mailbox selected, and a mailbox name.
+//! Both IMAP machines with a mailbox selected, a mailbox name, and a command and a response that are read,
+//! written and read again.
 
 use imap_proto::server::{Connection, Event, Options};
-use imap_proto::{Command, MailboxName, Status};
+use bytes::{Buf as _, Bytes};
+use hikyaku_wire::{Output, Secret};
+use imap_proto::{
+    Append, Command, FetchAttribute, Limits, MailboxName, Received, Section, SequenceSet, Status, Tagged, client,
+};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -42,4 +47,49 @@ fuzz_target!(|data: &[u8]| {
     });
     let name = MailboxName::decode(data);
     assert_eq!(MailboxName::decode(name.wire().as_bytes()), name);
+    let machine = || {
+        let mut options = client::Options::default();
+        options.limits.response = 2000;
+        options.limits.response_literal = 60;
+        options.limits.messages = 1000;
+        client::Connection::new(options)
+    };
+    let head = "* PREAUTH [CAPABILITY IMAP4rev1 IDLE LITERAL-] hi\r\n";
+    hikyaku_fuzz::run(data, head, machine, |imap, event, output| {
+        use client::Event as E;
+        let inbox = || MailboxName::new("INBOX");
+        match event {
+            E::Connected { preauth: false, .. } if data.len() % 2 == 0 => drop(imap.login("a", Secret::default(), output)),
+            E::Connected { preauth: false, .. } => drop(imap.authenticate("PLAIN", None, output)),
+            E::Challenge(challenge) => drop(imap.respond(Some(&challenge), output)),
+            E::Connected { .. } => drop(imap.issue(Command::select(inbox()), output)),
+            E::Completed(..) => {
+                let whole = FetchAttribute::peek(Section::default());
+                let _ = imap.issue(Command::uid_fetch(SequenceSet::all(), [whole]), output);
+                let _ = imap.move_messages(SequenceSet::all(), inbox(), output);
+                let _ = imap.append(&Append::new(inbox()), 4, output);
+                let _ = imap.issue(Command::Idle, output);
+                let _ = imap.issue(Command::Noop, output);
+            }
+            E::SendMessage(_) => drop(imap.chunk("abcd".into(), output)),
+            _ => {}
+        }
+    });
+    let unit = Bytes::copy_from_slice(data);
+    let written = |write: &dyn Fn(&mut Output)| {
+        let mut output = Output::new();
+        write(&mut output);
+        let line = output.copy_to_bytes(output.remaining());
+        line.slice(..line.len() - 2)
+    };
+    if let Ok(command) = Tagged::parse(&unit, &Limits::default()) {
+        let once = written(&|output| command.encode(output));
+        let again = Tagged::parse(&once, &Limits::default()).expect("what is written is read");
+        assert_eq!(written(&|output| again.encode(output)), once);
+    }
+    if let Ok(response) = Received::parse(&unit, &Limits::default()) {
+        let once = written(&|output| response.encode(output));
+        let again = Received::parse(&once, &Limits::default()).expect("what is written is read");
+        assert_eq!(written(&|output| again.encode(output)), once);
+    }
 });

@@ -19,6 +19,8 @@ mod append;
 mod body_structure;
 pub mod client;
 mod command;
+#[cfg(test)]
+mod conversation;
 mod cursor;
 mod date;
 mod envelope;

@@ -146,13 +146,7 @@ fn selected(count: u32, options: Options) -> (Connection, BytesMut, Output) {
     let (mut input, mut output) = (BytesMut::new(), Output::new());
     input.extend_from_slice(b"* PREAUTH [CAPABILITY IMAP4rev1 IDLE] hi\r\n");
     events(&mut machine, &mut input, &mut output).unwrap();
-    let mailbox = MailboxName::new("INBOX");
-    let select = crate::Command::Select {
-        mailbox,
-        read_only: false,
-        condstore: false,
-        qresync: None,
-    };
+    let select = crate::Command::select(MailboxName::new("INBOX"));
     machine.issue(select, &mut output).unwrap();
     input.extend_from_slice(format!("* {count} EXISTS\r\na1 OK done\r\n").as_bytes());
     events(&mut machine, &mut input, &mut output).unwrap();

@@ -136,6 +136,40 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// SELECT.
+    #[must_use]
+    pub fn select(mailbox: MailboxName) -> Self {
+        Self::Select {
+            mailbox,
+            read_only: false,
+            condstore: false,
+            qresync: None,
+        }
+    }
+
+    /// EXAMINE.
+    #[must_use]
+    pub fn examine(mailbox: MailboxName) -> Self {
+        Self::Select {
+            mailbox,
+            read_only: true,
+            condstore: false,
+            qresync: None,
+        }
+    }
+
+    /// UID FETCH.
+    #[must_use]
+    pub fn uid_fetch(
+        set: SequenceSet,
+        attributes: impl IntoIterator<Item = crate::FetchAttribute>,
+    ) -> Self {
+        let fetch = Fetch::new(set, attributes);
+        Self::Fetch { fetch, uid: true }
+    }
+}
+
 impl Tagged {
     /// Reads a whole command, given without its last CRLF, literals inside.
     ///

@@ -1,0 +1,75 @@
+//! The examples, against a server made of this crate's other machine, over a socket.
+
+#[path = "../examples/fetch.rs"]
+#[allow(dead_code, unreachable_pub, reason = "a program, taken for a module")]
+mod fetch;
+
+use hikyaku_imap_proto::server::{Connection, Event, Options};
+use hikyaku_imap_proto::{Command, FetchAttribute, FetchItem, Status};
+use hikyaku_wire::Secret;
+use hikyaku_wire::drive::{Driver, Next};
+use std::net::{TcpListener, TcpStream};
+
+/// With their UIDs.
+const MESSAGES: [(u32, &str); 3] = [(3, "Subject: one\r\n\r\n)\r\n"), (7, ""), (9, "x")];
+
+/// Serves one client; the password is `sesame`, and there is but INBOX.
+fn serve(stream: TcpStream) {
+    let mut driver = Driver::new(Connection::new(Options::default()), stream);
+    while let Ok(Next::Event(event)) = driver.next() {
+        let (imap, output) = driver.split();
+        let status = match event {
+            Event::Connected => {
+                imap.greet("ready", output).unwrap();
+                continue;
+            }
+            Event::Login { password, .. } if password.expose() == b"sesame" => Status::Ok,
+            Event::Command(Command::Select { mailbox, .. }) if mailbox.as_str() == "INBOX" => {
+                let uids = MESSAGES.iter().map(|(uid, _)| *uid).collect();
+                imap.select(uids, 1, true, output);
+                Status::Ok
+            }
+            Event::Command(Command::Fetch { fetch, .. }) => {
+                assert!(!fetch.attributes.iter().any(FetchAttribute::sets_seen));
+                for (uid, message) in MESSAGES {
+                    imap.begin_fetch(uid, output).unwrap();
+                    let octets = Some(message.len() as u64);
+                    imap.begin_section(&fetch.attributes[1], octets, output)
+                        .unwrap();
+                    imap.section_chunk(message.into(), output).unwrap();
+                    imap.fetch_item(&FetchItem::Uid(uid), output).unwrap();
+                    imap.end_fetch(output).unwrap();
+                }
+                Status::Ok
+            }
+            Event::Deselected => continue,
+            _ => Status::No,
+        };
+        imap.complete(status, None, "so be it", output).unwrap();
+    }
+}
+
+fn with_server(password: &str, mailbox: &str) -> Result<Vec<(u32, String)>, String> {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = std::thread::spawn(move || serve(listener.accept().unwrap().0));
+    let stream = TcpStream::connect(address).unwrap();
+    let password = Secret::from(password.as_bytes().to_vec());
+    let messages = fetch::fetch(stream, "alice", password, mailbox);
+    let messages = messages.map_err(|error| error.to_string());
+    server.join().unwrap();
+    let text = |(uid, octets)| (uid, String::from_utf8(octets).unwrap());
+    Ok(messages?.into_iter().map(text).collect())
+}
+
+#[test]
+fn fetch_reads_every_message() {
+    let expected = MESSAGES.map(|(uid, message)| (uid, message.to_string()));
+    assert_eq!(with_server("sesame", "INBOX"), Ok(expected.into()));
+}
+
+#[test]
+fn fetch_says_why_it_cannot() {
+    assert_eq!(with_server("wrong", "INBOX"), Err("so be it".to_string()));
+    assert_eq!(with_server("sesame", "other"), Err("so be it".to_string()));
+}
