@@ -122,7 +122,7 @@ impl Mailbox {
             for attribute in &fetch.attributes {
                 match attribute {
                     FetchAttribute::Uid => {
-                        machine.fetch_item(&FetchItem::Uid(uid), output).unwrap()
+                        machine.fetch_item(&FetchItem::Uid(uid), output).unwrap();
                     }
                     FetchAttribute::Flags => {
                         let flags = self.deleted.contains(&uid).then_some(Flag::Deleted);
