@@ -1,1 +1,32 @@
 #![doc = include_str!("../README.md")]
+
+pub mod cli;
+pub mod compose;
+mod config;
+mod connect;
+mod discover;
+mod error;
+pub mod imap;
+mod local;
+mod outbox;
+mod pending;
+pub mod pop;
+mod progress;
+mod secret;
+pub mod show;
+mod submission;
+mod sync;
+mod watch;
+
+pub use config::{Account, Bodies, Config, Deletion, Kind, Server};
+pub use connect::{Dial, Security, Tcp, Wire};
+pub use discover::{Found, Http, Web, discover};
+pub use error::{Error, Result};
+pub use local::{Local, Message};
+pub use outbox::{Outgoing, queue, queued, send_all};
+pub use pending::Op;
+pub use progress::Progress;
+pub use secret::Password;
+pub use submission::{Fate, Submission};
+pub use sync::{Report, sync};
+pub use watch::{Dialer, Told, watch};

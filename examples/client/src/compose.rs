@@ -1,0 +1,329 @@
+//! Writing messages: new ones, replies, and what is passed on.
+
+use bytes::Bytes;
+use mail_builder::MessageBuilder;
+use mail_builder::headers::address::Address as Written;
+use mailstore::message::{Address, Envelope, decode_header};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::{Account, Error, Result, show};
+
+/// A message being written.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Draft {
+    /// To whom.
+    pub to: Vec<String>,
+    /// Copies to.
+    pub cc: Vec<String>,
+    /// Copies that the others are not told of.
+    pub bcc: Vec<String>,
+    /// The subject.
+    pub subject: String,
+    /// The text.
+    pub text: String,
+    /// The Message-ID it answers.
+    pub in_reply_to: Option<String>,
+    /// The thread it is in, the oldest first.
+    pub references: Vec<String>,
+    /// File name, media type, octets.
+    pub attachments: Vec<(String, String, Bytes)>,
+}
+
+/// The address in `Name <local@domain>`, or the whole.
+#[must_use]
+pub fn address_of(text: &str) -> &str {
+    let inner = text
+        .rsplit_once('<')
+        .and_then(|(_, rest)| rest.split_once('>'));
+    inner.map_or(text, |(address, _)| address).trim()
+}
+
+fn name_of(text: &str) -> Option<&str> {
+    let (name, _) = text.rsplit_once('<')?;
+    let name = name.trim().trim_matches('"').trim();
+    (!name.is_empty()).then_some(name)
+}
+
+fn written(all: &[String]) -> Written<'static> {
+    let one = |text: &String| {
+        Written::new_address(
+            name_of(text).map(str::to_owned),
+            address_of(text).to_owned(),
+        )
+    };
+    Written::new_list(all.iter().map(one).collect())
+}
+
+impl Draft {
+    /// All whom it goes to, each once: the forward-paths.
+    #[must_use]
+    pub fn recipients(&self) -> Vec<String> {
+        let mut seen = BTreeSet::new();
+        let all = self.to.iter().chain(&self.cc).chain(&self.bcc);
+        let all = all.map(|text| address_of(text).to_owned());
+        all.filter(|address| seen.insert(address.to_lowercase()))
+            .collect()
+    }
+
+    /// Adds a file.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn attach(&mut self, path: &Path) -> Result<()> {
+        let octets =
+            std::fs::read(path).map_err(|error| Error::File(path.display().to_string(), error))?;
+        let name = path
+            .file_name()
+            .map_or_else(|| "file".into(), |name| name.to_string_lossy().into_owned());
+        let kind = media_type(&name).to_owned();
+        self.attachments.push((name, kind, octets.into()));
+        Ok(())
+    }
+
+    /// The message, without Bcc; with it for a draft.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn message(&self, account: &Account, with_bcc: bool) -> Result<Bytes> {
+        let from = Written::new_address(account.name.clone(), account.address.clone());
+        let (_, domain) = account
+            .address
+            .rsplit_once('@')
+            .unwrap_or(("", "localhost"));
+        let id = format!("{}@{domain}", unique());
+        let mut builder = MessageBuilder::new()
+            .from(from)
+            .message_id(id)
+            .subject(self.subject.clone())
+            .text_body(self.text.clone());
+        if !self.to.is_empty() {
+            builder = builder.to(written(&self.to));
+        }
+        if !self.cc.is_empty() {
+            builder = builder.cc(written(&self.cc));
+        }
+        if with_bcc && !self.bcc.is_empty() {
+            builder = builder.bcc(written(&self.bcc));
+        }
+        if let Some(id) = &self.in_reply_to {
+            builder = builder.in_reply_to(id.clone());
+        }
+        if !self.references.is_empty() {
+            builder = builder.references(self.references.clone());
+        }
+        for (name, kind, octets) in &self.attachments {
+            builder = builder.attachment(kind.clone(), name.clone(), octets.to_vec());
+        }
+        let octets = builder
+            .write_to_vec()
+            .map_err(|error| Error::Usage(error.to_string()))?;
+        Ok(octets.into())
+    }
+
+    /// A reply to a message: to who wrote it, or to all who had it.
+    #[must_use]
+    pub fn reply(envelope: &Envelope, text: &str, own: &str, all: bool) -> Self {
+        let is_own = |address: &String| address_of(address).eq_ignore_ascii_case(own);
+        let answer_to = match envelope.reply_to.is_empty() {
+            true => &envelope.from,
+            false => &envelope.reply_to,
+        };
+        let mut to = shown(answer_to);
+        let mut cc = Vec::new();
+        if all {
+            cc = shown(&envelope.to)
+                .into_iter()
+                .chain(shown(&envelope.cc))
+                .collect();
+            let there: BTreeSet<_> = to
+                .iter()
+                .map(|one| address_of(one).to_lowercase())
+                .collect();
+            cc.retain(|one| !is_own(one) && !there.contains(&address_of(one).to_lowercase()));
+        }
+        // A reply to what we wrote ourselves goes to whom that went.
+        if !to.is_empty() && to.iter().all(is_own) {
+            to = shown(&envelope.to);
+        }
+        let who = envelope.from.first().map(show::person).unwrap_or_default();
+        let when = envelope
+            .date
+            .as_deref()
+            .map(decode_header)
+            .unwrap_or_default();
+        let quoted: String = text.lines().flat_map(|line| ["> ", line, "\n"]).collect();
+        Self {
+            to,
+            cc,
+            subject: prefixed("Re:", &subject(envelope)),
+            text: format!("\n{when}, {who}:\n{quoted}"),
+            in_reply_to: message_id(envelope),
+            references: thread(envelope),
+            ..Self::default()
+        }
+    }
+
+    /// A message that passes another one on, whole, as an attachment.
+    #[must_use]
+    pub fn forward(envelope: &Envelope, whole: Bytes) -> Self {
+        let name = format!("{}.eml", subject(envelope).replace(['/', '\\', '\0'], "_"));
+        Self {
+            subject: prefixed("Fwd:", &subject(envelope)),
+            attachments: vec![(name, "message/rfc822".into(), whole)],
+            ..Self::default()
+        }
+    }
+}
+
+fn subject(envelope: &Envelope) -> String {
+    decode_header(envelope.subject.as_deref().unwrap_or(b""))
+}
+
+fn prefixed(prefix: &str, subject: &str) -> String {
+    match subject.get(..prefix.len()) {
+        Some(head) if head.eq_ignore_ascii_case(prefix) => subject.to_owned(),
+        _ => format!("{prefix} {subject}"),
+    }
+}
+
+fn shown(addresses: &[Address]) -> Vec<String> {
+    let whole = |address: &Address| {
+        let spec = String::from_utf8_lossy(&address.addr_spec()?).into_owned();
+        Some(match &address.name {
+            Some(name) if !name.is_empty() => format!("{} <{spec}>", decode_header(name)),
+            _ => spec,
+        })
+    };
+    addresses.iter().filter_map(whole).collect()
+}
+
+fn ids(field: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(field);
+    let inner = text
+        .split('<')
+        .skip(1)
+        .filter_map(|rest| rest.split_once('>'));
+    inner.map(|(id, _)| id.to_owned()).collect()
+}
+
+fn message_id(envelope: &Envelope) -> Option<String> {
+    ids(envelope.message_id.as_deref()?).pop()
+}
+
+/// RFC 5322 §3.6.4: what the parent refers to, and the parent.
+fn thread(envelope: &Envelope) -> Vec<String> {
+    let mut all = ids(envelope.references.as_deref().unwrap_or(b""));
+    if all.is_empty() {
+        all = ids(envelope.in_reply_to.as_deref().unwrap_or(b""));
+    }
+    all.extend(message_id(envelope));
+    all
+}
+
+/// A word that no other message has.
+fn unique() -> String {
+    use std::hash::{BuildHasher as _, RandomState};
+    let now = std::time::SystemTime::now();
+    let half = || RandomState::new().hash_one(now);
+    format!("{:016x}{:016x}", half(), half())
+}
+
+/// The media type of a file name, where its end tells.
+fn media_type(name: &str) -> &'static str {
+    let end = name.rsplit('.').next().unwrap_or("").to_ascii_lowercase();
+    match end.as_str() {
+        "txt" | "log" | "md" => "text/plain",
+        "htm" | "html" => "text/html",
+        "csv" => "text/csv",
+        "pdf" => "application/pdf",
+        "png" => "image/png",
+        "jpg" | "jpeg" => "image/jpeg",
+        "gif" => "image/gif",
+        "svg" => "image/svg+xml",
+        "webp" => "image/webp",
+        "json" => "application/json",
+        "zip" => "application/zip",
+        "ics" => "text/calendar",
+        "eml" => "message/rfc822",
+        _ => "application/octet-stream",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mailstore::message::Structure;
+
+    fn envelope(text: &str) -> Envelope {
+        *Structure::of(text.replace('\n', "\r\n").as_bytes())
+            .root()
+            .envelope
+            .clone()
+            .unwrap()
+    }
+
+    #[test]
+    fn a_reply_goes_to_the_right_people() {
+        let envelope = envelope(
+            "From: =?utf-8?q?Jos=C3=A9?= <jose@a.test>\nTo: me@a.test, Other <other@b.test>\nCc: JOSE@a.test, third@c.test\n\
+             Subject: tea\nMessage-ID: <2@a>\nReferences: <0@a> <1@a>\n\n",
+        );
+        let one = Draft::reply(&envelope, "hot\nor cold", "ME@a.test", false);
+        assert_eq!(
+            (one.to.as_slice(), one.cc.len()),
+            (&["José <jose@a.test>".to_owned()][..], 0)
+        );
+        assert_eq!(
+            (one.subject.as_str(), one.references.join(" ").as_str()),
+            ("Re: tea", "0@a 1@a 2@a")
+        );
+        assert!(one.text.ends_with("> hot\n> or cold\n"));
+        let all = Draft::reply(&envelope, "", "me@a.test", true);
+        assert_eq!(all.cc, ["Other <other@b.test>", "third@c.test"]);
+        assert_eq!(
+            all.recipients(),
+            ["jose@a.test", "other@b.test", "third@c.test"]
+        );
+    }
+
+    #[test]
+    fn what_is_written_can_be_read() {
+        let account: Account = toml::from_str(
+            "address = \"me@a.test\"\nname = \"飛脚\"\ntype = \"imap\"\nincoming = { host = \"a\", port = 1 }\n\
+             outgoing = { host = \"a\", port = 1 }\npassword = \"keyring\"\n",
+        )
+        .unwrap();
+        let mut draft = Draft {
+            to: vec!["日本 <x@b.test>".into()],
+            bcc: vec!["secret@b.test".into()],
+            subject: "お茶".into(),
+            text: "熱い\n.\n".into(),
+            ..Draft::default()
+        };
+        draft.attachments.push((
+            "図.png".into(),
+            "image/png".into(),
+            Bytes::from_static(b"\x89PNG"),
+        ));
+        let message = draft.message(&account, false).unwrap();
+        let structure = Structure::of(&message);
+        let envelope = structure.root().envelope.clone().unwrap();
+        assert_eq!(decode_header(envelope.subject.as_deref().unwrap()), "お茶");
+        assert!(!String::from_utf8_lossy(&message).contains("secret@"));
+        assert_eq!(show::text(&message), "熱い\n.\n");
+        let [file] = &show::attachments(&message)[..] else {
+            panic!()
+        };
+        assert_eq!(
+            (file.name.as_str(), &file.octets(&message)[..]),
+            ("図.png", &b"\x89PNG"[..])
+        );
+        assert!(
+            message
+                .windows(2)
+                .filter(|two| two[1] == b'\n')
+                .all(|two| two[0] == b'\r')
+        );
+    }
+}

@@ -1,0 +1,142 @@
+//! Sockets and TLS.
+
+use mailstore::BoxFuture;
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, ServerName};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+
+use crate::{Error, Result, Server};
+
+/// So long a connection or a TLS handshake may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A stream to a server.
+pub trait Wire: AsyncRead + AsyncWrite + Unpin + Send + Sync {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send + Sync> Wire for T {}
+
+/// How a connection is protected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Security {
+    /// TLS from the start.
+    #[default]
+    Tls,
+    /// STARTTLS or STLS: where the server has it not, nothing is said.
+    #[value(name = "starttls")]
+    StartTls,
+    /// Not at all.
+    None,
+}
+
+impl std::fmt::Display for Security {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Tls => "TLS",
+            Self::StartTls => "STARTTLS",
+            Self::None => "in clear",
+        })
+    }
+}
+
+/// Who connects: the network, or a test.
+pub trait Dial: Send + Sync {
+    /// A connection to a server, without TLS.
+    fn dial<'a>(&'a self, server: &'a Server) -> BoxFuture<'a, Result<Box<dyn Wire>>>;
+    /// TLS over it.
+    fn encrypt<'a>(
+        &'a self,
+        stream: Box<dyn Wire>,
+        server: &'a Server,
+    ) -> BoxFuture<'a, Result<Box<dyn Wire>>>;
+}
+
+/// TCP, and TLS with certificates that the system trusts.
+#[derive(Debug, Clone, Default)]
+pub struct Tcp {
+    /// One more certificate authority to trust, a PEM file.
+    pub ca: Option<PathBuf>,
+}
+
+impl Tcp {
+    fn tls(&self) -> Result<Arc<ClientConfig>> {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if let Some(path) = &self.ca {
+            let bad = |why: String| Error::Usage(format!("{}: {why}", path.display()));
+            let all =
+                CertificateDer::pem_file_iter(path).map_err(|error| bad(error.to_string()))?;
+            for certificate in all {
+                let certificate = certificate.map_err(|error| bad(error.to_string()))?;
+                roots
+                    .add(certificate)
+                    .map_err(|error| bad(error.to_string()))?;
+            }
+        }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| Error::Usage(error.to_string()))?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(Arc::new(config))
+    }
+}
+
+impl Dial for Tcp {
+    fn dial<'a>(&'a self, server: &'a Server) -> BoxFuture<'a, Result<Box<dyn Wire>>> {
+        Box::pin(async move {
+            let connect = TcpStream::connect((server.host.as_str(), server.port));
+            let stream = tokio::time::timeout(PATIENCE, connect).await;
+            let stream = stream
+                .map_err(|_| "no answer".to_owned())
+                .and_then(|stream| stream.map_err(|error| error.to_string()))
+                .map_err(|why| Error::Network(format!("{}:{}: {why}", server.host, server.port)))?;
+            let _ = stream.set_nodelay(true);
+            Ok(Box::new(stream) as Box<dyn Wire>)
+        })
+    }
+
+    fn encrypt<'a>(
+        &'a self,
+        stream: Box<dyn Wire>,
+        server: &'a Server,
+    ) -> BoxFuture<'a, Result<Box<dyn Wire>>> {
+        Box::pin(async move {
+            let failed = |why: String| Error::Tls {
+                host: server.host.clone(),
+                why,
+            };
+            let name = ServerName::try_from(server.host.clone());
+            let name = name.map_err(|error| failed(error.to_string()))?;
+            let connector = tokio_rustls::TlsConnector::from(self.tls()?);
+            let handshake = tokio::time::timeout(PATIENCE, connector.connect(name, stream)).await;
+            let stream = handshake
+                .map_err(|_| failed("no answer".into()))?
+                .map_err(|error| failed(error.to_string()))?;
+            Ok(Box::new(stream) as Box<dyn Wire>)
+        })
+    }
+}
+
+/// A connection as the account wants it: with TLS already, when that comes first.
+pub(crate) async fn open(dial: &dyn Dial, server: &Server) -> Result<Box<dyn Wire>> {
+    let stream = dial.dial(server).await?;
+    match server.security {
+        Security::Tls => dial.encrypt(stream, server).await,
+        Security::StartTls | Security::None => Ok(stream),
+    }
+}
+
+/// What is said where a server does not offer STARTTLS, which the account asks for.
+pub(crate) fn no_starttls(server: &Server) -> Error {
+    Error::Tls {
+        host: server.host.clone(),
+        why: "the server does not offer STARTTLS".into(),
+    }
+}

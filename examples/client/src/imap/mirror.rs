@@ -1,0 +1,48 @@
+//! What is known of a mailbox on the server, as of the last sync.
+
+use bytes::Bytes;
+use mailstore::Operation;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The state of a mirror.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mirror {
+    /// Its name on the server, in Unicode, with the server's delimiter.
+    pub remote: String,
+    /// UIDVALIDITY: with another one all UIDs mean nothing any more.
+    pub uid_validity: u32,
+    /// UIDs below are known.
+    pub uid_next: u32,
+    /// The mod-sequence that flags are known at; 0 where the server has none.
+    pub modseq: u64,
+}
+
+impl Mirror {
+    fn key(mailbox: &str) -> String {
+        format!("mirror/{mailbox}")
+    }
+
+    /// The state of a mailbox, out of the account's properties.
+    #[must_use]
+    pub fn of(properties: &BTreeMap<String, Bytes>, mailbox: &str) -> Option<Self> {
+        postcard::from_bytes(properties.get(&Self::key(mailbox))?).ok()
+    }
+
+    /// The change that keeps it.
+    pub(crate) fn keep(&self, mailbox: &str) -> Operation {
+        let value = postcard::to_allocvec(self).ok().map(Bytes::from);
+        Operation::SetProperty {
+            key: Self::key(mailbox),
+            value,
+        }
+    }
+
+    /// The change that forgets it.
+    pub(crate) fn forget(mailbox: &str) -> Operation {
+        Operation::SetProperty {
+            key: Self::key(mailbox),
+            value: None,
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! A session on an IMAP server, and what an account's sync does with it.
+
+mod bodies;
+mod mirror;
+mod replay;
+mod sync;
+
+pub(crate) use bodies::fetch_whole;
+pub use mirror::Mirror;
+pub(crate) use sync::sync;
+
+use bytes::Bytes;
+use hikyaku_wire::Secret;
+use hikyaku_wire::drive::{Driver, Next};
+use imap_proto::client::{Capabilities, Connection, Event, Handle, Options, Selected};
+use imap_proto::{Append, Command, Completion, MailboxName, SequenceSet, Status};
+
+use crate::error::out_of_turn;
+use crate::{Dial, Error, Result, Security, Server, Wire, connect};
+
+/// A connection that is logged in.
+pub struct Session {
+    driver: Driver<Connection, Box<dyn Wire>>,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").finish_non_exhaustive()
+    }
+}
+
+fn text(octets: &[u8]) -> String {
+    String::from_utf8_lossy(octets).into_owned()
+}
+
+impl Session {
+    /// Connects, begins TLS as the server's entry says, and logs in.
+    ///
+    /// # Errors
+    /// [`Error::Login`] when name or password are wrong; the network's and TLS's.
+    pub async fn open(
+        dial: &dyn Dial,
+        server: &Server,
+        name: &str,
+        password: Secret,
+    ) -> Result<Self> {
+        let stream = connect::open(dial, server).await?;
+        let driver = Driver::new(Connection::new(Options::default()), stream);
+        let mut session = Self { driver };
+        let preauth = session.greeting().await?;
+        if server.security == Security::StartTls {
+            if preauth || !session.capabilities().has("STARTTLS") {
+                return Err(connect::no_starttls(server));
+            }
+            session = session.start_tls(dial, server).await?;
+        }
+        if !preauth {
+            session.log_in(name, password).await?;
+        }
+        Ok(session)
+    }
+
+    async fn greeting(&mut self) -> Result<bool> {
+        match self.next().await? {
+            Event::Connected { preauth, .. } => Ok(preauth),
+            other => Err(Error::Protocol(format!("{other:?} for a greeting"))),
+        }
+    }
+
+    async fn start_tls(mut self, dial: &dyn Dial, server: &Server) -> Result<Self> {
+        self.issue(Command::StartTls)?;
+        loop {
+            match self.driver.next_async().await? {
+                Next::StartTls => break,
+                Next::Event(Event::Completed(_, end)) if end.status != Status::Ok => {
+                    return Err(Error::Tls {
+                        host: server.host.clone(),
+                        why: text(&end.text),
+                    });
+                }
+                _ => {}
+            }
+        }
+        let (machine, stream) = self.driver.into_parts();
+        let stream = dial.encrypt(stream, server).await?;
+        self.driver = Driver::new(machine, stream);
+        let (machine, output) = self.driver.split();
+        machine.tls_established(output);
+        self.greeting().await?;
+        Ok(self)
+    }
+
+    async fn log_in(&mut self, name: &str, password: Secret) -> Result<()> {
+        let plain = self
+            .capabilities()
+            .mechanisms()
+            .any(|m| m.eq_ignore_ascii_case(b"PLAIN"));
+        let disabled = self.capabilities().has("LOGINDISABLED");
+        let (machine, output) = self.driver.split();
+        let handle = if plain {
+            let message = [b"\0", name.as_bytes(), b"\0", password.expose()].concat();
+            machine.authenticate("PLAIN", Some(Secret::from(message)), output)
+        } else if disabled {
+            return Err(Error::Login("it takes no password without TLS".into()));
+        } else {
+            machine.login(name.to_owned(), password, output)
+        };
+        let handle = handle.map_err(out_of_turn)?;
+        let end = self.end_of(handle, |_| {}).await?;
+        match end.status {
+            Status::Ok => Ok(()),
+            _ => Err(Error::Login(text(&end.text))),
+        }
+    }
+
+    /// What the server can do.
+    #[must_use]
+    pub fn capabilities(&self) -> &Capabilities {
+        self.driver.machine.capabilities()
+    }
+
+    /// The selected mailbox.
+    #[must_use]
+    pub fn selected(&self) -> Option<&Selected> {
+        self.driver.machine.selected()
+    }
+
+    /// Issues a command and does not wait for its end.
+    ///
+    /// # Errors
+    /// When it is not legal now.
+    pub fn issue(&mut self, command: Command) -> Result<Handle> {
+        let (machine, output) = self.driver.split();
+        machine.issue(command, output).map_err(out_of_turn)
+    }
+
+    /// What the server has to say next.
+    ///
+    /// # Errors
+    /// When it closes, or breaks the protocol.
+    pub async fn next(&mut self) -> Result<Event> {
+        match self.driver.next_async().await? {
+            Next::Event(Event::Bye(_, said)) => Err(Error::Network(format!(
+                "the server closes: {}",
+                text(&said)
+            ))),
+            Next::Event(event) => Ok(event),
+            Next::Closed | Next::NeedAnswer | Next::StartTls => {
+                Err(Error::Network("the connection is closed".into()))
+            }
+        }
+    }
+
+    /// Waits for the end of a command; all that is told meanwhile goes to `on`.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next).
+    pub async fn end_of(
+        &mut self,
+        handle: Handle,
+        mut on: impl FnMut(Event),
+    ) -> Result<Completion> {
+        loop {
+            match self.next().await? {
+                Event::Completed(of, end) if of == handle => return Ok(end),
+                event => on(event),
+            }
+        }
+    }
+
+    /// Does a command; all that is told meanwhile goes to `on`.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when it ends with NO or BAD.
+    pub async fn run(&mut self, command: Command, on: impl FnMut(Event)) -> Result<Completion> {
+        let handle = self.issue(command)?;
+        accepted(self.end_of(handle, on).await?)
+    }
+
+    /// Moves messages, by whatever means the server has.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub async fn move_messages(&mut self, set: SequenceSet, to: MailboxName) -> Result<Completion> {
+        let (machine, output) = self.driver.split();
+        let handle = machine
+            .move_messages(set, to, output)
+            .map_err(out_of_turn)?;
+        accepted(self.end_of(handle, |_| {}).await?)
+    }
+
+    /// Appends a message.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub async fn append(&mut self, append: &Append, message: Bytes) -> Result<Completion> {
+        let (machine, output) = self.driver.split();
+        let handle = machine
+            .append(append, message.len() as u64, output)
+            .map_err(out_of_turn)?;
+        loop {
+            match self.next().await? {
+                Event::SendMessage(of) if of == handle => {
+                    for start in (0..message.len()).step_by(65_536) {
+                        let piece = message.slice(start..message.len().min(start + 65_536));
+                        let (machine, output) = self.driver.split();
+                        machine.chunk(piece, output).map_err(out_of_turn)?;
+                        self.driver.flush_if_full().await?;
+                    }
+                }
+                Event::Completed(of, end) if of == handle => return accepted(end),
+                _ => {}
+            }
+        }
+    }
+
+    /// Waits until something changes in the selected mailbox, by IDLE.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next).
+    pub async fn idle(&mut self) -> Result<()> {
+        let handle = self.issue(Command::Idle)?;
+        loop {
+            match self.driver.next_async().await {
+                Ok(Next::Event(Event::Completed(of, end))) if of == handle => {
+                    return accepted(end).map(drop);
+                }
+                Ok(Next::Event(
+                    Event::Exists(_)
+                    | Event::Expunged { .. }
+                    | Event::Vanished { .. }
+                    | Event::Fetch { .. },
+                )) => break,
+                Ok(Next::Event(_)) => {}
+                Ok(_) => return Err(Error::Network("the connection is closed".into())),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let (machine, output) = self.driver.split();
+        machine.done(output).map_err(out_of_turn)?;
+        self.end_of(handle, |_| {}).await.map(drop)
+    }
+
+    /// Says farewell.
+    pub async fn log_out(mut self) {
+        if let Ok(handle) = self.issue(Command::Logout) {
+            let _ = tokio::time::timeout(
+                std::time::Duration::from_secs(5),
+                self.end_of(handle, |_| {}),
+            )
+            .await;
+        }
+        self.driver.shutdown().await;
+    }
+}
+
+fn accepted(end: Completion) -> Result<Completion> {
+    match end.status {
+        Status::Ok => Ok(end),
+        _ => Err(Error::Refused(text(&end.text))),
+    }
+}

@@ -1,0 +1,23 @@
+//! The program `mailclient`.
+
+use clap::Parser as _;
+use hikyaku_client::cli::{Cli, run};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("mailclient: {error}");
+            return ExitCode::from(1);
+        }
+    };
+    match runtime.block_on(run(cli, &mut std::io::stdout())) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("mailclient: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

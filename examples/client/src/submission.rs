@@ -1,0 +1,239 @@
+//! Handing a message to the own server (RFC 6409).
+
+use bytes::Bytes;
+use hikyaku_wire::Secret;
+use hikyaku_wire::drive::{Driver, Next};
+use smtp_proto::client::{Connection, Envelope, Event, Options};
+use smtp_proto::{ForwardPath, Mailbox, Reply, ReversePath};
+
+use crate::error::out_of_turn;
+use crate::{Dial, Error, Result, Security, Server, Wire, connect};
+
+/// What became of one recipient.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// The server took the message for it.
+    Accepted,
+    /// Not now: try again later. In the server's words.
+    Deferred(String),
+    /// Never. In the server's words.
+    Refused(String),
+}
+
+impl Fate {
+    fn of(reply: &Reply) -> Self {
+        match reply {
+            reply if reply.is_positive() => Self::Accepted,
+            reply if reply.is_transient() => Self::Deferred(words(reply)),
+            reply => Self::Refused(words(reply)),
+        }
+    }
+}
+
+fn words(reply: &Reply) -> String {
+    reply.to_string()
+}
+
+/// A connection to a submission server that is logged in.
+pub struct Submission {
+    driver: Driver<Connection, Box<dyn Wire>>,
+}
+
+impl std::fmt::Debug for Submission {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Submission").finish_non_exhaustive()
+    }
+}
+
+impl Submission {
+    /// Connects, begins TLS as the server's entry says, and logs in where the server has AUTH.
+    ///
+    /// # Errors
+    /// [`Error::Login`] when name or password are wrong; the network's and TLS's.
+    pub async fn open(
+        dial: &dyn Dial,
+        server: &Server,
+        name: &str,
+        password: Secret,
+    ) -> Result<Self> {
+        let stream = connect::open(dial, server).await?;
+        let mut options = Options::new("localhost");
+        options.eight_bit_anyway = true;
+        let driver = Driver::new(Connection::new(options), stream);
+        let mut this = Self { driver };
+        this.ready().await?;
+        if server.security == Security::StartTls {
+            if !this.driver.machine.capabilities().starttls {
+                return Err(connect::no_starttls(server));
+            }
+            this = this.start_tls(dial, server).await?;
+            this.ready().await?;
+        }
+        this.log_in(name, password).await?;
+        Ok(this)
+    }
+
+    async fn next(&mut self) -> Result<Event> {
+        match self.driver.next_async().await? {
+            Next::Event(Event::Refused(reply)) if reply.is_transient() => {
+                Err(Error::Network(words(&reply)))
+            }
+            Next::Event(Event::Refused(reply)) => Err(Error::Refused(words(&reply))),
+            Next::Event(event) => Ok(event),
+            Next::Closed | Next::NeedAnswer | Next::StartTls => {
+                Err(Error::Network("the connection is closed".into()))
+            }
+        }
+    }
+
+    async fn ready(&mut self) -> Result<()> {
+        match self.next().await? {
+            Event::Ready(_) => Ok(()),
+            other => Err(Error::Protocol(format!("{other:?} for a greeting"))),
+        }
+    }
+
+    async fn start_tls(mut self, dial: &dyn Dial, server: &Server) -> Result<Self> {
+        let (machine, output) = self.driver.split();
+        machine.starttls(output).map_err(out_of_turn)?;
+        loop {
+            match self.driver.next_async().await? {
+                Next::StartTls => break,
+                Next::Event(Event::NoTls(reply)) => {
+                    return Err(Error::Tls {
+                        host: server.host.clone(),
+                        why: words(&reply),
+                    });
+                }
+                _ => {}
+            }
+        }
+        let (machine, stream) = self.driver.into_parts();
+        let stream = dial.encrypt(stream, server).await?;
+        self.driver = Driver::new(machine, stream);
+        let (machine, output) = self.driver.split();
+        machine.tls_established(output);
+        Ok(self)
+    }
+
+    async fn log_in(&mut self, name: &str, password: Secret) -> Result<()> {
+        let mechanisms = &self.driver.machine.capabilities().auth;
+        let has = |wanted: &[u8]| {
+            mechanisms
+                .iter()
+                .any(|one| one.eq_ignore_ascii_case(wanted))
+        };
+        let (plain, login) = (has(b"PLAIN"), has(b"LOGIN"));
+        if mechanisms.is_empty() {
+            return Ok(());
+        }
+        let (machine, output) = self.driver.split();
+        // LOGIN asks for the name, then for the password, in whatever words.
+        let mut answers = Vec::new();
+        if plain {
+            let message = [b"\0", name.as_bytes(), b"\0", password.expose()].concat();
+            machine
+                .auth("PLAIN", Some(Secret::from(message)), output)
+                .map_err(out_of_turn)?;
+        } else if login {
+            answers.extend([password, Secret::from(name.as_bytes().to_vec())]);
+            machine.auth("LOGIN", None, output).map_err(out_of_turn)?;
+        } else {
+            return Err(Error::Login("it has neither PLAIN nor LOGIN".into()));
+        }
+        loop {
+            match self.next().await? {
+                Event::Challenge(_) => {
+                    let answer = answers.pop();
+                    let (machine, output) = self.driver.split();
+                    machine
+                        .respond(answer.as_ref(), output)
+                        .map_err(out_of_turn)?;
+                }
+                Event::Authenticated(reply) if reply.is_positive() => return Ok(()),
+                Event::Authenticated(reply) => return Err(Error::Login(words(&reply))),
+                _ => {}
+            }
+        }
+    }
+
+    /// Sends a message: the fate of each recipient, in their order.
+    ///
+    /// # Errors
+    /// The network's, before anything was decided.
+    pub async fn send(&mut self, from: &str, to: &[String], message: &Bytes) -> Result<Vec<Fate>> {
+        let bad = |address: &str| Error::Usage(format!("{address} is no address"));
+        let mailbox = |address: &str| Mailbox::parse(address.as_bytes()).map_err(|_| bad(address));
+        let mut paths = Vec::new();
+        for to in to {
+            paths.push(ForwardPath::Mailbox(mailbox(to)?));
+        }
+        let mut envelope = Envelope::new(ReversePath(Some(mailbox(from)?)), paths);
+        let header = message.windows(4).position(|four| four == b"\r\n\r\n");
+        let (header, body) = message.split_at(header.unwrap_or(message.len()));
+        envelope.octets = Some(message.len() as u64);
+        envelope.international = !header.is_ascii();
+        envelope.eight_bit = !body.is_ascii();
+        let (machine, output) = self.driver.split();
+        if let Err(error) = machine.send(envelope, output) {
+            return Ok(vec![Fate::of(&error.reply()); to.len()]);
+        }
+        let mut fates: Vec<Option<Fate>> = vec![None; to.len()];
+        let settle = |fates: &mut Vec<Option<Fate>>, reply: &Reply| {
+            for fate in fates.iter_mut().filter(|fate| fate.is_none()) {
+                *fate = Some(Fate::of(reply));
+            }
+        };
+        loop {
+            let event = match self.next().await {
+                Ok(event) => event,
+                // What is decided is decided; the rest is tried again.
+                Err(error) if fates.iter().any(Option::is_some) => {
+                    let rest = |fate: Option<Fate>| {
+                        fate.unwrap_or_else(|| Fate::Deferred(error.to_string()))
+                    };
+                    return Ok(fates.into_iter().map(rest).collect());
+                }
+                Err(error) => return Err(error),
+            };
+            match event {
+                Event::Recipient { index, reply } if !reply.is_positive() => {
+                    if let Some(fate) = fates.get_mut(index) {
+                        *fate = Some(Fate::of(&reply));
+                    }
+                }
+                Event::MailRefused(reply)
+                | Event::DataRefused(reply)
+                | Event::Delivered { reply, .. } => {
+                    settle(&mut fates, &reply);
+                }
+                Event::SendBody => {
+                    for start in (0..message.len()).step_by(65_536) {
+                        let piece = message.slice(start..message.len().min(start + 65_536));
+                        let (machine, output) = self.driver.split();
+                        machine.chunk(piece, output).map_err(out_of_turn)?;
+                        self.driver.flush_if_full().await?;
+                    }
+                    let (machine, output) = self.driver.split();
+                    machine.end_of_body(output).map_err(out_of_turn)?;
+                }
+                Event::Done => {
+                    let unknown = Fate::Deferred("not answered".into());
+                    let known = |fate: Option<Fate>| fate.unwrap_or_else(|| unknown.clone());
+                    return Ok(fates.into_iter().map(known).collect());
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Says farewell.
+    pub async fn quit(mut self) {
+        let (machine, output) = self.driver.split();
+        if machine.quit(output).is_ok() {
+            let patience = std::time::Duration::from_secs(5);
+            let _ = tokio::time::timeout(patience, self.driver.next_async()).await;
+        }
+        self.driver.shutdown().await;
+    }
+}

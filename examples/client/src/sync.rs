@@ -1,0 +1,49 @@
+//! One sync of one account, whatever its type.
+
+use crate::{Account, Dial, Kind, Local, Progress, Result, imap, pop};
+
+/// What a sync came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Messages that are new here.
+    pub new: usize,
+    /// Whole messages that were brought.
+    pub bodies: usize,
+    /// Messages whose flags changed.
+    pub changed: usize,
+    /// Messages that are no more on the server.
+    pub gone: usize,
+    /// POP: messages that were deleted from the server.
+    pub deleted: usize,
+    /// What was done offline and is done on the server now.
+    pub replayed: usize,
+    /// What was not done, and why.
+    pub warnings: Vec<String>,
+}
+
+/// Brings an account up to date.
+///
+/// # Errors
+/// The network's, the server's, the store's. What was brought before stays.
+pub async fn sync(
+    dial: &dyn Dial,
+    local: &Local,
+    account: &Account,
+    progress: &Progress,
+) -> Result<Report> {
+    let password = account.password.get(&account.address).await?;
+    match account.kind {
+        Kind::Pop => {
+            let session =
+                pop::Session::open(dial, &account.incoming, account.login(), password).await?;
+            pop::sync(session, local, account, progress).await
+        }
+        Kind::Imap => {
+            let session = imap::Session::open(dial, &account.incoming, account.login(), password);
+            let mut session = session.await?;
+            let report = imap::sync(&mut session, local, account, progress).await?;
+            session.log_out().await;
+            Ok(report)
+        }
+    }
+}

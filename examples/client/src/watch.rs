@@ -1,0 +1,205 @@
+//! Staying up to date: a sync at each account's interval, when the server says that something changed,
+//! and when another terminal asks.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Mutex, mpsc, oneshot};
+
+use crate::{Account, Dial, Error, Kind, Local, Progress, Report, Result, imap, local, sync};
+
+/// After a failure one waits so long before IDLE is tried again.
+const AGAIN: Duration = Duration::from_secs(60);
+/// A line from another terminal may be so long.
+const LINE: u64 = 1024;
+
+/// Who connects for an account.
+pub type Dialer = Arc<dyn Fn(&Account) -> Arc<dyn Dial> + Send + Sync>;
+/// Who is told what a sync came to.
+pub type Told = Arc<dyn Fn(&Account, &Result<Report>) + Send + Sync>;
+
+/// Asks for a sync; the answer is a line.
+type Asked = oneshot::Sender<String>;
+
+fn socket(folder: &Path) -> PathBuf {
+    folder.join("watch.sock")
+}
+
+/// Watches the accounts until `stop` ends.
+///
+/// # Errors
+/// When another watch is running in that folder.
+pub async fn watch(
+    folder: &Path,
+    accounts: Vec<Account>,
+    dialer: Dialer,
+    told: Told,
+    stop: impl Future<Output = ()>,
+) -> Result<()> {
+    let path = socket(folder);
+    let file = |error| Error::File(path.display().to_string(), error);
+    if UnixStream::connect(&path).await.is_ok() {
+        return Err(Error::Usage("another `mailclient watch` is running".into()));
+    }
+    // What a watch that was killed has left.
+    let _ = std::fs::remove_file(&path);
+    std::fs::create_dir_all(folder).map_err(file)?;
+    let listener = UnixListener::bind(&path).map_err(file)?;
+    // The store is one process's, and within it one account's at a time.
+    let turn = Arc::new(Mutex::new(()));
+    let mut tasks = tokio::task::JoinSet::new();
+    let mut queues = Vec::new();
+    for account in accounts {
+        let (ask, asked) = mpsc::channel(8);
+        queues.push((account.address.clone(), ask));
+        let one = One {
+            folder: folder.to_owned(),
+            dial: dialer(&account),
+            account,
+            turn: Arc::clone(&turn),
+            told: Arc::clone(&told),
+        };
+        tasks.spawn(one.run(asked));
+    }
+    let queues = Arc::new(queues);
+    tokio::pin!(stop);
+    loop {
+        tokio::select! {
+            () = &mut stop => break,
+            accepted = listener.accept() => {
+                if let Ok((stream, _)) = accepted {
+                    tasks.spawn(answer(stream, Arc::clone(&queues)));
+                }
+            }
+        }
+    }
+    tasks.shutdown().await;
+    let _ = std::fs::remove_file(&path);
+    Ok(())
+}
+
+/// One request from another terminal: `sync`, or `sync ADDRESS`.
+async fn answer(stream: UnixStream, queues: Arc<Vec<(String, mpsc::Sender<Asked>)>>) {
+    let (read, mut write) = stream.into_split();
+    let mut line = String::new();
+    let mut read = BufReader::new(tokio::io::AsyncReadExt::take(read, LINE));
+    let read = tokio::time::timeout(Duration::from_secs(5), read.read_line(&mut line));
+    let Ok(Ok(_)) = read.await else { return };
+    let wanted = line.trim().strip_prefix("sync").map(str::trim);
+    let Some(wanted) = wanted else { return };
+    for (address, ask) in queues.iter() {
+        if wanted.is_empty() || wanted.eq_ignore_ascii_case(address) {
+            let (answer, answered) = oneshot::channel();
+            let _ = ask.send(answer).await;
+            let said = answered.await.unwrap_or_else(|_| "stopped".into());
+            let _ = write
+                .write_all(format!("{address}: {said}\n").as_bytes())
+                .await;
+        }
+    }
+}
+
+/// Asks a running watch for a sync; `None` when there is none.
+pub(crate) async fn ask(folder: &Path, account: Option<&str>) -> Option<String> {
+    let mut stream = UnixStream::connect(socket(folder)).await.ok()?;
+    let line = format!("sync {}\n", account.unwrap_or(""));
+    stream.write_all(line.as_bytes()).await.ok()?;
+    let mut said = String::new();
+    let read = tokio::io::AsyncReadExt::read_to_string(&mut stream, &mut said);
+    read.await.ok()?;
+    Some(said)
+}
+
+struct One {
+    folder: PathBuf,
+    account: Account,
+    dial: Arc<dyn Dial>,
+    turn: Arc<Mutex<()>>,
+    told: Told,
+}
+
+impl One {
+    async fn run(self, mut asked: mpsc::Receiver<Asked>) {
+        let mut waiting: Option<Asked> = None;
+        loop {
+            let outcome = self.sync().await;
+            (self.told)(&self.account, &outcome);
+            if let Some(waiting) = waiting.take() {
+                let _ = waiting.send(said(&outcome));
+            }
+            let interval = Duration::from_secs(self.account.interval.max(1) * 60);
+            tokio::select! {
+                () = tokio::time::sleep(interval) => {}
+                () = self.changed() => {}
+                ask = asked.recv() => match ask {
+                    Some(ask) => waiting = Some(ask),
+                    None => return,
+                },
+            }
+        }
+    }
+
+    async fn sync(&self) -> Result<Report> {
+        let _turn = self.turn.lock().await;
+        let store = local::open(&self.folder).await?;
+        let local = Local::of(store, &self.account).await?;
+        sync(&*self.dial, &local, &self.account, &Progress::hidden()).await
+    }
+
+    /// Waits until the server says that INBOX changed; for ever where it cannot say so.
+    async fn changed(&self) {
+        if self.account.kind == Kind::Pop {
+            return std::future::pending().await;
+        }
+        loop {
+            match self.idle().await {
+                Ok(true) => return,
+                Ok(false) => return std::future::pending().await,
+                Err(_) => tokio::time::sleep(AGAIN).await,
+            }
+        }
+    }
+
+    async fn idle(&self) -> Result<bool> {
+        let account = &self.account;
+        let password = account.password.get(&account.address).await?;
+        let session =
+            imap::Session::open(&*self.dial, &account.incoming, account.login(), password);
+        let mut session = session.await?;
+        if !session.capabilities().has("IDLE") {
+            session.log_out().await;
+            return Ok(false);
+        }
+        let inbox = imap_proto::Command::examine(imap_proto::MailboxName::new("INBOX"));
+        session.run(inbox, |_| {}).await?;
+        session.idle().await?;
+        session.log_out().await;
+        Ok(true)
+    }
+}
+
+/// What a sync came to, in a line.
+pub(crate) fn said(outcome: &Result<Report>) -> String {
+    match outcome {
+        Ok(report) => {
+            let mut line = format!("{} new", report.new);
+            let more = [
+                (report.bodies, "downloaded"),
+                (report.changed, "changed"),
+                (report.gone, "gone from the server"),
+                (report.deleted, "deleted from the server"),
+                (report.replayed, "sent to the server"),
+            ];
+            for (count, what) in more.into_iter().filter(|(count, _)| *count > 0) {
+                line += &format!(", {count} {what}");
+            }
+            for warning in &report.warnings {
+                line += &format!("; not done: {warning}");
+            }
+            line
+        }
+        Err(error) => error.to_string(),
+    }
+}
