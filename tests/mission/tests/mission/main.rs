@@ -1,0 +1,5 @@
+//! The mission, sentence by sentence.
+
+mod imap;
+mod pop;
+mod sending;
