@@ -58,7 +58,8 @@ impl Http for Web {
 
     fn srv(&self, name: String) -> BoxFuture<'_, Vec<(String, u16)>> {
         Box::pin(async move {
-            let Ok(Ok(resolver)) = TokioResolver::builder_tokio().map(|builder| builder.build())
+            let Ok(Ok(resolver)) =
+                TokioResolver::builder_tokio().map(hickory_resolver::ResolverBuilder::build)
             else {
                 return Vec::new();
             };

@@ -1,5 +1,7 @@
 //! What the tests of the mission share: a server with two people, and devices of theirs.
 
+pub mod foreign;
+
 use clap::Parser as _;
 use hikyaku_client::cli::{Cli, run};
 use hikyaku_client::{Config, Dial, Error, Local, Server as Entry, Wire};
@@ -140,6 +142,45 @@ impl House {
         ];
         words.extend(more);
         let said = device.ok(&words).await;
+        assert!(said.contains("both logins work"), "{said}");
+        device
+    }
+}
+
+impl foreign::Foreign {
+    /// A device of somebody's, with an account of that type; `more` are further words for `account add`.
+    pub async fn device(&self, who: &str, kind: &str, more: &[&str]) -> Device {
+        let home = tempfile::tempdir().unwrap();
+        let device = Device { home };
+        let incoming = if kind == "pop" { self.pop3 } else { self.imap };
+        let (incoming, outgoing) = (
+            format!("localhost:{incoming}"),
+            format!("localhost:{}", self.submission),
+        );
+        let (ca, address) = (self.ca.display().to_string(), format!("{who}@example.test"));
+        let command = format!("echo {}", foreign::PASSWORD);
+        let mut words = vec![
+            "account",
+            "add",
+            &address,
+            "--type",
+            kind,
+            "--incoming",
+            &incoming,
+            "--outgoing",
+            &outgoing,
+            "--incoming-security",
+            "starttls",
+            "--outgoing-security",
+            "starttls",
+            "--ca",
+            &ca,
+            "--password-command",
+            &command,
+        ];
+        words.extend(more);
+        let said = device.run(&words).await;
+        let said = said.unwrap_or_else(|error| panic!("{error}\n{}", self.log()));
         assert!(said.contains("both logins work"), "{said}");
         device
     }
@@ -292,6 +333,73 @@ impl AsyncWrite for Breaking {
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
         }
         Pin::new(&mut self.inner).poll_write(cx, octets)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
+
+/// A network in which the server does not know some commands of POP3.
+#[derive(Debug)]
+pub struct Without {
+    /// Whom one talks to.
+    pub inner: hikyaku_client::Tcp,
+    /// What it does not know: the first four octets of a line.
+    pub commands: Vec<&'static str>,
+}
+
+impl Dial for Without {
+    fn dial<'a>(
+        &'a self,
+        server: &'a Entry,
+    ) -> BoxFuture<'a, hikyaku_client::Result<Box<dyn Wire>>> {
+        Box::pin(async move {
+            let inner = self.inner.dial(server).await?;
+            let commands = self.commands.clone();
+            Ok(Box::new(Forgetting { inner, commands }) as Box<dyn Wire>)
+        })
+    }
+
+    fn encrypt<'a>(
+        &'a self,
+        stream: Box<dyn Wire>,
+        server: &'a Entry,
+    ) -> BoxFuture<'a, hikyaku_client::Result<Box<dyn Wire>>> {
+        self.inner.encrypt(stream, server)
+    }
+}
+
+struct Forgetting {
+    inner: Box<dyn Wire>,
+    commands: Vec<&'static str>,
+}
+
+impl AsyncRead for Forgetting {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Forgetting {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let mut text = String::from_utf8_lossy(octets).into_owned();
+        for command in &self.commands {
+            text = text.replace(command, "XXXX");
+        }
+        Pin::new(&mut self.inner).poll_write(cx, text.as_bytes())
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

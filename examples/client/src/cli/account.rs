@@ -270,7 +270,7 @@ async fn test(account: &Account) -> Result<()> {
     let again = account.password.get(&account.address).await?;
     match account.kind {
         Kind::Pop => {
-            drop(pop::Session::open(&dial, &account.incoming, account.login(), password).await?)
+            drop(pop::Session::open(&dial, &account.incoming, account.login(), password).await?);
         }
         Kind::Imap => {
             let session = imap::Session::open(&dial, &account.incoming, account.login(), password);

@@ -217,7 +217,7 @@ impl Pull<'_> {
             mailbox: self.remote.clone(),
             read_only: true,
             condstore: !self.qresync && self.session.capabilities().has_condstore(),
-            qresync: resync.then(|| QResync {
+            qresync: resync.then_some(QResync {
                 uid_validity: known.mirror.uid_validity,
                 modseq: known.mirror.modseq,
                 known_uids: None,
@@ -344,7 +344,7 @@ impl Pull<'_> {
         let partly = fetch.changed_since.is_some();
         self.session
             .run(Command::Fetch { fetch, uid: true }, |event| {
-                changes.take(event)
+                changes.take(event);
             })
             .await?;
         if !partly {
@@ -571,7 +571,7 @@ impl Arrived {
             match item {
                 FetchItem::Rfc822Size(octets) => arrived.octets = octets,
                 FetchItem::InternalDate(DateTime { seconds, zone }) => {
-                    arrived.received = (seconds, zone)
+                    arrived.received = (seconds, zone);
                 }
                 _ => {}
             }

@@ -1,5 +1,6 @@
 //! The mission, sentence by sentence.
 
+mod foreign;
 mod imap;
 mod pop;
 mod sending;
