@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::{Error, Password, Result, Security};
 
@@ -44,13 +45,60 @@ pub struct Account {
     /// IMAP: which bodies a sync brings.
     #[serde(default)]
     pub bodies: Bodies,
-    /// Minutes between the polls of `watch`.
-    #[serde(default = "ten")]
-    pub interval: u64,
+    /// The time between the polls of `watch`.
+    #[serde(default)]
+    pub interval: Interval,
 }
 
-fn ten() -> u64 {
-    10
+/// A time between polls, written as `90s`, `10m` or `1h`; at least a second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Interval(pub Duration);
+
+impl Default for Interval {
+    fn default() -> Self {
+        Self(Duration::from_secs(600))
+    }
+}
+
+impl std::str::FromStr for Interval {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        let wrong = || format!("{text:?} is no time such as 90s, 10m or 1h");
+        let unit = match text.bytes().last() {
+            Some(b's') => 1,
+            Some(b'm') => 60,
+            Some(b'h') => 3600,
+            _ => return Err(wrong()),
+        };
+        let count: u64 = text
+            .get(..text.len() - 1)
+            .and_then(|n| n.parse().ok())
+            .ok_or_else(wrong)?;
+        let seconds = count
+            .checked_mul(unit)
+            .filter(|&seconds| seconds > 0)
+            .ok_or_else(wrong)?;
+        Ok(Self(Duration::from_secs(seconds)))
+    }
+}
+
+impl TryFrom<String> for Interval {
+    type Error = String;
+
+    fn try_from(text: String) -> std::result::Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Interval> for String {
+    fn from(interval: Interval) -> Self {
+        match interval.0.as_secs() {
+            seconds if seconds % 60 == 0 => format!("{}m", seconds / 60),
+            seconds => format!("{seconds}s"),
+        }
+    }
 }
 
 /// The type of an account.
@@ -269,7 +317,7 @@ mod tests {
             ca: None,
             delete: Deletion::AfterDays(7),
             bodies: Bodies::RecentDays(30),
-            interval: 5,
+            interval: "90s".parse().unwrap(),
         };
         let config = Config {
             accounts: vec![account.clone()],

@@ -18,7 +18,7 @@ mod submission;
 mod sync;
 mod watch;
 
-pub use config::{Account, Bodies, Config, Deletion, Kind, Server};
+pub use config::{Account, Bodies, Config, Deletion, Interval, Kind, Server};
 pub use connect::{Dial, Security, Tcp, Wire};
 pub use discover::{Found, Http, Web, discover};
 pub use error::{Error, Result};

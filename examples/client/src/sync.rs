@@ -17,6 +17,8 @@ pub struct Report {
     pub deleted: usize,
     /// What was done offline and is done on the server now.
     pub replayed: usize,
+    /// IMAP: octets used and allowed, where the server has a limit.
+    pub quota: Option<(u64, u64)>,
     /// What was not done, and why.
     pub warnings: Vec<String>,
 }

@@ -129,7 +129,7 @@ impl One {
             if let Some(waiting) = waiting.take() {
                 let _ = waiting.send(said(&outcome));
             }
-            let interval = Duration::from_secs(self.account.interval.max(1) * 60);
+            let interval = self.account.interval.0;
             tokio::select! {
                 () = tokio::time::sleep(interval) => {}
                 () = self.changed() => {}
@@ -194,6 +194,14 @@ pub(crate) fn said(outcome: &Result<Report>) -> String {
             ];
             for (count, what) in more.into_iter().filter(|(count, _)| *count > 0) {
                 line += &format!(", {count} {what}");
+            }
+            if let Some((used, limit)) = report.quota
+                && used.saturating_mul(10) >= limit.saturating_mul(9)
+            {
+                let percent = used.saturating_mul(100) / limit.max(1);
+                line += &format!(
+                    "; the mailbox is {percent} % full: delete something, or mail will be refused"
+                );
             }
             for warning in &report.warnings {
                 line += &format!("; not done: {warning}");

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 
 use super::{Context, Kind, dial};
 use crate::{
-    Account, Bodies, Deletion, Error, Password, Result, Security, Server, Submission, Tcp,
-    discover, imap, pop,
+    Account, Bodies, Deletion, Error, Interval, Password, Result, Security, Server, Submission,
+    Tcp, discover, imap, pop,
 };
 
 #[derive(Debug, Subcommand)]
@@ -73,9 +73,9 @@ pub(super) struct Add {
     /// IMAP: which bodies a sync brings: headers, recent-N-days, all.
     #[arg(long, default_value = "all")]
     bodies: Bodies,
-    /// Minutes between the polls of `watch`.
-    #[arg(long, default_value_t = 10)]
-    interval: u64,
+    /// The time between the polls of `watch`: 90s, 10m, 1h.
+    #[arg(long, default_value = "10m")]
+    interval: Interval,
     /// Does not try to log in.
     #[arg(long)]
     no_test: bool,

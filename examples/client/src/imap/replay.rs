@@ -12,14 +12,17 @@ use mailstore::{Operation, Transaction, UidSet, Want, Which};
 use super::{Mirror, Session};
 use crate::{Error, Local, Op, Report, Result};
 
-/// Does all that waits, in order. What the server refuses is told and given up; what the network keeps
+/// Does all that waits, in order, appends last. What the server refuses is told and given up; what the network keeps
 /// from being done waits on.
 pub(super) async fn replay(
     session: &mut Session,
     local: &Local,
     report: &mut Report,
 ) -> Result<()> {
-    for (key, op) in local.ops().await? {
+    let mut ops = local.ops().await?;
+    // Room is made before it is asked for.
+    ops.sort_by_key(|(_, op)| matches!(op, Op::Append { .. }));
+    for (key, op) in ops {
         let done = match &op {
             Op::Append { .. } => append(session, local, &key, &op).await,
             _ => change(session, local, &op).await,

@@ -71,10 +71,32 @@ pub(crate) async fn sync(
             Err(error) => return Err(error),
         }
     }
+    if session.capabilities().has("QUOTA") {
+        report.quota = quota(session).await?;
+    }
     for mailbox in wanted {
         bodies::bring(session, local, account, &mailbox, progress, &mut report).await?;
     }
     Ok(report)
+}
+
+/// Octets used and allowed of what INBOX counts for (RFC 9208), which is told in units of 1 024.
+async fn quota(session: &mut Session) -> Result<Option<(u64, u64)>> {
+    let mut storage = None;
+    let ask = Command::GetQuotaRoot(MailboxName::new("INBOX"));
+    let asked = session.run(ask, |event| {
+        if let Event::Data(Response::Quota(_, resources)) = event {
+            let found = resources
+                .iter()
+                .find(|(name, ..)| name.eq_ignore_ascii_case(b"STORAGE"));
+            storage = found
+                .map(|(_, used, limit)| (used.saturating_mul(1024), limit.saturating_mul(1024)));
+        }
+    });
+    match asked.await {
+        Ok(_) | Err(crate::Error::Refused(_)) => Ok(storage),
+        Err(error) => Err(error),
+    }
 }
 
 /// Makes the mailboxes here as they are there: names here, and names there.

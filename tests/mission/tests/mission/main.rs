@@ -1,6 +1,9 @@
 //! The mission, sentence by sentence.
 
+#[path = "../../../../examples/server/tests/e2e/dns.rs"]
+mod dns;
 mod foreign;
 mod imap;
 mod pop;
 mod sending;
+mod staying;

@@ -141,3 +141,66 @@ async fn the_sender_is_told_why_not() {
         "bob@example.test"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_own_server_hands_it_on_to_the_server_of_the_recipients_domain() {
+    let there = House::with("b.test", "").await;
+    let dns = crate::dns::serve("b.test").await;
+    let port = there.at(hikyaku_server::Service::Smtp).port();
+    let relay = format!(
+        "[relay]\ndns = [\"{dns}\"]\nport = {port}\nretry = [\"200ms\"]\nexpire = \"2s\"\n"
+    );
+    let here = House::with("a.test", &relay).await;
+    let alice = here.device_of("alice", "imap", &[]).await;
+    let bob = there.device("pop", &[]).await;
+    alice.ok(&["sync"]).await;
+    alice
+        .ok(&[
+            "compose",
+            "--to",
+            "bob@b.test",
+            "--subject",
+            "far",
+            "--text",
+            "x",
+        ])
+        .await;
+    assert_eq!(alice.ok(&["send"]).await, "bob@b.test: accepted\n");
+    until(&bob, "far").await;
+    // And tells why not, where it cannot.
+    alice
+        .ok(&[
+            "compose",
+            "--to",
+            "nobody@b.test",
+            "--subject",
+            "lost",
+            "--text",
+            "x",
+        ])
+        .await;
+    alice.ok(&["send"]).await;
+    for _ in 0..100 {
+        alice.ok(&["sync"]).await;
+        if let Some(first) = alice.json(&["list"]).await.get(0) {
+            let text = alice
+                .ok(&["read", first["message"].as_str().unwrap()])
+                .await;
+            assert!(text.contains("nobody@b.test"), "{text}");
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    panic!("no notification comes");
+}
+
+async fn until(device: &hikyaku_mission::Device, subject: &str) {
+    for _ in 0..100 {
+        device.ok(&["sync"]).await;
+        if device.subjects("INBOX").await.contains(&subject.to_owned()) {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    panic!("{subject} does not come");
+}
