@@ -1,6 +1,6 @@
 //! Reads a mailbox and leaves it as it is:
 //!
-//!     cargo run -p hikyaku-imap-proto --example fetch -- localhost:2143 alice INBOX <password-file
+//!     cargo run -p hikyaku-imap-proto --example fetch-imap -- localhost:2143 alice INBOX <password-file
 //!
 //! The password is the first line of standard input. The connection is in clear, as it is to a server
 //! on this machine; for TLS, `fetch` takes any stream that can be read and written.

@@ -1,6 +1,6 @@
 //! Fetches a maildrop and leaves it as it is:
 //!
-//!     cargo run -p hikyaku-pop3-proto --example fetch -- localhost:2110 alice <password-file
+//!     cargo run -p hikyaku-pop3-proto --example fetch-pop3 -- localhost:2110 alice <password-file
 //!
 //! The password is the first line of standard input. The connection is in clear, as it is to a server
 //! on this machine; for TLS, `fetch` takes any stream that can be read and written.

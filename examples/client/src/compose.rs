@@ -86,11 +86,16 @@ impl Draft {
     /// # Errors
     /// When it cannot be written.
     pub fn message(&self, account: &Account, with_bcc: bool) -> Result<Bytes> {
-        let from = Written::new_address(account.name.clone(), account.address.clone());
-        let (_, domain) = account
-            .address
-            .rsplit_once('@')
-            .unwrap_or(("", "localhost"));
+        self.message_from(&account.address, account.name.as_deref(), with_bcc)
+    }
+
+    /// As [`message`](Self::message), from that address and name.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn message_from(&self, address: &str, name: Option<&str>, with_bcc: bool) -> Result<Bytes> {
+        let from = Written::new_address(name.map(str::to_owned), address.to_owned());
+        let (_, domain) = address.rsplit_once('@').unwrap_or(("", "localhost"));
         let id = format!("{}@{domain}", unique());
         let mut builder = MessageBuilder::new()
             .from(from)
@@ -161,6 +166,33 @@ impl Draft {
             in_reply_to: message_id(envelope),
             references: thread(envelope),
             ..Self::default()
+        }
+    }
+
+    /// A draft that is gone on with: all that was in it.
+    #[must_use]
+    pub fn again(envelope: &Envelope, text: String, whole: &[u8]) -> Self {
+        let files = show::attachments(whole).into_iter();
+        Self {
+            to: shown(&envelope.to),
+            cc: shown(&envelope.cc),
+            bcc: shown(&envelope.bcc),
+            subject: subject(envelope),
+            text,
+            in_reply_to: envelope
+                .in_reply_to
+                .as_deref()
+                .and_then(|field| ids(field).pop()),
+            references: ids(envelope.references.as_deref().unwrap_or(b"")),
+            attachments: files
+                .map(|file| {
+                    (
+                        file.name.clone(),
+                        file.media_type.clone(),
+                        file.octets(whole),
+                    )
+                })
+                .collect(),
         }
     }
 

@@ -90,6 +90,12 @@ impl Message {
             })
     }
 
+    /// Its UID.
+    #[must_use]
+    pub fn number(&self) -> Option<u32> {
+        Some(self.uid.get())
+    }
+
     /// When it was written, as its Date field says; when it came, where that says nothing.
     #[must_use]
     pub fn date(&self) -> i64 {
@@ -157,6 +163,33 @@ pub(crate) async fn open(folder: &Path) -> Result<Arc<dyn Store>> {
 }
 
 impl Local {
+    /// The mailboxes of an account in the store that its mail rests in: a mail server's own.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn direct(store: Arc<dyn Store>, account: AccountId) -> Result<Self> {
+        let local = Self {
+            store,
+            kind: Kind::Pop,
+            account,
+            side: account,
+        };
+        local.furnish().await?;
+        Ok(local)
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// The account in it.
+    #[must_use]
+    pub fn account_id(&self) -> AccountId {
+        self.account
+    }
+
     /// What this device has of an account, with its mailboxes made where they are not there yet.
     ///
     /// # Errors
@@ -173,7 +206,13 @@ impl Local {
             account: id,
             side,
         };
-        let wanted: &[(&str, Option<&str>)] = match account.kind {
+        local.furnish().await?;
+        Ok(local)
+    }
+
+    /// Makes the mailboxes that there are to be.
+    async fn furnish(&self) -> Result<()> {
+        let wanted: &[(&str, Option<&str>)] = match self.kind {
             Kind::Pop => &[
                 ("Drafts", Some("\\Drafts")),
                 ("Sent", Some("\\Sent")),
@@ -181,7 +220,7 @@ impl Local {
             ],
             Kind::Imap => &[(PENDING, None)],
         };
-        let there = local.store.mailboxes(local.side, None).await?.mailboxes;
+        let there = self.store.mailboxes(self.side, None).await?.mailboxes;
         for (name, special_use) in wanted {
             if !there.iter().any(|mailbox| mailbox.name == *name) {
                 let create = Operation::Create {
@@ -189,12 +228,11 @@ impl Local {
                     special_use: special_use.map(Into::into),
                     uid_validity: None,
                 };
-                local
-                    .commit(Transaction::new(local.side).with(create))
+                self.commit(Transaction::new(self.side).with(create))
                     .await?;
             }
         }
-        Ok(local)
+        Ok(())
     }
 
     pub(crate) async fn commit(&self, transaction: Transaction) -> Result<mailstore::Committed> {
@@ -286,13 +324,26 @@ impl Local {
     /// # Errors
     /// The store's.
     pub async fn list(&self, mailbox: &str, limit: usize) -> Result<Vec<Message>> {
+        self.list_before(mailbox, None, limit).await
+    }
+
+    /// As [`list`](Self::list), from below that UID on.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn list_before(
+        &self,
+        mailbox: &str,
+        before: Option<u32>,
+        limit: usize,
+    ) -> Result<Vec<Message>> {
         let folder = self.folder(mailbox).await?;
         let ops = self.ops().await?;
         let gone: Vec<u32> = ops
             .iter()
             .filter_map(|(_, op)| op.leaves(&folder.name))
             .collect();
-        let which = Which::NewestBefore(None);
+        let which = Which::NewestBefore(before.and_then(Uid::new));
         let page = self
             .store
             .messages(folder.id, &which, Want::SUMMARY, limit + gone.len())
@@ -303,7 +354,7 @@ impl Local {
         for row in rows {
             messages.push(self.message(&folder.name, folder.id, row).await?);
         }
-        for (_, op) in &ops {
+        for (_, op) in ops.iter().filter(|_| before.is_none()) {
             if let Some(message) = self.arriving(op, &folder.name).await? {
                 messages.push(message);
             }
@@ -692,7 +743,10 @@ impl Local {
 
     /// Adds a message of our own: with POP to the mailbox here, with IMAP at the next sync, and shown so
     /// from now on.
-    pub(crate) async fn add(&self, mailbox: &str, octets: Bytes, flags: Flags) -> Result<()> {
+    ///
+    /// # Errors
+    /// When there is no such mailbox; the store's.
+    pub async fn add(&self, mailbox: &str, octets: Bytes, flags: Flags) -> Result<()> {
         let operations = self.adding(mailbox, octets, flags).await?;
         let mut transaction = Transaction::new(self.side);
         transaction.operations = operations;

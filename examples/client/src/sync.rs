@@ -1,6 +1,8 @@
 //! One sync of one account, whatever its type.
 
-use crate::{Account, Dial, Kind, Local, Progress, Result, imap, pop};
+use bytes::Bytes;
+
+use crate::{Account, Dial, Error, Kind, Local, Message, Progress, Result, imap, pop};
 
 /// What a sync came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -48,4 +50,27 @@ pub async fn sync(
             Ok(report)
         }
     }
+}
+
+/// Brings all of a message that is in a list only so far, and keeps it.
+///
+/// # Errors
+/// The network's, the server's; when it is not there any more.
+pub async fn fetch_whole(
+    dial: &dyn Dial,
+    local: &Local,
+    account: &Account,
+    message: &Message,
+) -> Result<Bytes> {
+    let password = account.password.get(&account.address).await?;
+    let session = imap::Session::open(dial, &account.incoming, account.login(), password);
+    let mut session = session.await.map_err(|error| match error {
+        Error::Network(why) => {
+            Error::Network(format!("{} is not on this device yet: {why}", message.name))
+        }
+        other => other,
+    })?;
+    let whole = imap::fetch_whole(&mut session, local, message).await;
+    session.log_out().await;
+    whole
 }

@@ -417,6 +417,8 @@ impl Config {
                 pop3s: at(2995),
                 imap: at(2143),
                 imaps: at(2993),
+                http: at(2080),
+                https: at(2443),
                 ..Listen::default()
             },
             tls: Tls::default(),

@@ -12,6 +12,7 @@ mod queue;
 mod server;
 mod smtp;
 mod tls;
+mod web;
 
 pub use accounts::{AccountError, Accounts, ScramKeys, generated_password};
 pub use config::{

@@ -205,6 +205,7 @@ async fn welcome(server: &Server, data: &std::path::Path) -> Result<String, Stri
     let demo: String = demo.lines().map(|line| format!("    {line}\n")).collect();
     Ok(format!(
         "\nThe mail server is ready, on 127.0.0.1 only.\n\n\
+         In the browser: https://localhost:{https}/ (its certificate is this server's own)\n\
          Accounts (address, password; kept in {file}):\n{demo}\n\
          Point a mail program at it: server 127.0.0.1, user name = address\n\
          \x20   IMAP   port {imaps} (TLS) or {imap} (STARTTLS)\n\
@@ -215,6 +216,7 @@ async fn welcome(server: &Server, data: &std::path::Path) -> Result<String, Stri
          More accounts: mailserver account add carol@example.test\n\
          Ctrl-C stops it; a second start finds everything again.\n",
         file = file.display(),
+        https = at(Service::Https),
         imaps = at(Service::Imaps),
         imap = at(Service::Imap),
         pop3s = at(Service::Pop3s),

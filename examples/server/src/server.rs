@@ -15,7 +15,7 @@ use tracing::{Instrument as _, info, warn};
 use crate::config::StoreKind;
 use crate::listener::{Admission, Admitted, Stream};
 use crate::metrics::{Gauge, Metrics, count};
-use crate::{Accounts, Config, imap, metrics, pop3, queue, smtp, tls};
+use crate::{Accounts, Config, imap, metrics, pop3, queue, smtp, tls, web};
 
 /// So long connections may finish what they are at when the server stops.
 const GRACE: Duration = Duration::from_secs(4);
@@ -125,6 +125,10 @@ pub enum Service {
     Imaps,
     /// Prometheus.
     Metrics,
+    /// The webmail.
+    Https,
+    /// Leads to the webmail.
+    Http,
 }
 
 impl Service {
@@ -206,6 +210,8 @@ impl Server {
             (Service::Imap, &listen.imap),
             (Service::Imaps, &listen.imaps),
             (Service::Metrics, &listen.metrics),
+            (Service::Https, &listen.https),
+            (Service::Http, &listen.http),
         ] {
             for address in addresses.resolve()? {
                 let listener = TcpListener::bind(address).await;
@@ -223,12 +229,21 @@ impl Server {
         let mut tasks = JoinSet::new();
         queue::start(&shared, &mut tasks).map_err(StartError::Dns)?;
         crate::control::start(&shared, &mut tasks);
-        let addresses = listeners
+        let addresses: Vec<_> = listeners
             .iter()
             .map(|(service, address, _)| (*service, *address))
             .collect();
+        let https = addresses
+            .iter()
+            .find(|(service, _)| *service == Service::Https);
+        let https = https.map(|(_, address)| address.port());
         for (service, _, listener) in listeners {
-            tasks.spawn(accept(Arc::clone(&shared), service, listener));
+            let shared = Arc::clone(&shared);
+            match service {
+                Service::Https => drop(tasks.spawn(web::serve(shared, listener))),
+                Service::Http => drop(tasks.spawn(web::redirect(shared, listener, https))),
+                _ => drop(tasks.spawn(accept(shared, service, listener))),
+            }
         }
         Ok(Self {
             shared,
@@ -337,6 +352,7 @@ async fn serve(shared: &Arc<Shared>, service: Service, stream: TcpStream, admitt
         }
         Service::Pop3 | Service::Pop3s => pop3::serve(shared, service, stream, &admitted).await,
         Service::Imap | Service::Imaps => imap::serve(shared, service, stream, &admitted).await,
+        Service::Https | Service::Http => {}
         Service::Metrics => {
             if let Stream::Clear(stream) = stream {
                 let answer = metrics::answer(&shared.metrics, stream);

@@ -1,5 +1,6 @@
 //! What the tests of the mission share: a server with two people, and devices of theirs.
 
+pub mod browser;
 pub mod foreign;
 
 use clap::Parser as _;
@@ -38,7 +39,8 @@ pub fn config(data: &std::path::Path, domain: &str, more: &str) -> ServerConfig 
     let text = format!(
         "hostname = \"localhost\"\ndata = \"{}\"\ndomains = [\"{domain}\"]\n{more}\n[listen]\n\
          smtp = \"127.0.0.1:0\"\nsubmissions = \"127.0.0.1:0\"\nlmtp = \"127.0.0.1:0\"\n\
-         pop3 = \"127.0.0.1:0\"\npop3s = \"127.0.0.1:0\"\nimap = \"127.0.0.1:0\"\nimaps = \"127.0.0.1:0\"\n",
+         pop3 = \"127.0.0.1:0\"\npop3s = \"127.0.0.1:0\"\nimap = \"127.0.0.1:0\"\nimaps = \"127.0.0.1:0\"\n\
+         http = \"127.0.0.1:0\"\nhttps = \"127.0.0.1:0\"\n",
         data.display()
     );
     ServerConfig::parse(&text).unwrap()

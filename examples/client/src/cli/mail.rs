@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::path::Path;
 
 use super::{Context, Marks, dial};
-use crate::{Account, Error, Kind, Local, Message, Result, imap, show};
+use crate::{Account, Error, Kind, Local, Message, Result, show};
 
 fn day(seconds: i64) -> String {
     let format = time::macros::format_description!("[year]-[month]-[day] [hour]:[minute]");
@@ -97,18 +97,7 @@ pub(super) async fn whole(local: &Local, account: &Account, message: &Message) -
     if let Some(whole) = local.whole(message).await? {
         return Ok(whole);
     }
-    let password = account.password.get(&account.address).await?;
-    let dial = dial(account);
-    let session = imap::Session::open(&dial, &account.incoming, account.login(), password);
-    let mut session = session.await.map_err(|error| match error {
-        Error::Network(why) => {
-            Error::Network(format!("{} is not on this device yet: {why}", message.name))
-        }
-        other => other,
-    })?;
-    let whole = imap::fetch_whole(&mut session, local, message).await;
-    session.log_out().await;
-    whole
+    crate::fetch_whole(&dial(account), local, account, message).await
 }
 
 pub(super) async fn read(context: &mut Context<'_>, name: &str, source: bool) -> Result<()> {

@@ -2,9 +2,11 @@
 
 mod delivery;
 mod incoming;
+mod inside;
 
 pub(crate) use delivery::{Local, local_recipient};
 pub(crate) use incoming::now;
+pub(crate) use inside::submit;
 
 use hikyaku_wire::drive::{Driver, Next};
 use mailstore::{Account, AccountId};

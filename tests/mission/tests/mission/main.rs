@@ -7,3 +7,4 @@ mod imap;
 mod pop;
 mod sending;
 mod staying;
+mod web;

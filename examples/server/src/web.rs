@@ -1,0 +1,142 @@
+//! The webmail, over the server's own store.
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Redirect};
+use bytes::Bytes;
+use hikyaku_webmail::{Backend, Encrypted, Error, Fate, Options, Post, Result, User, router};
+use hikyaku_wire::Secret;
+use mailstore::{BoxFuture, Flags};
+use smtp_proto::{ForwardPath, Mailbox, ReversePath};
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tracing::{info, warn};
+
+use crate::server::Shared;
+use crate::smtp;
+
+/// The people of this server.
+struct People(Arc<Shared>);
+
+impl Backend for People {
+    fn log_in<'a>(&'a self, name: &'a str, password: Secret) -> BoxFuture<'a, Result<User>> {
+        Box::pin(async move {
+            let wrong = || Error::Login("wrong name or password".into());
+            let password = password.expose_str().ok_or_else(wrong)?;
+            let account = self
+                .0
+                .accounts
+                .verify(name, password)
+                .await?
+                .ok_or_else(wrong)?;
+            info!(name = account.name, "logged in to the webmail");
+            let store = Arc::clone(&self.0.store);
+            Ok(User {
+                local: hikyaku_webmail::Local::direct(store, account.id).await?,
+                address: account.name,
+                name: None,
+                post: Arc::new(Own(Arc::clone(&self.0))),
+            })
+        })
+    }
+}
+
+/// Mail that leaves from here, and rests here.
+struct Own(Arc<Shared>);
+
+impl Post for Own {
+    fn send<'a>(
+        &'a self,
+        user: &'a User,
+        to: Vec<String>,
+        message: Bytes,
+    ) -> BoxFuture<'a, Result<Vec<(String, Fate)>>> {
+        Box::pin(async move {
+            let bad = |address: &str| Error::Usage(format!("{address} is no address"));
+            let mailbox =
+                |address: &str| Mailbox::parse(address.as_bytes()).map_err(|_| bad(address));
+            let mut paths = Vec::new();
+            for to in &to {
+                paths.push(ForwardPath::Mailbox(mailbox(to)?));
+            }
+            let from = ReversePath(Some(mailbox(&user.address)?));
+            let replies = smtp::submit(
+                &self.0,
+                user.local.account_id(),
+                from,
+                paths,
+                message.clone(),
+            )
+            .await?;
+            let fate = |reply: &smtp_proto::Reply| match reply {
+                reply if reply.is_positive() => Fate::Accepted,
+                reply if reply.is_transient() => Fate::Deferred(reply.to_string()),
+                reply => Fate::Refused(reply.to_string()),
+            };
+            let fates: Vec<_> = to.into_iter().zip(replies.iter().map(fate)).collect();
+            if fates.iter().any(|(_, fate)| *fate == Fate::Accepted) {
+                let sent = user.local.special("\\Sent").await?;
+                let sent = sent.map_or_else(|| "Sent".to_owned(), |folder| folder.name);
+                user.local.add(&sent, message, Flags::SEEN).await?;
+            }
+            Ok(fates)
+        })
+    }
+
+    fn refresh<'a>(&'a self, _: &'a User) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn fetch<'a>(
+        &'a self,
+        _: &'a User,
+        message: &'a hikyaku_webmail::Message,
+    ) -> BoxFuture<'a, Result<Bytes>> {
+        Box::pin(async move { Err(Error::NotFound(format!("message: {}", message.name))) })
+    }
+
+    fn quota<'a>(&'a self, user: &'a User) -> BoxFuture<'a, Result<Option<(u64, u64)>>> {
+        Box::pin(async move {
+            let account = self.0.store.account_by_id(user.local.account_id()).await?;
+            let quota = account.map(|account| account.quota);
+            Ok(quota.and_then(|quota| Some((quota.used_octets, quota.octets?))))
+        })
+    }
+}
+
+/// The webmail, until the server stops.
+pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener) {
+    let message = usize::try_from(shared.config.limits.message_size.0);
+    let options = Options {
+        message: message.unwrap_or(usize::MAX),
+        ..Options::default()
+    };
+    let router = router(Arc::new(People(Arc::clone(&shared))), options);
+    let listener = match Encrypted::new(listener, shared.tls.clone()) {
+        Ok(listener) => listener,
+        Err(error) => return warn!(%error, "no webmail"),
+    };
+    let stop = async move { shared.stopping().await };
+    if let Err(error) = hikyaku_webmail::serve(listener, router, stop).await {
+        warn!(%error, "no webmail any more");
+    }
+}
+
+/// Plain HTTP leads to HTTPS and shows nothing.
+pub(crate) async fn redirect(shared: Arc<Shared>, listener: TcpListener, https: Option<u16>) {
+    let lead = move |request: Request| async move {
+        let host = request.headers().get(header::HOST).map(HeaderValue::to_str);
+        let (Some(Ok(host)), Some(port)) = (host, https) else {
+            return StatusCode::BAD_REQUEST.into_response();
+        };
+        let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+        Redirect::permanent(&format!("https://{name}:{port}{}", request.uri().path()))
+            .into_response()
+    };
+    let stop = async move { shared.stopping().await };
+    let router = Router::new().fallback(lead);
+    let _ = axum::serve(listener, router)
+        .with_graceful_shutdown(stop)
+        .await;
+}

@@ -1,0 +1,222 @@
+//! Who is logged in. Sessions are kept here; the browser has a token and nothing else.
+
+use axum::extract::{FromRequestParts, OptionalFromRequestParts};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse as _, Redirect, Response};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::words::Language;
+use crate::{Shared, User};
+
+/// So many sessions there are at most; the one that was used longest ago goes first.
+const SESSIONS: usize = 10_000;
+const COOKIE: &str = "hikyaku-session";
+/// Failed logins by name, and from one address, within [`WINDOW`].
+const FAILURES: (u32, u32) = (10, 100);
+const WINDOW: Duration = Duration::from_secs(600);
+
+/// Put into a request's extensions by the application around the webmail: that person is logged in.
+#[derive(Debug, Clone)]
+pub struct SignedIn(pub String);
+
+/// One person in one browser.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) user: User,
+    /// What each form must have.
+    pub(crate) csrf: String,
+    pub(crate) language: Mutex<Option<Language>>,
+    used: Mutex<Instant>,
+    token: String,
+}
+
+impl Session {
+    /// Whether a form was made for this session. Compared without a hint of where it differs.
+    pub(crate) fn is_own(&self, token: &str) -> bool {
+        let (a, b) = (self.csrf.as_bytes(), token.as_bytes());
+        a.len() == b.len() && a.iter().zip(b).fold(0, |all, (a, b)| all | (a ^ b)) == 0
+    }
+
+    pub(crate) fn language(&self, headers: &HeaderMap) -> Language {
+        let chosen = *self.language.lock().unwrap_or_else(PoisonError::into_inner);
+        chosen.unwrap_or_else(|| Language::of(headers))
+    }
+}
+
+pub(crate) struct Sessions {
+    idle: Duration,
+    all: Mutex<HashMap<String, Arc<Session>>>,
+}
+
+/// A word that nobody can guess.
+fn random() -> String {
+    use std::fmt::Write as _;
+    let mut octets = [0; 32];
+    // Without randomness nobody may log in.
+    getrandom::fill(&mut octets).expect("the system's randomness");
+    octets.iter().fold(String::new(), |mut word, octet| {
+        let _ = write!(word, "{octet:02x}");
+        word
+    })
+}
+
+impl Sessions {
+    pub(crate) fn new(idle: Duration) -> Self {
+        Self {
+            idle,
+            all: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn begin(&self, user: User) -> Arc<Session> {
+        self.put(random(), user)
+    }
+
+    fn put(&self, token: String, user: User) -> Arc<Session> {
+        let session = Arc::new(Session {
+            user,
+            csrf: random(),
+            language: Mutex::default(),
+            used: Mutex::new(Instant::now()),
+            token: token.clone(),
+        });
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|_, session| self.is_live(session));
+        if all.len() >= SESSIONS {
+            let used = |session: &Arc<Session>| {
+                *session.used.lock().unwrap_or_else(PoisonError::into_inner)
+            };
+            let oldest = all
+                .iter()
+                .min_by_key(|(_, session)| used(session))
+                .map(|(token, _)| token.clone());
+            oldest.and_then(|token| all.remove(&token));
+        }
+        all.insert(token, Arc::clone(&session));
+        session
+    }
+
+    fn is_live(&self, session: &Session) -> bool {
+        let used = session.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.elapsed() < self.idle
+    }
+
+    fn get(&self, token: &str) -> Option<Arc<Session>> {
+        let all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        let session = all
+            .get(token)
+            .filter(|session| self.is_live(session))
+            .cloned()?;
+        *session.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        Some(session)
+    }
+
+    pub(crate) fn end(&self, session: &Session) {
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        all.remove(&session.token);
+    }
+}
+
+/// The cookie that begins a session, or, without one, ends it.
+pub(crate) fn cookie(shared: &Shared, session: Option<&Session>) -> String {
+    let path = if shared.options.base.is_empty() {
+        "/"
+    } else {
+        &shared.options.base
+    };
+    let secure = if shared.options.secure {
+        "; Secure"
+    } else {
+        ""
+    };
+    let token = session.map_or("", |session| &session.token);
+    let end = if session.is_none() { "; Max-Age=0" } else { "" };
+    format!("{COOKIE}={token}; Path={path}; HttpOnly; SameSite=Strict{secure}{end}")
+}
+
+async fn of(parts: &Parts, shared: &Arc<Shared>) -> Option<Arc<Session>> {
+    if let Some(SignedIn(name)) = parts.extensions.get() {
+        // The application around it vouches for who that is: one session a name.
+        let token = format!("signed in: {name}");
+        if let Some(session) = shared.sessions.get(&token) {
+            return Some(session);
+        }
+        let user = shared.backend.admit(name).await.ok()?;
+        return Some(shared.sessions.put(token, user));
+    }
+    let cookies = parts.headers.get_all(header::COOKIE).iter();
+    let cookies = cookies
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'));
+    let tokens = cookies.filter_map(|cookie| cookie.trim().strip_prefix(COOKIE)?.strip_prefix('='));
+    // Names of the other kind of session are never taken from a cookie.
+    let mut tokens = tokens.filter(|token| token.len() == 64);
+    tokens.find_map(|token| shared.sessions.get(token))
+}
+
+impl FromRequestParts<Arc<Shared>> for Signed {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Response> {
+        match of(parts, shared).await {
+            Some(session) => Ok(Self(session)),
+            None => Err(Redirect::to(&format!("{}/login", shared.options.base)).into_response()),
+        }
+    }
+}
+
+impl OptionalFromRequestParts<Arc<Shared>> for Signed {
+    type Rejection = Response;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        shared: &Arc<Shared>,
+    ) -> Result<Option<Self>, Response> {
+        Ok(of(parts, shared).await.map(Self))
+    }
+}
+
+/// A request of somebody who is logged in; others are led to the login.
+pub(crate) struct Signed(pub(crate) Arc<Session>);
+
+/// Logins that failed lately.
+#[derive(Default)]
+pub(crate) struct Attempts(Mutex<HashMap<String, (u32, Instant)>>);
+
+impl Attempts {
+    /// Whether one more may be made, by that name and from that address.
+    pub(crate) fn may(&self, name: &str, address: Option<&str>) -> bool {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|_, (_, since)| since.elapsed() < WINDOW);
+        let below = |key: String, most: u32| all.get(&key).is_none_or(|(count, _)| *count < most);
+        below(format!("n{}", name.to_lowercase()), FAILURES.0)
+            && address.is_none_or(|address| below(format!("a{address}"), FAILURES.1))
+    }
+
+    pub(crate) fn failed(&self, name: &str, address: Option<&str>) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let keys = [
+            Some(format!("n{}", name.to_lowercase())),
+            address.map(|address| format!("a{address}")),
+        ];
+        for key in keys.into_iter().flatten() {
+            if all.len() < 100_000 || all.contains_key(&key) {
+                all.entry(key).or_insert((0, Instant::now())).0 += 1;
+            }
+        }
+    }
+}
+
+impl Attempts {
+    /// Takes back what [`failed`](Self::failed) counted.
+    pub(crate) fn succeeded(&self, name: &str, address: Option<&str>) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.remove(&format!("n{}", name.to_lowercase()));
+        if let Some((count, _)) = address.and_then(|address| all.get_mut(&format!("a{address}"))) {
+            *count = count.saturating_sub(1);
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Mailboxes in a store, of people whom the application around the webmail has logged in.
+
+use hikyaku_client::{Error, Local, Result};
+use hikyaku_wire::Secret;
+use mailstore::{BoxFuture, Store};
+use std::sync::Arc;
+
+use crate::{Backend, Post, User};
+
+/// Nobody logs in here: the application around it says who that is, with
+/// [`SignedIn`](crate::SignedIn). Who is new gets mailboxes.
+#[derive(Clone)]
+pub struct Stored {
+    store: Arc<dyn Store>,
+    post: Arc<dyn Post>,
+}
+
+impl std::fmt::Debug for Stored {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stored").finish_non_exhaustive()
+    }
+}
+
+impl Stored {
+    /// Mailboxes in that store, whose mail leaves that way.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, post: Arc<dyn Post>) -> Self {
+        Self { store, post }
+    }
+}
+
+impl Backend for Stored {
+    fn log_in<'a>(&'a self, _: &'a str, _: Secret) -> BoxFuture<'a, Result<User>> {
+        Box::pin(async { Err(Error::Login("the application around it logs in".into())) })
+    }
+
+    fn admit<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<User>> {
+        Box::pin(async move {
+            let account = match self.store.account(name).await? {
+                Some(account) => account.id,
+                None => self.store.create_account(name).await?,
+            };
+            Ok(User {
+                address: name.to_owned(),
+                name: None,
+                local: Local::direct(Arc::clone(&self.store), account).await?,
+                post: Arc::clone(&self.post),
+            })
+        })
+    }
+}

@@ -1,0 +1,169 @@
+//! What the pages say, in English and in Japanese.
+
+use axum::http::{HeaderMap, header};
+
+/// The language of a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    /// English.
+    English,
+    /// 日本語
+    Japanese,
+}
+
+impl Language {
+    /// The one the browser asks for first of those there are.
+    #[must_use]
+    pub fn of(headers: &HeaderMap) -> Self {
+        let accepted = headers
+            .get(header::ACCEPT_LANGUAGE)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or("");
+        let mut languages = accepted
+            .split(',')
+            .map(|one| one.trim().to_ascii_lowercase());
+        let known = languages.find(|one| one.starts_with("en") || one.starts_with("ja"));
+        match known {
+            Some(one) if one.starts_with("ja") => Self::Japanese,
+            _ => Self::English,
+        }
+    }
+
+    /// The language of that code.
+    #[must_use]
+    pub fn named(code: &str) -> Self {
+        if code == "ja" {
+            Self::Japanese
+        } else {
+            Self::English
+        }
+    }
+
+    pub(crate) fn words(self) -> &'static Words {
+        match self {
+            Self::English => &ENGLISH,
+            Self::Japanese => &JAPANESE,
+        }
+    }
+}
+
+macro_rules! words {
+    ($($name:ident: $english:literal, $japanese:literal;)*) => {
+        /// What the pages say.
+        #[derive(Debug)]
+        pub(crate) struct Words {
+            /// As HTML names the language.
+            pub(crate) code: &'static str,
+            $(pub(crate) $name: &'static str,)*
+        }
+        const ENGLISH: Words = Words { code: "en", $($name: $english,)* };
+        const JAPANESE: Words = Words { code: "ja", $($name: $japanese,)* };
+    };
+}
+
+words! {
+    log_in: "Log in", "ログイン";
+    log_out: "Log out", "ログアウト";
+    address: "Address", "メールアドレス";
+    password: "Password", "パスワード";
+    wrong: "Address or password is wrong.", "メールアドレスまたはパスワードが違います。";
+    too_often: "Too many attempts. Try again in ten minutes.", "試行回数が多すぎます。10分後にもう一度お試しください。";
+    unreachable: "The mail server cannot be reached. Try again later.", "メールサーバーに接続できません。後でもう一度お試しください。";
+    other_language: "日本語", "English";
+    folders: "Folders", "フォルダー";
+    inbox: "Inbox", "受信トレイ";
+    sent: "Sent", "送信済み";
+    drafts: "Drafts", "下書き";
+    trash: "Trash", "ごみ箱";
+    archive: "Archive", "アーカイブ";
+    junk: "Junk", "迷惑メール";
+    unread: "unread", "未読";
+    write: "Write", "作成";
+    search: "Search", "検索";
+    search_in: "Search this folder", "このフォルダーを検索";
+    nothing: "Nothing here.", "ここには何もありません。";
+    older: "Older", "前のメール";
+    newest: "Newest", "最新";
+    refresh: "Check for mail", "新着を確認";
+    mark_read: "Read", "既読にする";
+    mark_unread: "Unread", "未読にする";
+    flag: "Flag", "フラグ";
+    unflag: "Unflag", "フラグを外す";
+    move_to: "Move to", "移動先";
+    move_: "Move", "移動";
+    delete: "Delete", "削除";
+    for_good: "Delete for good", "完全に削除";
+    all: "All", "すべて";
+    selected: "Selected messages", "選択したメール";
+    reply: "Reply", "返信";
+    reply_all: "Reply to all", "全員に返信";
+    forward: "Forward", "転送";
+    edit: "Go on writing", "編集を続ける";
+    from: "From", "差出人";
+    to: "To", "宛先";
+    cc: "Cc", "Cc";
+    bcc: "Bcc", "Bcc";
+    date: "Date", "日付";
+    subject: "Subject", "件名";
+    no_subject: "(no subject)", "(件名なし)";
+    text: "Text", "本文";
+    attachments: "Attachments", "添付ファイル";
+    attach: "Attach files", "ファイルを添付";
+    attached: "attached", "添付";
+    send: "Send", "送信";
+    keep: "Keep as draft", "下書きに保存";
+    sent_to_all: "Sent.", "送信しました。";
+    kept: "Kept among the drafts.", "下書きに保存しました。";
+    not_sent: "Not sent to:", "次の宛先に送信できませんでした:";
+    no_recipient: "To whom? An address is missing.", "宛先を入力してください。";
+    as_text: "Show as text", "テキストで表示";
+    as_html: "Show as HTML", "HTMLで表示";
+    html_message: "The message, without what could harm", "メール本文 (安全な表示)";
+    quota_full: "The mailbox is nearly full. Delete something, or mail will be refused.", "メールボックスの空きが残りわずかです。削除しないとメールを受信できなくなります。";
+    used: "used", "使用中";
+    not_found: "This is not here any more.", "見つかりません。";
+    failed: "That did not work:", "エラーが発生しました:";
+    expired: "This form is out of date. Go back, and try again.", "フォームの有効期限が切れました。戻ってやり直してください。";
+    back: "Back", "戻る";
+    skip: "Skip to the mail", "メールへ移動";
+    flagged: "flagged", "フラグ付き";
+    answered: "answered", "返信済み";
+}
+
+impl Words {
+    /// What people call a folder.
+    pub(crate) fn folder<'a>(&self, name: &'a str, special_use: Option<&str>) -> &'a str
+    where
+        Self: 'a,
+        'static: 'a,
+    {
+        match (name, special_use) {
+            ("INBOX", _) => self.inbox,
+            (_, Some("\\Sent")) => self.sent,
+            (_, Some("\\Drafts")) => self.drafts,
+            (_, Some("\\Trash")) => self.trash,
+            (_, Some("\\Archive")) => self.archive,
+            (_, Some("\\Junk")) => self.junk,
+            _ => name,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_language_that_there_is() {
+        for (accepted, expected) in [
+            ("ja,en;q=0.5", Language::Japanese),
+            ("fr, ja;q=0.8, en;q=0.5", Language::Japanese),
+            ("en-GB,ja", Language::English),
+            ("", Language::English),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT_LANGUAGE, accepted.parse().unwrap());
+            assert_eq!(Language::of(&headers), expected, "{accepted}");
+        }
+    }
+}
