@@ -134,9 +134,9 @@ impl Work<'_> {
                 change,
                 unchanged_since,
             } => self.flags(*mailbox, uids, change, *unchanged_since),
-            Operation::Copy { from, uids, to } => self.copy(*from, uids, *to),
+            Operation::Copy { from, uids, to } => self.copy(*from, uids, *to, false),
             Operation::Move { from, uids, to } => {
-                let outcome = self.copy(*from, uids, *to)?;
+                let outcome = self.copy(*from, uids, *to, true)?;
                 self.expunge(*from, uids, false)?;
                 Ok(outcome)
             }
@@ -197,9 +197,15 @@ impl Work<'_> {
     }
 
     /// Counts a message in, if it may come in.
-    fn charge(&mut self, mailbox: &mut Mailbox, octets: u64, flags: &Flags) -> Result<()> {
+    fn charge(
+        &mut self,
+        mailbox: &mut Mailbox,
+        octets: u64,
+        flags: &Flags,
+        admitted: bool,
+    ) -> Result<()> {
         let account = self.owner(mailbox.id.account)?;
-        if !account.quota.admits(octets, 1) {
+        if !admitted && !account.quota.admits(octets, 1) {
             return Err(Error::OverQuota);
         }
         account.quota.used_octets += octets;
@@ -234,7 +240,7 @@ impl Work<'_> {
             }
         }
         let body = append.body.body;
-        self.charge(&mut mailbox, body.octets, &append.flags)?;
+        self.charge(&mut mailbox, body.octets, &append.flags, false)?;
         let uid = Self::next_uid(&mut mailbox, append.uid)?;
         let (email, thread) = match append.identity {
             Some(identity) => {
@@ -309,13 +315,21 @@ impl Work<'_> {
         Ok(Outcome::Flagged { changed, modified })
     }
 
-    fn copy(&mut self, from: MailboxId, uids: &UidSet, to: MailboxId) -> Result<Outcome> {
+    fn copy(
+        &mut self,
+        from: MailboxId,
+        uids: &UidSet,
+        to: MailboxId,
+        moves: bool,
+    ) -> Result<Outcome> {
         self.own(from)?;
         let mut target = self.mailbox(to)?;
         let at = self.owner(to.account)?.at;
         let mut pairs = Vec::new();
         for row in self.tables.rows(from, uids)? {
-            self.charge(&mut target, row.body.octets, &row.flags)?;
+            // What is moved within an account takes no more room than before.
+            let admitted = moves && to.account == from.account;
+            self.charge(&mut target, row.body.octets, &row.flags, admitted)?;
             let uid = Self::next_uid(&mut target, None)?;
             let (mut email, mut thread) = (row.email, row.thread);
             if to.account != from.account {

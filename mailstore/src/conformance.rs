@@ -38,7 +38,7 @@ macro_rules! conformance_suite {
             uid_validity_rises, counters_agree_with_rows, quota_holds_against_a_race,
             a_delete_makes_room_at_once, changes_lead_from_state_to_state, forgotten_changes_are_said_so,
             a_watcher_is_woken, a_claim_is_exclusive, an_expired_claim_cannot_settle,
-            an_origin_never_doubles, ranges_are_exact, names_are_a_tree, copies_and_moves_keep_identity,
+            a_full_account_can_move, an_origin_never_doubles, ranges_are_exact, names_are_a_tree, copies_and_moves_keep_identity,
             unchanged_since_spares_the_changed, accounts_are_apart, it_behaves_as_memory_does);
     };
     (@each $make:expr; $($name:ident),*) => {
@@ -102,7 +102,7 @@ fn create(store: &Shared, id: AccountId, name: &str) -> Result<MailboxId> {
 
 fn rows(store: &Shared, id: MailboxId) -> Vec<Row> {
     let all = Which::After(None);
-    block_on(store.messages(id, &all, Want::SUMMARY, usize::MAX >> 1))
+    block_on(store.messages(id, &all, Want::SUMMARY, usize::MAX))
         .unwrap()
         .rows
 }
@@ -312,6 +312,25 @@ pub fn quota_holds_against_a_race(store: &Shared) {
             .sum::<usize>()
     });
     assert_eq!((stored, rows(store, inbox).len()), (7, 7));
+    check_counters(store, id);
+}
+
+/// Line 5: a move within an account takes no more room, a copy does.
+pub fn a_full_account_can_move(store: &Shared) {
+    let (id, inbox) = account(store);
+    limit(store, id, 10);
+    deliver(store, inbox, "0123456789");
+    let trash = create(store, id, "Trash").unwrap();
+    let (from, to) = (inbox, trash);
+    let copy = Operation::Copy {
+        from,
+        uids: uids(&[1]),
+        to,
+    };
+    assert!(matches!(run(store, id, copy), Err(Error::OverQuota)));
+    let uids = uids(&[1]);
+    assert!(run(store, id, Operation::Move { from, uids, to }).is_ok());
+    assert_eq!((rows(store, inbox).len(), rows(store, trash).len()), (0, 1));
     check_counters(store, id);
 }
 

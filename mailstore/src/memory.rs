@@ -449,14 +449,14 @@ impl Read for MemoryReader {
         let mut rows: Vec<Row> = match which {
             Which::Uids(uids) => state
                 .rows_in(mailbox, uids)
-                .take(limit + 1)
+                .take(limit.saturating_add(1))
                 .map(tell)
                 .collect(),
             Which::After(uid) => {
                 let uids = uid.map_or_else(UidSet::all, |uid| from(uid.get().saturating_add(1)));
                 state
                     .rows_in(mailbox, &uids)
-                    .take(limit + 1)
+                    .take(limit.saturating_add(1))
                     .map(tell)
                     .collect()
             }
@@ -464,7 +464,7 @@ impl Read for MemoryReader {
                 let below = uid.map_or(u32::MAX, |uid| uid.get() - 1);
                 let rows = state.rows.range(whole(mailbox)).map(|(_, row)| row).rev();
                 let rows = rows.filter(|row| row.uid.get() <= below);
-                rows.take(limit + 1).map(tell).collect()
+                rows.take(limit.saturating_add(1)).map(tell).collect()
             }
             Which::Origin(origin) => {
                 let uid = state.origins.get(&(mailbox, origin.clone()));

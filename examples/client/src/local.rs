@@ -653,20 +653,25 @@ impl Local {
         } else if message.id.account == self.side {
             self.redirect(message, to.name).await?
         } else {
-            let (mailbox, uid, to) = (self.mailbox_of(message), message.uid.get(), to.name);
-            let op = Op::Move { mailbox, uid, to };
-            let mut transaction = Transaction::new(self.account);
-            for (key, before) in self.ops().await? {
-                // Moved twice before a sync: the last one counts.
-                if matches!((&before, &op), (Op::Move { mailbox: a, uid: b, .. }, Op::Move { mailbox, uid, .. }) if a == mailbox && b == uid)
-                {
-                    transaction = transaction.with(Operation::SetProperty { key, value: None });
-                }
-            }
-            transaction.with(self.note(&op).await?)
+            self.moving(message, to.name).await?
         };
         self.commit(transaction).await?;
         Ok(())
+    }
+
+    /// A move of a mirror's message, for the next sync.
+    async fn moving(&self, message: &Message, to: String) -> Result<Transaction> {
+        let (mailbox, uid) = (self.mailbox_of(message), message.uid.get());
+        let mut transaction = Transaction::new(self.account);
+        for (key, before) in self.ops().await? {
+            // Moved twice before a sync: the last one counts.
+            let same = matches!(&before, Op::Move { mailbox: from, uid: of, .. } if *from == mailbox && *of == uid);
+            if same {
+                transaction = transaction.with(Operation::SetProperty { key, value: None });
+            }
+        }
+        let op = Op::Move { mailbox, uid, to };
+        Ok(transaction.with(self.note(&op).await?))
     }
 
     /// Deletes a message: into the trash, and from there for good.
@@ -674,10 +679,18 @@ impl Local {
     /// # Errors
     /// The store's.
     pub async fn delete(&self, message: &Message, for_good: bool) -> Result<()> {
-        let trash = self.special("\\Trash").await?;
-        let here = |trash: &Folder| trash.name == message.mailbox;
-        if let Some(trash) = trash.filter(|trash| !for_good && !here(trash)) {
-            return self.move_to(message, &trash.name).await;
+        let trash = self.special("\\Trash").await?.map(|folder| folder.name);
+        let is_mirror = self.kind == Kind::Imap && message.id.account == self.account;
+        match trash {
+            Some(trash) if !for_good && trash != message.mailbox => {
+                return self.move_to(message, &trash).await;
+            }
+            // A server without a trash gets one.
+            None if !for_good && is_mirror => {
+                let transaction = self.moving(message, "Trash".into()).await?;
+                return self.commit(transaction).await.map(drop);
+            }
+            _ => {}
         }
         let expunge = Operation::Expunge {
             mailbox: message.id,

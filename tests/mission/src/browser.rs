@@ -186,11 +186,10 @@ impl Browser {
     pub async fn folder(&self, name: &str) {
         let path = format!("//nav//a[span[1]={name:?}]");
         let wait = self.client.wait().at_most(PATIENCE);
-        let link = wait.for_element(Locator::XPath(&path)).await;
-        link.unwrap_or_else(|error| panic!("{name}: {error}"))
-            .click()
-            .await
-            .unwrap();
+        match wait.for_element(Locator::XPath(&path)).await {
+            Ok(link) => link.click().await.unwrap(),
+            Err(error) => panic!("{name}: {error}\n{}", self.source().await),
+        }
         self.until("nav a[aria-current]", name).await;
     }
 

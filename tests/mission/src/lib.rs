@@ -188,6 +188,51 @@ impl foreign::Foreign {
     }
 }
 
+/// A web server for a router, with the certificate in that folder. It stops when this is dropped.
+#[derive(Debug)]
+pub struct Web {
+    /// `https://localhost:PORT`
+    pub origin: String,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Web {
+    /// Serves on a port of its own.
+    pub async fn serve(router: axum::Router, tls: &std::path::Path) -> Self {
+        let config =
+            hikyaku_webmail::server_config(&tls.join("cert.pem"), &tls.join("key.pem")).unwrap();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let origin = format!(
+            "https://localhost:{}",
+            listener.local_addr().unwrap().port()
+        );
+        let listener =
+            hikyaku_webmail::Encrypted::new(listener, tokio_rustls::TlsAcceptor::from(config))
+                .unwrap();
+        let task = tokio::spawn(async move {
+            hikyaku_webmail::serve(listener, router, std::future::pending())
+                .await
+                .unwrap();
+        });
+        Self { origin, task }
+    }
+
+    /// The webmail in front of servers.
+    pub async fn in_front_of(provider: hikyaku_webmail::Provider, tls: &std::path::Path) -> Self {
+        let store = Arc::new(mailstore::Memory::new());
+        let backend = hikyaku_webmail::Remote::new(provider, store);
+        let router =
+            hikyaku_webmail::router(Arc::new(backend), hikyaku_webmail::Options::default());
+        Self::serve(router, tls).await
+    }
+}
+
+impl Drop for Web {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
 /// A folder in which `mailclient` lives.
 #[derive(Debug)]
 pub struct Device {

@@ -42,7 +42,7 @@ pub(crate) async fn show(
     headers: HeaderMap,
 ) -> Response {
     if signed.is_some() {
-        return Redirect::to(&format!("{}/", shared.options.base)).into_response();
+        return Redirect::to(&format!("{}/folder", shared.options.base)).into_response();
     }
     shown(&shared, Language::of(&headers).words(), "", None)
 }
@@ -102,7 +102,7 @@ pub(crate) async fn log_in(
             shared.attempts.succeeded(name, peer.as_deref());
             let session = shared.sessions.begin(user);
             let cookie = cookie(&shared, Some(&session));
-            let to = Redirect::to(&format!("{}/", shared.options.base));
+            let to = Redirect::to(&format!("{}/folder", shared.options.base));
             ([(header::SET_COOKIE, cookie)], to).into_response()
         }
         Err(Error::Login(_)) => again(StatusCode::UNAUTHORIZED, w.wrong),
@@ -153,5 +153,5 @@ pub(crate) async fn language(
         .language
         .lock()
         .unwrap_or_else(PoisonError::into_inner) = Some(other);
-    Redirect::to(&format!("{}/", shared.options.base)).into_response()
+    Redirect::to(&format!("{}/folder", shared.options.base)).into_response()
 }

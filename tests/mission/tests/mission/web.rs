@@ -1,7 +1,7 @@
 //! Webmail: a browser, nothing installed, HTTPS to a web server with a mail server's functions behind it.
 
 use hikyaku_mission::browser::{Browser, Kind};
-use hikyaku_mission::{House, PASSWORD};
+use hikyaku_mission::{House, PASSWORD, Web};
 use hikyaku_server::Service;
 
 fn origin(house: &House) -> String {
@@ -156,4 +156,202 @@ async fn the_core_works_without_scripts_in_japanese_on_a_phone() {
     let alice = house.device_of("alice", "imap", &[]).await;
     alice.ok(&["sync"]).await;
     assert_eq!(alice.subjects("INBOX").await, ["Re: message 1"]);
+}
+
+/// The whole way in a browser: log in, read, reply, find what was sent, mark, move.
+async fn the_whole_way(origin: &str, name: &str, password: &str) {
+    let browser = Browser::start(Kind::default()).await;
+    browser.open(&format!("{origin}/")).await;
+    browser.fill("#name", name).await;
+    browser.fill("#password", "wrong").await;
+    browser.press("Log in").await;
+    browser
+        .until(".problem", "Address or password is wrong.")
+        .await;
+    let _ = browser.complaints().await;
+    browser.fill("#name", name).await;
+    browser.fill("#password", password).await;
+    browser.press("Log in").await;
+    browser.until(".messages .subject", "message 1").await;
+    browser.click(".messages li:last-child a").await;
+    browser.until(".text", "The body of number 1.").await;
+    browser.press("Reply").await;
+    browser.fill("#to", "alice@example.test").await;
+    browser.press("Send").await;
+    browser.until(".said", "Sent.").await;
+    browser.folder("Sent").await;
+    browser.until(".messages .subject", "Re: message 1").await;
+    assert_eq!(browser.texts(".messages li").await.len(), 1);
+    browser.press("Write").await;
+    browser.fill("#to", "alice@example.test").await;
+    browser.fill("#subject", "later").await;
+    browser.press("Keep as draft").await;
+    browser.until(".said", "Kept").await;
+    browser.folder("Drafts").await;
+    browser.until(".messages .subject", "later").await;
+    browser.folder("Inbox").await;
+    browser.click(".messages li:first-child input").await;
+    browser.press("Flag").await;
+    browser.until(".messages .flag", "⚑").await;
+    browser.click(".messages li:first-child input").await;
+    browser.press("Delete").await;
+    browser.until("h1", "Inbox").await;
+    assert_eq!(browser.texts(".messages .subject").await, ["↩message 1"]);
+    browser.folder("Trash").await;
+    browser.until(".messages .subject", "message 2").await;
+    browser.press("Log out").await;
+    browser.find_login().await;
+    browser.finish(origin).await;
+}
+
+fn provider(house: &House, kind: hikyaku_client::Kind) -> hikyaku_webmail::Provider {
+    let incoming = match kind {
+        hikyaku_client::Kind::Pop => Service::Pop3s,
+        hikyaku_client::Kind::Imap => Service::Imaps,
+    };
+    let server = |service| hikyaku_client::Server {
+        host: "localhost".into(),
+        port: house.at(service).port(),
+        security: hikyaku_client::Security::Tls,
+    };
+    hikyaku_webmail::Provider {
+        kind,
+        incoming: server(incoming),
+        outgoing: server(Service::Submissions),
+        domain: Some("example.test".into()),
+        ca: Some(house.data.path().join("tls/ca.pem")),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn by_itself_in_front_of_an_imap_server() {
+    let house = House::new().await;
+    house.deliver_many(1..3).await;
+    let tls = house.data.path().join("tls");
+    let web = Web::in_front_of(provider(&house, hikyaku_client::Kind::Imap), &tls).await;
+    the_whole_way(&web.origin, "bob", PASSWORD).await;
+    // All of it is on the server, for every other device.
+    let device = house.device("imap", &[]).await;
+    device.ok(&["sync"]).await;
+    assert_eq!(device.subjects("INBOX").await, ["message 1"]);
+    assert_eq!(device.subjects("Sent").await, ["Re: message 1"]);
+    assert_eq!(device.subjects("Drafts").await, ["later"]);
+    assert_eq!(device.subjects("Trash").await, ["message 2"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn by_itself_in_front_of_a_pop3_server() {
+    let house = House::new().await;
+    house.deliver_many(1..3).await;
+    let tls = house.data.path().join("tls");
+    let web = Web::in_front_of(provider(&house, hikyaku_client::Kind::Pop), &tls).await;
+    the_whole_way(&web.origin, "bob@example.test", PASSWORD).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn by_itself_in_front_of_dovecot_and_postfix() {
+    use hikyaku_mission::foreign::{self, Foreign};
+    let house = House::new().await;
+    let tls = house.data.path().join("tls");
+    let Some(foreign) = Foreign::start(&tls, "") else {
+        return;
+    };
+    let sender = foreign.device("alice", "pop", &[]).await;
+    for number in 1..3 {
+        let (subject, text) = (
+            format!("message {number}"),
+            format!("The body of number {number}."),
+        );
+        sender
+            .ok(&[
+                "compose",
+                "--to",
+                "bob@example.test",
+                "--subject",
+                &subject,
+                "--text",
+                &text,
+            ])
+            .await;
+        sender.ok(&["send"]).await;
+        // In that order.
+        let probe = foreign.device("bob", "pop", &["--delete", "never"]).await;
+        while probe.subjects("INBOX").await.len() < number {
+            probe.ok(&["sync"]).await;
+        }
+    }
+    for kind in [hikyaku_client::Kind::Pop, hikyaku_client::Kind::Imap] {
+        let server = |port| hikyaku_client::Server {
+            host: "localhost".into(),
+            port,
+            security: hikyaku_client::Security::StartTls,
+        };
+        let incoming = if kind == hikyaku_client::Kind::Pop {
+            foreign.pop3
+        } else {
+            foreign.imap
+        };
+        let provider = hikyaku_webmail::Provider {
+            kind,
+            incoming: server(incoming),
+            outgoing: server(foreign.submission),
+            domain: Some("example.test".into()),
+            ca: Some(foreign.ca.clone()),
+        };
+        let web = Web::in_front_of(provider, &tls).await;
+        the_whole_way(&web.origin, "bob@example.test", foreign::PASSWORD).await;
+    }
+}
+
+#[path = "../../../../examples/webmail/examples/mounted.rs"]
+#[allow(dead_code, unreachable_pub, reason = "a program, taken for a module")]
+mod mounted;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mounted_in_somebodys_groupware_with_its_own_login() {
+    let house = House::new().await;
+    let store = std::sync::Arc::new(mailstore::Memory::new());
+    let router = mounted::application(store);
+    let web = Web::serve(router, &house.data.path().join("tls")).await;
+    let browser = Browser::start(Kind::default()).await;
+    let inside = web.origin.replace("https://", "https://dora:sesame@");
+    browser.open(&format!("{inside}/")).await;
+    browser.until("body", "the groupware").await;
+    browser.open(&format!("{inside}/mail")).await;
+    browser.until("h1", "Inbox").await;
+    assert_eq!(browser.text(".who").await, "dora@example.test");
+    browser.press("Write").await;
+    browser.fill("#subject", "mine").await;
+    browser.press("Keep as draft").await;
+    browser.folder("Drafts").await;
+    browser.until(".messages .subject", "mine").await;
+    browser.finish(&web.origin).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_mailbox_is_told_in_the_browser() {
+    let house = House::new().await;
+    house
+        .server
+        .accounts()
+        .set_quota("bob@example.test", 10 * 1024)
+        .await
+        .unwrap();
+    let large = format!("Subject: large\n\n{}", ("x".repeat(60) + "\n").repeat(150));
+    let said = house.deliver("bob", &large).await;
+    assert!(said.contains("250 2.0.0 Delivered"), "{said}");
+    let origin = origin(&house);
+    let browser = Browser::start(Kind::default()).await;
+    log_in(&browser, &origin, "bob@example.test").await;
+    browser
+        .until(".problem", "The mailbox is nearly full.")
+        .await;
+    browser.click(".messages input").await;
+    browser.press("Delete").await;
+    browser.folder("Trash").await;
+    browser.click(".messages a").await;
+    browser.press("Delete for good").await;
+    browser.until(".nothing", "Nothing here.").await;
+    assert!(browser.texts(".problem").await.is_empty());
+    browser.finish(&origin).await;
 }
