@@ -235,6 +235,11 @@ impl Browser {
         self.client.execute(script, Vec::new()).await.unwrap()
     }
 
+    /// How many of those there are, where scripts may not run.
+    pub async fn count(&self, css: &str) -> usize {
+        self.client.find_all(Locator::Css(css)).await.unwrap().len()
+    }
+
     /// Steps into the first frame of the page; [`leave_frame`](Self::leave_frame) leads out.
     pub async fn enter_frame(&self) {
         self.find("iframe").await.enter_frame().await.unwrap();
@@ -280,6 +285,27 @@ impl Browser {
         all
     }
 
+    /// What axe-core finds of serious barriers on the page; `HIKYAKU_AXE` names its script, and without it
+    /// nothing is looked for.
+    pub async fn barriers(&self) -> Vec<String> {
+        let Ok(path) = std::env::var("HIKYAKU_AXE") else {
+            return Vec::new();
+        };
+        let axe = std::fs::read_to_string(path).unwrap();
+        self.client.execute(&axe, Vec::new()).await.unwrap();
+        let run = "const done = arguments[arguments.length - 1]; axe.run().then(done, (e) => done({error: String(e)}));";
+        let found = self.client.execute_async(run, Vec::new()).await.unwrap();
+        let violations = found["violations"]
+            .as_array()
+            .unwrap_or_else(|| panic!("{found}"));
+        let serious = violations
+            .iter()
+            .filter(|one| matches!(one["impact"].as_str(), Some("serious" | "critical")));
+        serious
+            .map(|one| format!("{}: {}", one["id"], one["nodes"][0]["html"]))
+            .collect()
+    }
+
     /// What the page looks like, when a folder for that is named in `HIKYAKU_PICTURES`.
     pub async fn picture(&self, name: &str) {
         if let Ok(folder) = std::env::var("HIKYAKU_PICTURES") {
@@ -293,7 +319,17 @@ impl Browser {
     pub async fn finish(self, origin: &str) {
         let complaints = self.complaints().await;
         assert!(complaints.is_empty(), "{complaints:#?}");
-        let requests = self.requests().await;
+        // A name and a password in a URL are no other host.
+        let plain = |url: String| match url.split_once("://") {
+            Some((scheme, rest)) => {
+                match rest.split_once('@').filter(|(user, _)| !user.contains('/')) {
+                    Some((_, rest)) => format!("{scheme}://{rest}"),
+                    None => url,
+                }
+            }
+            None => url,
+        };
+        let requests: Vec<_> = self.requests().await.into_iter().map(plain).collect();
         let foreign: Vec<_> = requests
             .iter()
             .filter(|url| {

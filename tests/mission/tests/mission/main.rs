@@ -3,6 +3,7 @@
 #[path = "../../../../examples/server/tests/e2e/dns.rs"]
 mod dns;
 mod foreign;
+mod hostile;
 mod imap;
 mod pop;
 mod sending;

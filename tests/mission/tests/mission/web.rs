@@ -317,6 +317,12 @@ async fn mounted_in_somebodys_groupware_with_its_own_login() {
     let inside = web.origin.replace("https://", "https://dora:sesame@");
     browser.open(&format!("{inside}/")).await;
     browser.until("body", "the groupware").await;
+    // The application has no icon.
+    let complaints = browser.complaints().await;
+    assert!(
+        complaints.iter().all(|one| one.contains("favicon")),
+        "{complaints:?}"
+    );
     browser.open(&format!("{inside}/mail")).await;
     browser.until("h1", "Inbox").await;
     assert_eq!(browser.text(".who").await, "dora@example.test");
@@ -354,4 +360,45 @@ async fn a_full_mailbox_is_told_in_the_browser() {
     browser.until(".nothing", "Nothing here.").await;
     assert!(browser.texts(".problem").await.is_empty());
     browser.finish(&origin).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn there_is_no_serious_barrier_on_the_main_pages() {
+    let house = House::new().await;
+    house.deliver_many(1..3).await;
+    let html = "From: a@b.test\nSubject: rich\nContent-Type: text/html\n\n<p>Hello</p>";
+    house.deliver("bob", html).await;
+    let origin = origin(&house);
+    for (dark, language, window) in [(false, "en", (1280, 900)), (true, "ja", (360, 740))] {
+        let browser = Browser::start(Kind {
+            language,
+            scripts: true,
+            window,
+            dark,
+        })
+        .await;
+        browser.open(&format!("{origin}/")).await;
+        assert_eq!(browser.barriers().await, Vec::<String>::new(), "login");
+        log_in(&browser, &origin, "bob@example.test").await;
+        browser.until(".messages .subject", "rich").await;
+        let none = Vec::<String>::new();
+        assert_eq!(browser.barriers().await, none, "list");
+        for page in [
+            "message?id=INBOX%2F1",
+            "message?id=INBOX%2F3",
+            "compose?reply=INBOX%2F1",
+            "folder?name=Trash",
+        ] {
+            browser.open(&format!("{origin}/{page}")).await;
+            browser.until("h1", "").await;
+            assert_eq!(browser.barriers().await, none, "{page}");
+            browser
+                .picture(&format!(
+                    "{language}-{}",
+                    page.replace(['?', '%', '='], "-")
+                ))
+                .await;
+        }
+        browser.finish(&origin).await;
+    }
 }
