@@ -300,6 +300,25 @@ impl Local {
         found.ok_or_else(|| Error::NotFound(format!("folder: {name}")))
     }
 
+    /// Makes a mailbox: here, or at the next sync.
+    ///
+    /// # Errors
+    /// When there is one of that name, or no name may be so.
+    pub async fn create(&self, name: &str) -> Result<()> {
+        if self.kind == Kind::Imap {
+            // The first message that goes there makes it.
+            return Ok(());
+        }
+        let create = Operation::Create {
+            name: name.to_owned(),
+            special_use: None,
+            uid_validity: None,
+        };
+        self.commit(Transaction::new(self.account).with(create))
+            .await
+            .map(drop)
+    }
+
     /// The mailbox of that special use.
     ///
     /// # Errors
@@ -765,6 +784,37 @@ impl Local {
         transaction.operations = operations;
         self.commit(transaction).await?;
         Ok(())
+    }
+
+    /// Adds a message from elsewhere, by a name of at most 64 octets: one that was added once is not added
+    /// again. Whether it was new.
+    ///
+    /// # Errors
+    /// When there is no such mailbox; the store's.
+    pub async fn import(&self, mailbox: &str, octets: Bytes, name: &str) -> Result<bool> {
+        let (body, summary) = self.stage(octets).await?;
+        let id = match self.kind {
+            Kind::Pop => self.folder(mailbox).await?.id,
+            Kind::Imap => self.pending_mailbox().await?,
+        };
+        let mut append = Append::new(id, body, (now(), 0));
+        append.summary = summary;
+        append.origin = Some(Bytes::copy_from_slice(name.as_bytes()));
+        let append = Operation::Append(Box::new(append));
+        let mut transaction = Transaction::new(self.side);
+        if self.kind == Kind::Imap {
+            let op = Op::Append {
+                to: mailbox.to_owned(),
+                origin: name.to_owned(),
+                flags: Vec::new(),
+                tried: false,
+            };
+            // Without its message, which the next sync finds, it does nothing.
+            transaction = transaction.with(self.note(&op).await?);
+        }
+        let outcome = self.commit(transaction.with(append)).await?;
+        let new = |one: &mailstore::Outcome| matches!(one, mailstore::Outcome::Appended { .. });
+        Ok(outcome.outcomes.iter().any(new))
     }
 
     /// What [`add`](Self::add) does, to be done together with something else in the account beside.

@@ -40,6 +40,9 @@ pub struct Config {
     /// Mail to other domains.
     #[serde(default)]
     pub relay: Relay,
+    /// The webmail.
+    #[serde(default)]
+    pub webmail: Webmail,
     /// Started without a configuration: where another program has LMTP's port, that one is left out.
     #[serde(skip)]
     pub quickstart: bool,
@@ -210,6 +213,29 @@ impl Default for Relay {
             smarthost: None,
             retry: [5, 15, 30, 60, 120, 240].map(minutes).into(),
             expire: minutes(5 * 24 * 60),
+        }
+    }
+}
+
+/// `[webmail]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct Webmail {
+    /// Whether people may name servers within this network for accounts elsewhere.
+    pub outside_private: bool,
+    /// How often the mail of accounts elsewhere is fetched.
+    pub outside_interval: Span,
+    /// A certificate authority to trust for accounts elsewhere, besides the system's: a PEM file.
+    pub outside_ca: Option<PathBuf>,
+}
+
+impl Default for Webmail {
+    fn default() -> Self {
+        Self {
+            outside_private: false,
+            outside_interval: Span(Duration::from_secs(15 * 60)),
+            outside_ca: None,
         }
     }
 }
@@ -426,6 +452,7 @@ impl Config {
             store: Store::default(),
             limits: Limits::default(),
             relay: Relay::default(),
+            webmail: Webmail::default(),
             quickstart: true,
         }
     }

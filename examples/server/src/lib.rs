@@ -17,7 +17,7 @@ mod web;
 pub use accounts::{AccountError, Accounts, ScramKeys, generated_password};
 pub use config::{
     Addresses, Auth, Config, ConfigError, Limits, Listen, Plaintext, Relay, Size, Span, Store,
-    StoreKind, Tls,
+    StoreKind, Tls, Webmail,
 };
 pub use server::{Server, Service, StartError, open_store};
 pub use tls::TlsError;

@@ -5,7 +5,9 @@ use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Redirect};
 use bytes::Bytes;
-use hikyaku_webmail::{Backend, Encrypted, Error, Fate, Options, Post, Result, User, router};
+use hikyaku_webmail::{
+    Backend, Encrypted, Error, Fate, Options, Outside, Post, Result, User, keep_fetching, router,
+};
 use hikyaku_wire::Secret;
 use mailstore::{BoxFuture, Flags};
 use smtp_proto::{ForwardPath, Mailbox, ReversePath};
@@ -108,8 +110,16 @@ impl Post for Own {
 /// The webmail, until the server stops.
 pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener) {
     let message = usize::try_from(shared.config.limits.message_size.0);
+    let config = &shared.config.webmail;
+    let outside = Outside {
+        private: config.outside_private,
+        interval: config.outside_interval.0,
+        ca: config.outside_ca.clone(),
+    };
+    let fetching = keep_fetching(Arc::clone(&shared.store), outside.clone());
     let options = Options {
         message: message.unwrap_or(usize::MAX),
+        outside,
         ..Options::default()
     };
     let router = router(Arc::new(People(Arc::clone(&shared))), options);
@@ -118,7 +128,11 @@ pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener) {
         Err(error) => return warn!(%error, "no webmail"),
     };
     let stop = async move { shared.stopping().await };
-    if let Err(error) = hikyaku_webmail::serve(listener, router, stop).await {
+    let served = tokio::select! {
+        served = hikyaku_webmail::serve(listener, router, stop) => served,
+        () = fetching => Ok(()),
+    };
+    if let Err(error) = served {
         warn!(%error, "no webmail any more");
     }
 }

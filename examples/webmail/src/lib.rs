@@ -2,6 +2,7 @@
 
 mod backend;
 mod html;
+mod outside;
 mod pages;
 mod remote;
 mod session;
@@ -13,6 +14,7 @@ pub use backend::{Backend, NoPost, Post, User};
 pub use hikyaku_client::{Error, Fate, Local, Message, Result};
 pub use hikyaku_wire::Secret;
 pub use mailstore::BoxFuture;
+pub use outside::{Outside, keep_fetching};
 pub use remote::{Provider, Remote};
 pub use session::SignedIn;
 pub use stored::Stored;
@@ -42,6 +44,8 @@ pub struct Options {
     pub idle: Duration,
     /// Octets of a message with its attachments, as the browser sends them.
     pub message: usize,
+    /// Accounts at other providers.
+    pub outside: Outside,
     /// Whether cookies go over HTTPS alone. Only a test without TLS says no.
     pub secure: bool,
 }
@@ -53,6 +57,7 @@ impl Default for Options {
             title: "Hikyaku".into(),
             idle: Duration::from_secs(30 * 60),
             message: 25 * 1024 * 1024,
+            outside: Outside::default(),
             secure: true,
         }
     }
@@ -91,6 +96,10 @@ pub fn router(backend: Arc<dyn Backend>, options: Options) -> Router {
         )
         .route("/act", post(pages::act::act))
         .route("/refresh", post(pages::act::refresh))
+        .route(
+            "/outside",
+            get(pages::outside::show).post(pages::outside::act),
+        )
         .route("/events", get(pages::events))
         .route("/assets/style.css", get(pages::style))
         .route("/assets/app.js", get(pages::script))

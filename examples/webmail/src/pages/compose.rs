@@ -11,6 +11,7 @@ use mailstore::Flags;
 use serde::Deserialize;
 
 use super::{Shell, own, page, problem, words};
+use crate::outside::{self, Guarded};
 use crate::session::{Session, Signed};
 use crate::words::Words;
 use crate::{Shared, State, User};
@@ -26,6 +27,9 @@ struct Page<'a> {
     reply: String,
     forward: String,
     draft: String,
+    /// Addresses that can be sent as.
+    senders: Vec<String>,
+    from: String,
     to: String,
     cc: String,
     bcc: String,
@@ -55,7 +59,7 @@ pub(crate) async fn show(
     let w = words(&session, &headers);
     let shown = async {
         let draft = begun(&session.user, &asked).await?;
-        form(&shared, &session, w, &asked, &draft, None).await
+        form(&shared, &session, w, &asked, &draft, "", None).await
     };
     shown
         .await
@@ -88,8 +92,15 @@ async fn form(
     w: &'static Words,
     asked: &Asked,
     draft: &Draft,
+    from: &str,
     problem: Option<String>,
 ) -> Result<Response, Error> {
+    let local = &session.user.local;
+    let elsewhere = outside::all(&**local.store(), local.account_id()).await?;
+    let senders = std::iter::once(session.user.address.clone());
+    let senders = senders
+        .chain(elsewhere.into_iter().map(|one| one.address))
+        .collect();
     let shell = Shell::new(session, w, "", "").await?;
     let attached: Vec<_> = draft
         .attachments
@@ -105,6 +116,8 @@ async fn form(
         reply: asked.reply.clone(),
         forward: asked.forward.clone(),
         draft: asked.draft.clone(),
+        senders,
+        from: from.to_owned(),
         to: draft.to.join(", "),
         cc: draft.cc.join(", "),
         bcc: draft.bcc.join(", "),
@@ -120,6 +133,7 @@ struct Sent {
     csrf: String,
     action: String,
     asked: Asked,
+    from: String,
     to: String,
     cc: String,
     bcc: String,
@@ -158,6 +172,7 @@ async fn sent(mut parts: Multipart) -> Result<Sent, Error> {
             "reply" => &mut sent.asked.reply,
             "forward" => &mut sent.asked.forward,
             "draft" => &mut sent.asked.draft,
+            "from" => &mut sent.from,
             "to" => &mut sent.to,
             "cc" => &mut sent.cc,
             "bcc" => &mut sent.bcc,
@@ -229,8 +244,14 @@ async fn finish(
     };
     draft.attachments.extend(sent.files);
     let base = &shared.options.base;
+    let elsewhere = outside::all(&**user.local.store(), user.local.account_id()).await?;
+    let elsewhere = elsewhere.into_iter().find(|one| one.address == sent.from);
+    let (address, name) = match &elsewhere {
+        Some(one) => (one.address.as_str(), None),
+        None => (user.address.as_str(), user.name.as_deref()),
+    };
     if sent.action == "draft" {
-        let message = draft.message_from(&user.address, user.name.as_deref(), true)?;
+        let message = draft.message_from(address, name, true)?;
         let mut flags = Flags::SEEN;
         flags.add(&Flags::DRAFT);
         let drafts = user.local.special("\\Drafts").await?;
@@ -247,15 +268,39 @@ async fn finish(
             w,
             &sent.asked,
             &draft,
+            &sent.from,
             Some(w.no_recipient.into()),
         )
         .await;
     }
-    let message = draft.message_from(&user.address, user.name.as_deref(), false)?;
-    let fates = match user.post.send(user, draft.recipients(), message).await {
+    let message = draft.message_from(address, name, false)?;
+    let to = draft.recipients();
+    let fates = match &elsewhere {
+        Some(one) => {
+            outside::send(
+                &Guarded::new(&shared.options.outside),
+                user,
+                one,
+                to,
+                message,
+            )
+            .await
+        }
+        None => user.post.send(user, to, message).await,
+    };
+    let fates = match fates {
         Err(Error::Usage(why)) => {
             let why = format!("{} {why}", w.failed);
-            return form(shared, session, w, &sent.asked, &draft, Some(why)).await;
+            return form(
+                shared,
+                session,
+                w,
+                &sent.asked,
+                &draft,
+                &sent.from,
+                Some(why),
+            )
+            .await;
         }
         fates => fates?,
     };
@@ -268,7 +313,16 @@ async fn finish(
         .collect();
     if !refused.is_empty() {
         let why = format!("{} {}", w.not_sent, refused.join("; "));
-        return form(shared, session, w, &sent.asked, &draft, Some(why)).await;
+        return form(
+            shared,
+            session,
+            w,
+            &sent.asked,
+            &draft,
+            &sent.from,
+            Some(why),
+        )
+        .await;
     }
     for (id, flag) in [(&sent.asked.reply, Flags::ANSWERED)] {
         if !id.is_empty()

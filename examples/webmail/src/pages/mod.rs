@@ -5,6 +5,7 @@ pub(crate) mod compose;
 pub(crate) mod list;
 pub(crate) mod login;
 pub(crate) mod message;
+pub(crate) mod outside;
 
 use askama::Template;
 use axum::extract::Query;

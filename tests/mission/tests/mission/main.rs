@@ -5,6 +5,7 @@ mod dns;
 mod foreign;
 mod hostile;
 mod imap;
+mod outside;
 mod pop;
 mod sending;
 mod staying;

@@ -1,0 +1,346 @@
+//! Accounts at other providers: their mail is fetched into a folder, by hand and on a schedule, and mail is
+//! sent as their address through them.
+
+use bytes::Bytes;
+use hikyaku_client::{
+    Account, Bodies, Deletion, Dial, Error, Fate, Interval, Kind, Local, Message, Password,
+    Progress, Result, Server, Submission, Tcp, Wire, sync,
+};
+use mailstore::{AccountId, BoxFuture, Operation, Store, Transaction};
+use serde::{Deserialize, Serialize};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::User;
+
+const PREFIX: &str = "outside/";
+/// So many accounts are asked for at a time.
+const PAGE: usize = 100;
+/// So many accounts elsewhere a person may have.
+pub(crate) const MOST: usize = 20;
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What may be reached for accounts elsewhere.
+#[derive(Debug, Clone)]
+pub struct Outside {
+    /// Whether servers within this network may be named, which strangers could look around in with it.
+    pub private: bool,
+    /// How often their mail is fetched.
+    pub interval: Duration,
+    /// A certificate authority to trust besides the system's.
+    pub ca: Option<std::path::PathBuf>,
+}
+
+impl Default for Outside {
+    fn default() -> Self {
+        Self {
+            private: false,
+            interval: Duration::from_secs(15 * 60),
+            ca: None,
+        }
+    }
+}
+
+/// An account elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Elsewhere {
+    pub(crate) address: String,
+    pub(crate) login: String,
+    pub(crate) password: String,
+    pub(crate) kind: Kind,
+    pub(crate) incoming: Server,
+    pub(crate) outgoing: Server,
+    pub(crate) folder: String,
+    /// POP3: whether what was fetched is deleted there.
+    pub(crate) delete: bool,
+    /// What was fetched up to here is in the folder.
+    #[serde(default)]
+    pub(crate) fetched: u32,
+    /// What the last fetch came to, when it failed.
+    pub(crate) failed: Option<String>,
+}
+
+impl Elsewhere {
+    fn account(&self) -> Account {
+        Account {
+            address: self.address.clone(),
+            name: None,
+            login: Some(self.login.clone()),
+            kind: self.kind,
+            incoming: self.incoming.clone(),
+            outgoing: self.outgoing.clone(),
+            password: Password::InClear(self.password.clone()),
+            ca: None,
+            delete: if self.delete {
+                Deletion::AtOnce
+            } else {
+                Deletion::Never
+            },
+            bodies: Bodies::All,
+            interval: Interval::default(),
+        }
+    }
+}
+
+/// The accounts elsewhere of a person.
+pub(crate) async fn all(store: &dyn Store, owner: AccountId) -> Result<Vec<Elsewhere>> {
+    let account = store.account_by_id(owner).await?;
+    let properties = account
+        .map(|account| account.properties)
+        .unwrap_or_default();
+    let own = properties.iter().filter(|(key, _)| key.starts_with(PREFIX));
+    Ok(own
+        .filter_map(|(_, value)| toml::from_slice(value).ok())
+        .collect())
+}
+
+/// Keeps one, or with `None` forgets it.
+pub(crate) async fn keep(
+    store: &dyn Store,
+    owner: AccountId,
+    address: &str,
+    one: Option<&Elsewhere>,
+) -> Result<()> {
+    let value = one
+        .and_then(|one| toml::to_string(one).ok())
+        .map(Bytes::from);
+    let key = format!("{PREFIX}{address}");
+    let set = Operation::SetProperty { key, value };
+    store.commit(Transaction::new(owner).with(set)).await?;
+    Ok(())
+}
+
+/// The network, without what is within our own.
+#[derive(Debug, Clone)]
+pub(crate) struct Guarded {
+    inner: Tcp,
+    private: bool,
+}
+
+impl Guarded {
+    pub(crate) fn new(outside: &Outside) -> Self {
+        Self {
+            inner: Tcp {
+                ca: outside.ca.clone(),
+            },
+            private: outside.private,
+        }
+    }
+}
+
+impl Dial for Guarded {
+    fn dial<'a>(&'a self, server: &'a Server) -> BoxFuture<'a, Result<Box<dyn Wire>>> {
+        Box::pin(async move {
+            let failed = |why: &str| Error::Network(format!("{}: {why}", server.host));
+            let found = tokio::net::lookup_host((server.host.as_str(), server.port)).await;
+            let all: Vec<SocketAddr> = found.map_err(|_| failed("no such host"))?.collect();
+            // All of them: a name may stand for several, and be looked up anew each time.
+            if !self.private && all.iter().any(|address| !is_public(address.ip())) {
+                return Err(failed("this address may not be reached from here"));
+            }
+            for address in all {
+                let connect =
+                    tokio::time::timeout(PATIENCE, tokio::net::TcpStream::connect(address));
+                if let Ok(Ok(stream)) = connect.await {
+                    return Ok(Box::new(stream) as Box<dyn Wire>);
+                }
+            }
+            Err(failed("no answer"))
+        })
+    }
+
+    fn encrypt<'a>(
+        &'a self,
+        stream: Box<dyn Wire>,
+        server: &'a Server,
+    ) -> BoxFuture<'a, Result<Box<dyn Wire>>> {
+        self.inner.encrypt(stream, server)
+    }
+}
+
+/// Whether an address is one of the world's.
+fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let [a, b, ..] = v4.octets();
+            let shared = a == 100 && (64..128).contains(&b);
+            let benchmarks = a == 198 && (18..20).contains(&b);
+            let reserved = a == 0 || a >= 240 || shared || benchmarks || (a == 192 && b == 0);
+            !(reserved
+                || v4.is_private()
+                || v4.is_loopback()
+                || v4.is_link_local()
+                || v4.is_multicast()
+                || v4.is_broadcast()
+                || v4.is_documentation())
+        }
+        IpAddr::V6(v6) => match embedded(v6) {
+            Some(v4) => is_public(IpAddr::V4(v4)),
+            // Global unicast is 2000::/3.
+            None => v6.segments()[0] & 0xe000 == 0x2000 && v6.segments()[..2] != [0x2001, 0xdb8],
+        },
+    }
+}
+
+/// The IPv4 address that an IPv6 address stands for: mapped, or by NAT64 or 6to4.
+fn embedded(v6: Ipv6Addr) -> Option<std::net::Ipv4Addr> {
+    let octets = v6.octets();
+    let four = |at: usize| <[u8; 4]>::try_from(octets.get(at..at + 4)?).ok();
+    let nat64 = v6.segments()[..6] == [0x64, 0xff9b, 0, 0, 0, 0];
+    let six_to_four = v6.segments()[0] == 0x2002;
+    match v6.to_ipv4_mapped() {
+        Some(v4) => Some(v4),
+        None if nat64 => four(12).map(Into::into),
+        None if six_to_four => four(2).map(Into::into),
+        None => None,
+    }
+}
+
+/// Fetches one into its folder: how many messages are new.
+pub(crate) async fn fetch(dial: &dyn Dial, owner: &Local, one: &mut Elsewhere) -> Result<usize> {
+    let account = one.account();
+    let id = owner.account_id();
+    // What was fetched lies in an account of its own until it is in the folder.
+    let aside = Account {
+        address: format!("outside#{}#{}", id.0, one.address),
+        ..account.clone()
+    };
+    let local = Local::of(Arc::clone(owner.store()), &aside).await?;
+    sync(dial, &local, &aside, &Progress::hidden()).await?;
+    if owner.folder(&one.folder).await.is_err() {
+        owner.create(&one.folder).await?;
+    }
+    let mut count = 0;
+    let mut messages = local.list("INBOX", usize::MAX).await?;
+    messages.reverse();
+    let last = messages
+        .iter()
+        .filter_map(Message::number)
+        .max()
+        .unwrap_or(0);
+    if one.kind == Kind::Imap && last < one.fetched {
+        // The mailbox there is another one by now.
+        one.fetched = 0;
+    }
+    let known = one.fetched;
+    for message in messages
+        .into_iter()
+        .filter(|message| message.number() > Some(known))
+    {
+        let name = name(one, &message);
+        let Some(whole) = local.whole(&message).await? else {
+            continue;
+        };
+        count += usize::from(owner.import(&one.folder, whole, &name).await?);
+        one.fetched = message.number().unwrap_or(one.fetched);
+        if one.kind == Kind::Pop {
+            local.delete(&message, true).await?;
+        }
+    }
+    Ok(count)
+}
+
+/// What a message is called, so that it is never in the folder twice: at most 64 octets.
+fn name(one: &Elsewhere, message: &Message) -> String {
+    let mut name = format!(
+        "outside/{}/{}/{}",
+        message.number().unwrap_or(0),
+        message.received,
+        one.address
+    );
+    while name.len() > 64 {
+        name.pop();
+    }
+    name
+}
+
+/// Sends as that address, through that provider.
+pub(crate) async fn send(
+    dial: &dyn Dial,
+    user: &User,
+    one: &Elsewhere,
+    to: Vec<String>,
+    message: Bytes,
+) -> Result<Vec<(String, Fate)>> {
+    let account = one.account();
+    let password = account.password.get(&account.address).await?;
+    let mut session = Submission::open(dial, &account.outgoing, account.login(), password).await?;
+    let fates = session.send(&account.address, &to, &message).await?;
+    session.quit().await;
+    if fates.contains(&Fate::Accepted) {
+        let sent = user.local.special("\\Sent").await?;
+        let sent = sent.map_or_else(|| "Sent".to_owned(), |folder| folder.name);
+        user.local
+            .add(&sent, message, mailstore::Flags::SEEN)
+            .await?;
+    }
+    Ok(to.into_iter().zip(fates).collect())
+}
+
+/// Fetches the mail of all accounts elsewhere, for all people in a store whose mail rests in it, each at the
+/// interval, for as long as it is polled.
+pub async fn keep_fetching(store: Arc<dyn Store>, outside: Outside) {
+    let dial = Guarded::new(&outside);
+    loop {
+        tokio::time::sleep(outside.interval).await;
+        let mut after = String::new();
+        while let Ok(page) = store.accounts(&after, PAGE).await {
+            let Some(last) = page.last() else { break };
+            after.clone_from(&last.name);
+            for account in page {
+                let _ = fetch_all(&dial, &store, account.id).await;
+            }
+        }
+    }
+}
+
+async fn fetch_all(dial: &Guarded, store: &Arc<dyn Store>, owner: AccountId) -> Result<()> {
+    for mut one in all(&**store, owner).await? {
+        let local = Local::direct(Arc::clone(store), owner).await?;
+        let before = one.clone();
+        one.failed = fetch(dial, &local, &mut one)
+            .await
+            .err()
+            .map(|error| error.to_string());
+        if one != before {
+            keep(&**store, owner, &one.address, Some(&one)).await?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_within_is_not_public() {
+        for inside in [
+            "127.0.0.1",
+            "10.1.2.3",
+            "192.168.0.1",
+            "172.16.0.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.0.0.0",
+            "224.0.0.1",
+            "255.255.255.255",
+            "198.18.0.1",
+            "::1",
+            "::",
+            "fe80::1",
+            "fd00::1",
+            "::ffff:127.0.0.1",
+            "64:ff9b::7f00:1",
+            "2002:7f00:1::",
+            "ff02::1",
+            "2001:db8::1",
+        ] {
+            assert!(!is_public(inside.parse().unwrap()), "{inside}");
+        }
+        for outside in ["9.9.9.9", "2620:fe::fe", "::ffff:9.9.9.9"] {
+            assert!(is_public(outside.parse().unwrap()), "{outside}");
+        }
+    }
+}
