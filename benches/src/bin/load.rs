@@ -1,12 +1,31 @@
-//! Delivers by LMTP from many connections at once: `load ADDRESS RECIPIENT CONNECTIONS MESSAGES`.
-//! Prints deliveries a second.
+//! Delivers by LMTP from many connections at once: `load ADDRESS RECIPIENT CONNECTIONS MESSAGES [OCTETS]`.
+//! Prints deliveries a second. With OCTETS the messages are such as people write, with a body of that size.
 
 use std::io::{BufRead as _, BufReader, Error, Result, Write as _};
 use std::net::TcpStream;
 use std::sync::{Arc, Barrier};
 use std::time::Instant;
 
-fn deliver(address: &str, recipient: &str, messages: usize, start: &Barrier) -> Result<()> {
+/// A message such as people write.
+fn written(recipient: &str, number: usize, octets: usize) -> String {
+    let line = "All work and no play makes a courier a dull runner, by day and by night.\r\n";
+    let body = line.repeat(octets.div_ceil(line.len()));
+    format!(
+        "From: Friend {number} <friend{}@elsewhere.test>\r\nTo: <{recipient}>\r\nSubject: message number {number}\r\n\
+         Date: Tue, 24 Nov 2026 10:00:00 +0000\r\nMessage-ID: <{number}.{}@elsewhere.test>\r\n\
+         MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n{body}",
+        number % 97,
+        std::process::id()
+    )
+}
+
+fn deliver(
+    address: &str,
+    recipient: &str,
+    messages: std::ops::Range<usize>,
+    octets: Option<usize>,
+    start: &Barrier,
+) -> Result<()> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_nodelay(true)?;
     let mut lines = BufReader::new(stream.try_clone()?).lines();
@@ -22,10 +41,15 @@ fn deliver(address: &str, recipient: &str, messages: usize, start: &Barrier) -> 
     wait("220 ")?;
     stream.write_all(b"LHLO load\r\n")?;
     wait("250 ")?;
-    let transaction =
-        format!("MAIL FROM:<>\r\nRCPT TO:<{recipient}>\r\nDATA\r\nSubject: x\r\n\r\nx\r\n.\r\n");
+    let small = "Subject: x\r\n\r\nx\r\n".to_owned();
     start.wait();
-    for _ in 0..messages {
+    for number in messages {
+        let message = octets.map_or_else(
+            || small.clone(),
+            |octets| written(recipient, number, octets),
+        );
+        let transaction =
+            format!("MAIL FROM:<>\r\nRCPT TO:<{recipient}>\r\nDATA\r\n{message}.\r\n");
         stream.write_all(transaction.as_bytes())?;
         for code in ["250 ", "250 ", "354", "250 "] {
             wait(code)?;
@@ -36,17 +60,25 @@ fn deliver(address: &str, recipient: &str, messages: usize, start: &Barrier) -> 
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [address, recipient, connections, messages] = arguments.as_slice() else {
-        return Err(Error::other("load ADDRESS RECIPIENT CONNECTIONS MESSAGES"));
+    let [address, recipient, connections, messages, octets @ ..] = arguments.as_slice() else {
+        return Err(Error::other(
+            "load ADDRESS RECIPIENT CONNECTIONS MESSAGES [OCTETS]",
+        ));
     };
+    let octets: Option<usize> = octets
+        .first()
+        .map(|octets| octets.parse())
+        .transpose()
+        .map_err(Error::other)?;
     let connections: usize = connections.parse().map_err(Error::other)?;
     let messages: usize = messages.parse().map_err(Error::other)?;
     let start = Arc::new(Barrier::new(connections + 1));
     let threads: Vec<_> = (0..connections)
-        .map(|_| {
+        .map(|connection| {
             let (address, recipient, start) =
                 (address.clone(), recipient.clone(), Arc::clone(&start));
-            std::thread::spawn(move || deliver(&address, &recipient, messages, &start))
+            let own = connection * messages..(connection + 1) * messages;
+            std::thread::spawn(move || deliver(&address, &recipient, own, octets, &start))
         })
         .collect();
     start.wait();

@@ -528,21 +528,26 @@ impl Local {
             .pop())
     }
 
-    /// Keeps a whole message of a mirror.
+    /// Keeps whole messages of a mirror, by UID: all of them or none.
     pub(crate) async fn keep_whole(
         &self,
         mailbox: &str,
         validity: u32,
-        uid: u32,
-        octets: Bytes,
+        messages: Vec<(u32, Bytes)>,
     ) -> Result<()> {
-        let (body, summary) = self.stage(octets).await?;
-        let mut append = Append::new(self.side_mailbox("INBOX").await?, body, (now(), 0));
-        append.summary = summary;
-        append.origin = Some(origin(mailbox, validity, uid));
-        let append = Operation::Append(Box::new(append));
-        self.commit(Transaction::new(self.side).with(append))
-            .await?;
+        if messages.is_empty() {
+            return Ok(());
+        }
+        let bodies = self.side_mailbox("INBOX").await?;
+        let mut transaction = Transaction::new(self.side);
+        for (uid, octets) in messages {
+            let (body, summary) = self.stage(octets).await?;
+            let mut append = Append::new(bodies, body, (now(), 0));
+            append.summary = summary;
+            append.origin = Some(origin(mailbox, validity, uid));
+            transaction = transaction.with(Operation::Append(Box::new(append)));
+        }
+        self.commit(transaction).await?;
         Ok(())
     }
 

@@ -160,36 +160,41 @@ impl Browser {
         self.client.source().await.unwrap()
     }
 
+    /// Clicks on what is found there. A page that keeps itself up to date may take it away in between: then
+    /// it is looked for anew.
+    async fn click_on(&self, locator: Locator<'_>) {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let wait = self.client.wait().at_most(PATIENCE);
+            let done = match wait.for_element(locator).await {
+                Ok(element) => element.click().await,
+                Err(error) => Err(error),
+            };
+            match done {
+                Ok(()) => return,
+                Err(error)
+                    if Instant::now() < until && error.to_string().contains("stale element") => {}
+                Err(error) => panic!("{locator:?}: {error}\n{}", self.source().await),
+            }
+        }
+    }
+
     /// Clicks on the first of those.
     pub async fn click(&self, css: &str) {
-        let element = self.find(css).await;
-        if let Err(error) = element.click().await {
-            panic!("{css}: {error}");
-        }
+        self.click_on(Locator::Css(css)).await;
     }
 
     /// Clicks on the first link or button that says so.
     pub async fn press(&self, words: &str) {
         let path =
             format!("//a[normalize-space()={words:?}]|//button[normalize-space()={words:?}]");
-        let wait = self.client.wait().at_most(PATIENCE);
-        match wait.for_element(Locator::XPath(&path)).await {
-            Ok(element) => element
-                .click()
-                .await
-                .unwrap_or_else(|error| panic!("{words}: {error}")),
-            Err(error) => panic!("{words}: {error}\n{}", self.source().await),
-        }
+        self.click_on(Locator::XPath(&path)).await;
     }
 
     /// Opens a folder.
     pub async fn folder(&self, name: &str) {
         let path = format!("//nav//a[span[1]={name:?}]");
-        let wait = self.client.wait().at_most(PATIENCE);
-        match wait.for_element(Locator::XPath(&path)).await {
-            Ok(link) => link.click().await.unwrap(),
-            Err(error) => panic!("{name}: {error}\n{}", self.source().await),
-        }
+        self.click_on(Locator::XPath(&path)).await;
         self.until("nav a[aria-current]", name).await;
     }
 

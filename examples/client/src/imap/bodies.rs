@@ -4,13 +4,18 @@ use bytes::{Bytes, BytesMut};
 use imap_proto::client::Event;
 use imap_proto::{Command, FetchAttribute, MailboxName, Section, SequenceSet};
 use mailstore::{Operation, Transaction, UidSet, Want, Which};
+use std::collections::HashSet;
 
 use super::{Mirror, Session, accepted};
 use crate::local::now;
 use crate::{Account, Bodies, Error, Local, Message, Progress, Report, Result};
 
-/// So many FETCH commands are under way at once, one message each.
-const AHEAD: usize = 8;
+/// So many messages are asked for by one FETCH command.
+const TOGETHER: usize = 32;
+/// So many such commands are under way at once.
+const AHEAD: usize = 4;
+/// What was brought is put on the disk together, up to so many messages and octets.
+const BATCH: (usize, usize) = (64, 8 * 1024 * 1024);
 
 /// The moment since when an account wants whole messages.
 pub(crate) fn recent(bodies: Bodies) -> Option<i64> {
@@ -84,7 +89,8 @@ async fn select(session: &mut Session, mirror: &Mirror) -> Result<()> {
     Ok(())
 }
 
-/// Each is kept as soon as it is whole: a cut connection costs the one that was on its way.
+/// Those that are whole are kept together, a few at a time, and also when the connection is cut: that costs
+/// the one that was on its way.
 async fn bring_all(
     session: &mut Session,
     local: &Local,
@@ -93,46 +99,89 @@ async fn bring_all(
     wanted: &[u32],
     progress: &Progress,
 ) -> Result<usize> {
-    let (mut next, mut under_way, mut count) = (wanted.iter(), 0, 0);
-    let mut body = BytesMut::new();
-    let mut whole = None;
-    loop {
-        while under_way < AHEAD {
-            let Some(set) = next.next().and_then(|uid| SequenceSet::of_numbers([*uid])) else {
-                break;
-            };
-            let attributes = [
-                FetchAttribute::Uid,
-                FetchAttribute::peek(Section::default()),
-            ];
-            session.issue(Command::uid_fetch(set, attributes))?;
-            under_way += 1;
-        }
-        if under_way == 0 {
-            return Ok(count);
-        }
-        match session.next().await? {
-            Event::Section { octets, .. } => {
-                body.clear();
-                whole = octets;
+    let mut whole = Whole {
+        local,
+        mailbox,
+        validity: mirror.uid_validity,
+        waiting: Vec::new(),
+        octets: 0,
+        count: 0,
+    };
+    let brought = whole.bring(session, wanted, progress).await;
+    whole.keep().await?;
+    brought.map(|()| whole.count)
+}
+
+/// Whole messages on their way to the disk.
+struct Whole<'a> {
+    local: &'a Local,
+    mailbox: &'a str,
+    validity: u32,
+    waiting: Vec<(u32, Bytes)>,
+    octets: usize,
+    count: usize,
+}
+
+impl Whole<'_> {
+    async fn bring(
+        &mut self,
+        session: &mut Session,
+        wanted: &[u32],
+        progress: &Progress,
+    ) -> Result<()> {
+        let mut missing: HashSet<u32> = wanted.iter().copied().collect();
+        let (mut next, mut under_way) = (wanted.chunks(TOGETHER), 0);
+        let mut body = BytesMut::new();
+        let mut told = None;
+        loop {
+            while under_way < AHEAD {
+                let Some(some) = next.next() else { break };
+                let mut some = some.to_vec();
+                some.sort_unstable();
+                let Some(set) = SequenceSet::of_numbers(some) else {
+                    break;
+                };
+                let whole = FetchAttribute::peek(Section::default());
+                session.issue(Command::uid_fetch(set, [FetchAttribute::Uid, whole]))?;
+                under_way += 1;
             }
-            Event::Chunk(octets) => body.extend_from_slice(&octets),
-            Event::Fetch { uid: Some(uid), .. } => {
-                let octets = body.split().freeze();
-                if whole.take() == Some(octets.len() as u64) && wanted.contains(&uid) {
-                    local
-                        .keep_whole(mailbox, mirror.uid_validity, uid, octets)
-                        .await?;
-                    progress.step();
-                    count += 1;
+            if under_way == 0 {
+                return Ok(());
+            }
+            match session.next().await? {
+                Event::Section { octets, .. } => {
+                    body.clear();
+                    told = octets;
                 }
+                Event::Chunk(octets) => body.extend_from_slice(&octets),
+                Event::Fetch { uid: Some(uid), .. } => {
+                    let octets = body.split().freeze();
+                    let is_whole = told.take() == Some(octets.len() as u64);
+                    if is_whole && missing.remove(&uid) {
+                        self.octets += octets.len();
+                        self.waiting.push((uid, octets));
+                        progress.step();
+                    }
+                    if self.waiting.len() >= BATCH.0 || self.octets >= BATCH.1 {
+                        self.keep().await?;
+                    }
+                }
+                Event::Completed(_, end) => {
+                    accepted(end)?;
+                    under_way -= 1;
+                }
+                _ => {}
             }
-            Event::Completed(_, end) => {
-                accepted(end)?;
-                under_way -= 1;
-            }
-            _ => {}
         }
+    }
+
+    async fn keep(&mut self) -> Result<()> {
+        let waiting = std::mem::take(&mut self.waiting);
+        self.octets = 0;
+        self.count += waiting.len();
+        self.local
+            .keep_whole(self.mailbox, self.validity, waiting)
+            .await
     }
 }
 
