@@ -7,11 +7,17 @@ use hikyaku_client::show;
 use mailstore::message::Structure;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// So many octets of images within a message are shown with it.
 const IMAGES: usize = 4 * 1024 * 1024;
 
 /// The policy of the frame. Styles are those that [`clean`] has let through.
+pub(crate) const POLICY_WITH_IMAGES: &str = "default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'; base-uri 'none'; \
+    form-action 'none'; frame-ancestors 'self'; sandbox allow-popups allow-popups-to-escape-sandbox";
+
+/// As [`POLICY_WITH_IMAGES`], where none of elsewhere are asked for.
 pub(crate) const POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; \
     form-action 'none'; frame-ancestors 'self'; sandbox allow-popups allow-popups-to-escape-sandbox";
 
@@ -63,10 +69,13 @@ const STYLES: [&str; 40] = [
     "width",
 ];
 
+/// How an image elsewhere is written, when it is asked for.
+pub(crate) type Remote = Option<Arc<dyn Fn(&str) -> String + Send + Sync>>;
+
 /// The document of the frame.
-pub(crate) fn document(message: &[u8]) -> String {
+pub(crate) fn document(message: &[u8], remote: &Remote) -> String {
     let structure = Structure::of(message);
-    let images = images(message, &structure);
+    let images = Arc::new(images(message, &structure));
     let mut body = String::new();
     for index in show::shown_parts(&structure, true) {
         let Some(part) = structure.get(index) else {
@@ -74,7 +83,7 @@ pub(crate) fn document(message: &[u8]) -> String {
         };
         let text = show::text_of(message, part);
         if part.content.is("text", "html") {
-            body += &clean(&text, &images);
+            body += &clean(&text, &images, remote);
         } else {
             body += "<pre>";
             body += &ammonia::clean_text(&text);
@@ -95,6 +104,18 @@ pub(crate) fn has_html(message: &[u8]) -> bool {
             .get(index)
             .is_some_and(|part| part.content.is("text", "html"))
     })
+}
+
+/// Whether it names images elsewhere.
+pub(crate) fn has_remote_images(message: &[u8]) -> bool {
+    let asked = Arc::new(AtomicBool::new(false));
+    let noted = Arc::clone(&asked);
+    let note = move |_: &str| {
+        noted.store(true, Ordering::Relaxed);
+        String::new()
+    };
+    document(message, &Some(Arc::new(note)));
+    asked.load(Ordering::Relaxed)
 }
 
 /// Images in the message, by their Content-ID, as `data:` URLs.
@@ -132,7 +153,7 @@ fn images(message: &[u8], structure: &Structure) -> HashMap<String, String> {
 }
 
 /// HTML with nothing in it but text, its shape, links out, and images of the message itself.
-pub(crate) fn clean(html: &str, images: &HashMap<String, String>) -> String {
+pub(crate) fn clean(html: &str, images: &Arc<HashMap<String, String>>, remote: &Remote) -> String {
     let mut builder = Builder::default();
     builder
         .add_tags(["font", "center", "big", "u"])
@@ -144,12 +165,13 @@ pub(crate) fn clean(html: &str, images: &HashMap<String, String>) -> String {
         .add_tag_attributes("table", ["border", "cellpadding", "cellspacing"])
         .filter_style_properties(HashSet::from(STYLES))
         .url_schemes(HashSet::from(["http", "https", "mailto", "cid", "data"]))
-        .url_relative(UrlRelative::Deny)
+        // The filter below lets no URL through but what it names.
+        .url_relative(UrlRelative::PassThrough)
         .link_rel(Some("noopener noreferrer nofollow"))
         .set_tag_attribute_value("a", "target", "_blank");
-    let images = images.clone();
+    let (images, remote) = (Arc::clone(images), remote.clone());
     builder.attribute_filter(move |element, attribute, value| {
-        attribute_of(element, attribute, value, &images)
+        attribute_of(element, attribute, value, &images, &remote)
     });
     builder.clean(html).to_string()
 }
@@ -159,6 +181,7 @@ fn attribute_of<'a>(
     attribute: &str,
     value: &'a str,
     images: &HashMap<String, String>,
+    remote: &Remote,
 ) -> Option<Cow<'a, str>> {
     let starts = |prefix: &str| {
         value
@@ -171,6 +194,9 @@ fn attribute_of<'a>(
                 return images
                     .get(value.get(4..)?)
                     .map(|data| Cow::Owned(data.clone()));
+            }
+            if starts("http://") || starts("https://") {
+                return remote.as_ref().map(|link| Cow::Owned(link(value)));
             }
             let kinds = [
                 "data:image/png;base64,",
@@ -187,7 +213,11 @@ fn attribute_of<'a>(
             .into_iter()
             .any(starts)
             .then_some(Cow::Borrowed(value)),
-        (_, "href" | "src" | "cite" | "background" | "srcset" | "action") => None,
+        (
+            _,
+            "href" | "src" | "cite" | "background" | "srcset" | "action" | "longdesc" | "usemap"
+            | "data",
+        ) => None,
         // What names another thing, in whatever spelling, is no style.
         (_, "style") if value.contains("url") || value.contains('\\') || value.contains('@') => {
             None
@@ -203,7 +233,7 @@ mod tests {
     #[test]
     fn what_is_harmless_stays() {
         let html = r#"<p style="color: red; position: fixed">Hi <b>you</b> <a href="https://a.test/">there</a></p>"#;
-        let cleaned = clean(html, &HashMap::new());
+        let cleaned = clean(html, &Arc::default(), &None);
         assert!(
             cleaned.contains("color:red") && !cleaned.contains("position"),
             "{cleaned}"
@@ -223,7 +253,7 @@ mod tests {
         let message = "Content-Type: multipart/related; boundary=a\r\n\r\n--a\r\nContent-Type: text/html\r\n\r\n\
             <img src=\"cid:x@y\"><img src=\"https://track.test/1.png\">\r\n--a\r\nContent-Type: image/png\r\nContent-ID: <x@y>\r\n\
             Content-Transfer-Encoding: base64\r\n\r\niVBORw==\r\n--a--\r\n";
-        let document = document(message.as_bytes());
+        let document = document(message.as_bytes(), &None);
         assert!(
             document.contains("data:image/png;base64,iVBORw=="),
             "{document}"

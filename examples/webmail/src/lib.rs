@@ -2,6 +2,7 @@
 
 mod backend;
 mod html;
+mod images;
 mod outside;
 mod pages;
 mod remote;
@@ -68,6 +69,7 @@ pub(crate) struct Shared {
     pub(crate) options: Options,
     pub(crate) sessions: Sessions,
     pub(crate) attempts: Attempts,
+    pub(crate) images: images::Key,
 }
 
 pub(crate) type State = axum::extract::State<Arc<Shared>>;
@@ -78,6 +80,7 @@ pub fn router(backend: Arc<dyn Backend>, options: Options) -> Router {
     let shared = Arc::new(Shared {
         sessions: Sessions::new(options.idle),
         attempts: Attempts::default(),
+        images: images::Key::new(),
         backend,
         options,
     });
@@ -89,6 +92,7 @@ pub fn router(backend: Arc<dyn Backend>, options: Options) -> Router {
         .route("/folder", get(pages::list::show))
         .route("/message", get(pages::message::show))
         .route("/message/frame", get(pages::message::frame))
+        .route("/image", get(images::show))
         .route("/message/part", get(pages::message::part))
         .route(
             "/compose",

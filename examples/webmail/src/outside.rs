@@ -160,7 +160,7 @@ impl Dial for Guarded {
 }
 
 /// Whether an address is one of the world's.
-fn is_public(address: IpAddr) -> bool {
+pub(crate) fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => {
             let [a, b, ..] = v4.octets();

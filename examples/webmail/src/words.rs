@@ -117,6 +117,7 @@ words! {
     not_sent: "Not sent to:", "次の宛先に送信できませんでした:";
     no_recipient: "To whom? An address is missing.", "宛先を入力してください。";
     as_text: "Show as text", "テキストで表示";
+    images: "Show images from elsewhere", "外部の画像を表示";
     as_html: "Show as HTML", "HTMLで表示";
     html_message: "The message, without what could harm", "メール本文 (安全な表示)";
     quota_full: "The mailbox is nearly full. Delete something, or mail will be refused.", "メールボックスの空きが残りわずかです。削除しないとメールを受信できなくなります。";

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use hikyaku_client::{Error, Message, show as shows};
 use mailstore::Flags;
 use serde::Deserialize;
+use std::sync::Arc;
 
 use super::{Shell, moment, page, problem, size, words};
 use crate::session::{Session, Signed};
@@ -31,6 +32,8 @@ struct Page<'a> {
     /// Whether its HTML is shown.
     html: bool,
     has_html: bool,
+    /// Whether images elsewhere could be shown, and are.
+    images: Option<bool>,
     text: String,
     attachments: Vec<File>,
     flagged: bool,
@@ -50,6 +53,8 @@ pub(crate) struct Asked {
     id: String,
     #[serde(default)]
     plain: u8,
+    #[serde(default)]
+    images: u8,
     #[serde(default)]
     n: usize,
 }
@@ -133,6 +138,7 @@ async fn shown(
         iso,
         html: has_html && asked.plain == 0,
         has_html,
+        images: html::has_remote_images(&whole).then_some(asked.images > 0),
         text: shows::text(&whole),
         attachments: attachments.collect(),
         flagged: message.flags.contains(&Flags::FLAGGED),
@@ -150,11 +156,19 @@ pub(crate) async fn frame(
 ) -> Response {
     match found(&session, &asked.id).await {
         Ok((_, whole)) => {
+            let (images, base) = (shared.images.clone(), shared.options.base.clone());
+            let (remote, policy): (html::Remote, _) = match asked.images {
+                0 => (None, html::POLICY),
+                _ => (
+                    Some(Arc::new(move |url: &str| images.link(&base, url))),
+                    html::POLICY_WITH_IMAGES,
+                ),
+            };
             let headers = [
                 (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-                (header::CONTENT_SECURITY_POLICY, html::POLICY),
+                (header::CONTENT_SECURITY_POLICY, policy),
             ];
-            (headers, html::document(&whole)).into_response()
+            (headers, html::document(&whole, &remote)).into_response()
         }
         Err(error) => problem(&shared, words(&session, &headers), &error),
     }

@@ -125,3 +125,86 @@ async fn addresses_within_the_providers_network_are_refused() {
         .await;
     browser.finish(&origin).await;
 }
+
+/// A web server with one image, that counts who comes.
+async fn images() -> (String, std::sync::Arc<std::sync::atomic::AtomicUsize>) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let origin = format!("http://localhost:{}", listener.local_addr().unwrap().port());
+    let count = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counted = std::sync::Arc::clone(&count);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            let _ = stream.read(&mut [0; 4096]).await;
+            // The smallest GIF there is: one pixel.
+            let gif =
+                b"GIF89a\x01\0\x01\0\x80\0\0\xff\0\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;";
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nContent-Type: image/gif\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                gif.len()
+            );
+            let _ = stream.write_all(&[head.as_bytes(), gif].concat()).await;
+        }
+    });
+    (origin, count)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn images_elsewhere_are_shown_when_asked_for_and_the_browser_goes_nowhere() {
+    let (elsewhere, count) = images().await;
+    for (private, wide) in [("true", 1), ("false", 0)] {
+        let here = House::with(
+            "example.test",
+            &format!("[webmail]\noutside_private = {private}\n"),
+        )
+        .await;
+        let html = format!(
+            "Subject: picture\nContent-Type: text/html\n\n<p>look</p><img src=\"{elsewhere}/a.gif\">"
+        );
+        here.deliver("bob", &html).await;
+        let origin = format!("https://localhost:{}", here.at(Service::Https).port());
+        let browser = Browser::start(Kind::default()).await;
+        browser.open(&format!("{origin}/")).await;
+        browser.fill("#name", "bob@example.test").await;
+        browser.fill("#password", PASSWORD).await;
+        browser.press("Log in").await;
+        browser.click(".messages a").await;
+        browser.enter_frame().await;
+        browser.until("p", "look").await;
+        assert_eq!(browser.count("img[src]").await, 0);
+        browser.leave_frame().await;
+        let before = count.load(std::sync::atomic::Ordering::Relaxed);
+        browser.press("Show images from elsewhere").await;
+        browser.enter_frame().await;
+        browser.until("p", "look").await;
+        assert_eq!(
+            browser
+                .count(&format!("img[src^='{origin}/image?'],img[src^='/image?']"))
+                .await,
+            1
+        );
+        browser.leave_frame().await;
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        let came = count.load(std::sync::atomic::Ordering::Relaxed) - before;
+        assert_eq!(came, wide, "{private}");
+        // What may not be fetched is an image that is not there.
+        let complaints = browser.complaints().await;
+        assert!(
+            complaints
+                .iter()
+                .all(|one| private == "false" && one.contains("404")),
+            "{complaints:?}"
+        );
+        // A link that was not written here is not followed.
+        browser
+            .open(&format!("{origin}/image?u={elsewhere}/a.gif&m=0"))
+            .await;
+        assert_eq!(
+            count.load(std::sync::atomic::Ordering::Relaxed) - before,
+            wide
+        );
+        let _ = browser.complaints().await;
+        browser.finish(&origin).await;
+    }
+}
