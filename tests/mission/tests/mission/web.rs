@@ -16,20 +16,68 @@ async fn log_in(browser: &Browser, origin: &str, name: &str) {
     browser.until("h1", "").await;
 }
 
+/// What the pages say in Japanese for what they say in English.
+fn japanese(english: &str) -> &'static str {
+    match english {
+        "Forward" => "転送",
+        "Reply to all" => "全員に返信",
+        "Log in" => "ログイン",
+        "Address or password is wrong." => "メールアドレスまたはパスワードが違います。",
+        "Inbox" => "受信トレイ",
+        "Reply" => "返信",
+        "Send" => "送信",
+        "Sent." => "送信しました。",
+        "Sent" => "送信済み",
+        "Write" => "作成",
+        "Keep as draft" => "下書きに保存",
+        "Kept" => "下書きに保存しました。",
+        "Drafts" => "下書き",
+        "Go on writing" => "編集を続ける",
+        "Nothing here." => "ここには何もありません。",
+        "Search" => "検索",
+        "Delete" => "削除",
+        "Trash" => "ごみ箱",
+        "Delete for good" => "完全に削除",
+        "Read" => "既読にする",
+        "unread" => "未読",
+        other => panic!("{other}"),
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn inside_the_mail_server() {
+    inside("en").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn inside_the_mail_server_in_japanese() {
+    inside("ja").await;
+}
+
+async fn inside(language: &'static str) {
+    let t = |english: &'static str| {
+        if language == "ja" {
+            japanese(english)
+        } else {
+            english
+        }
+    };
     let house = House::new().await;
     house.deliver_many(1..3).await;
     let origin = origin(&house);
-    let browser = Browser::start(Kind::default()).await;
+    let browser = Browser::start(Kind {
+        language,
+        ..Kind::default()
+    })
+    .await;
     browser.open(&format!("{origin}/")).await;
-    browser.picture("login").await;
+    browser.picture(&format!("login-{language}")).await;
     // Who is not known does not get in.
     browser.fill("#name", "bob@example.test").await;
     browser.fill("#password", "wrong").await;
-    browser.press("Log in").await;
+    browser.press(t("Log in")).await;
     browser
-        .until(".problem", "Address or password is wrong.")
+        .until(".problem", t("Address or password is wrong."))
         .await;
     // A refused login is an error of the network to the console.
     let complaints = browser.complaints().await;
@@ -38,13 +86,13 @@ async fn inside_the_mail_server() {
         "{complaints:?}"
     );
     log_in(&browser, &origin, "bob@example.test").await;
-    browser.until("h1", "Inbox").await;
+    browser.until("h1", t("Inbox")).await;
     assert_eq!(
         browser.texts(".messages .subject").await,
-        ["unread\nmessage 2", "unread\nmessage 1"]
+        [2, 1].map(|n| format!("{}\nmessage {n}", t("unread")))
     );
     assert_eq!(browser.text(".count").await, "2");
-    browser.picture("list").await;
+    browser.picture(&format!("list-{language}")).await;
     // New mail appears without reload.
     house.deliver_many(3..4).await;
     browser.until(".messages .subject", "message 3").await;
@@ -53,11 +101,11 @@ async fn inside_the_mail_server() {
     browser.click(".messages li:first-child a").await;
     browser.until(".text", "The body of number 3.\n.dot").await;
     assert_eq!(browser.text(".count").await, "2");
-    browser.picture("message").await;
+    browser.picture(&format!("message-{language}")).await;
     // A reply with an attachment.
     let file = house.data.path().join("図.txt");
     std::fs::write(&file, "in a file").unwrap();
-    browser.press("Reply").await;
+    browser.press(t("Reply")).await;
     assert!(
         browser
             .run("return document.getElementById('text').value")
@@ -68,56 +116,78 @@ async fn inside_the_mail_server() {
     );
     browser.fill("#to", "alice@example.test").await;
     browser.fill("#files", &file.display().to_string()).await;
-    browser.picture("compose").await;
-    browser.press("Send").await;
-    browser.until(".said", "Sent.").await;
+    browser.picture(&format!("compose-{language}")).await;
+    browser.press(t("Send")).await;
+    browser.until(".said", t("Sent.")).await;
     assert_eq!(browser.texts(".messages .mark").await, ["↩"]);
-    browser.folder("Sent").await;
+    browser.folder(t("Sent")).await;
     browser.until(".messages .subject", "Re: message 3").await;
+    // A reply to all, and what is passed on, whole.
+    browser.folder(t("Inbox")).await;
+    browser.click(".messages li:first-child a").await;
+    browser.press(t("Reply to all")).await;
+    let subject = browser
+        .run("return document.getElementById('subject').value")
+        .await;
+    assert_eq!(subject, "Re: message 3");
+    browser.folder(t("Inbox")).await;
+    browser.click(".messages li:first-child a").await;
+    browser.press(t("Forward")).await;
+    browser.until(".compose p", "message 3.eml").await;
+    browser.fill("#to", "alice@example.test").await;
+    browser.press(t("Send")).await;
+    browser.until(".said", t("Sent.")).await;
     // A draft, gone on with.
-    browser.press("Write").await;
+    browser.press(t("Write")).await;
     browser.fill("#to", "nobody@example.test").await;
     browser.fill("#subject", "later").await;
-    browser.press("Keep as draft").await;
-    browser.until(".said", "Kept").await;
-    browser.folder("Drafts").await;
+    browser.press(t("Keep as draft")).await;
+    browser.until(".said", t("Kept")).await;
+    browser.folder(t("Drafts")).await;
     browser.click(".messages a").await;
-    browser.press("Go on writing").await;
-    browser.press("Send").await;
+    browser.press(t("Go on writing")).await;
+    browser.press(t("Send")).await;
     browser.until(".problem", "nobody@example.test: 550").await;
     browser.fill("#to", "Alice <alice@example.test>").await;
-    browser.press("Send").await;
-    browser.until(".said", "Sent.").await;
-    browser.folder("Drafts").await;
-    browser.until(".nothing", "Nothing here.").await;
+    browser.press(t("Send")).await;
+    browser.until(".said", t("Sent.")).await;
+    browser.folder(t("Drafts")).await;
+    browser.until(".nothing", t("Nothing here.")).await;
     // Search, mark, move, delete.
-    browser.folder("Inbox").await;
+    browser.folder(t("Inbox")).await;
     browser.fill(".search input[type=search]", "number 1").await;
-    browser.press("Search").await;
+    browser.press(t("Search")).await;
     browser.until(".messages .subject", "message 1").await;
     assert_eq!(browser.texts(".messages li").await.len(), 1);
     browser.click(".messages input").await;
-    browser.press("Delete").await;
-    browser.until("h1", "Inbox").await;
+    browser.press(t("Delete")).await;
+    browser.until("h1", t("Inbox")).await;
     assert_eq!(browser.texts(".messages li").await.len(), 2);
-    browser.folder("Trash").await;
+    browser.folder(t("Trash")).await;
     browser.click(".messages a").await;
-    browser.press("Delete for good").await;
-    browser.until(".nothing", "Nothing here.").await;
-    browser.folder("Inbox").await;
+    browser.press(t("Delete for good")).await;
+    browser.until(".nothing", t("Nothing here.")).await;
+    browser.folder(t("Inbox")).await;
     browser.click("[data-all]").await;
-    browser.press("Read").await;
-    browser.until("h1", "Inbox").await;
+    browser.press(t("Read")).await;
+    browser.until("h1", t("Inbox")).await;
     assert!(browser.texts(".count").await.is_empty());
-    browser.press("日本語").await;
-    browser.until("h1", "受信トレイ").await;
-    browser.press("ログアウト").await;
+    let (other, inbox, out) = match language {
+        "en" => ("日本語", "受信トレイ", "ログアウト"),
+        _ => ("English", "Inbox", "Log out"),
+    };
+    browser.press(other).await;
+    browser.until("h1", inbox).await;
+    browser.press(out).await;
     browser.find_login().await;
     browser.finish(&origin).await;
     // What was sent has arrived, with what was attached.
     let alice = house.device_of("alice", "pop", &[]).await;
     alice.ok(&["sync"]).await;
-    assert_eq!(alice.subjects("INBOX").await, ["later", "Re: message 3"]);
+    assert_eq!(
+        alice.subjects("INBOX").await,
+        ["later", "Fwd: message 3", "Re: message 3"]
+    );
     let text = alice
         .ok(&["read", &alice.named("INBOX", "Re: message 3").await])
         .await;

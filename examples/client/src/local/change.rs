@@ -1,0 +1,264 @@
+//! Marks, moves, deletions, and messages of our own: here at once, and for the server at the next sync.
+
+use bytes::Bytes;
+use mailstore::{Append, FlagChange, Flags, Operation, Transaction, UidSet, Want, Which};
+use std::time::SystemTime;
+
+use super::now;
+use crate::{Kind, Local, Message, Op, Result};
+
+impl Local {
+    /// Changes flags here, and notes for the server what changed.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn mark(&self, message: &Message, add: &Flags, remove: &Flags) -> Result<()> {
+        let uids = UidSet::from_ranges([(message.uid.get(), message.uid.get())]);
+        let flags = |change| Operation::Flags {
+            mailbox: message.id,
+            uids: uids.clone(),
+            change,
+            unchanged_since: None,
+        };
+        let mut transaction = Transaction::new(message.id.account)
+            .with(flags(FlagChange::Add(add.clone())))
+            .with(flags(FlagChange::Remove(remove.clone())));
+        if self.kind == Kind::Imap && message.id.account == self.account {
+            let op = Op::Flags {
+                mailbox: self.mailbox_of(message),
+                uid: message.uid.get(),
+                add: flag_names(add),
+                remove: flag_names(remove),
+            };
+            transaction = transaction.with(self.note(&op).await?);
+        }
+        self.commit(transaction).await?;
+        Ok(())
+    }
+
+    /// The mailbox that a message is in, which may be another one than where it is shown.
+    fn mailbox_of(&self, message: &Message) -> String {
+        let name = message
+            .name
+            .rsplit_once('/')
+            .map_or(message.mailbox.as_str(), |(name, _)| name);
+        name.to_owned()
+    }
+
+    /// Moves a message: with POP here, with IMAP at the next sync, and shown so from now on.
+    ///
+    /// # Errors
+    /// When there is no such mailbox.
+    pub async fn move_to(&self, message: &Message, mailbox: &str) -> Result<()> {
+        let to = self.folder(mailbox).await?;
+        if to.name == message.mailbox {
+            return Ok(());
+        }
+        let uids = UidSet::from_ranges([(message.uid.get(), message.uid.get())]);
+        let transaction = if self.kind == Kind::Pop {
+            let (from, to) = (message.id, to.id);
+            Transaction::new(self.account).with(Operation::Move { from, uids, to })
+        } else if message.id.account == self.side {
+            self.redirect(message, to.name).await?
+        } else {
+            self.moving(message, to.name).await?
+        };
+        self.commit(transaction).await?;
+        Ok(())
+    }
+
+    /// A move of a mirror's message, for the next sync.
+    async fn moving(&self, message: &Message, to: String) -> Result<Transaction> {
+        let (mailbox, uid) = (self.mailbox_of(message), message.uid.get());
+        let mut transaction = Transaction::new(self.account);
+        for (key, before) in self.ops().await? {
+            // Moved twice before a sync: the last one counts.
+            let same = matches!(&before, Op::Move { mailbox: from, uid: of, .. } if *from == mailbox && *of == uid);
+            if same {
+                transaction = transaction.with(Operation::SetProperty { key, value: None });
+            }
+        }
+        let op = Op::Move { mailbox, uid, to };
+        Ok(transaction.with(self.note(&op).await?))
+    }
+
+    /// Deletes a message: into the trash, and from there for good.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn delete(&self, message: &Message, for_good: bool) -> Result<()> {
+        let trash = self.special("\\Trash").await?.map(|folder| folder.name);
+        let is_mirror = self.kind == Kind::Imap && message.id.account == self.account;
+        match trash {
+            Some(trash) if !for_good && trash != message.mailbox => {
+                return self.move_to(message, &trash).await;
+            }
+            // A server without a trash gets one.
+            None if !for_good && is_mirror => {
+                let transaction = self.moving(message, "Trash".into()).await?;
+                return self.commit(transaction).await.map(drop);
+            }
+            _ => {}
+        }
+        let expunge = Operation::Expunge {
+            mailbox: message.id,
+            uids: UidSet::from_ranges([(message.uid.get(), message.uid.get())]),
+            deleted_only: false,
+        };
+        let transaction = if self.kind == Kind::Pop {
+            Transaction::new(self.account).with(expunge)
+        } else if message.id.account == self.side {
+            let mut transaction = Transaction::new(self.side).with(expunge);
+            for (key, op) in self.ops().await? {
+                if self.is_append_of(&op, message).await? {
+                    transaction = transaction.with(Operation::SetProperty { key, value: None });
+                }
+            }
+            transaction
+        } else {
+            let (mailbox, uid) = (self.mailbox_of(message), message.uid.get());
+            let op = Op::Delete { mailbox, uid };
+            Transaction::new(self.account).with(self.note(&op).await?)
+        };
+        self.commit(transaction).await?;
+        Ok(())
+    }
+
+    async fn is_append_of(&self, op: &Op, message: &Message) -> Result<bool> {
+        let Op::Append { origin, .. } = op else {
+            return Ok(false);
+        };
+        let which = Which::Origin(Bytes::copy_from_slice(origin.as_bytes()));
+        let found = self
+            .store
+            .messages(message.id, &which, Want::ROW, 1)
+            .await?
+            .rows;
+        Ok(found.iter().any(|row| row.uid == message.uid))
+    }
+
+    /// Sends what waits to be appended somewhere else.
+    async fn redirect(&self, message: &Message, mailbox: String) -> Result<Transaction> {
+        let mut transaction = Transaction::new(self.side);
+        for (key, op) in self.ops().await? {
+            if self.is_append_of(&op, message).await?
+                && let Op::Append {
+                    origin,
+                    flags,
+                    tried,
+                    ..
+                } = op
+            {
+                let to = mailbox.clone();
+                let op = Op::Append {
+                    to,
+                    origin,
+                    flags,
+                    tried,
+                };
+                transaction = transaction.with(op.property(key));
+            }
+        }
+        Ok(transaction)
+    }
+
+    /// Adds a message of our own: with POP to the mailbox here, with IMAP at the next sync, and shown so
+    /// from now on.
+    ///
+    /// # Errors
+    /// When there is no such mailbox; the store's.
+    pub async fn add(&self, mailbox: &str, octets: Bytes, flags: Flags) -> Result<()> {
+        let operations = self.adding(mailbox, octets, flags).await?;
+        let mut transaction = Transaction::new(self.side);
+        transaction.operations = operations;
+        self.commit(transaction).await?;
+        Ok(())
+    }
+
+    /// Adds a message from elsewhere, by a name of at most 64 octets: one that was added once is not added
+    /// again. Whether it was new.
+    ///
+    /// # Errors
+    /// When there is no such mailbox; the store's.
+    pub async fn import(&self, mailbox: &str, octets: Bytes, name: &str) -> Result<bool> {
+        let (body, summary) = self.stage(octets).await?;
+        let id = match self.kind {
+            Kind::Pop => self.folder(mailbox).await?.id,
+            Kind::Imap => self.pending_mailbox().await?,
+        };
+        let mut append = Append::new(id, body, (now(), 0));
+        append.summary = summary;
+        append.origin = Some(Bytes::copy_from_slice(name.as_bytes()));
+        let append = Operation::Append(Box::new(append));
+        let mut transaction = Transaction::new(self.side);
+        if self.kind == Kind::Imap {
+            let op = Op::Append {
+                to: mailbox.to_owned(),
+                origin: name.to_owned(),
+                flags: Vec::new(),
+                tried: false,
+            };
+            // Without its message, which the next sync finds, it does nothing.
+            transaction = transaction.with(self.note(&op).await?);
+        }
+        let outcome = self.commit(transaction.with(append)).await?;
+        let new = |one: &mailstore::Outcome| matches!(one, mailstore::Outcome::Appended { .. });
+        Ok(outcome.outcomes.iter().any(new))
+    }
+
+    /// What [`add`](Self::add) does, to be done together with something else in the account beside.
+    pub(crate) async fn adding(
+        &self,
+        mailbox: &str,
+        octets: Bytes,
+        flags: Flags,
+    ) -> Result<Vec<Operation>> {
+        let (body, summary) = self.stage(octets).await?;
+        let append = |id| {
+            let mut append = Append::new(id, body, (now(), 0));
+            append.summary = summary;
+            append.flags = flags.clone();
+            append
+        };
+        if self.kind == Kind::Pop {
+            let append = append(self.folder(mailbox).await?.id);
+            return Ok(vec![Operation::Append(Box::new(append))]);
+        }
+        let mut append = append(self.pending_mailbox().await?);
+        let origin = format!("{:032x}", rand());
+        append.origin = Some(Bytes::copy_from_slice(origin.as_bytes()));
+        let op = Op::Append {
+            to: mailbox.to_owned(),
+            origin,
+            flags: flag_names(&flags),
+            tried: false,
+        };
+        Ok(vec![
+            Operation::Append(Box::new(append)),
+            self.note(&op).await?,
+        ])
+    }
+}
+
+/// A number that was never there before: of time and of the hasher's keys.
+fn rand() -> u128 {
+    use std::hash::{BuildHasher as _, RandomState};
+    let half = || u128::from(RandomState::new().hash_one(SystemTime::now()));
+    half() << 64 | half()
+}
+
+/// Flags as IMAP writes them.
+pub(crate) fn flag_names(flags: &Flags) -> Vec<String> {
+    let system = [
+        (Flags::SEEN, "\\Seen"),
+        (Flags::ANSWERED, "\\Answered"),
+        (Flags::FLAGGED, "\\Flagged"),
+        (Flags::DELETED, "\\Deleted"),
+        (Flags::DRAFT, "\\Draft"),
+    ];
+    let system = system
+        .iter()
+        .filter(|(flag, _)| flags.contains(flag))
+        .map(|(_, name)| *name);
+    system.chain(flags.keywords()).map(Into::into).collect()
+}

@@ -1,0 +1,294 @@
+//! The offline copy: a mail store on this device.
+//!
+//! A POP account's mailboxes are the only place where its mail is. Of an IMAP account's mailboxes the
+//! store holds mirrors: rows with the server's UIDs and flags, whose octets are the header fields that
+//! a list shows. Whole messages lie in an account beside it, by [`origin`], and so does what waits to
+//! be appended on the server.
+
+mod change;
+mod message;
+mod reading;
+
+pub use message::Message;
+
+use bytes::Bytes;
+use mailstore::message::Structure;
+use mailstore::{AccountId, Disk, MailboxId, Operation, Staged, Store, Transaction};
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::{Account, Error, Kind, Result};
+
+/// So long one waits for another process to close the store.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// The field, in a mirror's row, with the octets of the whole message.
+pub(crate) const SIZE_FIELD: &str = "X-Hikyaku-Size";
+/// What the store calls the mirror of INBOX: its own INBOX cannot be begun anew, which another UIDVALIDITY
+/// asks for.
+const MIRRORED_INBOX: &str = "INBOX~";
+/// Where messages wait that are to be appended on the server.
+const PENDING: &str = "Pending";
+
+/// What this device has of an account.
+#[derive(Clone)]
+pub struct Local {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) kind: Kind,
+    /// The mailboxes.
+    pub(crate) account: AccountId,
+    /// The outbox; with IMAP, another account, with whole messages and what waits.
+    pub(crate) side: AccountId,
+}
+
+impl std::fmt::Debug for Local {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Local")
+            .field("account", &self.account)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A mailbox in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Folder {
+    /// Its name.
+    pub name: String,
+    /// Its special use, such as `\Sent`.
+    pub special_use: Option<String>,
+    /// Messages in it.
+    pub messages: u32,
+    /// Those not read.
+    pub unseen: u32,
+    pub(crate) id: MailboxId,
+}
+
+/// The name of a message from where it came, for the account beside: unique to mailbox, UIDVALIDITY
+/// and UID.
+pub(crate) fn origin(mailbox: &str, uid_validity: u32, uid: u32) -> Bytes {
+    use std::fmt::Write as _;
+    let digest = Sha256::digest(format!("{mailbox}\0{uid_validity}\0{uid}"));
+    let hex = digest.iter().fold(String::new(), |mut hex, octet| {
+        let _ = write!(hex, "{octet:02x}");
+        hex
+    });
+    hex.into()
+}
+
+/// What the store calls a mirror.
+pub(crate) fn mirrored(mailbox: &str) -> &str {
+    match mailbox {
+        "INBOX" => MIRRORED_INBOX,
+        other => other,
+    }
+}
+
+pub(crate) fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| {
+        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+    })
+}
+
+/// Opens the store in a folder; waits while another process has it.
+///
+/// # Errors
+/// When it cannot be opened.
+pub(crate) async fn open(folder: &Path) -> Result<Arc<dyn Store>> {
+    let started = std::time::Instant::now();
+    loop {
+        match Disk::open(folder.join("mail")) {
+            Ok(disk) => return Ok(Arc::new(disk)),
+            Err(mailstore::Error::Conflict(_)) if started.elapsed() < PATIENCE => {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+impl Local {
+    /// The mailboxes of an account in the store that its mail rests in: a mail server's own.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn direct(store: Arc<dyn Store>, account: AccountId) -> Result<Self> {
+        let local = Self {
+            store,
+            kind: Kind::Pop,
+            account,
+            side: account,
+        };
+        local.furnish().await?;
+        Ok(local)
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// The account in it.
+    #[must_use]
+    pub fn account_id(&self) -> AccountId {
+        self.account
+    }
+
+    /// What this device has of an account, with its mailboxes made where they are not there yet.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn of(store: Arc<dyn Store>, account: &Account) -> Result<Self> {
+        let id = named(&*store, &account.address).await?;
+        let side = match account.kind {
+            Kind::Pop => id,
+            Kind::Imap => named(&*store, &format!("{}#local", account.address)).await?,
+        };
+        let local = Self {
+            store,
+            kind: account.kind,
+            account: id,
+            side,
+        };
+        local.furnish().await?;
+        Ok(local)
+    }
+
+    /// Makes the mailboxes that there are to be.
+    async fn furnish(&self) -> Result<()> {
+        let wanted: &[(&str, Option<&str>)] = match self.kind {
+            Kind::Pop => &[
+                ("Drafts", Some("\\Drafts")),
+                ("Sent", Some("\\Sent")),
+                ("Trash", Some("\\Trash")),
+            ],
+            Kind::Imap => &[(PENDING, None)],
+        };
+        let there = self.store.mailboxes(self.side, None).await?.mailboxes;
+        for (name, special_use) in wanted {
+            if !there.iter().any(|mailbox| mailbox.name == *name) {
+                let create = Operation::Create {
+                    name: (*name).into(),
+                    special_use: special_use.map(Into::into),
+                    uid_validity: None,
+                };
+                self.commit(Transaction::new(self.side).with(create))
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn commit(&self, transaction: Transaction) -> Result<mailstore::Committed> {
+        Ok(self.store.commit(transaction).await?)
+    }
+
+    /// Puts octets on their way into the store, with what an index needs of them.
+    pub(crate) async fn stage(&self, octets: Bytes) -> Result<(Staged, Bytes)> {
+        let summary = Structure::of(&octets).encode();
+        let mut stage = self.store.stage().await?;
+        stage.write(octets).await?;
+        Ok((stage.finish().await?, summary))
+    }
+
+    pub(crate) async fn properties(&self, account: AccountId) -> Result<BTreeMap<String, Bytes>> {
+        let account = self.store.account_by_id(account).await?;
+        Ok(account
+            .map(|account| account.properties)
+            .unwrap_or_default())
+    }
+
+    /// Removes all of it from this device.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn remove(&self) -> Result<()> {
+        self.store.remove_account(self.account).await?;
+        if self.side != self.account {
+            self.store.remove_account(self.side).await?;
+        }
+        Ok(())
+    }
+
+    /// The mailboxes.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn folders(&self) -> Result<Vec<Folder>> {
+        let mailboxes = self.store.mailboxes(self.account, None).await?.mailboxes;
+        let mirror = self.kind == Kind::Imap;
+        Ok(mailboxes
+            .into_iter()
+            .filter(|mailbox| !mirror || mailbox.name != "INBOX")
+            .map(|mailbox| Folder {
+                name: match mailbox.name {
+                    name if mirror && name == MIRRORED_INBOX => "INBOX".into(),
+                    name => name,
+                },
+                special_use: mailbox.special_use,
+                messages: mailbox.messages,
+                unseen: mailbox.unseen,
+                id: mailbox.id,
+            })
+            .collect())
+    }
+
+    /// The mailbox of that name; INBOX in any case.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn folder(&self, name: &str) -> Result<Folder> {
+        let inbox = name.eq_ignore_ascii_case("INBOX");
+        let mut all = self.folders().await?.into_iter();
+        let found = all.find(|folder| folder.name == name || (inbox && folder.name == "INBOX"));
+        found.ok_or_else(|| Error::NotFound(format!("folder: {name}")))
+    }
+
+    /// Makes a mailbox: here, or at the next sync.
+    ///
+    /// # Errors
+    /// When there is one of that name, or no name may be so.
+    pub async fn create(&self, name: &str) -> Result<()> {
+        if self.kind == Kind::Imap {
+            // The first message that goes there makes it.
+            return Ok(());
+        }
+        let create = Operation::Create {
+            name: name.to_owned(),
+            special_use: None,
+            uid_validity: None,
+        };
+        self.commit(Transaction::new(self.account).with(create))
+            .await
+            .map(drop)
+    }
+
+    /// The mailbox of that special use.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn special(&self, special_use: &str) -> Result<Option<Folder>> {
+        let mut all = self.folders().await?.into_iter();
+        Ok(all.find(|folder| folder.special_use.as_deref() == Some(special_use)))
+    }
+
+    pub(crate) async fn side_mailbox(&self, name: &str) -> Result<MailboxId> {
+        let all = self.store.mailboxes(self.side, None).await?.mailboxes;
+        let found = all.into_iter().find(|mailbox| mailbox.name == name);
+        Ok(found.ok_or(mailstore::Error::NoSuchMailbox)?.id)
+    }
+
+    pub(crate) async fn pending_mailbox(&self) -> Result<MailboxId> {
+        self.side_mailbox(PENDING).await
+    }
+}
+
+async fn named(store: &dyn Store, name: &str) -> Result<AccountId> {
+    match store.account(name).await? {
+        Some(account) => Ok(account.id),
+        None => Ok(store.create_account(name).await?),
+    }
+}

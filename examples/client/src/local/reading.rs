@@ -1,0 +1,299 @@
+//! Lists, searches, and whole messages.
+
+use bytes::Bytes;
+use mailstore::message::fields;
+use mailstore::{
+    Append, BodyRef, MailboxId, Operation, Row, Transaction, Uid, UidSet, Want, Which, search,
+};
+
+use super::{PENDING, SIZE_FIELD, now, origin};
+use crate::imap::Mirror;
+use crate::{Error, Kind, Local, Message, Op, Result};
+
+impl Local {
+    /// The newest messages of a mailbox, newest first, as they will be once what waits is done.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn list(&self, mailbox: &str, limit: usize) -> Result<Vec<Message>> {
+        self.list_before(mailbox, None, limit).await
+    }
+
+    /// As [`list`](Self::list), from below that UID on.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn list_before(
+        &self,
+        mailbox: &str,
+        before: Option<u32>,
+        limit: usize,
+    ) -> Result<Vec<Message>> {
+        let folder = self.folder(mailbox).await?;
+        let ops = self.ops().await?;
+        let gone: Vec<u32> = ops
+            .iter()
+            .filter_map(|(_, op)| op.leaves(&folder.name))
+            .collect();
+        let which = Which::NewestBefore(before.and_then(Uid::new));
+        let page = self
+            .store
+            .messages(folder.id, &which, Want::SUMMARY, limit + gone.len())
+            .await?;
+        let stays = |row: &Row| !gone.contains(&row.uid.get());
+        let rows = page.rows.into_iter().filter(stays);
+        let mut messages: Vec<_> = Vec::new();
+        for row in rows {
+            messages.push(self.message(&folder.name, folder.id, row).await?);
+        }
+        for (_, op) in ops.iter().filter(|_| before.is_none()) {
+            if let Some(message) = self.arriving(op, &folder.name).await? {
+                messages.push(message);
+            }
+        }
+        messages.sort_by_key(|message| std::cmp::Reverse((message.received, message.uid)));
+        messages.truncate(limit);
+        Ok(messages)
+    }
+
+    /// What an operation that waits will put into a mailbox.
+    async fn arriving(&self, op: &Op, mailbox: &str) -> Result<Option<Message>> {
+        let (id, which, from) = match op {
+            Op::Move {
+                mailbox: from,
+                uid,
+                to,
+            } if to == mailbox => {
+                let Ok(folder) = self.folder(from).await else {
+                    return Ok(None);
+                };
+                (
+                    folder.id,
+                    Which::Uids(UidSet::from_ranges([(*uid, *uid)])),
+                    from.as_str(),
+                )
+            }
+            Op::Append { to, origin, .. } if to == mailbox => {
+                let which = Which::Origin(Bytes::copy_from_slice(origin.as_bytes()));
+                (self.pending_mailbox().await?, which, PENDING)
+            }
+            _ => return Ok(None),
+        };
+        let row = self
+            .store
+            .messages(id, &which, Want::SUMMARY, 1)
+            .await?
+            .rows
+            .pop();
+        let Some(row) = row else { return Ok(None) };
+        let mut message = self.message(from, id, row).await?;
+        mailbox.clone_into(&mut message.mailbox);
+        Ok(Some(message))
+    }
+
+    async fn message(&self, mailbox: &str, id: MailboxId, row: Row) -> Result<Message> {
+        let structure = search::structure(&*self.store, &row).await?;
+        let root = structure.root();
+        let mut octets = row.body.octets;
+        if self.kind == Kind::Imap && id.account == self.account {
+            let header = self.octets(&row.body).await?;
+            let size =
+                fields(&header).find(|(name, ..)| name.eq_ignore_ascii_case(SIZE_FIELD.as_bytes()));
+            let size = size.and_then(|(_, value, _)| {
+                std::str::from_utf8(value.trim_ascii()).ok()?.parse().ok()
+            });
+            octets = size.unwrap_or(octets);
+        }
+        Ok(Message {
+            mailbox: mailbox.to_owned(),
+            name: format!("{mailbox}/{}", row.uid.get()),
+            flags: row.flags,
+            octets,
+            received: row.received.0,
+            mixed: root.content.is("multipart", "mixed"),
+            envelope: root.envelope.as_deref().cloned().unwrap_or_default(),
+            id,
+            uid: row.uid,
+            body: row.body,
+        })
+    }
+
+    /// The message that a command names: `INBOX/7`, or `7` in INBOX.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn find(&self, name: &str) -> Result<Message> {
+        let missing = || Error::NotFound(format!("message: {name}"));
+        let (mailbox, uid) = name.rsplit_once('/').unwrap_or(("INBOX", name));
+        let uid: u32 = uid.parse().map_err(|_| missing())?;
+        let (id, mailbox) = match mailbox {
+            PENDING if self.kind == Kind::Imap => {
+                (self.pending_mailbox().await?, PENDING.to_owned())
+            }
+            mailbox => {
+                let folder = self.folder(mailbox).await?;
+                (folder.id, folder.name)
+            }
+        };
+        let which = Which::Uids(UidSet::from_ranges([(uid, uid)]));
+        let row = self
+            .store
+            .messages(id, &which, Want::SUMMARY, 1)
+            .await?
+            .rows
+            .pop();
+        self.message(&mailbox, id, row.ok_or_else(missing)?).await
+    }
+
+    pub(crate) async fn octets(&self, body: &BodyRef) -> Result<Bytes> {
+        let mut octets = Vec::new();
+        while (octets.len() as u64) < body.octets {
+            let piece = self
+                .store
+                .read(body, octets.len() as u64..body.octets)
+                .await?;
+            if piece.is_empty() {
+                return Err(mailstore::Error::Damaged("a body that is too short").into());
+            }
+            if octets.is_empty() && piece.len() as u64 == body.octets {
+                return Ok(piece);
+            }
+            octets.extend_from_slice(&piece);
+        }
+        Ok(octets.into())
+    }
+
+    /// All of a message, when this device has it.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn whole(&self, message: &Message) -> Result<Option<Bytes>> {
+        let is_mirror = self.kind == Kind::Imap && message.id.account == self.account;
+        if !is_mirror {
+            return self.octets(&message.body).await.map(Some);
+        }
+        let Some((mailbox, mirror)) = self.mirror_of(message.id).await? else {
+            return Ok(None);
+        };
+        let row = self
+            .whole_row(&mailbox, mirror.uid_validity, message.uid.get())
+            .await?;
+        match row {
+            Some(row) => self.octets(&row.body).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The row, in the account beside, with the whole message.
+    pub(crate) async fn whole_row(
+        &self,
+        mailbox: &str,
+        validity: u32,
+        uid: u32,
+    ) -> Result<Option<Row>> {
+        let bodies = self.side_mailbox("INBOX").await?;
+        let which = Which::Origin(origin(mailbox, validity, uid));
+        Ok(self
+            .store
+            .messages(bodies, &which, Want::ROW, 1)
+            .await?
+            .rows
+            .pop())
+    }
+
+    /// Keeps whole messages of a mirror, by UID: all of them or none.
+    pub(crate) async fn keep_whole(
+        &self,
+        mailbox: &str,
+        validity: u32,
+        messages: Vec<(u32, Bytes)>,
+    ) -> Result<()> {
+        if messages.is_empty() {
+            return Ok(());
+        }
+        let bodies = self.side_mailbox("INBOX").await?;
+        let mut transaction = Transaction::new(self.side);
+        for (uid, octets) in messages {
+            let (body, summary) = self.stage(octets).await?;
+            let mut append = Append::new(bodies, body, (now(), 0));
+            append.summary = summary;
+            append.origin = Some(origin(mailbox, validity, uid));
+            transaction = transaction.with(Operation::Append(Box::new(append)));
+        }
+        self.commit(transaction).await?;
+        Ok(())
+    }
+
+    /// The name and the state of the mirror that a mailbox is.
+    pub(crate) async fn mirror_of(&self, id: MailboxId) -> Result<Option<(String, Mirror)>> {
+        let name = self
+            .folders()
+            .await?
+            .into_iter()
+            .find(|folder| folder.id == id);
+        let Some(name) = name.map(|folder| folder.name) else {
+            return Ok(None);
+        };
+        let mirror = Mirror::of(&self.properties(self.account).await?, &name);
+        Ok(mirror.map(|mirror| (name, mirror)))
+    }
+
+    /// Messages of all mailboxes that hold the text, newest first in each: in the header fields of a list,
+    /// and in the whole message where this device has it.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn search(&self, text: &str, mailbox: Option<&str>) -> Result<Vec<Message>> {
+        let key = search::Key::Text(text.to_owned());
+        let properties = self.properties(self.account).await?;
+        let bodies = match self.kind {
+            Kind::Imap => {
+                self.matching(self.side_mailbox("INBOX").await?, &key)
+                    .await?
+            }
+            Kind::Pop => UidSet::new(),
+        };
+        let mut found = Vec::new();
+        for folder in self.folders().await? {
+            if mailbox.is_some_and(|mailbox| mailbox != folder.name) {
+                continue;
+            }
+            let mut uids = self.matching(folder.id, &key).await?;
+            if let Some(mirror) =
+                Mirror::of(&properties, &folder.name).filter(|_| !bodies.is_empty())
+            {
+                let all = Which::After(None);
+                let rows = self
+                    .store
+                    .messages(folder.id, &all, Want::ROW, usize::MAX)
+                    .await?
+                    .rows;
+                for row in rows {
+                    let whole = self
+                        .whole_row(&folder.name, mirror.uid_validity, row.uid.get())
+                        .await?;
+                    if whole.is_some_and(|whole| bodies.contains(whole.uid)) {
+                        uids.insert(row.uid);
+                    }
+                }
+            }
+            let which = Which::Uids(uids);
+            let rows = self
+                .store
+                .messages(folder.id, &which, Want::SUMMARY, usize::MAX)
+                .await?
+                .rows;
+            for row in rows.into_iter().rev() {
+                found.push(self.message(&folder.name, folder.id, row).await?);
+            }
+        }
+        Ok(found)
+    }
+
+    async fn matching(&self, mailbox: MailboxId, key: &search::Key) -> Result<UidSet> {
+        let found = search::search(&*self.store, mailbox, key).await?;
+        Ok(UidSet::from_ranges(
+            found.into_iter().map(|(uid, _)| (uid.get(), uid.get())),
+        ))
+    }
+}
