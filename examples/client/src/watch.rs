@@ -154,29 +154,12 @@ impl One {
             return std::future::pending().await;
         }
         loop {
-            match self.idle().await {
-                Ok(true) => return,
-                Ok(false) => return std::future::pending().await,
+            match imap::changed(&*self.dial, &self.account).await {
+                Ok(()) => return,
+                Err(Error::Refused(_)) => return std::future::pending().await,
                 Err(_) => tokio::time::sleep(AGAIN).await,
             }
         }
-    }
-
-    async fn idle(&self) -> Result<bool> {
-        let account = &self.account;
-        let password = account.password.get(&account.address).await?;
-        let session =
-            imap::Session::open(&*self.dial, &account.incoming, account.login(), password);
-        let mut session = session.await?;
-        if !session.capabilities().has("IDLE") {
-            session.log_out().await;
-            return Ok(false);
-        }
-        let inbox = imap_proto::Command::examine(imap_proto::MailboxName::new("INBOX"));
-        session.run(inbox, |_| {}).await?;
-        session.idle().await?;
-        session.log_out().await;
-        Ok(true)
     }
 }
 

@@ -6,7 +6,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Redirect};
 use bytes::Bytes;
 use hikyaku_webmail::{
-    Backend, Encrypted, Error, Fate, Options, Outside, Post, Result, User, keep_fetching, router,
+    Backend, Encrypted, Error, Fate, Kind, Options, Outside, Post, Result, User, keep_fetching,
+    router,
 };
 use hikyaku_wire::Secret;
 use mailstore::{BoxFuture, Flags};
@@ -116,7 +117,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener) {
         interval: config.outside_interval.0,
         ca: config.outside_ca.clone(),
     };
-    let fetching = keep_fetching(Arc::clone(&shared.store), outside.clone());
+    let fetching = keep_fetching(Arc::clone(&shared.store), outside.clone(), Kind::Pop);
     let options = Options {
         message: message.unwrap_or(usize::MAX),
         outside,

@@ -12,7 +12,7 @@ mod tls;
 mod words;
 
 pub use backend::{Backend, NoPost, Post, User};
-pub use hikyaku_client::{Error, Fate, Local, Message, Result};
+pub use hikyaku_client::{Error, Fate, Kind, Local, Message, Result};
 pub use hikyaku_wire::Secret;
 pub use mailstore::BoxFuture;
 pub use outside::{Outside, keep_fetching};

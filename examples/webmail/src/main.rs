@@ -2,12 +2,16 @@
 
 use clap::Parser;
 use hikyaku_client::{Kind, Server};
-use hikyaku_webmail::{Encrypted, Options, Provider, Remote, router, serve, server_config};
+use hikyaku_webmail::{
+    Encrypted, Options, Outside, Provider, Remote, keep_fetching, router, serve, server_config,
+};
+use mailstore::Store;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 
 /// Mail in the browser, in front of any IMAP or POP3 server.
@@ -40,6 +44,13 @@ struct Config {
     domain: Option<String>,
     #[serde(default)]
     ca: Option<PathBuf>,
+    /// Seconds between two looks for new mail.
+    #[serde(default = "a_minute")]
+    interval: u64,
+}
+
+fn a_minute() -> u64 {
+    60
 }
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
@@ -54,17 +65,23 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         outgoing: config.outgoing,
         domain: config.domain,
         ca: config.ca,
+        interval: Duration::from_secs(config.interval),
     };
+    let store: Arc<dyn Store> = Arc::new(store);
+    let fetching = keep_fetching(Arc::clone(&store), Outside::default(), config.kind);
     let mut options = Options::default();
     options.title = config.title.unwrap_or(options.title);
-    let router = router(Arc::new(Remote::new(provider, Arc::new(store))), options);
+    let router = router(Arc::new(Remote::new(provider, store)), options);
     let acceptor = tokio_rustls::TlsAcceptor::from(server_config(&config.cert, &config.key)?);
     let listener = Encrypted::new(TcpListener::bind(config.listen).await?, acceptor)?;
     println!("https://{}", axum::serve::Listener::local_addr(&listener)?);
     let stop = async {
         let _ = tokio::signal::ctrl_c().await;
     };
-    serve(listener, router, stop).await?;
+    tokio::select! {
+        served = serve(listener, router, stop) => served?,
+        () = fetching => {}
+    }
     Ok(())
 }
 

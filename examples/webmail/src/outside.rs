@@ -278,9 +278,10 @@ pub(crate) async fn send(
     Ok(to.into_iter().zip(fates).collect())
 }
 
-/// Fetches the mail of all accounts elsewhere, for all people in a store whose mail rests in it, each at the
-/// interval, for as long as it is polled.
-pub async fn keep_fetching(store: Arc<dyn Store>, outside: Outside) {
+/// Fetches the mail of all accounts elsewhere, for all people in a store, each at the interval, for as long as
+/// it is polled. `kind`: where their mail rests, in that store (as with POP3) or on an IMAP server, which gets
+/// what was fetched at the next refresh.
+pub async fn keep_fetching(store: Arc<dyn Store>, outside: Outside, kind: Kind) {
     let dial = Guarded::new(&outside);
     loop {
         tokio::time::sleep(outside.interval).await;
@@ -288,23 +289,35 @@ pub async fn keep_fetching(store: Arc<dyn Store>, outside: Outside) {
         while let Ok(page) = store.accounts(&after, PAGE).await {
             let Some(last) = page.last() else { break };
             after.clone_from(&last.name);
-            for account in page {
-                let _ = fetch_all(&dial, &store, account.id).await;
+            // Names with `#` are our own: what lies aside.
+            for account in page
+                .into_iter()
+                .filter(|account| !account.name.contains('#'))
+            {
+                let _ = fetch_all(&dial, &store, &account, kind).await;
             }
         }
     }
 }
 
-async fn fetch_all(dial: &Guarded, store: &Arc<dyn Store>, owner: AccountId) -> Result<()> {
-    for mut one in all(&**store, owner).await? {
-        let local = Local::direct(Arc::clone(store), owner).await?;
+async fn fetch_all(
+    dial: &Guarded,
+    store: &Arc<dyn Store>,
+    owner: &mailstore::Account,
+    kind: Kind,
+) -> Result<()> {
+    for mut one in all(&**store, owner.id).await? {
+        let local = match kind {
+            Kind::Pop => Local::direct(Arc::clone(store), owner.id).await?,
+            Kind::Imap => Local::mirror(Arc::clone(store), &owner.name).await?,
+        };
         let before = one.clone();
         one.failed = fetch(dial, &local, &mut one)
             .await
             .err()
             .map(|error| error.to_string());
         if one != before {
-            keep(&**store, owner, &one.address, Some(&one)).await?;
+            keep(&**store, owner.id, &one.address, Some(&one)).await?;
         }
     }
     Ok(())

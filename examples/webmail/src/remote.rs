@@ -9,7 +9,8 @@ use hikyaku_client::{
 use hikyaku_wire::Secret;
 use mailstore::{BoxFuture, Store};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 use tokio::sync::Mutex;
 
 use crate::{Backend, Post, User};
@@ -27,6 +28,9 @@ pub struct Provider {
     pub domain: Option<String>,
     /// A certificate authority to trust besides the system's.
     pub ca: Option<PathBuf>,
+    /// How often it is asked for new mail while somebody is logged in; IMAP servers with IDLE say so
+    /// themselves.
+    pub interval: Duration,
 }
 
 /// The backend in front of a provider.
@@ -80,21 +84,26 @@ impl Backend for Remote {
         Box::pin(async move {
             let account = self.account(name, &password)?;
             let local = Local::of(Arc::clone(&self.store), &account).await?;
-            let elsewhere = Elsewhere {
+            let elsewhere = Arc::new(Elsewhere {
                 dial: Tcp {
                     ca: account.ca.clone(),
                 },
                 account: account.clone(),
                 quota: Mutex::default(),
-            };
+            });
+            // The server says whether the password is right, and brings the list at once.
+            elsewhere.bring(&local).await?;
+            tokio::spawn(follow(
+                Arc::downgrade(&elsewhere),
+                local.clone(),
+                self.provider.interval,
+            ));
             let user = User {
                 address: account.address.clone(),
                 name: None,
                 local,
-                post: Arc::new(elsewhere),
+                post: elsewhere,
             };
-            // The server says whether the password is right, and brings the list at once.
-            user.post.refresh(&user).await?;
             Ok(user)
         })
     }
@@ -105,6 +114,47 @@ struct Elsewhere {
     dial: Tcp,
     /// One sync at a time; what the last one said of the quota.
     quota: Mutex<Option<(u64, u64)>>,
+}
+
+impl Elsewhere {
+    async fn bring(&self, local: &Local) -> Result<()> {
+        let mut quota = self.quota.lock().await;
+        let report = sync(&self.dial, local, &self.account, &Progress::hidden()).await?;
+        *quota = report.quota;
+        Ok(())
+    }
+}
+
+/// Brings new mail when the server says that there is some, or when the interval is over, for as long as
+/// the session lives. The page hears of it from the store.
+async fn follow(elsewhere: Weak<Elsewhere>, local: Local, interval: Duration) {
+    loop {
+        let Some(one) = elsewhere.upgrade() else {
+            return;
+        };
+        let (dial, account) = (one.dial.clone(), one.account.clone());
+        drop(one);
+        let mut changed = std::pin::pin!(changed(&dial, &account));
+        // IDLE may have failed, or not be there: asking is cheap where nothing is new.
+        tokio::select! {
+            () = &mut changed => {}
+            () = tokio::time::sleep(interval) => {}
+        }
+        let Some(one) = elsewhere.upgrade() else {
+            return;
+        };
+        if one.bring(&local).await.is_err() {
+            tokio::time::sleep(interval).await;
+        }
+    }
+}
+
+/// Ends when the server says that INBOX changed; never, where it cannot say so.
+async fn changed(dial: &Tcp, account: &Account) {
+    match account.kind {
+        Kind::Imap if hikyaku_client::imap::changed(dial, account).await.is_ok() => {}
+        _ => std::future::pending().await,
+    }
 }
 
 impl Post for Elsewhere {
@@ -123,12 +173,7 @@ impl Post for Elsewhere {
     }
 
     fn refresh<'a>(&'a self, user: &'a User) -> BoxFuture<'a, Result<()>> {
-        Box::pin(async move {
-            let mut quota = self.quota.lock().await;
-            let report = sync(&self.dial, &user.local, &self.account, &Progress::hidden()).await?;
-            *quota = report.quota;
-            Ok(())
-        })
+        Box::pin(self.bring(&user.local))
     }
 
     fn fetch<'a>(&'a self, user: &'a User, message: &'a Message) -> BoxFuture<'a, Result<Bytes>> {

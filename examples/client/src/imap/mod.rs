@@ -16,7 +16,7 @@ use imap_proto::client::{Capabilities, Connection, Event, Handle, Options, Selec
 use imap_proto::{Append, Command, Completion, MailboxName, SequenceSet, Status};
 
 use crate::error::out_of_turn;
-use crate::{Dial, Error, Result, Security, Server, Wire, connect};
+use crate::{Account, Dial, Error, Result, Security, Server, Wire, connect};
 
 /// A connection that is logged in.
 pub struct Session {
@@ -252,6 +252,26 @@ impl Session {
         }
         self.driver.shutdown().await;
     }
+}
+
+/// Waits until the server says that INBOX changed.
+///
+/// # Errors
+/// Where it has no IDLE; the network's.
+pub async fn changed(dial: &dyn Dial, account: &Account) -> Result<()> {
+    let password = account.password.get(&account.address).await?;
+    let session = Session::open(dial, &account.incoming, account.login(), password);
+    let mut session = session.await?;
+    if !session.capabilities().has("IDLE") {
+        session.log_out().await;
+        return Err(Error::Refused("the server has no IDLE".into()));
+    }
+    session
+        .run(Command::examine(MailboxName::new("INBOX")), |_| {})
+        .await?;
+    session.idle().await?;
+    session.log_out().await;
+    Ok(())
 }
 
 fn accepted(end: Completion) -> Result<Completion> {

@@ -142,16 +142,25 @@ impl Local {
     /// # Errors
     /// The store's.
     pub async fn of(store: Arc<dyn Store>, account: &Account) -> Result<Self> {
-        let id = named(&*store, &account.address).await?;
-        let side = match account.kind {
-            Kind::Pop => id,
-            Kind::Imap => named(&*store, &format!("{}#local", account.address)).await?,
-        };
+        match account.kind {
+            Kind::Pop => {
+                let id = named(&*store, &account.address).await?;
+                Self::direct(store, id).await
+            }
+            Kind::Imap => Self::mirror(store, &account.address).await,
+        }
+    }
+
+    /// What there is of an IMAP account of that address.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn mirror(store: Arc<dyn Store>, address: &str) -> Result<Self> {
         let local = Self {
+            kind: Kind::Imap,
+            account: named(&*store, address).await?,
+            side: named(&*store, &format!("{address}#local")).await?,
             store,
-            kind: account.kind,
-            account: id,
-            side,
         };
         local.furnish().await?;
         Ok(local)

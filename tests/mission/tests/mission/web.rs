@@ -290,6 +290,7 @@ fn provider(house: &House, kind: hikyaku_client::Kind) -> hikyaku_webmail::Provi
         outgoing: server(Service::Submissions),
         domain: Some("example.test".into()),
         ca: Some(house.data.path().join("tls/ca.pem")),
+        interval: std::time::Duration::from_secs(1),
     }
 }
 
@@ -316,6 +317,28 @@ async fn by_itself_in_front_of_a_pop3_server() {
     let tls = house.data.path().join("tls");
     let web = Web::in_front_of(provider(&house, hikyaku_client::Kind::Pop), &tls).await;
     the_whole_way(&web.origin, "bob@example.test", PASSWORD).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn by_itself_it_shows_new_mail_without_reload() {
+    // With IMAP the server says so, with POP3 it is asked.
+    for kind in [hikyaku_client::Kind::Imap, hikyaku_client::Kind::Pop] {
+        let house = House::new().await;
+        let tls = house.data.path().join("tls");
+        let mut provider = provider(&house, kind);
+        if kind == hikyaku_client::Kind::Imap {
+            provider.interval = std::time::Duration::from_secs(600);
+        }
+        let web = Web::in_front_of(provider, &tls).await;
+        let browser = Browser::start(Kind::default()).await;
+        log_in(&browser, &web.origin, "bob").await;
+        browser.until(".nothing", "Nothing here.").await;
+        // The connection for IDLE comes after the login.
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        house.deliver_many(1..2).await;
+        browser.until(".messages .subject", "message 1").await;
+        browser.finish(&web.origin).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -367,6 +390,7 @@ async fn by_itself_in_front_of_dovecot_and_postfix() {
             outgoing: server(foreign.submission),
             domain: Some("example.test".into()),
             ca: Some(foreign.ca.clone()),
+            interval: std::time::Duration::from_secs(600),
         };
         let web = Web::in_front_of(provider, &tls).await;
         the_whole_way(&web.origin, "bob@example.test", foreign::PASSWORD).await;
