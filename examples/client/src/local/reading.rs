@@ -38,7 +38,12 @@ impl Local {
         let which = Which::NewestBefore(before.and_then(Uid::new));
         let page = self
             .store
-            .messages(folder.id, &which, Want::SUMMARY, limit + gone.len())
+            .messages(
+                folder.id,
+                &which,
+                Want::SUMMARY,
+                limit.saturating_add(gone.len()),
+            )
             .await?;
         let stays = |row: &Row| !gone.contains(&row.uid.get());
         let rows = page.rows.into_iter().filter(stays);
