@@ -172,8 +172,7 @@ impl Browser {
             };
             match done {
                 Ok(()) => return,
-                Err(error)
-                    if Instant::now() < until && error.to_string().contains("stale element") => {}
+                Err(error) if Instant::now() < until && is_stale(&error) => {}
                 Err(error) => panic!("{locator:?}: {error}\n{}", self.source().await),
             }
         }
@@ -210,7 +209,13 @@ impl Browser {
 
     /// What the first of those says.
     pub async fn text(&self, css: &str) -> String {
-        self.find(css).await.text().await.unwrap()
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match self.find(css).await.text().await {
+                Ok(text) => return text,
+                Err(error) => assert!(Instant::now() < until && is_stale(&error), "{css}: {error}"),
+            }
+        }
     }
 
     /// What all of those say.
@@ -346,6 +351,12 @@ impl Browser {
         assert!(foreign.is_empty(), "{foreign:#?}");
         let _ = self.client.clone().close().await;
     }
+}
+
+/// Whether the page took away in between what was found: one that keeps itself up to date may.
+fn is_stale(error: &fantoccini::error::CmdError) -> bool {
+    let said = error.to_string();
+    said.contains("stale element") || said.contains("does not belong to the document")
 }
 
 impl Drop for Browser {

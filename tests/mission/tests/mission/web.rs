@@ -419,7 +419,7 @@ async fn mounted_in_somebodys_groupware_with_its_own_login() {
     );
     browser.open(&format!("{inside}/mail")).await;
     browser.until("h1", "Inbox").await;
-    assert_eq!(browser.text(".who").await, "dora@example.test");
+    assert_eq!(browser.text(".who.address").await, "dora@example.test");
     browser.press("Write").await;
     browser.fill("#subject", "mine").await;
     browser.press("Keep as draft").await;
