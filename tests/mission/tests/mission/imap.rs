@@ -190,3 +190,42 @@ async fn a_connection_that_is_cut_anywhere_loses_and_doubles_nothing() {
         assert_eq!(device.subjects("Drafts").await, ["mine"]);
     }
 }
+
+/// The server has taken a message and its OK is cut: the message is looked for before it is sent again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_is_not_doubled_wherever_its_ok_is_cut() {
+    const STEP: u64 = 20;
+    let house = House::new().await;
+    let device = house.device("imap", &[]).await;
+    device.ok(&["sync"]).await;
+    device
+        .ok(&[
+            "compose",
+            "--to",
+            "x@example.test",
+            "--subject",
+            "mine",
+            "--text",
+            "draft",
+            "--draft",
+        ])
+        .await;
+    let local = device.local().await;
+    let (mut octets, mut cut) = (0, 0);
+    loop {
+        octets += STEP;
+        let network = Broken::after(octets, device.account().ca);
+        if sync(&network, &local, &device.account(), &Progress::hidden())
+            .await
+            .is_ok()
+        {
+            break;
+        }
+        cut += 1;
+    }
+    drop(local);
+    assert!(cut > 50, "{cut}");
+    let fresh = house.device("imap", &[]).await;
+    fresh.ok(&["sync"]).await;
+    assert_eq!(fresh.subjects("Drafts").await, ["mine"]);
+}

@@ -496,3 +496,31 @@ async fn there_is_no_serious_barrier_on_the_main_pages() {
         browser.finish(&origin).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_folder_has_pages_newest_first() {
+    let house = House::new().await;
+    house.deliver_many(1..121).await;
+    let origin = origin(&house);
+    let browser = Browser::start(Kind::default()).await;
+    log_in(&browser, &origin, "bob@example.test").await;
+    for (first, count) in [(120, 50), (70, 50), (20, 20)] {
+        browser
+            .until(
+                ".messages li:first-child .subject",
+                &format!("message {first}"),
+            )
+            .await;
+        assert_eq!(browser.count(".messages li").await, count);
+        if first > 20 {
+            browser.press("Older").await;
+        }
+    }
+    assert_eq!(browser.count(".pages a").await, 1);
+    browser.press("Newest").await;
+    browser
+        .until(".messages li:first-child .subject", "message 120")
+        .await;
+    assert!(browser.text(".quota").await.contains("/ 1 GiB used"));
+    browser.finish(&origin).await;
+}
