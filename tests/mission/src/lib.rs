@@ -299,6 +299,22 @@ impl Device {
     }
 }
 
+/// Places below `end`, at random, ascending, the same ones each time.
+pub fn places(end: u64, count: u64) -> Vec<u64> {
+    let mut seed = 0x2545_f491_4f6c_dd1d_u64;
+    let mut all: Vec<u64> = (0..count)
+        .map(|_| {
+            // Xorshift.
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            seed % end
+        })
+        .collect();
+    all.sort_unstable();
+    all
+}
+
 /// A network that breaks: after so many octets of the server's, in all connections together.
 #[derive(Debug)]
 pub struct Broken {

@@ -1,7 +1,7 @@
 //! IMAP: the list of what is lacked, the bodies that are picked, and mail that stays for all devices.
 
 use hikyaku_client::{Progress, sync};
-use hikyaku_mission::{Broken, House};
+use hikyaku_mission::{Broken, House, places};
 use std::sync::atomic::Ordering;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -164,8 +164,8 @@ async fn a_connection_that_is_cut_anywhere_loses_and_doubles_nothing() {
     house.deliver_many(8..12).await;
     let local = device.local().await;
     let mut cut = 0;
-    for step in 0..CUTS {
-        let network = Broken::after(octets * step / CUTS, device.account().ca);
+    for place in places(octets, CUTS) {
+        let network = Broken::after(place, device.account().ca);
         cut += u32::from(
             sync(&network, &local, &device.account(), &Progress::hidden())
                 .await

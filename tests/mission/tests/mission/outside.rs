@@ -4,13 +4,16 @@ use hikyaku_mission::browser::{Browser, Kind};
 use hikyaku_mission::{House, PASSWORD};
 use hikyaku_server::Service;
 
-async fn add(browser: &Browser, there: &House, kind: &str, folder: &str) {
+/// The words of a page, by the English ones.
+type Words = fn(&'static str) -> &'static str;
+
+async fn add(browser: &Browser, there: &House, kind: &str, folder: &str, t: Words) {
     let incoming = if kind == "pop" {
         Service::Pop3s
     } else {
         Service::Imaps
     };
-    browser.press("Other accounts").await;
+    browser.press(t("Other accounts")).await;
     browser.fill("#address", "alice@b.test").await;
     browser.fill("#password", PASSWORD).await;
     browser.click(&format!("#kind option[value={kind}]")).await;
@@ -27,11 +30,20 @@ async fn add(browser: &Browser, there: &House, kind: &str, folder: &str) {
         )
         .await;
     browser.fill("#folder", folder).await;
-    browser.press("Add").await;
+    browser.press(t("Add")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fetching_and_sending_through_another_provider() {
+    fetching_and_sending("en", |english| english).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fetching_and_sending_through_another_provider_in_japanese() {
+    fetching_and_sending("ja", crate::web::japanese).await;
+}
+
+async fn fetching_and_sending(language: &'static str, t: Words) {
     let there = House::with("b.test", "").await;
     let ca = there.data.path().join("tls/ca.pem").display().to_string();
     let more = format!(
@@ -42,16 +54,22 @@ async fn fetching_and_sending_through_another_provider() {
     there.deliver("alice", &message(1)).await;
     there.deliver("alice", &message(2)).await;
     let origin = format!("https://localhost:{}", here.at(Service::Https).port());
-    let browser = Browser::start(Kind::default()).await;
+    let browser = Browser::start(Kind {
+        language,
+        ..Kind::default()
+    })
+    .await;
     browser.open(&format!("{origin}/")).await;
     browser.fill("#name", "bob@example.test").await;
     browser.fill("#password", PASSWORD).await;
-    browser.press("Log in").await;
-    browser.until("h1", "Inbox").await;
+    browser.press(t("Log in")).await;
+    browser.until("h1", t("Inbox")).await;
     // By hand, which is what adding it does first.
     for (kind, folder) in [("imap", "Elsewhere"), ("pop", "Popped")] {
-        add(&browser, &there, kind, folder).await;
-        browser.until(".said", "alice@b.test: 2 new messages").await;
+        add(&browser, &there, kind, folder, t).await;
+        browser
+            .until(".said", &format!("alice@b.test: 2 {}", t("new messages")))
+            .await;
         browser.folder(folder).await;
         browser.until(".messages .subject", "there 2").await;
         assert_eq!(browser.texts(".messages li").await.len(), 2);
@@ -59,10 +77,12 @@ async fn fetching_and_sending_through_another_provider() {
         there.deliver("alice", &message(3)).await;
         browser.until(".messages .subject", "there 3").await;
         assert_eq!(browser.texts(".messages li").await.len(), 3);
-        browser.press("Other accounts").await;
+        browser.press(t("Other accounts")).await;
         browser.picture("outside").await;
-        browser.press("Fetch now").await;
-        browser.until(".said", "alice@b.test: 0 new messages").await;
+        browser.press(t("Fetch now")).await;
+        browser
+            .until(".said", &format!("alice@b.test: 0 {}", t("new messages")))
+            .await;
         if kind == "imap" {
             // Gone there, for the other kind to have the same three: two and one.
             let device = there
@@ -77,18 +97,18 @@ async fn fetching_and_sending_through_another_provider() {
                 ])
                 .await;
             device.ok(&["sync"]).await;
-            browser.press("Remove").await;
-            browser.until("main", "Add an account").await;
+            browser.press(t("Remove")).await;
+            browser.until("main", t("Add an account")).await;
         }
     }
     // Sent as that address, through that provider.
-    browser.press("Write").await;
+    browser.press(t("Write")).await;
     browser.click("#from option:nth-child(2)").await;
     browser.fill("#to", "bob@b.test").await;
     browser.fill("#subject", "as alice").await;
-    browser.press("Send").await;
-    browser.until(".said", "Sent.").await;
-    browser.folder("Sent").await;
+    browser.press(t("Send")).await;
+    browser.until(".said", t("Sent.")).await;
+    browser.folder(t("Sent")).await;
     browser.until(".messages .subject", "as alice").await;
     browser.finish(&origin).await;
     let device = there.device("imap", &[]).await;
@@ -116,7 +136,7 @@ async fn addresses_within_the_providers_network_are_refused() {
     browser.fill("#password", PASSWORD).await;
     browser.press("Log in").await;
     browser.until("h1", "Inbox").await;
-    add(&browser, &there, "imap", "Elsewhere").await;
+    add(&browser, &there, "imap", "Elsewhere", |english| english).await;
     browser
         .until(
             ".problem",

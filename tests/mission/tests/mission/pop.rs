@@ -1,7 +1,7 @@
 //! POP: everything stored is downloaded, and by default deleted from the server.
 
 use hikyaku_client::{Progress, sync};
-use hikyaku_mission::{Broken, Device, House};
+use hikyaku_mission::{Broken, Device, House, places};
 use std::sync::atomic::Ordering;
 
 async fn on_the_server(house: &House) -> Vec<String> {
@@ -118,6 +118,18 @@ async fn deletion_never() {
     assert_eq!(on_the_server(&house).await.len(), 3);
 }
 
+/// How many messages the server has for bob.
+async fn in_the_maildrop(house: &House) -> u32 {
+    let store = house.server.store();
+    let account = store.account("bob@example.test").await.unwrap().unwrap();
+    let mailboxes = store.mailboxes(account.id, None).await.unwrap().mailboxes;
+    mailboxes
+        .iter()
+        .find(|mailbox| mailbox.name == "INBOX")
+        .unwrap()
+        .messages
+}
+
 /// What a sync that ends nowhere costs: octets from the server.
 async fn whole_sync(house: &House, device: &Device) -> u64 {
     const MANY: u64 = 1 << 40;
@@ -140,8 +152,8 @@ async fn a_connection_that_is_cut_anywhere_loses_doubles_and_deletes_nothing() {
     let device = house.device("pop", &[]).await;
     let local = device.local().await;
     let mut cut = 0;
-    for step in 0..CUTS {
-        let network = Broken::after(octets * step / CUTS, device.account().ca);
+    for place in places(octets, CUTS) {
+        let network = Broken::after(place, device.account().ca);
         if sync(&network, &local, &device.account(), &Progress::hidden())
             .await
             .is_ok()
@@ -149,13 +161,15 @@ async fn a_connection_that_is_cut_anywhere_loses_doubles_and_deletes_nothing() {
             break;
         }
         cut += 1;
+        // What is not on this disk is on the server. With QUIT on its way the server may have deleted what is.
         let here = local.list("INBOX", 100).await.unwrap().len();
-        // The server has all of it still.
-        assert!(here <= 7);
+        assert!(
+            here == 7 || in_the_maildrop(&house).await == 7,
+            "{here} at {place}"
+        );
     }
     drop(local);
-    assert!(cut > 60, "{cut}");
-    assert_eq!(on_the_server(&house).await.len(), 7);
+    assert!(cut > 40, "{cut}");
     device.ok(&["sync"]).await;
     let mut subjects = device.subjects("INBOX").await;
     subjects.sort();

@@ -17,8 +17,16 @@ async fn log_in(browser: &Browser, origin: &str, name: &str) {
 }
 
 /// What the pages say in Japanese for what they say in English.
-fn japanese(english: &str) -> &'static str {
+pub(crate) fn japanese(english: &str) -> &'static str {
     match english {
+        "Flag" => "フラグ",
+        "Log out" => "ログアウト",
+        "Other accounts" => "他のアカウント",
+        "Add" => "追加",
+        "Add an account" => "他社のアカウントを追加",
+        "new messages" => "件の新着",
+        "Fetch now" => "今すぐ取得",
+        "Remove" => "削除する",
         "Forward" => "転送",
         "Reply to all" => "全員に返信",
         "Log in" => "ログイン",
@@ -229,47 +237,58 @@ async fn the_core_works_without_scripts_in_japanese_on_a_phone() {
 }
 
 /// The whole way in a browser: log in, read, reply, find what was sent, mark, move.
-async fn the_whole_way(origin: &str, name: &str, password: &str) {
-    let browser = Browser::start(Kind::default()).await;
+async fn the_whole_way(origin: &str, name: &str, password: &str, language: &'static str) {
+    let t = |english: &'static str| {
+        if language == "ja" {
+            japanese(english)
+        } else {
+            english
+        }
+    };
+    let kind = Kind {
+        language,
+        ..Kind::default()
+    };
+    let browser = Browser::start(kind).await;
     browser.open(&format!("{origin}/")).await;
     browser.fill("#name", name).await;
     browser.fill("#password", "wrong").await;
-    browser.press("Log in").await;
+    browser.press(t("Log in")).await;
     browser
-        .until(".problem", "Address or password is wrong.")
+        .until(".problem", t("Address or password is wrong."))
         .await;
     let _ = browser.complaints().await;
     browser.fill("#name", name).await;
     browser.fill("#password", password).await;
-    browser.press("Log in").await;
+    browser.press(t("Log in")).await;
     browser.until(".messages .subject", "message 1").await;
     browser.click(".messages li:last-child a").await;
     browser.until(".text", "The body of number 1.").await;
-    browser.press("Reply").await;
+    browser.press(t("Reply")).await;
     browser.fill("#to", "alice@example.test").await;
-    browser.press("Send").await;
-    browser.until(".said", "Sent.").await;
-    browser.folder("Sent").await;
+    browser.press(t("Send")).await;
+    browser.until(".said", t("Sent.")).await;
+    browser.folder(t("Sent")).await;
     browser.until(".messages .subject", "Re: message 1").await;
     assert_eq!(browser.texts(".messages li").await.len(), 1);
-    browser.press("Write").await;
+    browser.press(t("Write")).await;
     browser.fill("#to", "alice@example.test").await;
     browser.fill("#subject", "later").await;
-    browser.press("Keep as draft").await;
-    browser.until(".said", "Kept").await;
-    browser.folder("Drafts").await;
+    browser.press(t("Keep as draft")).await;
+    browser.until(".said", t("Kept")).await;
+    browser.folder(t("Drafts")).await;
     browser.until(".messages .subject", "later").await;
-    browser.folder("Inbox").await;
+    browser.folder(t("Inbox")).await;
     browser.click(".messages li:first-child input").await;
-    browser.press("Flag").await;
+    browser.press(t("Flag")).await;
     browser.until(".messages .flag", "⚑").await;
     browser.click(".messages li:first-child input").await;
-    browser.press("Delete").await;
-    browser.until("h1", "Inbox").await;
+    browser.press(t("Delete")).await;
+    browser.until("h1", t("Inbox")).await;
     assert_eq!(browser.texts(".messages .subject").await, ["↩message 1"]);
-    browser.folder("Trash").await;
+    browser.folder(t("Trash")).await;
     browser.until(".messages .subject", "message 2").await;
-    browser.press("Log out").await;
+    browser.press(t("Log out")).await;
     browser.find_login().await;
     browser.finish(origin).await;
 }
@@ -300,7 +319,7 @@ async fn by_itself_in_front_of_an_imap_server() {
     house.deliver_many(1..3).await;
     let tls = house.data.path().join("tls");
     let web = Web::in_front_of(provider(&house, hikyaku_client::Kind::Imap), &tls).await;
-    the_whole_way(&web.origin, "bob", PASSWORD).await;
+    the_whole_way(&web.origin, "bob", PASSWORD, "ja").await;
     // All of it is on the server, for every other device.
     let device = house.device("imap", &[]).await;
     device.ok(&["sync"]).await;
@@ -316,7 +335,7 @@ async fn by_itself_in_front_of_a_pop3_server() {
     house.deliver_many(1..3).await;
     let tls = house.data.path().join("tls");
     let web = Web::in_front_of(provider(&house, hikyaku_client::Kind::Pop), &tls).await;
-    the_whole_way(&web.origin, "bob@example.test", PASSWORD).await;
+    the_whole_way(&web.origin, "bob@example.test", PASSWORD, "en").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -393,7 +412,7 @@ async fn by_itself_in_front_of_dovecot_and_postfix() {
             interval: std::time::Duration::from_secs(600),
         };
         let web = Web::in_front_of(provider, &tls).await;
-        the_whole_way(&web.origin, "bob@example.test", foreign::PASSWORD).await;
+        the_whole_way(&web.origin, "bob@example.test", foreign::PASSWORD, "en").await;
     }
 }
 
