@@ -24,6 +24,8 @@ pub enum Next<E> {
     NeedAnswer,
     /// Everything is sent: take the stream with [`Driver::into_parts`], begin TLS, and go on.
     StartTls,
+    /// Everything is sent: take the stream with [`Driver::into_parts`], compress it, and go on.
+    Compress,
     /// Everything is sent and the conversation is over.
     Closed,
 }
@@ -83,7 +85,7 @@ impl<M: Machine, S> Driver<M, S> {
     }
 
     /// Takes it apart: for TLS, put it together again with [`Driver::new`]. What was read and not
-    /// used is dropped, which after [`Next::StartTls`] is nothing.
+    /// used is dropped, which after [`Next::StartTls`] and [`Next::Compress`] is nothing.
     pub fn into_parts(self) -> (M, S) {
         (self.machine, self.stream)
     }
@@ -95,6 +97,7 @@ impl<M: Machine, S> Driver<M, S> {
             Ok(Step::NeedInput) => Ok(None),
             Ok(Step::NeedAnswer) => Ok(Some(Next::NeedAnswer)),
             Ok(Step::StartTls) => Ok(Some(Next::StartTls)),
+            Ok(Step::Compress) => Ok(Some(Next::Compress)),
             Ok(Step::Closed) => Ok(Some(Next::Closed)),
             Err(error) => Err(DriveError::Protocol(error)),
         }

@@ -59,6 +59,9 @@ pub enum Step<E> {
     NeedAnswer,
     /// Send `output`, hand the socket to TLS, then call the machine's `tls_established`.
     StartTls,
+    /// Send `output`; from then on octets are compressed both ways (RFC 4978). Then call the machine's
+    /// `compression_active`.
+    Compress,
     /// Send `output`, then close.
     Closed,
 }
@@ -71,6 +74,7 @@ impl<E> Step<E> {
             Self::NeedInput => Step::NeedInput,
             Self::NeedAnswer => Step::NeedAnswer,
             Self::StartTls => Step::StartTls,
+            Self::Compress => Step::Compress,
             Self::Closed => Step::Closed,
         }
     }

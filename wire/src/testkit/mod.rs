@@ -62,6 +62,10 @@ pub trait Actor {
     fn tls_established(&self, machine: &mut Self::Machine, output: &mut Output) {
         let _ = (machine, output);
     }
+    /// The machine said [`Step::Compress`].
+    fn compression_active(&self, machine: &mut Self::Machine) {
+        let _ = machine;
+    }
 }
 
 /// Replays every `*.txt` in `folder`; the number of files.
@@ -192,6 +196,10 @@ impl<A: Actor> Stage<'_, A> {
                     self.actor
                         .tls_established(&mut self.machine, &mut self.output);
                 }
+                Ok(Step::Compress) => {
+                    self.note("(compress)");
+                    self.actor.compression_active(&mut self.machine);
+                }
                 Ok(Step::Closed) => return self.note("(closed)"),
                 Err(error) => return self.note(&alloc::format!("(error {error:?})")),
             }
@@ -279,7 +287,9 @@ impl<M: Machine> End<M> {
                     self.closed = true;
                     return Ok(moved);
                 }
-                Step::NeedInput | Step::NeedAnswer | Step::StartTls => return Ok(moved),
+                Step::NeedInput | Step::NeedAnswer | Step::StartTls | Step::Compress => {
+                    return Ok(moved);
+                }
             }
             moved = true;
         }
