@@ -86,6 +86,12 @@ pub(crate) fn mailbox_name(name: &str) -> Result<String> {
     Ok(name.to_string())
 }
 
+/// Seconds since 1970.
+fn now() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    i64::try_from(now.unwrap_or_default().as_secs()).unwrap_or(i64::MAX)
+}
+
 struct Work<'a> {
     tables: &'a mut dyn Tables,
     at: ModSeq,
@@ -167,6 +173,18 @@ impl Work<'_> {
             Operation::SetProperty { key, value } => {
                 self.tables
                     .set_property(self.account.id, key, value.as_ref())?;
+                Ok(Outcome::Done)
+            }
+            Operation::SetMailboxProperty {
+                mailbox,
+                key,
+                value,
+            } => {
+                let mut row = self.own(*mailbox)?;
+                let tables = &mut self.tables;
+                tables.set_mailbox_property(*mailbox, key, value.as_ref())?;
+                row.highest = self.at;
+                self.tables.put_mailbox(&row)?;
                 Ok(Outcome::Done)
             }
             Operation::Enqueue {
@@ -260,6 +278,7 @@ impl Work<'_> {
             modified: self.at,
             flags: append.flags.clone(),
             received: append.received,
+            saved: Some(now()),
             email,
             thread,
             body,
@@ -342,6 +361,7 @@ impl Work<'_> {
             let copy = Row {
                 uid,
                 modified: at,
+                saved: Some(now()),
                 email,
                 thread,
                 ..row
@@ -427,6 +447,7 @@ impl Work<'_> {
             deleted: 0,
             octets: 0,
             special_use: special_use.map(Into::into),
+            properties: Default::default(),
         })?;
         Ok(Outcome::Created { id, uid_validity })
     }

@@ -39,7 +39,8 @@ macro_rules! conformance_suite {
             a_delete_makes_room_at_once, changes_lead_from_state_to_state, forgotten_changes_are_said_so,
             a_watcher_is_woken, a_claim_is_exclusive, an_expired_claim_cannot_settle,
             a_full_account_can_move, an_origin_never_doubles, ranges_are_exact, names_are_a_tree, copies_and_moves_keep_identity,
-            unchanged_since_spares_the_changed, accounts_are_apart, it_behaves_as_memory_does);
+            unchanged_since_spares_the_changed, accounts_are_apart, mailboxes_have_properties,
+            saved_is_when_it_came, it_behaves_as_memory_does);
     };
     (@each $make:expr; $($name:ident),*) => {
         $(#[test]
@@ -661,6 +662,63 @@ pub fn accounts_are_apart(store: &Shared) {
     block_on(store.remove_account(a)).unwrap();
     assert!(block_on(store.account("a@example.test")).unwrap().is_none());
     assert!(block_on(store.messages(inbox, &Which::After(None), Want::ROW, 9)).is_err());
+}
+
+/// Mailboxes have properties of their own, which go with them; setting one is a change.
+pub fn mailboxes_have_properties(store: &Shared) {
+    let (a, inbox) = account(store);
+    let other = create(store, a, "Other").unwrap();
+    let set = |mailbox, key: &str, value: Option<&'static [u8]>| Operation::SetMailboxProperty {
+        mailbox,
+        key: key.into(),
+        value: value.map(Bytes::from_static),
+    };
+    let before = block_on(store.account_by_id(a)).unwrap().unwrap().at;
+    run(store, a, set(inbox, "acl", Some(b"x"))).unwrap();
+    run(store, a, set(inbox, "acl", Some(b"y"))).unwrap();
+    run(store, a, set(other, "note", Some(b"z"))).unwrap();
+    let told = |name: &str| {
+        let all = block_on(store.mailboxes(a, Some(before)))
+            .unwrap()
+            .mailboxes;
+        let found = all.into_iter().find(|mailbox| mailbox.name == name);
+        found.map(|mailbox| mailbox.properties)
+    };
+    assert_eq!(told("INBOX").unwrap()["acl"][..], b"y"[..]);
+    assert_eq!(told("Other").unwrap().len(), 1);
+    // What else changes in a mailbox leaves them as they are.
+    deliver(store, inbox, "one");
+    assert_eq!(told("INBOX").unwrap().len(), 1);
+    run(store, a, set(inbox, "acl", None)).unwrap();
+    assert!(told("INBOX").unwrap().is_empty());
+    run(store, a, Operation::Delete(other)).unwrap();
+    let again = create(store, a, "Other").unwrap();
+    assert!(told("Other").unwrap().is_empty());
+    let b = block_on(store.create_account("b@example.test")).unwrap();
+    assert!(run(store, b, set(again, "acl", Some(b"b"))).is_err());
+}
+
+/// RFC 8514: a message was saved when it came into its mailbox, whatever INTERNALDATE says.
+pub fn saved_is_when_it_came(store: &Shared) {
+    let (a, inbox) = account(store);
+    let now = || {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        i64::try_from(now.unwrap().as_secs()).unwrap()
+    };
+    let before = now();
+    deliver(store, inbox, "one");
+    let other = create(store, a, "Other").unwrap();
+    let copy = Operation::Copy {
+        from: inbox,
+        uids: UidSet::all(),
+        to: other,
+    };
+    run(store, a, copy).unwrap();
+    for mailbox in [inbox, other] {
+        let row = rows(store, mailbox).remove(0);
+        assert_eq!(row.received.0, rows(store, inbox)[0].received.0);
+        assert!((before..=now()).contains(&row.saved.unwrap()), "{row:?}");
+    }
 }
 
 struct Random(u64);

@@ -3,6 +3,7 @@
 mod apply;
 mod backend;
 mod blocking;
+mod casemap;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod deliver;
@@ -25,6 +26,7 @@ mod uid_set;
 
 pub use backend::Backend;
 pub use blocking::{Blocking, block_on};
+pub use casemap::casemap;
 pub use deliver::{Recipient, deliver};
 #[cfg(feature = "disk")]
 pub use disk::{Disk, DiskEngine};

@@ -47,6 +47,7 @@ struct Person {
 struct State {
     accounts: BTreeMap<AccountId, Person>,
     properties: BTreeMap<(AccountId, String), Bytes>,
+    mailbox_properties: BTreeMap<(MailboxId, String), Bytes>,
     subscribed: BTreeSet<(AccountId, String)>,
     mailboxes: BTreeMap<MailboxId, Mailbox>,
     rows: BTreeMap<(MailboxId, Uid), Row>,
@@ -158,6 +159,12 @@ impl Tables for View<'_> {
         for key in gone {
             self.set(|s| &mut s.gone, key, None);
         }
+        let from = (id, String::new());
+        let properties = self.state.mailbox_properties.range(from..);
+        let properties = properties.map(|(key, _)| key.clone());
+        for key in properties.take_while(|key| key.0 == id).collect::<Vec<_>>() {
+            self.set(|s| &mut s.mailbox_properties, key, None);
+        }
         let from = Bound::Included((id, Bytes::new()));
         let origins = self.state.origins.range((from, Bound::Unbounded));
         let origins = origins.map(|(key, _)| key.clone());
@@ -253,6 +260,17 @@ impl Tables for View<'_> {
     fn set_property(&mut self, account: AccountId, key: &str, value: Option<&Bytes>) -> Result<()> {
         let key = (account, key.to_string());
         self.set(|s| &mut s.properties, key, value.cloned());
+        Ok(())
+    }
+
+    fn set_mailbox_property(
+        &mut self,
+        mailbox: MailboxId,
+        key: &str,
+        value: Option<&Bytes>,
+    ) -> Result<()> {
+        let key = (mailbox, key.to_string());
+        self.set(|s| &mut s.mailbox_properties, key, value.cloned());
         Ok(())
     }
 
@@ -360,6 +378,18 @@ impl State {
         })
     }
 
+    fn with_properties(&self, mailbox: &Mailbox) -> Mailbox {
+        let from = (mailbox.id, String::new());
+        let properties = self.mailbox_properties.range(from..);
+        let own = properties.take_while(|(key, _)| key.0 == mailbox.id);
+        Mailbox {
+            properties: own
+                .map(|(key, value)| (key.1.clone(), value.clone()))
+                .collect(),
+            ..mailbox.clone()
+        }
+    }
+
     fn full(&self, row: &Row, want: Want) -> Row {
         let mut row = row.clone();
         if want.contains(Want::SUMMARY)
@@ -418,7 +448,7 @@ impl Read for MemoryReader {
         let mut mailboxes: Vec<_> = state
             .mailboxes_of(account)
             .filter(changed)
-            .cloned()
+            .map(|mailbox| state.with_properties(mailbox))
             .collect();
         mailboxes.sort_by(|a, b| a.name.cmp(&b.name));
         let from = (account, String::new());

@@ -75,6 +75,9 @@ pub struct Mailbox {
     pub octets: u64,
     /// Its special-use attribute (RFC 6154), such as `\Sent`.
     pub special_use: Option<String>,
+    /// Opaque to the store: access list, annotations. [`Store::mailboxes`](crate::Store::mailboxes) tells
+    /// them.
+    pub properties: BTreeMap<String, Bytes>,
 }
 
 impl Mailbox {
@@ -125,6 +128,9 @@ pub struct Row {
     pub flags: Flags,
     /// When it was received (INTERNALDATE), in seconds since 1970, and the zone in minutes.
     pub received: (i64, i16),
+    /// When it was put into this mailbox, in seconds since 1970 (SAVEDATE, RFC 8514); `None` for one that
+    /// was there before that was kept.
+    pub saved: Option<i64>,
     /// Its EMAILID.
     pub email: EmailId,
     /// Its THREADID.

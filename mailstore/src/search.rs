@@ -15,11 +15,14 @@
 
 use memchr::memmem;
 
+use crate::casemap::{casemap, push_casemapped};
 use crate::message::{
     Address, Encoding, Envelope, Kind, Part, Structure, TextDecoder, TransferDecoder,
     decode_header, fields, parse_date,
 };
-use crate::{Flags, MailboxId, ModSeq, Result, Row, Store, Uid, UidSet, Want, Which};
+use crate::{
+    EmailId, Flags, MailboxId, ModSeq, Result, Row, Store, ThreadId, Uid, UidSet, Want, Which,
+};
 
 /// What a message must have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,8 +41,16 @@ pub enum Key {
     Received(When, i64),
     /// What its Date field says.
     Sent(When, i64),
+    /// Received at that moment or earlier, in seconds since 1970.
+    ReceivedUntil(i64),
+    /// When it was put into the mailbox, in UTC; what does not say so has none.
+    Saved(When, i64),
     /// Changed at this mod-sequence or later.
     Modified(ModSeq),
+    /// Of that identity.
+    Email(EmailId),
+    /// Of that thread.
+    Thread(ThreadId),
     /// A header field of that name that holds the text; an empty one: that there is such a field.
     Header(String, String),
     /// The text in the body.
@@ -132,7 +143,7 @@ struct Plan {
     needs_summary: bool,
 }
 
-/// A text to look for, in lower case.
+/// A text to look for, as it compares.
 #[derive(Debug)]
 struct Term {
     needle: String,
@@ -165,7 +176,7 @@ impl Plan {
 
     fn term(&mut self, text: &str, in_header: bool, in_body: bool) -> usize {
         self.terms.push(Term {
-            needle: text.to_lowercase(),
+            needle: casemap(text).into_owned(),
             in_header,
             in_body,
         });
@@ -299,6 +310,12 @@ impl Known<'_> {
                 let local = seconds.saturating_add(i64::from(zone) * 60);
                 when.holds(local.div_euclid(86_400), *day)
             }
+            Key::ReceivedUntil(moment) => row.received.0 <= *moment,
+            Key::Saved(when, day) => row
+                .saved
+                .is_some_and(|saved| when.holds(saved.div_euclid(86_400), *day)),
+            Key::Email(email) => row.email == *email,
+            Key::Thread(thread) => row.thread == *thread,
             Key::Sent(when, day) => {
                 let date = self.envelope()?.date.as_deref();
                 let date = date.and_then(parse_date);
@@ -337,7 +354,7 @@ impl Known<'_> {
 }
 
 fn holds(text: &str, needle: &str) -> bool {
-    text.to_lowercase().contains(needle)
+    memmem::find(casemap(text).as_bytes(), needle.as_bytes()).is_some()
 }
 
 /// As it would stand in a header: `name <mailbox@host>`.
@@ -363,14 +380,14 @@ fn person(address: &Address) -> String {
 struct Finder<'a> {
     plan: &'a Plan,
     found: Vec<bool>,
-    /// The end of what came, in lower case: a needle may lie across pieces.
+    /// The end of what came, as it compares: a needle may lie across pieces.
     window: String,
     longest: usize,
 }
 
 impl Finder<'_> {
     fn feed(&mut self, text: &str, in_header: bool) {
-        self.window.push_str(&text.to_lowercase());
+        push_casemapped(text, &mut self.window);
         for (found, term) in self.found.iter_mut().zip(&self.plan.terms) {
             let looks = if in_header {
                 term.in_header

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use crate::message::{Address, BaseSubject, decode_header, parse_date};
-use crate::{MailboxId, Result, Row, Store, Uid, UidSet, Want, Which, structure};
+use crate::{MailboxId, Result, Row, Store, Uid, UidSet, Want, Which, casemap, structure};
 
 /// What to sort by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,9 +48,9 @@ pub(crate) struct Facts {
     people: [String; 5],
 }
 
-/// The text as it collates: `i;unicode-casemap` (RFC 5051) as far as mapping to upper case goes.
+/// The text as it collates.
 fn collated(text: &str) -> String {
-    text.to_uppercase()
+    casemap(text).into_owned()
 }
 
 fn people(all: &[Address], displayed: bool) -> String {
@@ -136,9 +136,7 @@ pub(crate) async fn facts(
         let Some(last) = page.rows.last().filter(|_| page.more) else {
             return Ok(all);
         };
-        let above = last.uid.get().saturating_add(1);
-        let higher = uids.ranges().iter().filter(|range| range.1 >= above);
-        left = UidSet::from_ranges(higher.map(|&(low, high)| (low.max(above), high)));
+        left = uids.above(last.uid);
     }
 }
 

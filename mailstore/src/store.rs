@@ -110,7 +110,7 @@ pub trait Store: Send + Sync + 'static {
 }
 
 /// A body on its way in. Dropped unfinished it leaves nothing behind.
-pub trait Stage: Send {
+pub trait Stage: Send + Sync {
     /// Adds octets.
     fn write(&mut self, octets: Bytes) -> BoxFuture<'_, Result<()>>;
     /// Ends it: what it says can be committed, any number of times.
@@ -119,7 +119,7 @@ pub trait Stage: Send {
 
 /// A hint that something may have changed; what, [`Store::changes`] tells. Level-triggered: what
 /// happens before `changed` is called wakes it at once.
-pub trait Watch: Send {
+pub trait Watch: Send + Sync {
     /// Waits for a change later than the one told last.
     fn changed(&mut self) -> BoxFuture<'_, ()>;
 }
@@ -236,7 +236,7 @@ pub trait Read: Send + 'static {
 /// The half of an engine that takes bodies in: called from many threads at a time.
 pub trait Stager: Send + Sync + 'static {
     /// A large body being written.
-    type Part: Send + 'static;
+    type Part: Send + Sync + 'static;
     /// Up to how many octets are handed over in one piece with [`small`](Self::small).
     fn small_limit(&self) -> usize;
     /// A small body.

@@ -32,7 +32,7 @@ pub trait Tables {
     fn account(&mut self, id: AccountId) -> Result<Option<AccountRow>>;
     /// Writes it back.
     fn put_account(&mut self, row: &AccountRow) -> Result<()>;
-    /// A mailbox's row.
+    /// A mailbox's row, without its properties.
     fn mailbox(&mut self, id: MailboxId) -> Result<Option<Mailbox>>;
     /// The mailbox of that name.
     fn mailbox_named(&mut self, account: AccountId, name: &str) -> Result<Option<Mailbox>>;
@@ -64,6 +64,13 @@ pub trait Tables {
     fn subscribe(&mut self, account: AccountId, name: &str, subscribed: bool) -> Result<()>;
     /// Sets or removes a property.
     fn set_property(&mut self, account: AccountId, key: &str, value: Option<&Bytes>) -> Result<()>;
+    /// Sets or removes a property of a mailbox.
+    fn set_mailbox_property(
+        &mut self,
+        mailbox: MailboxId,
+        key: &str,
+        value: Option<&Bytes>,
+    ) -> Result<()>;
     /// Adds a queue entry, which gets its number.
     fn enqueue(
         &mut self,

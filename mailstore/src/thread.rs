@@ -12,6 +12,8 @@ pub enum Algorithm {
     OrderedSubject,
     /// By what messages refer to, then by base subject.
     References,
+    /// By what messages refer to alone, the thread with the newest message last (`REFS`).
+    Refs,
 }
 
 /// Threads as trees: a node without a UID stands for a message that is not there. Flat, since a thread
@@ -46,7 +48,8 @@ pub async fn thread(
     let all = facts(store, mailbox, uids).await?;
     Ok(match algorithm {
         Algorithm::OrderedSubject => ordered_subject(all),
-        Algorithm::References => References::of(&all).threads(),
+        Algorithm::References => References::of(&all).threads(true),
+        Algorithm::Refs => References::of(&all).threads(false),
     })
 }
 
@@ -245,8 +248,8 @@ impl<'a> References<'a> {
         self.children.get(node).map_or(&[], |children| children)
     }
 
-    /// Steps (2) to (6).
-    fn threads(mut self) -> Threads {
+    /// Steps (2) to (6); without (5), and the threads by their newest message, when not `by_subject`.
+    fn threads(mut self, by_subject: bool) -> Threads {
         self.children = vec![Vec::new(); self.nodes.len()];
         let mut roots = Vec::new();
         for index in 0..self.nodes.len() {
@@ -261,7 +264,9 @@ impl<'a> References<'a> {
         }
         let mut roots = self.prune(roots);
         self.sort(&mut roots);
-        let mut roots = self.merge(&roots);
+        if by_subject {
+            roots = self.merge(&roots);
+        }
         for index in 0..self.children.len() {
             let mut children = self
                 .children
@@ -273,7 +278,10 @@ impl<'a> References<'a> {
                 *place = children;
             }
         }
-        self.sort(&mut roots);
+        match by_subject {
+            true => self.sort(&mut roots),
+            false => self.sort_by_newest(&mut roots),
+        }
         let uid = |index: usize| self.message(index).map(|facts| facts.uid);
         let nodes = self
             .children
@@ -340,6 +348,18 @@ impl<'a> References<'a> {
     /// (4), (6) By sent date, then by the order of the mailbox.
     fn sort(&self, nodes: &mut [usize]) {
         nodes.sort_by_cached_key(|&node| self.first(node).map(|facts| (facts.sent, facts.uid)));
+    }
+
+    fn sort_by_newest(&self, roots: &mut [usize]) {
+        roots.sort_by_cached_key(|&root| {
+            let (mut newest, mut todo) = (None, vec![root]);
+            while let Some(node) = todo.pop() {
+                let this = self.message(node).map(|facts| (facts.sent, facts.uid));
+                newest = newest.max(this);
+                todo.extend_from_slice(self.of_children(node));
+            }
+            newest
+        });
     }
 
     /// (5) Threads of the same base subject become one.

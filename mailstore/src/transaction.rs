@@ -173,6 +173,15 @@ pub enum Operation {
         /// Its value; `None` removes it.
         value: Option<Bytes>,
     },
+    /// Sets or removes a property of a mailbox, which counts as a change of it.
+    SetMailboxProperty {
+        /// Which mailbox.
+        mailbox: MailboxId,
+        /// Its key.
+        key: String,
+        /// Its value; `None` removes it.
+        value: Option<Bytes>,
+    },
     /// Queues a message to be handed on. Answers [`Outcome::Enqueued`].
     Enqueue {
         /// When it is to be tried first.

@@ -86,6 +86,37 @@ impl UidSet {
             .filter_map(Uid::new)
     }
 
+    /// What is in both.
+    ///
+    /// ```
+    /// use hikyaku_mailstore::UidSet;
+    /// let one = UidSet::from_ranges([(1, 5), (10, 20)]);
+    /// let other = UidSet::from_ranges([(3, 11), (19, 40)]);
+    /// assert_eq!(one.intersection(&other).ranges(), [(3, 5), (10, 11), (19, 20)]);
+    /// ```
+    #[must_use]
+    pub fn intersection(&self, other: &Self) -> Self {
+        let (mut common, mut rest) = (Vec::new(), other.ranges());
+        for &(low, high) in &self.0 {
+            while let [(_, end), after @ ..] = rest
+                && *end < low
+            {
+                rest = after;
+            }
+            let overlapping = rest.iter().take_while(|range| range.0 <= high);
+            common.extend(overlapping.map(|&(l, h)| (l.max(low), h.min(high))));
+        }
+        Self(common)
+    }
+
+    /// What of it lies above a UID.
+    #[must_use]
+    pub fn above(&self, uid: Uid) -> Self {
+        let higher = self.0.iter().filter(|range| range.1 > uid.get());
+        let cut = |&(low, high): &(u32, u32)| (low.max(uid.get().saturating_add(1)), high);
+        Self(higher.map(cut).collect())
+    }
+
     /// How many UIDs it holds.
     #[must_use]
     pub fn len(&self) -> u64 {

@@ -27,7 +27,7 @@ use tables::Sql;
 /// The embedded store: a directory that one process at a time may open.
 pub type Disk = Blocking<DiskEngine>;
 
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 /// After its last reference a body can be read for so long.
 const GRACE: Duration = Duration::from_secs(60);
 /// Pages of the log before it is copied into the database: 64 MiB, so that its flushes are rare.
@@ -177,6 +177,10 @@ fn connect(database: &Path) -> Result<Connection> {
 fn prepare(connection: &Connection) -> Result<()> {
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if version == VERSION {
+        return Ok(());
+    }
+    if version == 1 {
+        connection.execute_batch(include_str!("from_1.sql"))?;
         return Ok(());
     }
     if version != 0 {
@@ -403,5 +407,32 @@ impl Sql<'_> {
                 entry.token.cast_signed()
             ])?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_of_version_1_is_brought_on() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = directory.path().join("version-1");
+        let old = connect(&database).unwrap();
+        prepare(&old).unwrap();
+        old.execute_batch(
+            "INSERT INTO message VALUES (1, 1, 7, 1, 0, NULL, 0, 0, 1, 1, 1, 9, 5);
+             ALTER TABLE message DROP COLUMN saved; DROP TABLE mailbox_property;
+             PRAGMA user_version = 1;",
+        )
+        .unwrap();
+        prepare(&old).unwrap();
+        let row = old.query_row(&format!("{} LIMIT 1", read::MESSAGE), [], read::message);
+        let row = row.unwrap();
+        assert_eq!((row.uid.get(), row.body.octets, row.saved), (7, 9, None));
+        let none = old.query_row("SELECT count(*) FROM mailbox_property", [], |row| {
+            row.get::<_, i64>(0)
+        });
+        assert_eq!(none, Ok(0));
     }
 }

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension as _, params};
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
@@ -31,9 +32,9 @@ pub struct DiskReader {
 
 pub(super) const MAILBOX: &str = "SELECT * FROM mailbox";
 pub(super) const MESSAGE: &str = "SELECT uid, modified, flags, keywords, received, zone, email, thread, \
-     body, octets FROM message";
+     body, octets, saved FROM message";
 const MESSAGE_WITH_SUMMARY: &str = "SELECT uid, modified, flags, keywords, received, zone, email, thread, \
-     body, octets, (SELECT data FROM summary WHERE id = body) FROM message";
+     body, octets, saved, (SELECT data FROM summary WHERE id = body) FROM message";
 const ACCOUNT: &str = "SELECT id, name, at, quota_octets, quota_messages, used_octets, used_messages \
      FROM account";
 
@@ -64,6 +65,7 @@ pub(super) fn mailbox(row: &rusqlite::Row<'_>) -> Sqlite<Mailbox> {
         deleted: row.get(9)?,
         octets: number(row, 10)?,
         special_use: row.get(11)?,
+        properties: Default::default(),
     })
 }
 
@@ -74,6 +76,7 @@ pub(super) fn message(row: &rusqlite::Row<'_>) -> Sqlite<Row> {
         modified: ModSeq(number(row, 1)?),
         flags: Flags::from_parts(row.get(2)?, keywords.split_whitespace()),
         received: (row.get(4)?, row.get(5)?),
+        saved: row.get(10)?,
         email: EmailId(number(row, 6)?),
         thread: ThreadId(number(row, 7)?),
         body: BodyRef {
@@ -85,7 +88,7 @@ pub(super) fn message(row: &rusqlite::Row<'_>) -> Sqlite<Row> {
 }
 
 fn message_with_summary(row: &rusqlite::Row<'_>) -> Sqlite<Row> {
-    let summary = row.get_ref(10)?.as_blob_or_null()?.unwrap_or_default();
+    let summary = row.get_ref(11)?.as_blob_or_null()?.unwrap_or_default();
     let summary = Bytes::copy_from_slice(summary);
     Ok(Row {
         summary,
@@ -153,6 +156,28 @@ fn properties(c: &Connection, account: &mut Account) -> Result<()> {
         Ok((row.get(0)?, row.get::<_, Vec<u8>>(1)?.into()))
     })?;
     account.properties = rows.collect::<Sqlite<_>>()?;
+    Ok(())
+}
+
+/// Puts the properties of an account's mailboxes to where they belong.
+fn mailbox_properties(c: &Connection, account: AccountId, all: &mut [Mailbox]) -> Result<()> {
+    let mut statement =
+        c.prepare_cached("SELECT mailbox, key, value FROM mailbox_property WHERE account = ?1")?;
+    let rows = statement.query_map([account.0.cast_signed()], |row| {
+        Ok((
+            row.get::<_, u32>(0)?,
+            row.get(1)?,
+            row.get::<_, Vec<u8>>(2)?,
+        ))
+    })?;
+    let mut found = HashMap::<u32, BTreeMap<String, Bytes>>::new();
+    for row in rows {
+        let (number, key, value) = row?;
+        found.entry(number).or_default().insert(key, value.into());
+    }
+    for mailbox in all {
+        mailbox.properties = found.remove(&mailbox.id.number).unwrap_or_default();
+    }
     Ok(())
 }
 
@@ -224,12 +249,14 @@ impl Read for DiskReader {
             let since = since.map_or(-1, |since| since.0.cast_signed());
             let mut statement = c.prepare_cached(&sql)?;
             let mailboxes = statement.query_map((id, since), mailbox)?;
+            let mut mailboxes = mailboxes.collect::<Sqlite<Vec<_>>>()?;
+            mailbox_properties(c, account, &mut mailboxes)?;
             let mut names =
                 c.prepare_cached("SELECT name FROM subscription WHERE account = ?1 ORDER BY name")?;
             let subscribed = names.query_map([id], |row| row.get(0))?;
             Ok(Mailboxes {
                 at: state_of(c, account)?,
-                mailboxes: mailboxes.collect::<Sqlite<_>>()?,
+                mailboxes,
                 subscribed: subscribed.collect::<Sqlite<_>>()?,
             })
         })

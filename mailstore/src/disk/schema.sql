@@ -28,13 +28,17 @@ CREATE TABLE mailbox (
     octets INTEGER NOT NULL, special_use TEXT,
     PRIMARY KEY (account, number)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE mailbox_property (
+    account INTEGER NOT NULL, mailbox INTEGER NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL,
+    PRIMARY KEY (account, mailbox, key)
+) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX mailbox_name ON mailbox (account, name);
 CREATE TABLE message (
     account INTEGER NOT NULL, mailbox INTEGER NOT NULL, uid INTEGER NOT NULL,
     modified INTEGER NOT NULL, flags INTEGER NOT NULL, keywords TEXT,
     received INTEGER NOT NULL, zone INTEGER NOT NULL,
     email INTEGER NOT NULL, thread INTEGER NOT NULL,
-    body INTEGER NOT NULL, octets INTEGER NOT NULL,
+    body INTEGER NOT NULL, octets INTEGER NOT NULL, saved INTEGER,
     PRIMARY KEY (account, mailbox, uid)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX message_modified ON message (account, mailbox, modified);

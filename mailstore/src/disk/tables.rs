@@ -154,6 +154,7 @@ impl Tables for Sql<'_> {
             "DELETE FROM message WHERE account = ?1 AND mailbox = ?2",
             "DELETE FROM gone WHERE account = ?1 AND mailbox = ?2",
             "DELETE FROM origin WHERE account = ?1 AND mailbox = ?2",
+            "DELETE FROM mailbox_property WHERE account = ?1 AND mailbox = ?2",
         ] {
             self.run(sql, key(id))?;
         }
@@ -195,7 +196,7 @@ impl Tables for Sql<'_> {
             return Ok(());
         }
         self.run(
-            "INSERT INTO message VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+            "INSERT INTO message VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
             params![
                 account,
                 number,
@@ -209,6 +210,7 @@ impl Tables for Sql<'_> {
                 n(row.thread.0),
                 n(row.body.id.0),
                 n(row.body.octets),
+                row.saved,
             ],
         )?;
         Ok(())
@@ -343,6 +345,27 @@ impl Tables for Sql<'_> {
             None => self.run(
                 "DELETE FROM property WHERE account = ?1 AND key = ?2",
                 params![account, key],
+            )?,
+        };
+        Ok(())
+    }
+
+    fn set_mailbox_property(
+        &mut self,
+        mailbox: MailboxId,
+        key: &str,
+        value: Option<&Bytes>,
+    ) -> Result<()> {
+        let (account, number) = self::key(mailbox);
+        match value {
+            Some(value) => self.run(
+                "INSERT INTO mailbox_property VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (account, mailbox, key) DO UPDATE SET value = ?4",
+                params![account, number, key, &value[..]],
+            )?,
+            None => self.run(
+                "DELETE FROM mailbox_property WHERE account = ?1 AND mailbox = ?2 AND key = ?3",
+                params![account, number, key],
             )?,
         };
         Ok(())

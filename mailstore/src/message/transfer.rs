@@ -15,13 +15,19 @@ impl Encoding {
     /// The encoding of that name, in any case.
     #[must_use]
     pub fn named(name: &[u8]) -> Self {
-        if name.eq_ignore_ascii_case(b"base64") {
-            Self::Base64
-        } else if name.eq_ignore_ascii_case(b"quoted-printable") {
-            Self::QuotedPrintable
-        } else {
-            Self::Identity
-        }
+        Self::known(name).unwrap_or(Self::Identity)
+    }
+
+    /// As [`named`](Self::named); `None` for one that is unknown.
+    #[must_use]
+    pub fn known(name: &[u8]) -> Option<Self> {
+        let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+        Some(match () {
+            () if is("base64") => Self::Base64,
+            () if is("quoted-printable") => Self::QuotedPrintable,
+            () if is("7bit") || is("8bit") || is("binary") => Self::Identity,
+            () => return None,
+        })
     }
 }
 
