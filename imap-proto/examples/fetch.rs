@@ -28,7 +28,9 @@ pub fn fetch(
         let event = match driver.next()? {
             Next::Event(event) => event,
             Next::Closed => return Ok(messages),
-            Next::NeedAnswer | Next::StartTls => return Err("not asked for".into()),
+            Next::NeedAnswer | Next::StartTls | Next::Compress => {
+                return Err("not asked for".into());
+            }
         };
         let (imap, output) = driver.split();
         match event {

@@ -159,7 +159,6 @@ impl Mailbox {
             E::Append { .. } => return machine.accept(output).unwrap(),
             E::Chunk(octets) => return self.appending.extend_from_slice(&octets),
             E::Idle => return self.change(machine, output),
-            E::Deselected => return,
             E::Login { .. } | E::IdleDone => {}
             E::EndOfMessage => {
                 let body = self.appending.split().freeze();

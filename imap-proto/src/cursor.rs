@@ -13,11 +13,26 @@ pub(crate) type Result<T> = core::result::Result<T, SyntaxError>;
 pub(crate) struct Cursor<'a> {
     unit: &'a Bytes,
     rest: &'a [u8],
+    /// Mailbox names are UTF-8, not modified UTF-7.
+    utf8: bool,
 }
 
 impl<'a> Cursor<'a> {
     pub(crate) fn new(unit: &'a Bytes) -> Self {
-        Self { unit, rest: unit }
+        Self {
+            unit,
+            rest: unit,
+            utf8: false,
+        }
+    }
+
+    /// Mailbox names are in UTF-8 from here on (RFC 9051 §5.1, RFC 6855 §3).
+    pub(crate) fn set_utf8(&mut self, utf8: bool) {
+        self.utf8 = utf8;
+    }
+
+    pub(crate) fn is_utf8(&self) -> bool {
+        self.utf8
     }
 
     pub(crate) fn unit(&self) -> &'a Bytes {

@@ -1,4 +1,5 @@
-//! FETCH: what is asked for, and what is told (RFC 9051 §6.4.5, §7.5.2; modifiers RFC 7162).
+//! FETCH: what is asked for, and what is told (RFC 9051 §6.4.5, §7.5.2; modifiers RFC 7162 and 9394; BINARY
+//! RFC 3516, OBJECTID RFC 8474, PREVIEW RFC 8970, SAVEDATE RFC 8514).
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -10,10 +11,15 @@ use crate::cursor::{Cursor, Result};
 use crate::date::date_time;
 use crate::envelope::envelope;
 use crate::flag::{told_flags, write_flags};
-use crate::section::section;
+use crate::gmail::{labels, write_labels};
+use crate::partial::partial_range;
+use crate::search::object_id;
+use crate::section::{binary_section, section, write_part};
 use crate::sequence_set::sequence_set;
-use crate::text::{nz_number, write_list, write_nstring};
-use crate::{BodyStructure, DateTime, Envelope, Flag, Section, SectionText, SequenceSet};
+use crate::text::{nz_number, write_list, write_nstring, write_nstring8};
+use crate::{
+    BodyStructure, DateTime, Envelope, Flag, PartialRange, Section, SectionText, SequenceSet,
+};
 
 /// The FETCH command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +32,8 @@ pub struct Fetch {
     pub changed_since: Option<u64>,
     /// VANISHED: tell what is gone, too (QRESYNC).
     pub vanished: bool,
+    /// PARTIAL: only some of them, by position.
+    pub partial: Option<PartialRange>,
 }
 
 /// What FETCH asks for.
@@ -63,6 +71,34 @@ pub enum FetchAttribute {
         /// First octet, and how many at most.
         partial: Option<(u32, u32)>,
     },
+    /// `BINARY[part]<origin.octets>`: without its transfer encoding.
+    Binary {
+        /// `.PEEK`: without setting `\Seen`.
+        peek: bool,
+        /// Part numbers; none for the message itself.
+        part: Vec<u32>,
+        /// First octet, and how many at most.
+        partial: Option<(u32, u32)>,
+    },
+    /// `BINARY.SIZE[part]`
+    BinarySize(Vec<u32>),
+    /// `PREVIEW`
+    Preview {
+        /// `LAZY`: only if it is there already.
+        lazy: bool,
+    },
+    /// `SAVEDATE`
+    SaveDate,
+    /// `EMAILID`
+    EmailId,
+    /// `THREADID`
+    ThreadId,
+    /// `X-GM-MSGID`
+    GmailMessageId,
+    /// `X-GM-THRID`
+    GmailThreadId,
+    /// `X-GM-LABELS`
+    GmailLabels,
 }
 
 impl Fetch {
@@ -74,6 +110,7 @@ impl Fetch {
             attributes: attributes.into_iter().collect(),
             changed_since: None,
             vanished: false,
+            partial: None,
         }
     }
 
@@ -85,11 +122,21 @@ impl Fetch {
             [one] => one.encode(output),
             all => write_list(all, output, FetchAttribute::encode),
         }
+        let mut before: &[u8] = b" (";
         if let Some(modseq) = self.changed_since {
-            output.write(b" (CHANGEDSINCE ");
+            output.write(before);
+            output.write(b"CHANGEDSINCE ");
             output.write_number(modseq);
-            output.write(if self.vanished { b" VANISHED)" } else { b")" });
+            output.write(if self.vanished { b" VANISHED" } else { b"" });
+            before = b" ";
         }
+        if let Some(range) = &self.partial {
+            output.write(before);
+            output.write(b"PARTIAL ");
+            range.encode(output);
+            before = b" ";
+        }
+        output.write(if before == b" " { b")" } else { b"" });
     }
 }
 
@@ -118,23 +165,35 @@ impl FetchAttribute {
             Self::BodyStructure => "BODYSTRUCTURE",
             Self::Uid => "UID",
             Self::ModSeq => "MODSEQ",
+            Self::Binary { peek: false, .. } => "BINARY",
+            Self::Binary { peek: true, .. } => "BINARY.PEEK",
+            Self::BinarySize(_) => "BINARY.SIZE",
+            Self::Preview { .. } => "PREVIEW",
+            Self::SaveDate => "SAVEDATE",
+            Self::EmailId => "EMAILID",
+            Self::ThreadId => "THREADID",
+            Self::GmailMessageId => "X-GM-MSGID",
+            Self::GmailThreadId => "X-GM-THRID",
+            Self::GmailLabels => "X-GM-LABELS",
         }
     }
 
-    fn encode(&self, output: &mut Output) {
+    pub(crate) fn encode(&self, output: &mut Output) {
         output.write(self.name().as_bytes());
-        if let Self::BodySection {
-            section, partial, ..
-        } = self
+        match self {
+            Self::BodySection { section, .. } => section.encode(output),
+            Self::Binary { part, .. } | Self::BinarySize(part) => write_part(part, output),
+            Self::Preview { lazy: true } => output.write(b" (LAZY)"),
+            _ => {}
+        }
+        if let Self::BodySection { partial, .. } | Self::Binary { partial, .. } = self
+            && let Some((origin, octets)) = partial
         {
-            section.encode(output);
-            if let Some((origin, octets)) = partial {
-                output.write(b"<");
-                output.write_number(u64::from(*origin));
-                output.write(b".");
-                output.write_number(u64::from(*octets));
-                output.write(b">");
-            }
+            output.write(b"<");
+            output.write_number(u64::from(*origin));
+            output.write(b".");
+            output.write_number(u64::from(*octets));
+            output.write(b">");
         }
     }
 
@@ -143,7 +202,10 @@ impl FetchAttribute {
     pub fn sets_seen(&self) -> bool {
         matches!(
             self,
-            Self::Rfc822 | Self::Rfc822Text | Self::BodySection { peek: false, .. }
+            Self::Rfc822
+                | Self::Rfc822Text
+                | Self::BodySection { peek: false, .. }
+                | Self::Binary { peek: false, .. }
         )
     }
 
@@ -165,14 +227,21 @@ impl FetchAttribute {
 
     /// The name a section is told under: as it was asked for.
     pub(crate) fn encode_name(&self, output: &mut Output) {
-        let Self::BodySection {
-            section, partial, ..
-        } = self
-        else {
-            return output.write(self.name().as_bytes());
+        let partial = match self {
+            Self::BodySection {
+                section, partial, ..
+            } => {
+                output.write(b"BODY");
+                section.encode(output);
+                partial
+            }
+            Self::Binary { part, partial, .. } => {
+                output.write(b"BINARY");
+                write_part(part, output);
+                partial
+            }
+            other => return output.write(other.name().as_bytes()),
         };
-        output.write(b"BODY");
-        section.encode(output);
         if let Some((origin, _)) = partial {
             output.write(b"<");
             output.write_number(u64::from(*origin));
@@ -204,6 +273,22 @@ pub enum FetchItem {
     /// A section, as it was asked for; of a partial one the response tells the first octet alone, so
     /// that the other number is 0.
     Section(FetchAttribute, Option<Bytes>),
+    /// `BINARY.SIZE`: of which part, and how many octets.
+    BinarySize(Vec<u32>, u64),
+    /// `PREVIEW`: the first words; `None` when they are not there yet.
+    Preview(Option<Bytes>),
+    /// `SAVEDATE`: when it was put into the mailbox.
+    SaveDate(Option<DateTime>),
+    /// `EMAILID`
+    EmailId(Bytes),
+    /// `THREADID`
+    ThreadId(Option<Bytes>),
+    /// `X-GM-MSGID`
+    GmailMessageId(u64),
+    /// `X-GM-THRID`
+    GmailThreadId(u64),
+    /// `X-GM-LABELS`
+    GmailLabels(Vec<Bytes>),
     /// Another one, or one that is not as the RFC has it: its name and its value as they were sent.
     Other(Bytes, Bytes),
 }
@@ -248,7 +333,46 @@ impl FetchItem {
             Self::Section(name, octets) => {
                 name.encode_name(output);
                 output.write(b" ");
-                write_nstring(octets.as_deref(), output);
+                match name {
+                    FetchAttribute::Binary { .. } => write_nstring8(octets.as_deref(), output),
+                    _ => write_nstring(octets.as_deref(), output),
+                }
+            }
+            Self::BinarySize(part, octets) => {
+                output.write(b"BINARY.SIZE");
+                write_part(part, output);
+                output.write(b" ");
+                output.write_number(*octets);
+            }
+            Self::Preview(text) => {
+                output.write(b"PREVIEW ");
+                write_nstring(text.as_deref(), output);
+            }
+            Self::SaveDate(None) => output.write(b"SAVEDATE NIL"),
+            Self::SaveDate(Some(moment)) => {
+                output.write(b"SAVEDATE ");
+                moment.encode(output);
+            }
+            Self::EmailId(id) | Self::ThreadId(Some(id)) => {
+                output.write(match self {
+                    Self::EmailId(_) => b"EMAILID (",
+                    _ => b"THREADID (",
+                });
+                output.write(id);
+                output.write(b")");
+            }
+            Self::ThreadId(None) => output.write(b"THREADID NIL"),
+            Self::GmailMessageId(id) => {
+                output.write(b"X-GM-MSGID ");
+                output.write_number(*id);
+            }
+            Self::GmailThreadId(id) => {
+                output.write(b"X-GM-THRID ");
+                output.write_number(*id);
+            }
+            Self::GmailLabels(labels) => {
+                output.write(b"X-GM-LABELS ");
+                write_labels(labels, output);
             }
             Self::Other(name, value) => {
                 output.write(name);
@@ -301,6 +425,11 @@ fn item(cursor: &mut Cursor<'_>, nesting: usize) -> Result<FetchItem> {
         cursor.sp()?;
         return Ok(FetchItem::Section(name, cursor.any_nstring()?));
     }
+    if cursor.eat_prefix("BINARY.SIZE[") {
+        let part = binary_section(cursor)?;
+        cursor.sp()?;
+        return Ok(FetchItem::BinarySize(part, cursor.number64()?));
+    }
     let name = cursor.atom()?;
     cursor.sp()?;
     let value = cursor.clone();
@@ -334,8 +463,25 @@ fn known_item(name: &Bytes, cursor: &mut Cursor<'_>, nesting: usize) -> Result<O
             cursor.expect(b')', "\")\"")?;
             FetchItem::ModSeq(modseq)
         }
+        b"PREVIEW" => FetchItem::Preview(cursor.any_nstring()?),
+        b"SAVEDATE" if cursor.eat_word("NIL") => FetchItem::SaveDate(None),
+        b"SAVEDATE" => FetchItem::SaveDate(Some(date_time(cursor)?)),
+        b"EMAILID" => FetchItem::EmailId(in_parentheses(cursor)?),
+        b"THREADID" if cursor.eat_word("NIL") => FetchItem::ThreadId(None),
+        b"THREADID" => FetchItem::ThreadId(Some(in_parentheses(cursor)?)),
+        b"X-GM-MSGID" => FetchItem::GmailMessageId(cursor.number64()?),
+        b"X-GM-THRID" => FetchItem::GmailThreadId(cursor.number64()?),
+        b"X-GM-LABELS" => FetchItem::GmailLabels(labels(cursor)?),
         _ => return Ok(None),
     }))
+}
+
+/// `(objectid)`
+fn in_parentheses(cursor: &mut Cursor<'_>) -> Result<Bytes> {
+    cursor.expect(b'(', "\"(\"")?;
+    let id = object_id(cursor)?;
+    cursor.expect(b')', "\")\"")?;
+    Ok(id)
 }
 
 /// The name of a section, as a server tells it.
@@ -346,20 +492,36 @@ pub(crate) fn section_name(cursor: &mut Cursor<'_>) -> Result<Option<FetchAttrib
             return Ok(Some(attribute));
         }
     }
+    let peek = false;
+    if cursor.eat_prefix("BINARY[") {
+        let part = binary_section(cursor)?;
+        let partial = origin(cursor)?;
+        return Ok(Some(A::Binary {
+            peek,
+            part,
+            partial,
+        }));
+    }
     if !cursor.eat_prefix("BODY[") {
         return Ok(None);
     }
     let section = section(cursor)?;
-    let mut partial = None;
-    if cursor.eat(b'<') {
-        partial = Some((cursor.number()?, 0));
-        cursor.expect(b'>', "\">\"")?;
-    }
+    let partial = origin(cursor)?;
     Ok(Some(A::BodySection {
-        peek: false,
+        peek,
         section,
         partial,
     }))
+}
+
+/// `<origin>`, when it is there.
+fn origin(cursor: &mut Cursor<'_>) -> Result<Option<(u32, u32)>> {
+    if !cursor.eat(b'<') {
+        return Ok(None);
+    }
+    let origin = cursor.number()?;
+    cursor.expect(b'>', "\">\"")?;
+    Ok(Some((origin, 0)))
 }
 
 /// Behind `FETCH `.
@@ -372,6 +534,7 @@ pub(crate) fn fetch(cursor: &mut Cursor<'_>) -> Result<Fetch> {
         attributes,
         changed_since: None,
         vanished: false,
+        partial: None,
     };
     if cursor.eat(b' ') {
         cursor.list(false, |cursor| {
@@ -380,6 +543,9 @@ pub(crate) fn fetch(cursor: &mut Cursor<'_>) -> Result<Fetch> {
                 fetch.changed_since = Some(cursor.number64()?);
             } else if cursor.eat_word("VANISHED") {
                 fetch.vanished = true;
+            } else if cursor.eat_word("PARTIAL") {
+                cursor.sp()?;
+                fetch.partial = Some(partial_range(cursor)?);
             } else {
                 return cursor.fail("a FETCH modifier");
             }
@@ -410,13 +576,31 @@ fn attributes(cursor: &mut Cursor<'_>) -> Result<Vec<FetchAttribute>> {
     attribute(cursor).map(|one| [one].into())
 }
 
-fn attribute(cursor: &mut Cursor<'_>) -> Result<FetchAttribute> {
+pub(crate) fn attribute(cursor: &mut Cursor<'_>) -> Result<FetchAttribute> {
     use FetchAttribute as A;
     if cursor.eat_prefix("BODY.PEEK[") {
         return body_section(cursor, true);
     }
     if cursor.eat_prefix("BODY[") {
         return body_section(cursor, false);
+    }
+    if cursor.eat_prefix("BINARY.SIZE[") {
+        return binary_section(cursor).map(A::BinarySize);
+    }
+    for (name, peek) in [("BINARY.PEEK[", true), ("BINARY[", false)] {
+        if cursor.eat_prefix(name) {
+            let part = binary_section(cursor)?;
+            let partial = partial_octets(cursor)?;
+            return Ok(A::Binary {
+                peek,
+                part,
+                partial,
+            });
+        }
+    }
+    if cursor.eat_word("PREVIEW") {
+        let lazy = cursor.eat_prefix(" (LAZY)");
+        return Ok(A::Preview { lazy });
     }
     let all = [
         A::Rfc822Size,
@@ -430,6 +614,12 @@ fn attribute(cursor: &mut Cursor<'_>) -> Result<FetchAttribute> {
         A::Body,
         A::Uid,
         A::ModSeq,
+        A::SaveDate,
+        A::EmailId,
+        A::ThreadId,
+        A::GmailMessageId,
+        A::GmailThreadId,
+        A::GmailLabels,
     ];
     for attribute in all {
         if cursor.eat_word(attribute.name()) {
@@ -442,19 +632,24 @@ fn attribute(cursor: &mut Cursor<'_>) -> Result<FetchAttribute> {
 /// Behind `BODY[`.
 fn body_section(cursor: &mut Cursor<'_>, peek: bool) -> Result<FetchAttribute> {
     let section = section(cursor)?;
-    let mut partial = None;
-    if cursor.eat(b'<') {
-        let origin = cursor.number()?;
-        cursor.expect(b'.', "\".\"")?;
-        let octets = cursor.take(crate::text::nz_number)?;
-        cursor.expect(b'>', "\">\"")?;
-        partial = Some((origin, octets));
-    }
+    let partial = partial_octets(cursor)?;
     Ok(FetchAttribute::BodySection {
         peek,
         section,
         partial,
     })
+}
+
+/// `<origin.octets>`, when it is there.
+fn partial_octets(cursor: &mut Cursor<'_>) -> Result<Option<(u32, u32)>> {
+    if !cursor.eat(b'<') {
+        return Ok(None);
+    }
+    let origin = cursor.number()?;
+    cursor.expect(b'.', "\".\"")?;
+    let octets = cursor.take(nz_number)?;
+    cursor.expect(b'>', "\">\"")?;
+    Ok(Some((origin, octets)))
 }
 
 /// Names of header fields, for a section's echo and its evaluation.

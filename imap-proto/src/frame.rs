@@ -5,9 +5,8 @@
 use alloc::vec::Vec;
 use bytes::{Buf as _, Bytes, BytesMut};
 
-use crate::append::append;
-use crate::cursor::Cursor;
-use crate::{Append, text};
+use crate::append::{is_append, is_argument};
+use crate::text;
 
 /// What the framer found.
 #[derive(Debug)]
@@ -16,15 +15,17 @@ pub(crate) enum Framed {
     Unit(BytesMut),
     /// A synchronizing literal was announced: the client waits for `+`.
     Continue,
-    /// APPEND, whose message comes now.
-    Message {
-        tag: Bytes,
-        append: Append,
-        octets: u64,
-        synchronizing: bool,
-    },
+    /// A segment of an APPEND, and the literal behind it, which streams.
+    Append(Bytes, Literal),
     /// Refused; the beginning, for its tag.
     Refused(Vec<u8>, Refusal),
+}
+
+/// A literal that streams: announced, and not accepted yet.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Literal {
+    pub(crate) octets: u64,
+    pub(crate) synchronizing: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,11 +64,14 @@ struct Announced {
 }
 
 impl Framer {
+    /// `limit`: octets of a command; `literal`: of a literal in it. `in_append`: what comes is not the
+    /// beginning of a command but goes on with an APPEND.
     pub(crate) fn next(
         &mut self,
         input: &mut BytesMut,
         limit: usize,
         literal: u64,
+        in_append: bool,
     ) -> Option<Framed> {
         loop {
             if !self.skip(input) {
@@ -105,15 +109,16 @@ impl Framer {
             };
             let synchronizing = announced.synchronizing;
             let head = input.get(..self.line_start + announced.at).unwrap_or(&[]);
-            if let Some((tag, append)) = message(head) {
-                input.advance(lf + 1);
+            if (in_append || begins_append(head)) && !is_argument(head) {
+                let length = head.len();
+                let mut segment = input.split_to(lf + 1);
+                segment.truncate(length);
                 self.reset();
-                return Some(Framed::Message {
-                    tag,
-                    append,
+                let literal = Literal {
                     octets,
                     synchronizing,
-                });
+                };
+                return Some(Framed::Append(segment.freeze(), literal));
             }
             let end = usize::try_from(octets)
                 .ok()
@@ -133,11 +138,6 @@ impl Framer {
     /// Passes over a literal, and what follows it in its command.
     pub(crate) fn skip_octets(&mut self, octets: u64) {
         self.skip = Skip::Octets(octets);
-    }
-
-    /// Passes over what is left of the line, and of literals behind it.
-    pub(crate) fn skip_line(&mut self) {
-        self.skip = Skip::Line;
     }
 
     /// Whether octets of a refused command are still being passed over.
@@ -251,22 +251,11 @@ fn announced(line: &[u8]) -> Option<Announced> {
     })
 }
 
-/// Whether `head` is an APPEND up to its message.
-fn message(head: &[u8]) -> Option<(Bytes, Append)> {
-    let space = memchr::memchr(b' ', head)?;
-    let verb = head.get(space + 1..space + 8)?;
-    if !verb.eq_ignore_ascii_case(b"APPEND ") {
-        return None;
-    }
-    let unit = Bytes::copy_from_slice(head);
-    let tag = unit.slice(..space);
-    let mut cursor = Cursor::new(&unit);
-    cursor.word(is_tag_char, "a tag").ok()?;
-    cursor.sp().ok()?;
-    cursor.eat_word("APPEND");
-    cursor.sp().ok()?;
-    let append = append(&mut cursor).ok()?;
-    cursor.is_at_end().then_some((tag, append))
+/// Whether a command is one whose messages stream.
+pub(crate) fn begins_append(command: &[u8]) -> bool {
+    let space = memchr::memchr(b' ', command);
+    let rest = space.and_then(|at| command.get(at + 1..));
+    rest.is_some_and(is_append)
 }
 
 /// `tag`: ASTRING-CHARs but `+`.

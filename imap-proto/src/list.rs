@@ -1,4 +1,4 @@
-//! LIST and LSUB (RFC 9051 §6.3.9, RFC 5258, 5819, 6154, 3348).
+//! LIST and LSUB (RFC 9051 §6.3.9, RFC 5258, 5819, 6154, 3348, 8440, 9590).
 
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -6,8 +6,11 @@ use hikyaku_wire::Output;
 
 use crate::cursor::{Cursor, Result};
 use crate::mailbox::mailbox;
+use crate::metadata::entry;
 use crate::status::{attributes, write_attributes};
-use crate::text::{is_list_char, list_mailbox, to_bytes, write_list, write_string};
+use crate::text::{
+    is_list_char, list_mailbox, to_bytes, write_astring, write_list, write_string, write_utf8,
+};
 use crate::{Limits, MailboxName, StatusAttribute};
 
 /// The LIST command.
@@ -51,6 +54,10 @@ pub struct ReturnOptions {
     pub special_use: bool,
     /// A STATUS of each.
     pub status: Vec<StatusAttribute>,
+    /// What the client may do with each (RFC 8440).
+    pub my_rights: bool,
+    /// Those annotations of each (RFC 9590).
+    pub metadata: Vec<Bytes>,
 }
 
 /// A name with wildcards: `*` for anything, `%` for anything but the delimiter.
@@ -101,7 +108,9 @@ impl List {
             (r.subscribed, "SUBSCRIBED"),
             (r.children, "CHILDREN"),
             (r.special_use, "SPECIAL-USE"),
+            (r.my_rights, "MYRIGHTS"),
             (!r.status.is_empty(), "STATUS"),
+            (!r.metadata.is_empty(), "METADATA"),
         ];
         let returned = returned.into_iter().filter(|(is, _)| *is);
         output.write(b" RETURN ");
@@ -110,6 +119,11 @@ impl List {
             if name == "STATUS" {
                 output.write(b" ");
                 write_attributes(&r.status, output);
+            } else if name == "METADATA" {
+                output.write(b" ");
+                write_list(&r.metadata, output, |entry, output| {
+                    write_astring(entry, output);
+                });
             }
         });
     }
@@ -117,6 +131,10 @@ impl List {
 
 /// `list-mailbox`
 pub(crate) fn write_pattern(pattern: &Pattern, output: &mut Output) {
+    if pattern.0.is_in_utf8() {
+        // A wildcard is one in quotes, too.
+        return write_utf8(pattern.as_str(), output);
+    }
     let wire = pattern.0.wire();
     if !wire.is_empty() && wire.bytes().all(is_list_char) {
         output.write(wire.as_bytes());
@@ -130,6 +148,10 @@ impl Pattern {
     #[must_use]
     pub fn new(pattern: &str) -> Self {
         Self(MailboxName::new(pattern))
+    }
+
+    pub(crate) fn name_mut(&mut self) -> &mut MailboxName {
+        &mut self.0
     }
 
     /// As it was sent, in Unicode.
@@ -210,6 +232,10 @@ pub enum ListAttribute {
     Marked,
     /// `\Unmarked`
     Unmarked,
+    /// `\Remote`
+    Remote,
+    /// `\NoAccess`: there is something, and it may not be seen (RFC 5465).
+    NoAccess,
     /// A special use, such as `\Sent`, with its `\` (RFC 6154).
     SpecialUse(Bytes),
     /// Another one, with its `\`.
@@ -239,6 +265,8 @@ impl ListAttribute {
             Self::Subscribed => b"\\Subscribed",
             Self::Marked => b"\\Marked",
             Self::Unmarked => b"\\Unmarked",
+            Self::Remote => b"\\Remote",
+            Self::NoAccess => b"\\NoAccess",
             Self::SpecialUse(name) | Self::Other(name) => name,
         }
     }
@@ -253,6 +281,8 @@ impl ListAttribute {
             Self::Subscribed,
             Self::Marked,
             Self::Unmarked,
+            Self::Remote,
+            Self::NoAccess,
         ];
         let mut known = known.into_iter();
         let is_use = |of: &&str| name.eq_ignore_ascii_case(of.as_bytes());
@@ -275,11 +305,30 @@ pub struct ListResponse {
     pub name: MailboxName,
     /// CHILDINFO: it does not match itself, but a subscribed child does.
     pub child_info: bool,
-    /// Other extended data, such as OLDNAME: names, and values as they were sent.
+    /// OLDNAME: what it was called before it was renamed (RFC 5465 §5.4, RFC 9051 §6.3.9.7).
+    pub old_name: Option<MailboxName>,
+    /// Other extended data: names, and values as they were sent.
     pub others: Vec<(Bytes, Bytes)>,
 }
 
 impl ListResponse {
+    /// A name with those attributes, and nothing more.
+    #[must_use]
+    pub fn new(
+        name: MailboxName,
+        delimiter: Option<char>,
+        attributes: impl IntoIterator<Item = ListAttribute>,
+    ) -> Self {
+        Self {
+            attributes: attributes.into_iter().collect(),
+            delimiter,
+            name,
+            child_info: false,
+            old_name: None,
+            others: Vec::new(),
+        }
+    }
+
     /// Appends what follows `* LIST ` or `* LSUB `.
     pub(crate) fn encode(&self, output: &mut Output) {
         write_list(&self.attributes, output, |attribute, output| {
@@ -289,24 +338,26 @@ impl ListResponse {
         crate::namespace::write_delimiter(self.delimiter, output);
         output.write(b" ");
         self.name.encode(output);
-        if !self.child_info && self.others.is_empty() {
-            return;
-        }
-        output.write(b" (");
+        let mut before: &[u8] = b" (";
         if self.child_info {
-            output.write(b"\"CHILDINFO\" (\"SUBSCRIBED\")");
+            output.write(b" (\"CHILDINFO\" (\"SUBSCRIBED\")");
+            before = b" ";
         }
-        for (index, (name, value)) in self.others.iter().enumerate() {
-            output.write(if index > 0 || self.child_info {
-                b" "
-            } else {
-                b""
-            });
+        if let Some(name) = &self.old_name {
+            output.write(before);
+            output.write(b"\"OLDNAME\" (");
+            name.encode(output);
+            output.write(b")");
+            before = b" ";
+        }
+        for (name, value) in &self.others {
+            output.write(before);
             write_string(name, output);
             output.write(b" ");
             output.write(value);
+            before = b" ";
         }
-        output.write(b")");
+        output.write(if before == b" " { b")" } else { b"" });
     }
 }
 
@@ -322,17 +373,21 @@ pub(crate) fn list_response(cursor: &mut Cursor<'_>) -> Result<ListResponse> {
     let delimiter = crate::namespace::delimiter(cursor)?;
     cursor.sp()?;
     let name = mailbox(cursor)?;
-    let mut response = ListResponse {
-        attributes,
-        delimiter,
-        name,
-        child_info: false,
-        others: Vec::new(),
-    };
+    let mut response = ListResponse::new(name, delimiter, attributes);
     if cursor.eat(b' ') {
         cursor.list(true, |cursor| {
             let name = cursor.astring()?;
             cursor.sp()?;
+            if name.eq_ignore_ascii_case(b"OLDNAME") {
+                let start = cursor.clone();
+                match cursor.list(false, mailbox).as_deref() {
+                    Ok([one]) => {
+                        response.old_name = Some(one.clone());
+                        return Ok(());
+                    }
+                    _ => *cursor = start,
+                }
+            }
             let value = cursor.value()?;
             if name.eq_ignore_ascii_case(b"CHILDINFO") {
                 response.child_info = true;
@@ -352,7 +407,7 @@ fn pattern(cursor: &mut Cursor<'_>, limits: &Limits) -> Result<Pattern> {
         return start.fail("a shorter pattern");
     }
     let wire = to_bytes(cursor.unit(), text);
-    Ok(Pattern(MailboxName::decode(&wire)))
+    Ok(Pattern(crate::mailbox::read(cursor, &wire)))
 }
 
 /// What patterns are relative to: as long as one, at most.
@@ -430,6 +485,11 @@ fn returns(cursor: &mut Cursor<'_>) -> Result<ReturnOptions> {
             () if cursor.eat_word("STATUS") => {
                 cursor.sp()?;
                 options.status = attributes(cursor)?;
+            }
+            () if cursor.eat_word("MYRIGHTS") => options.my_rights = true,
+            () if cursor.eat_word("METADATA") => {
+                cursor.sp()?;
+                options.metadata = cursor.list(false, entry)?;
             }
             () => return cursor.fail("a return option"),
         }

@@ -32,15 +32,15 @@ impl Literals {
 /// the client waits. `None` when it is no single command: an argument holds NUL, or CR or LF outside
 /// of a literal.
 pub(crate) fn pieces(command: &Bytes, literals: Literals) -> Option<VecDeque<Bytes>> {
-    if memchr::memchr(0, command).is_some() {
-        return None;
-    }
     let mut pieces = VecDeque::new();
     let mut piece = BytesMut::with_capacity(command.len() + 16);
     let mut rest = &command[..];
     loop {
         let end = memchr::memchr2(b'\r', b'\n', rest)?;
         let (line, tail) = rest.split_at(end);
+        if memchr::memchr(0, line).is_some() {
+            return None;
+        }
         let tail = tail.strip_prefix(b"\r\n")?;
         piece.extend_from_slice(line);
         if tail.is_empty() {
@@ -48,8 +48,11 @@ pub(crate) fn pieces(command: &Bytes, literals: Literals) -> Option<VecDeque<Byt
             pieces.push_back(piece.freeze());
             return Some(pieces);
         }
-        let octets = announced(line)?;
+        let (any, octets) = announced(line)?;
         let (literal, tail) = tail.split_at_checked(octets)?;
+        if !any && memchr::memchr(0, literal).is_some() {
+            return None;
+        }
         if literals.waits(octets as u64) {
             piece.extend_from_slice(b"\r\n");
             pieces.push_back(piece.split().freeze());
@@ -62,13 +65,15 @@ pub(crate) fn pieces(command: &Bytes, literals: Literals) -> Option<VecDeque<Byt
     }
 }
 
-fn announced(line: &[u8]) -> Option<usize> {
+/// Whether a literal8 is announced, and how many octets a literal has.
+fn announced(line: &[u8]) -> Option<(bool, usize)> {
     let inner = line.strip_suffix(b"}")?;
     let digits = inner.iter().rev().take_while(|o| o.is_ascii_digit());
     let at = inner.len() - digits.count();
     let (head, digits) = inner.split_at(at);
-    head.ends_with(b"{")
-        .then(|| core::str::from_utf8(digits).ok()?.parse().ok())?
+    let head = head.strip_suffix(b"{")?;
+    let octets = core::str::from_utf8(digits).ok()?.parse().ok()?;
+    Some((head.ends_with(b"~"), octets))
 }
 
 #[cfg(test)]

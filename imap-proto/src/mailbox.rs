@@ -6,7 +6,7 @@ use bytes::Bytes;
 use hikyaku_wire::Output;
 
 use crate::cursor::{Cursor, Result};
-use crate::text::write_astring;
+use crate::text::{write_astring, write_utf8};
 
 /// A mailbox name in Unicode. `INBOX` is the same in any case, and written in capitals.
 ///
@@ -16,18 +16,23 @@ use crate::text::write_astring;
 /// assert_eq!(MailboxName::decode(b"inbox").as_str(), "INBOX");
 /// assert_eq!(MailboxName::new("台北").wire(), "&U,BTFw-");
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct MailboxName(String);
+#[derive(Clone)]
+pub struct MailboxName {
+    name: String,
+    /// How it is written; no part of what it is.
+    utf8: bool,
+}
 
 impl MailboxName {
     /// The mailbox of that Unicode name.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
         let name = name.into();
-        if name.eq_ignore_ascii_case("INBOX") {
-            return Self("INBOX".into());
-        }
-        Self(name)
+        let name = match name.eq_ignore_ascii_case("INBOX") {
+            true => "INBOX".into(),
+            false => name,
+        };
+        Self { name, utf8: false }
     }
 
     /// Reads the form on the wire. What is no modified UTF-7 stands for itself, as UTF-8: clients
@@ -38,27 +43,81 @@ impl MailboxName {
         Self::new(decoded.unwrap_or_else(|| String::from_utf8_lossy(wire).into_owned()))
     }
 
+    pub(crate) fn is_in_utf8(&self) -> bool {
+        self.utf8
+    }
+
     /// The name in Unicode.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.name
+    }
+
+    /// The same name, written in UTF-8: for a peer that has enabled IMAP4rev2 or UTF8=ACCEPT.
+    #[must_use]
+    pub fn in_utf8(mut self) -> Self {
+        self.utf8 = true;
+        self
     }
 
     /// The form on the wire, in modified UTF-7.
     #[must_use]
     pub fn wire(&self) -> String {
-        encode_utf7(&self.0)
+        encode_utf7(&self.name)
     }
 
     /// Appends it as an astring.
     pub fn encode(&self, output: &mut Output) {
-        write_astring(self.wire().as_bytes(), output);
+        match self.utf8 {
+            true => write_utf8(&self.name, output),
+            false => write_astring(self.wire().as_bytes(), output),
+        }
+    }
+}
+
+impl core::fmt::Debug for MailboxName {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_tuple("MailboxName").field(&self.name).finish()
+    }
+}
+
+impl PartialEq for MailboxName {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for MailboxName {}
+
+impl core::hash::Hash for MailboxName {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
+}
+
+impl PartialOrd for MailboxName {
+    fn partial_cmp(&self, other: &Self) -> Option<core::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for MailboxName {
+    fn cmp(&self, other: &Self) -> core::cmp::Ordering {
+        self.name.cmp(&other.name)
     }
 }
 
 pub(crate) fn mailbox(cursor: &mut Cursor<'_>) -> Result<MailboxName> {
     let wire: Bytes = cursor.astring()?;
-    Ok(MailboxName::decode(&wire))
+    Ok(read(cursor, &wire))
+}
+
+/// The name, in the form that both ends have agreed on.
+pub(crate) fn read(cursor: &Cursor<'_>, wire: &[u8]) -> MailboxName {
+    match cursor.is_utf8() {
+        true => MailboxName::new(String::from_utf8_lossy(wire)).in_utf8(),
+        false => MailboxName::decode(wire),
+    }
 }
 
 const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+,";

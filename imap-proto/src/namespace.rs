@@ -94,7 +94,8 @@ pub(crate) fn namespaces(cursor: &mut Cursor<'_>) -> Result<Namespaces> {
 
 fn namespace(cursor: &mut Cursor<'_>) -> Result<Namespace> {
     cursor.expect(b'(', "\"(\"")?;
-    let prefix = MailboxName::decode(&cursor.any_string()?);
+    let prefix = cursor.any_string()?;
+    let prefix = crate::mailbox::read(cursor, &prefix);
     cursor.sp()?;
     let delimiter = delimiter(cursor)?;
     let mut extensions = Vec::new();

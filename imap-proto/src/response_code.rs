@@ -1,14 +1,16 @@
-//! Response codes: what a status response tells programs (RFC 9051 §7.1, RFC 5530, 4315, 7162, 9208).
+//! Response codes: what a status response tells programs (RFC 9051 §7.1, RFC 5530 and the extensions).
 
 use alloc::vec::Vec;
 use bytes::Bytes;
 use hikyaku_wire::Output;
 
-use crate::Flag;
 use crate::cursor::{Cursor, Result};
 use crate::flag::{told_flags, write_flags};
+use crate::metadata::metadata_code;
+use crate::search::object_id;
 use crate::sequence_set::{ranges, write_ranges};
-use crate::text::{nz_number, write_list};
+use crate::text::{nz_number, write_list, write_nstring, write_string};
+use crate::{Flag, MetadataCode};
 
 /// A response code. Sets of UIDs are ranges, both ends inclusive.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,8 +54,55 @@ pub enum ResponseCode {
     Unavailable,
     Unseen(u32),
     UseAttr,
+    BadComparator,
+    ClientBug,
+    CompressionActive,
+    ContactAdmin,
+    Corruption,
+    Expired,
+    ExpungeIssued,
+    NotificationOverflow,
+    NotSaved,
+    TempFail,
+    UidNotSticky,
+    UidRequired,
+    UnknownCte,
+    /// Events that the server does not know (RFC 5465 §5).
+    BadEvent(Vec<Bytes>),
+    /// Of CATENATE or URLFETCH: that URL (RFC 4469).
+    BadUrl(Bytes),
+    /// A long command goes on (RFC 9585); without anything, that it does.
+    InProgress(Option<Progress>),
+    /// What the mailbox is called whatever its name is (RFC 8474).
+    MailboxId(Bytes),
+    /// CONVERT takes no more messages at once.
+    MaxConvertMessages(u32),
+    /// CONVERT takes no more parts at once.
+    MaxConvertParts(u32),
+    /// No more messages at once, and the lowest UID that was reached (RFC 9738).
+    MessageLimit(u32, Option<u32>),
+    Metadata(MetadataCode),
+    /// The search of that tag is not told of any more (RFC 5267).
+    NoUpdate(Bytes),
+    /// It is elsewhere (RFC 2193, 2221).
+    Referral(Vec<Bytes>),
+    /// There is no such filter (RFC 5466).
+    UndefinedFilter(Bytes),
+    /// Mechanisms that RESETKEY and GENURLAUTH know (RFC 4467).
+    UrlMech(Vec<Bytes>),
     /// Another one, or one that is not as the RFC has it: its name, and what follows, as it was sent.
     Other(Bytes, Option<Bytes>),
+}
+
+/// How far a long command has come (RFC 9585).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Which command.
+    pub tag: Option<Bytes>,
+    /// How much is done.
+    pub done: Option<u32>,
+    /// How much there is to do.
+    pub goal: Option<u32>,
 }
 
 impl ResponseCode {
@@ -76,10 +125,7 @@ impl ResponseCode {
             }
             Self::Capability(all) => {
                 output.write(b"CAPABILITY");
-                for name in all {
-                    output.write(b" ");
-                    output.write(name);
-                }
+                words(all, output);
             }
             Self::CopyUid(validity, from, to) => {
                 number(b"COPYUID ", u64::from(*validity), output);
@@ -100,6 +146,50 @@ impl ResponseCode {
             Self::UidNext(uid) => number(b"UIDNEXT ", u64::from(*uid), output),
             Self::UidValidity(value) => number(b"UIDVALIDITY ", u64::from(*value), output),
             Self::Unseen(number_) => number(b"UNSEEN ", u64::from(*number_), output),
+            Self::BadEvent(names) => {
+                output.write(b"BADEVENT ");
+                write_list(names, output, |name, output| output.write(name));
+            }
+            Self::BadUrl(url) => {
+                output.write(b"BADURL ");
+                write_string(url, output);
+            }
+            Self::InProgress(Some(progress)) => progress.encode(output),
+            Self::MailboxId(id) => {
+                output.write(b"MAILBOXID (");
+                output.write(id);
+                output.write(b")");
+            }
+            Self::MaxConvertMessages(most) => {
+                number(b"MAXCONVERTMESSAGES ", u64::from(*most), output);
+            }
+            Self::MaxConvertParts(most) => number(b"MAXCONVERTPARTS ", u64::from(*most), output),
+            Self::MessageLimit(most, uid) => {
+                number(b"MESSAGELIMIT ", u64::from(*most), output);
+                if let Some(uid) = uid {
+                    number(b" ", u64::from(*uid), output);
+                }
+            }
+            Self::Metadata(code) => {
+                output.write(b"METADATA ");
+                code.encode(output);
+            }
+            Self::NoUpdate(tag) => {
+                output.write(b"NOUPDATE ");
+                write_string(tag, output);
+            }
+            Self::Referral(urls) => {
+                output.write(b"REFERRAL");
+                words(urls, output);
+            }
+            Self::UndefinedFilter(name) => {
+                output.write(b"UNDEFINED-FILTER ");
+                output.write(name);
+            }
+            Self::UrlMech(names) => {
+                output.write(b"URLMECH INTERNAL");
+                words(names, output);
+            }
             Self::Other(name, rest) => {
                 output.write(name);
                 if let Some(rest) = rest {
@@ -137,10 +227,61 @@ impl ResponseCode {
             Self::TryCreate => "TRYCREATE",
             Self::Unavailable => "UNAVAILABLE",
             Self::UseAttr => "USEATTR",
+            Self::BadComparator => "BADCOMPARATOR",
+            Self::ClientBug => "CLIENTBUG",
+            Self::CompressionActive => "COMPRESSIONACTIVE",
+            Self::ContactAdmin => "CONTACTADMIN",
+            Self::Corruption => "CORRUPTION",
+            Self::Expired => "EXPIRED",
+            Self::ExpungeIssued => "EXPUNGEISSUED",
+            Self::NotificationOverflow => "NOTIFICATIONOVERFLOW",
+            Self::NotSaved => "NOTSAVED",
+            Self::TempFail => "TEMPFAIL",
+            Self::UidNotSticky => "UIDNOTSTICKY",
+            Self::UidRequired => "UIDREQUIRED",
+            Self::UnknownCte => "UNKNOWN-CTE",
             Self::BadCharset(_) => "BADCHARSET",
+            Self::InProgress(None) => "INPROGRESS",
             _ => "",
         }
     }
+}
+
+fn words(words: &[Bytes], output: &mut Output) {
+    for word in words {
+        output.write(b" ");
+        output.write(word);
+    }
+}
+
+impl Progress {
+    fn encode(&self, output: &mut Output) {
+        output.write(b"INPROGRESS (");
+        write_nstring(self.tag.as_deref(), output);
+        for number in [self.done, self.goal] {
+            output.write(b" ");
+            match number {
+                Some(number) => output.write_number(u64::from(number)),
+                None => output.write(b"NIL"),
+            }
+        }
+        output.write(b")");
+    }
+}
+
+fn progress(cursor: &mut Cursor<'_>) -> Result<Progress> {
+    cursor.expect(b'(', "\"(\"")?;
+    let tag = cursor.any_nstring()?;
+    let mut number = || {
+        cursor.sp()?;
+        match cursor.eat_word("NIL") {
+            true => Ok(None),
+            false => cursor.number().map(Some),
+        }
+    };
+    let (done, goal) = (number()?, number()?);
+    cursor.expect(b')', "\")\"")?;
+    Ok(Progress { tag, done, goal })
 }
 
 /// `[CODE]` at the beginning of a text. `None` where there is none, or its bracket does not close.
@@ -198,7 +339,21 @@ fn known(name: &Bytes, rest: Option<&Bytes>) -> Option<ResponseCode> {
             C::TryCreate,
             C::Unavailable,
             C::UseAttr,
+            C::BadComparator,
+            C::ClientBug,
+            C::CompressionActive,
+            C::ContactAdmin,
+            C::Corruption,
+            C::Expired,
+            C::ExpungeIssued,
+            C::NotificationOverflow,
+            C::NotSaved,
+            C::TempFail,
+            C::UidNotSticky,
+            C::UidRequired,
+            C::UnknownCte,
             C::BadCharset(Vec::new()),
+            C::InProgress(None),
         ];
         let named = |code: &C| code.alone().as_bytes() == name;
         return all.into_iter().find(named);
@@ -232,6 +387,40 @@ fn with_data(name: &[u8], cursor: &mut Cursor<'_>) -> Result<ResponseCode> {
         b"UIDNEXT" => C::UidNext(cursor.number()?),
         b"UIDVALIDITY" => C::UidValidity(cursor.number()?),
         b"UNSEEN" => C::Unseen(cursor.number()?),
+        b"BADEVENT" => C::BadEvent(cursor.list(false, Cursor::atom)?),
+        b"BADURL" => C::BadUrl(cursor.astring()?),
+        b"INPROGRESS" => C::InProgress(Some(progress(cursor)?)),
+        b"MAILBOXID" => {
+            cursor.expect(b'(', "\"(\"")?;
+            let id = object_id(cursor)?;
+            cursor.expect(b')', "\")\"")?;
+            C::MailboxId(id)
+        }
+        b"MAXCONVERTMESSAGES" => C::MaxConvertMessages(cursor.take(nz_number)?),
+        b"MAXCONVERTPARTS" => C::MaxConvertParts(cursor.take(nz_number)?),
+        b"MESSAGELIMIT" => {
+            let most = cursor.take(nz_number)?;
+            let uid = match cursor.eat(b' ') {
+                true => Some(cursor.take(nz_number)?),
+                false => None,
+            };
+            C::MessageLimit(most, uid)
+        }
+        b"METADATA" => C::Metadata(metadata_code(cursor)?),
+        b"NOUPDATE" => C::NoUpdate(cursor.string()?),
+        b"REFERRAL" => C::Referral(capabilities(cursor)),
+        b"UNDEFINED-FILTER" => C::UndefinedFilter(cursor.atom()?),
+        b"URLMECH" => {
+            let mut names = capabilities(cursor);
+            if names
+                .first()
+                .is_none_or(|name| !name.eq_ignore_ascii_case(b"INTERNAL"))
+            {
+                return cursor.fail("INTERNAL");
+            }
+            names.remove(0);
+            C::UrlMech(names)
+        }
         _ => return cursor.fail("a response code"),
     })
 }

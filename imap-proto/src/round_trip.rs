@@ -56,6 +56,42 @@ fn uids() -> impl Strategy<Value = Vec<(u32, u32)>> {
     many(range, 1..4)
 }
 
+fn own_or_saved() -> impl Strategy<Value = SequenceSet> {
+    prop_oneof![9 => set(), 1 => Just(SequenceSet::saved())]
+}
+
+fn partial_range() -> impl Strategy<Value = PartialRange> {
+    (1..=u32::MAX, 1..=u32::MAX, any::<bool>()).prop_map(|(first, last, from_last)| PartialRange {
+        first,
+        last,
+        from_last,
+    })
+}
+
+fn object_id() -> impl Strategy<Value = Bytes> {
+    "[A-Za-z0-9_-]{1,9}".prop_map(Bytes::from)
+}
+
+/// Octets that literal8 may hold.
+fn octets() -> BoxedStrategy<Bytes> {
+    prop_oneof![
+        text(),
+        many(any::<u8>(), 0..9).prop_map(|mut octets| {
+            octets.push(0);
+            Bytes::from(octets)
+        })
+    ]
+    .boxed()
+}
+
+fn rights() -> impl Strategy<Value = Rights> {
+    "[a-z0-9]{0,7}".prop_map(|letters| Rights::parse(letters.as_bytes()).unwrap())
+}
+
+fn entry() -> impl Strategy<Value = Bytes> {
+    "(/[a-z .-]{1,5}){1,3}".prop_map(Bytes::from)
+}
+
 fn number64() -> impl Strategy<Value = u64> {
     0..=i64::MAX as u64
 }
@@ -108,12 +144,34 @@ fn key() -> BoxedStrategy<SearchKey> {
         number64().prop_map(K::Larger),
         number64().prop_map(K::Smaller),
         number64().prop_map(K::ModSeq),
-        set().prop_map(K::Sequence),
-        set().prop_map(K::Uid),
+        own_or_saved().prop_map(K::Sequence),
+        own_or_saved().prop_map(K::Uid),
+        (text(), atom(), number64())
+            .prop_map(|of| K::ModSeqOf(Box::new(of)))
+            .prop_filter("a string", |key| match key {
+                K::ModSeqOf(of) => of.0.iter().all(|o| (32..127).contains(o)) && of.0.len() < 1024,
+                _ => true,
+            }),
+        (1..=u32::MAX).prop_map(K::Older),
+        (1..=u32::MAX).prop_map(K::Younger),
+        object_id().prop_map(K::EmailId),
+        object_id().prop_map(K::ThreadId),
+        prop_oneof![
+            date().prop_map(K::SavedBefore),
+            date().prop_map(K::SavedOn),
+            date().prop_map(K::SavedSince),
+            Just(K::SaveDateSupported),
+        ],
+        atom().prop_map(K::Filter),
+        text().prop_map(K::GmailRaw),
+        number64().prop_map(K::GmailMessageId),
+        number64().prop_map(K::GmailThreadId),
+        text().prop_map(K::GmailLabel),
     ];
     leaf.prop_recursive(4, 20, 4, |inner| {
         prop_oneof![
             inner.clone().prop_map(|key| K::Not(Box::new(key))),
+            inner.clone().prop_map(|key| K::Fuzzy(Box::new(key))),
             (inner.clone(), inner.clone()).prop_map(|pair| K::Or(Box::new(pair))),
             many(inner, 2..4).prop_map(K::And),
         ]
@@ -152,10 +210,27 @@ fn fetch_attribute() -> impl Strategy<Value = FetchAttribute> {
         A::BodyStructure,
         A::Uid,
         A::ModSeq,
+        A::SaveDate,
+        A::EmailId,
+        A::ThreadId,
+        A::GmailMessageId,
+        A::GmailThreadId,
+        A::GmailLabels,
+        A::Preview { lazy: false },
+        A::Preview { lazy: true },
     ];
+    let part = || many(1..=u32::MAX, 0..3);
     prop_oneof![
-        proptest::sample::select(plain.to_vec()),
-        (any::<bool>(), section(), of((any::<u32>(), 1..=u32::MAX))).prop_map(
+        3 => proptest::sample::select(plain.to_vec()),
+        1 => part().prop_map(A::BinarySize),
+        1 => (any::<bool>(), part(), of((any::<u32>(), 1..=u32::MAX))).prop_map(
+            |(peek, part, partial)| A::Binary {
+                peek,
+                part,
+                partial
+            }
+        ),
+        2 => (any::<bool>(), section(), of((any::<u32>(), 1..=u32::MAX))).prop_map(
             |(peek, section, partial)| A::BodySection {
                 peek,
                 section,
@@ -176,20 +251,24 @@ fn status_attribute() -> impl Strategy<Value = StatusAttribute> {
         A::Deleted,
         A::Size,
         A::HighestModSeq,
+        A::DeletedStorage,
+        A::MailboxId,
+        A::AppendLimit,
         A::Other("X-NEW".into()),
     ];
     proptest::sample::select(all.to_vec())
 }
 
 fn list() -> impl Strategy<Value = List> {
-    let options = many(any::<bool>(), 7);
+    let options = many(any::<bool>(), 8);
     let patterns = many(
         "[a-z%*/ 受]{0,5}".prop_map(|text| Pattern::new(&text)),
         1..3,
     );
     let status = many(status_attribute(), 0..2);
-    (options, name(), patterns, status, any::<bool>()).prop_map(
-        |(o, reference, patterns, status, extended)| {
+    let metadata = many(entry(), 0..2);
+    (options, name(), patterns, status, metadata, any::<bool>()).prop_map(
+        |(o, reference, patterns, status, metadata, extended)| {
             let selection = SelectionOptions {
                 subscribed: o[0],
                 remote: o[1],
@@ -201,6 +280,8 @@ fn list() -> impl Strategy<Value = List> {
                 children: o[5],
                 special_use: o[6],
                 status,
+                my_rights: o[7],
+                metadata,
             };
             let needed = selection != SelectionOptions::default()
                 || returns != ReturnOptions::default()
@@ -228,6 +309,7 @@ fn criteria() -> impl Strategy<Value = Vec<(SortCriterion, bool)>> {
         C::To,
         C::DisplayFrom,
         C::DisplayTo,
+        C::Relevancy,
     ];
     many(
         (proptest::sample::select(all.to_vec()), any::<bool>()),
@@ -277,10 +359,219 @@ fn select() -> impl Strategy<Value = Command> {
     )
 }
 
+fn returns() -> impl Strategy<Value = Option<Vec<Return>>> {
+    use Return as R;
+    let alone = [
+        R::Min,
+        R::Max,
+        R::All,
+        R::Count,
+        R::Save,
+        R::Context,
+        R::Relevancy,
+    ];
+    let one = prop_oneof![
+        proptest::sample::select(alone.to_vec()),
+        many(fetch_attribute(), 0..3).prop_map(R::Update),
+    ];
+    (of(many(one, 1..4)), of(partial_range())).prop_map(|(all, partial)| {
+        let mut all = all?;
+        if let (Some(range), false) = (partial, all.contains(&R::All)) {
+            all.push(R::Partial(range));
+        }
+        Some(all)
+    })
+}
+
+fn filter() -> impl Strategy<Value = MailboxFilter> {
+    use MailboxFilter as F;
+    let names = || many(name(), 1..3);
+    prop_oneof![
+        Just(F::Selected),
+        Just(F::Inboxes),
+        Just(F::Personal),
+        Just(F::Subscribed),
+        names().prop_map(F::Subtree),
+        names().prop_map(F::SubtreeOne),
+        names().prop_map(F::Mailboxes),
+    ]
+}
+
+fn notify() -> impl Strategy<Value = Notify> {
+    use NotifyEvent as E;
+    let messages = || {
+        prop_oneof![
+            Just(Vec::new()),
+            Just(Vec::from([E::MessageNew(Vec::new()), E::MessageExpunge])),
+            Just(Vec::from([
+                E::MessageExpunge,
+                E::FlagChange,
+                E::MessageNew(Vec::new()),
+                E::AnnotationChange,
+                E::Other("X".into())
+            ])),
+        ]
+    };
+    let others = [
+        E::MailboxName,
+        E::SubscriptionChange,
+        E::MailboxMetadataChange,
+        E::ServerMetadataChange,
+    ];
+    let others = many(proptest::sample::select(others.to_vec()), 0..3);
+    let group = (filter(), messages(), others).prop_map(|(mailboxes, mut events, others)| {
+        if mailboxes != MailboxFilter::Selected {
+            events.extend(others);
+        }
+        EventGroup { mailboxes, events }
+    });
+    let selected =
+        (any::<bool>(), many(fetch_attribute(), 0..3)).prop_map(|(delayed, asked)| EventGroup {
+            mailboxes: match delayed {
+                true => MailboxFilter::SelectedDelayed,
+                false => MailboxFilter::Selected,
+            },
+            events: [E::MessageNew(asked), E::MessageExpunge].into(),
+        });
+    (any::<bool>(), many(group, 0..3), selected, any::<bool>()).prop_map(
+        |(status, mut groups, selected, none)| {
+            groups.retain(|group| group.mailboxes != MailboxFilter::Selected);
+            groups.push(selected);
+            match none {
+                true => Notify::None,
+                false => Notify::Set { status, groups },
+            }
+        },
+    )
+}
+
+fn convert_attribute() -> BoxedStrategy<ConvertAttribute> {
+    use ConvertAttribute as A;
+    let part = || many(1..=u32::MAX, 0..3);
+    let body = (many(1..=u32::MAX, 1..3), any::<bool>()).prop_map(|(part, mime)| {
+        A::Body(Section {
+            part,
+            text: match mime {
+                true => SectionText::Mime,
+                false => SectionText::Header,
+            },
+        })
+    });
+    prop_oneof![
+        Just(A::Uid),
+        part().prop_map(A::BodyPartStructure),
+        (part(), of((any::<u32>(), 1..=u32::MAX))).prop_map(|(part, some)| A::Binary(part, some)),
+        part().prop_map(A::BinarySize),
+        body,
+        part().prop_map(A::AvailableConversions),
+    ]
+    .boxed()
+}
+
+/// Commands of extensions.
+fn extension() -> BoxedStrategy<Command> {
+    use Command as C;
+    let uid = || any::<bool>();
+    let change = [AclChange::Replace, AclChange::Add, AclChange::Remove];
+    let set_acl = (
+        name(),
+        text(),
+        proptest::sample::select(change.to_vec()),
+        rights(),
+    );
+    let set_acl = set_acl.prop_map(|(mailbox, identifier, change, rights)| {
+        C::SetAcl(SetAcl {
+            mailbox,
+            identifier,
+            change,
+            rights,
+        })
+    });
+    let depth = [
+        MetadataDepth::Zero,
+        MetadataDepth::One,
+        MetadataDepth::Infinity,
+    ];
+    let get_metadata = (
+        name(),
+        many(entry(), 1..3),
+        of(number64()),
+        proptest::sample::select(depth.to_vec()),
+    );
+    let get_metadata = get_metadata.prop_map(|(mailbox, entries, max_size, depth)| {
+        C::GetMetadata(GetMetadata {
+            mailbox,
+            entries,
+            max_size,
+            depth,
+        })
+    });
+    let pattern = || "[a-z%*]{1,4}".prop_map(|text| Pattern::new(&text));
+    let labels = prop_oneof![text(), Just(Bytes::from("\\Inbox"))];
+    let action = [StoreAction::Replace, StoreAction::Add, StoreAction::Remove];
+    let action = proptest::sample::select(action.to_vec());
+    let store = (own_or_saved(), action, any::<bool>(), many(labels, 0..3)).prop_map(
+        |(set, action, silent, labels)| LabelStore {
+            set,
+            action,
+            silent,
+            labels,
+        },
+    );
+    let convert = (
+        own_or_saved(),
+        of(text()),
+        pairs(),
+        many(convert_attribute(), 1..3),
+    );
+    let convert = convert.prop_map(|(set, to, parameters, attributes)| Convert {
+        set,
+        to,
+        parameters,
+        attributes,
+    });
+    let reset = of((name(), many(atom(), 0..2))).prop_map(|mailbox| ResetKey { mailbox });
+    prop_oneof![
+        Just(()).prop_map(|()| C::Unauthenticate),
+        Just(()).prop_map(|()| C::GetJmapAccess),
+        atom().prop_map(C::Compress),
+        many(text(), 0..3).prop_map(C::Language),
+        many(text(), 0..3).prop_map(C::Comparator),
+        name().prop_map(C::GetAcl),
+        name().prop_map(C::MyRights),
+        set_acl,
+        (name(), text()).prop_map(|(mailbox, identifier)| C::DeleteAcl {
+            mailbox,
+            identifier
+        }),
+        (name(), text()).prop_map(|(mailbox, identifier)| C::ListRights {
+            mailbox,
+            identifier
+        }),
+        get_metadata,
+        (name(), many((entry(), of(octets())), 1..3))
+            .prop_map(|(mailbox, values)| C::SetMetadata(mailbox, values)),
+        notify().prop_map(C::Notify),
+        many(text(), 1..3).prop_map(C::CancelUpdate),
+        (many(filter(), 0..3), search())
+            .prop_map(|(sources, search)| C::ESearch { sources, search }),
+        (1..=u32::MAX, of((1..=u32::MAX, 1..=u32::MAX)))
+            .prop_map(|(size, batches)| C::UidBatches(UidBatches { size, batches })),
+        (store, uid()).prop_map(|(store, uid)| C::StoreLabels { store, uid }),
+        (name(), pattern()).prop_map(|(reference, pattern)| C::RList { reference, pattern }),
+        (name(), pattern()).prop_map(|(reference, pattern)| C::RLsub { reference, pattern }),
+        (name(), pattern()).prop_map(|(reference, pattern)| C::XList { reference, pattern }),
+        many((text(), atom()), 1..3).prop_map(C::GenUrlAuth),
+        reset.prop_map(C::ResetKey),
+        many(text(), 1..3).prop_map(C::UrlFetch),
+        (convert, uid()).prop_map(|(convert, uid)| C::Convert { convert, uid }),
+        (text(), text()).prop_map(|(from, to)| C::Conversions(from, to)),
+    ]
+    .boxed()
+}
+
 fn search() -> impl Strategy<Value = Search> {
-    let returns = [Return::Min, Return::Max, Return::All, Return::Count];
-    let returns = of(many(proptest::sample::select(returns.to_vec()), 1..4));
-    (returns, of(atom()), key()).prop_map(|(returns, charset, key)| Search {
+    (returns(), of(atom()), key()).prop_map(|(returns, charset, key)| Search {
         returns,
         charset,
         key,
@@ -306,16 +597,26 @@ fn command() -> impl Strategy<Value = Command> {
         many(fetch_attribute(), 1..4),
         of(number64()),
         any::<bool>(),
+        of(partial_range()),
     );
-    let fetch = fetch.prop_map(|(set, attributes, changed_since, vanished)| Fetch {
-        set,
-        attributes,
-        changed_since,
-        vanished: vanished && changed_since.is_some(),
-    });
-    let algorithm = [ThreadAlgorithm::OrderedSubject, ThreadAlgorithm::References];
+    let fetch = fetch.prop_map(
+        |(set, attributes, changed_since, vanished, partial)| Fetch {
+            set,
+            attributes,
+            changed_since,
+            vanished: vanished && changed_since.is_some(),
+            partial,
+        },
+    );
+    let algorithm = [
+        ThreadAlgorithm::OrderedSubject,
+        ThreadAlgorithm::References,
+        ThreadAlgorithm::Refs,
+    ];
     let algorithm = proptest::sample::select(algorithm.to_vec());
-    let sort = (criteria(), atom(), key()).prop_map(|(criteria, charset, key)| Sort {
+    let sort = (returns(), criteria(), atom(), key());
+    let sort = sort.prop_map(|(returns, criteria, charset, key)| Sort {
+        returns,
         criteria,
         charset,
         key,
@@ -332,9 +633,17 @@ fn command() -> impl Strategy<Value = Command> {
         (search(), uid()).prop_map(|(search, uid)| C::Search { search, uid }),
         (sort, uid()).prop_map(|(sort, uid)| C::Sort { sort, uid }),
         (thread, uid()).prop_map(|(thread, uid)| C::Thread { thread, uid }),
-        (set(), name(), uid()).prop_map(|(set, mailbox, uid)| C::Copy { set, mailbox, uid }),
-        (set(), name(), uid()).prop_map(|(set, mailbox, uid)| C::Move { set, mailbox, uid }),
-        of(set()).prop_map(C::Expunge),
+        (own_or_saved(), name(), uid()).prop_map(|(set, mailbox, uid)| C::Copy {
+            set,
+            mailbox,
+            uid
+        }),
+        (own_or_saved(), name(), uid()).prop_map(|(set, mailbox, uid)| C::Move {
+            set,
+            mailbox,
+            uid
+        }),
+        of(own_or_saved()).prop_map(C::Expunge),
     ];
     let mailboxes = prop_oneof![
         select(),
@@ -352,18 +661,19 @@ fn command() -> impl Strategy<Value = Command> {
         name().prop_map(C::GetQuotaRoot),
     ];
     prop_oneof![
-        alone,
-        messages,
-        mailboxes,
-        many((text(), ntext()), 0..3).prop_map(C::Id),
-        (text(), text()).prop_map(|(name, password)| C::Login {
+        3 => alone,
+        9 => extension(),
+        6 => messages,
+        4 => mailboxes,
+        1 => many((text(), ntext()), 0..3).prop_map(C::Id),
+        1 => (text(), text()).prop_map(|(name, password)| C::Login {
             name,
             password: Secret::from(password.to_vec())
         }),
-        authenticate(),
-        many(atom(), 1..3).prop_map(C::Enable),
-        text().prop_map(C::GetQuota),
-        (text(), many((atom(), number64()), 0..3)).prop_map(|(root, all)| C::SetQuota(root, all)),
+        1 => authenticate(),
+        1 => many(atom(), 1..3).prop_map(C::Enable),
+        1 => text().prop_map(C::GetQuota),
+        1 => (text(), many((atom(), number64()), 0..3)).prop_map(|(root, all)| C::SetQuota(root, all)),
     ]
 }
 
@@ -488,6 +798,11 @@ fn fetch_item() -> BoxedStrategy<FetchItem> {
                 section,
                 partial: partial.map(|(origin, _)| (origin, 0)),
             }),
+            FetchAttribute::Binary { part, partial, .. } => Some(FetchAttribute::Binary {
+                peek: false,
+                part,
+                partial: partial.map(|(origin, _)| (origin, 0)),
+            }),
             a @ (FetchAttribute::Rfc822
             | FetchAttribute::Rfc822Header
             | FetchAttribute::Rfc822Text) => Some(a),
@@ -502,7 +817,21 @@ fn fetch_item() -> BoxedStrategy<FetchItem> {
         body().prop_map(FetchItem::BodyStructure),
         body().prop_map(|body| FetchItem::Body(plain(body))),
         number64().prop_map(FetchItem::ModSeq),
-        (section_name, ntext()).prop_map(|(name, text)| FetchItem::Section(name, text)),
+        (section_name, of(octets())).prop_map(|(name, octets)| {
+            let is_binary = matches!(name, FetchAttribute::Binary { .. });
+            let octets = octets.filter(|octets| is_binary || !octets.contains(&0));
+            FetchItem::Section(name, octets)
+        }),
+        (many(1..=u32::MAX, 0..3), number64())
+            .prop_map(|(part, octets)| FetchItem::BinarySize(part, octets)),
+        ntext().prop_map(FetchItem::Preview),
+        of(date_time()).prop_map(FetchItem::SaveDate),
+        object_id().prop_map(FetchItem::EmailId),
+        of(object_id()).prop_map(FetchItem::ThreadId),
+        number64().prop_map(FetchItem::GmailMessageId),
+        number64().prop_map(FetchItem::GmailThreadId),
+        many(prop_oneof![text(), Just(Bytes::from("\\Inbox"))], 0..3)
+            .prop_map(FetchItem::GmailLabels),
         ("X-[A-Z]{1,5}", raw()).prop_map(|(name, raw)| FetchItem::Other(name.into(), raw)),
     ]
     .boxed()
@@ -533,8 +862,49 @@ fn code() -> BoxedStrategy<ResponseCode> {
         C::TryCreate,
         C::Unavailable,
         C::UseAttr,
+        C::BadComparator,
+        C::ClientBug,
+        C::CompressionActive,
+        C::ContactAdmin,
+        C::Corruption,
+        C::Expired,
+        C::ExpungeIssued,
+        C::NotificationOverflow,
+        C::NotSaved,
+        C::TempFail,
+        C::UidNotSticky,
+        C::UidRequired,
+        C::UnknownCte,
+    ];
+    let progress = (
+        of("[a-z]{1,4}".prop_map(Bytes::from)),
+        of(any::<u32>()),
+        of(any::<u32>()),
+    );
+    let progress = progress.prop_map(|(tag, done, goal)| Progress { tag, done, goal });
+    let metadata = prop_oneof![
+        number64().prop_map(MetadataCode::LongEntries),
+        number64().prop_map(MetadataCode::MaxSize),
+        Just(MetadataCode::TooMany),
+        Just(MetadataCode::NoPrivate),
+    ];
+    let url = || "imap://[a-z;=/]{1,9}".prop_map(Bytes::from);
+    let of_extensions = prop_oneof![
+        many(atom(), 1..3).prop_map(C::BadEvent),
+        url().prop_map(C::BadUrl),
+        of(progress).prop_map(C::InProgress),
+        object_id().prop_map(C::MailboxId),
+        (1..=u32::MAX).prop_map(C::MaxConvertMessages),
+        (1..=u32::MAX).prop_map(C::MaxConvertParts),
+        (1..=u32::MAX, of(1..=u32::MAX)).prop_map(|(most, uid)| C::MessageLimit(most, uid)),
+        metadata.prop_map(C::Metadata),
+        "[a-z0-9 ]{1,5}".prop_map(|tag| C::NoUpdate(tag.into())),
+        many(url(), 1..3).prop_map(C::Referral),
+        atom().prop_map(C::UndefinedFilter),
+        many(atom(), 0..3).prop_map(C::UrlMech),
     ];
     prop_oneof![
+        of_extensions,
         proptest::sample::select(alone.to_vec()),
         (1..=u32::MAX, uids()).prop_map(|(validity, uids)| C::AppendUid(validity, uids)),
         (1..=u32::MAX, uids(), uids()).prop_map(|(v, from, to)| C::CopyUid(v, from, to)),
@@ -567,6 +937,8 @@ fn list_response() -> impl Strategy<Value = ListResponse> {
         A::Subscribed,
         A::Marked,
         A::Unmarked,
+        A::Remote,
+        A::NoAccess,
         A::SpecialUse("\\Sent".into()),
         A::Other("\\X-New".into()),
     ];
@@ -574,15 +946,23 @@ fn list_response() -> impl Strategy<Value = ListResponse> {
     let delimiter =
         proptest::sample::select(vec![None, Some('/'), Some('"'), Some('\\'), Some('.')]);
     let others = many((atom(), raw()), 0..2);
-    (attributes, delimiter, name(), any::<bool>(), others).prop_map(
-        |(attributes, delimiter, name, child_info, others)| ListResponse {
-            attributes,
-            delimiter,
-            name,
-            child_info,
-            others,
-        },
+    let old_name = of(name());
+    (
+        attributes,
+        delimiter,
+        name(),
+        any::<bool>(),
+        old_name,
+        others,
     )
+        .prop_map(
+            |(attributes, delimiter, name, child_info, old_name, others)| ListResponse {
+                child_info,
+                old_name,
+                others,
+                ..ListResponse::new(name, delimiter, attributes)
+            },
+        )
 }
 
 fn namespaces() -> impl Strategy<Value = Namespaces> {
@@ -633,18 +1013,34 @@ fn esearch() -> impl Strategy<Value = ESearch> {
         of(any::<u32>()),
         of(number64()),
     );
-    let all = prop_oneof![uids(), Just(Vec::new())];
-    (text(), any::<bool>(), numbers, all).prop_map(|(tag, uid, (min, max, count, modseq), all)| {
-        ESearch {
-            tag,
-            uid,
-            min,
-            max,
-            all,
-            count,
-            modseq,
-        }
-    })
+    let all = || prop_oneof![uids(), Just(Vec::new())];
+    let positions = || many((any::<u32>(), uids()), 0..2);
+    let more = (
+        of((name(), 1..=u32::MAX)),
+        of((partial_range(), all())),
+        positions(),
+        positions(),
+        many(1..=100_u32, 0..3),
+    );
+    (text(), any::<bool>(), numbers, all(), more).prop_map(
+        |(tag, uid, (min, max, count, modseq), all, more)| {
+            let (mailbox, partial, add_to, remove_from, relevancy) = more;
+            ESearch {
+                tag,
+                uid,
+                min,
+                max,
+                all,
+                count,
+                modseq,
+                mailbox,
+                partial,
+                add_to,
+                remove_from,
+                relevancy,
+            }
+        },
+    )
 }
 
 fn response() -> BoxedStrategy<Response> {
@@ -664,13 +1060,95 @@ fn response() -> BoxedStrategy<Response> {
     let item = prop_oneof![
         (status_attribute(), number64()).prop_filter_map("known", |(attribute, number)| {
             match attribute {
-                StatusAttribute::Other(_) => None,
+                StatusAttribute::Other(_)
+                | StatusAttribute::MailboxId
+                | StatusAttribute::AppendLimit => None,
                 attribute => Some(StatusItem::Number(attribute, number)),
             }
         }),
+        object_id().prop_map(StatusItem::MailboxId),
+        of(number64()).prop_map(StatusItem::AppendLimit),
         ("X[A-Z]{1,5}", raw()).prop_map(|(name, raw)| StatusItem::Other(name.into(), raw)),
     ];
     let resource = (atom(), number64(), number64());
+    let converted = convert_attribute().prop_flat_map(|attribute| {
+        use ConvertAttribute as A;
+        use ConvertValue as V;
+        let value = match &attribute {
+            A::Uid | A::BinarySize(_) => number64().prop_map(V::Number).boxed(),
+            A::BodyPartStructure(_) => body().prop_map(V::Structure).boxed(),
+            A::AvailableConversions(_) => many(text(), 0..3).prop_map(V::Types).boxed(),
+            _ => of(octets()).prop_map(V::Octets).boxed(),
+        };
+        let error = (
+            text(),
+            "(TEMPFAIL|TEMPFAIL 7|BADPARAMETERS NIL \"a/b\" \\(x y\\))",
+        )
+            .prop_map(|(text, code)| V::Error(text, code.into()));
+        let attribute = match attribute {
+            A::Binary(part, some) => A::Binary(part, some.map(|(origin, _)| (origin, 0))),
+            other => other,
+        };
+        prop_oneof![3 => value, 1 => error].prop_map(move |value| (attribute.clone(), value))
+    });
+    let converted =
+        (any::<u32>(), text(), many(converted, 1..3)).prop_map(|(sequence, tag, items)| {
+            Converted {
+                sequence,
+                tag,
+                items,
+            }
+        });
+    let conversion = (text(), text(), many(text(), 0..3));
+    let conversion = conversion.prop_map(|(from, to, parameters)| Conversion {
+        from,
+        to,
+        parameters,
+    });
+    let list_rights = (name(), text(), rights(), many(rights(), 0..3));
+    let list_rights =
+        list_rights.prop_map(|(mailbox, identifier, required, optional)| ListRights {
+            mailbox,
+            identifier,
+            required,
+            optional,
+        });
+    let metadata = prop_oneof![
+        many((entry(), of(octets())), 1..3).prop_map(Metadata::Values),
+        many(entry(), 1..3).prop_map(Metadata::Changed),
+    ];
+    let range = (1..=u32::MAX, 1..=u32::MAX);
+    let extension = prop_oneof![
+        (any::<u32>(), many(fetch_item(), 0..4)).prop_map(|(uid, items)| R::UidFetch(uid, items)),
+        (name(), many((text(), rights()), 0..3))
+            .prop_map(|(mailbox, entries)| R::Acl(Acl { mailbox, entries })),
+        list_rights.prop_map(R::ListRights),
+        (name(), rights()).prop_map(|(name, rights)| R::MyRights(name, rights)),
+        (name(), metadata).prop_map(|(name, metadata)| R::Metadata(name, metadata)),
+        many(text(), 1..3).prop_map(R::Language),
+        (text(), many(text(), 0..3))
+            .prop_map(|(active, matching)| R::Comparator(Comparator { active, matching })),
+        (text(), many(range, 0..3))
+            .prop_map(|(tag, ranges)| R::UidBatches(Batches { tag, ranges })),
+        text().prop_map(R::JmapAccess),
+        many(text(), 1..3).prop_map(R::GenUrlAuth),
+        many((text(), ntext()), 1..3).prop_map(R::UrlFetch),
+        converted.prop_map(R::Converted),
+        conversion.prop_map(R::Conversion),
+    ];
+    prop_oneof![
+        14 => extension,
+        24 => rfc9051(status.boxed(), item.boxed(), resource.boxed()),
+    ]
+    .boxed()
+}
+
+fn rfc9051(
+    status: BoxedStrategy<(Status, Option<ResponseCode>, String)>,
+    item: BoxedStrategy<StatusItem>,
+    resource: BoxedStrategy<(Bytes, u64, u64)>,
+) -> BoxedStrategy<Response> {
+    use Response as R;
     prop_oneof![
         status.prop_map(|(status, code, text)| R::Status(status, code, text.into())),
         many(atom(), 1..4).prop_map(R::Capability),
@@ -681,7 +1159,7 @@ fn response() -> BoxedStrategy<Response> {
         (name(), many(item, 0..4)).prop_map(|(name, items)| R::MailboxStatus(name, items)),
         (many(1..=u32::MAX, 0..5), of(number64())).prop_map(|(all, modseq)| R::Search(all, modseq)),
         esearch().prop_map(R::ESearch),
-        many(1..=u32::MAX, 0..5).prop_map(R::Sort),
+        (many(1..=u32::MAX, 0..5), of(number64())).prop_map(|(all, modseq)| R::Sort(all, modseq)),
         threads().prop_map(R::Thread),
         namespaces().prop_map(R::Namespace),
         many((text(), ntext()), 0..3).prop_map(R::Id),

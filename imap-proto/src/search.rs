@@ -1,4 +1,6 @@
-//! SEARCH and its results (RFC 9051 §6.4.4, §7.3.4; ESEARCH RFC 4731, MODSEQ RFC 7162).
+//! SEARCH and its results (RFC 9051 §6.4.4, §7.3.4; ESEARCH RFC 4731, SAVE RFC 5182, CONTEXT RFC 5267,
+//! PARTIAL RFC 9394, MODSEQ RFC 7162, WITHIN RFC 5032, FILTERS RFC 5466, FUZZY RFC 6203, OBJECTID RFC 8474,
+//! SAVEDATE RFC 8514, several mailboxes RFC 7377).
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -7,9 +9,14 @@ use hikyaku_wire::Output;
 
 use crate::cursor::{Cursor, Result};
 use crate::date::date;
+use crate::fetch::attribute;
+use crate::mailbox::mailbox;
+use crate::partial::partial_range;
 use crate::sequence_set::{ranges, sequence_set, write_ranges};
-use crate::text::{write_astring, write_list, write_string};
-use crate::{Date, Flag, SequenceSet};
+use crate::text::{is_atom_char, nz_number, write_astring, write_list, write_string};
+use crate::{
+    Date, FetchAttribute, Flag, Limits, MailboxName, PartialRange, SequenceSet, SyntaxError,
+};
 
 /// The SEARCH command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,8 +29,8 @@ pub struct Search {
     pub key: SearchKey,
 }
 
-/// What of the result to tell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What of the result to tell, or to do with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Return {
     /// The lowest.
@@ -34,6 +41,16 @@ pub enum Return {
     All,
     /// How many.
     Count,
+    /// Keep it as `$` (RFC 5182).
+    Save,
+    /// Some of it (RFC 9394, RFC 5267).
+    Partial(PartialRange),
+    /// More is going to be asked of this search (RFC 5267).
+    Context,
+    /// Tell what changes, and of what is new in the selected mailbox this (RFC 5267, RFC 5465 §5.1).
+    Update(Vec<FetchAttribute>),
+    /// How well each fits (RFC 6203).
+    Relevancy,
 }
 
 /// What a message must have.
@@ -74,6 +91,36 @@ pub enum SearchKey {
     Uid(SequenceSet),
     /// Changed at this mod-sequence or later.
     ModSeq(u64),
+    /// The same, of one metadata item: its entry name and its kind (RFC 7162 §3.1.5).
+    ModSeqOf(Box<(Bytes, Bytes, u64)>),
+    /// Received so many seconds ago, or before.
+    Older(u32),
+    /// Received within so many seconds.
+    Younger(u32),
+    /// Of that EMAILID.
+    EmailId(Bytes),
+    /// Of that THREADID.
+    ThreadId(Bytes),
+    /// Put into the mailbox before that day.
+    SavedBefore(Date),
+    /// On that day.
+    SavedOn(Date),
+    /// On that day or later.
+    SavedSince(Date),
+    /// Whether the mailbox knows when messages were put into it.
+    SaveDateSupported,
+    /// What the filter of that name has.
+    Filter(Bytes),
+    /// As Gmail's own search has it.
+    GmailRaw(Bytes),
+    /// Of that X-GM-MSGID.
+    GmailMessageId(u64),
+    /// Of that X-GM-THRID.
+    GmailThreadId(u64),
+    /// With that label.
+    GmailLabel(Bytes),
+    /// Not exactly: as the server thinks best.
+    Fuzzy(Box<Self>),
     /// Not.
     Not(Box<Self>),
     /// One of the two or both.
@@ -96,11 +143,7 @@ impl Search {
     /// Appends what follows `SEARCH `.
     pub(crate) fn encode(&self, output: &mut Output) {
         if let Some(returns) = &self.returns {
-            output.write(b"RETURN ");
-            write_list(returns, output, |option, output| {
-                output.write(option.name().as_bytes());
-            });
-            output.write(b" ");
+            write_returns(returns, output);
         }
         if let Some(charset) = &self.charset {
             output.write(b"CHARSET ");
@@ -112,16 +155,52 @@ impl Search {
 }
 
 impl Return {
-    const ALL: [Self; 4] = [Self::Min, Self::Max, Self::All, Self::Count];
+    /// Those of one word.
+    const ALONE: [Self; 7] = [
+        Self::Min,
+        Self::Max,
+        Self::All,
+        Self::Count,
+        Self::Save,
+        Self::Context,
+        Self::Relevancy,
+    ];
 
-    fn name(self) -> &'static str {
+    fn name(&self) -> &'static str {
         match self {
             Self::Min => "MIN",
             Self::Max => "MAX",
             Self::All => "ALL",
             Self::Count => "COUNT",
+            Self::Save => "SAVE",
+            Self::Partial(_) => "PARTIAL",
+            Self::Context => "CONTEXT",
+            Self::Update(_) => "UPDATE",
+            Self::Relevancy => "RELEVANCY",
         }
     }
+
+    fn encode(&self, output: &mut Output) {
+        output.write(self.name().as_bytes());
+        match self {
+            Self::Partial(range) => {
+                output.write(b" ");
+                range.encode(output);
+            }
+            Self::Update(attributes) if !attributes.is_empty() => {
+                output.write(b" ");
+                write_list(attributes, output, FetchAttribute::encode);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// `RETURN (..) `
+pub(crate) fn write_returns(returns: &[Return], output: &mut Output) {
+    output.write(b"RETURN ");
+    write_list(returns, output, Return::encode);
+    output.write(b" ");
 }
 
 /// What is still to be written of a key.
@@ -131,6 +210,23 @@ enum Todo<'a> {
 }
 
 impl SearchKey {
+    /// Reads keys as SEARCH has them: what a stored filter holds (RFC 5466 §3.2).
+    ///
+    /// ```
+    /// use hikyaku_imap_proto::{Limits, SearchKey};
+    /// let key = SearchKey::parse(&"OR SMALLER 5000 ALL".into(), &Limits::default()).unwrap();
+    /// assert!(matches!(key, SearchKey::Or(_)));
+    /// ```
+    ///
+    /// # Errors
+    /// [`SyntaxError`], also when something follows them.
+    pub fn parse(criteria: &Bytes, limits: &Limits) -> core::result::Result<Self, SyntaxError> {
+        let mut cursor = Cursor::new(criteria);
+        let key = keys(&mut cursor, limits.nesting)?;
+        cursor.end()?;
+        Ok(key)
+    }
+
     /// Appends the key; at the top, all that must hold stand without parentheses. Nesting costs no
     /// stack.
     pub(crate) fn encode(&self, output: &mut Output) {
@@ -144,6 +240,10 @@ impl SearchKey {
                 Todo::Octets(octets) => output.write(octets),
                 Todo::Key(Self::Not(key)) => {
                     output.write(b"NOT ");
+                    todo.push(Todo::Key(key));
+                }
+                Todo::Key(Self::Fuzzy(key)) => {
+                    output.write(b"FUZZY ");
                     todo.push(Todo::Key(key));
                 }
                 Todo::Key(Self::Or(pair)) => {
@@ -176,7 +276,9 @@ impl SearchKey {
             output.write_number(number);
         };
         match self {
-            Self::All | Self::Not(_) | Self::Or(_) | Self::And(_) => output.write(b"ALL"),
+            Self::All | Self::Not(_) | Self::Or(_) | Self::And(_) | Self::Fuzzy(_) => {
+                output.write(b"ALL");
+            }
             Self::Flag(flag, is) => encode_flag(flag, *is, output),
             Self::New => output.write(b"NEW"),
             Self::Header(name, value) => {
@@ -204,6 +306,27 @@ impl SearchKey {
                 set.encode(output);
             }
             Self::ModSeq(modseq) => number(b"MODSEQ ", *modseq, output),
+            Self::ModSeqOf(of) => {
+                let (entry, kind, modseq) = &**of;
+                output.write(b"MODSEQ ");
+                write_string(entry, output);
+                output.write(b" ");
+                output.write(kind);
+                number(b" ", *modseq, output);
+            }
+            Self::Older(seconds) => number(b"OLDER ", u64::from(*seconds), output),
+            Self::Younger(seconds) => number(b"YOUNGER ", u64::from(*seconds), output),
+            Self::EmailId(id) => text(b"EMAILID ", id, output),
+            Self::ThreadId(id) => text(b"THREADID ", id, output),
+            Self::SavedBefore(date) => day(b"SAVEDBEFORE ", date, output),
+            Self::SavedOn(date) => day(b"SAVEDON ", date, output),
+            Self::SavedSince(date) => day(b"SAVEDSINCE ", date, output),
+            Self::SaveDateSupported => output.write(b"SAVEDATESUPPORTED"),
+            Self::Filter(name) => text(b"FILTER ", name, output),
+            Self::GmailRaw(query) => text(b"X-GM-RAW ", query, output),
+            Self::GmailMessageId(id) => number(b"X-GM-MSGID ", *id, output),
+            Self::GmailThreadId(id) => number(b"X-GM-THRID ", *id, output),
+            Self::GmailLabel(label) => text(b"X-GM-LABELS ", label, output),
         }
     }
 
@@ -213,8 +336,8 @@ impl SearchKey {
         let mut todo = Vec::from([self]);
         while let Some(key) = todo.pop() {
             match key {
-                Self::Sequence(_) => return true,
-                Self::Not(key) => todo.push(key),
+                Self::Sequence(set) if !set.is_saved() => return true,
+                Self::Not(key) | Self::Fuzzy(key) => todo.push(key),
                 Self::Or(keys) => todo.extend([&keys.0, &keys.1]),
                 Self::And(keys) => todo.extend(keys),
                 _ => {}
@@ -226,13 +349,25 @@ impl SearchKey {
     /// Whether MODSEQ is in it, so that the result tells the highest (RFC 7162 §3.1.5).
     #[must_use]
     pub fn has_modseq(&self) -> bool {
-        match self {
-            Self::ModSeq(_) => true,
-            Self::Not(key) => key.has_modseq(),
-            Self::Or(keys) => keys.0.has_modseq() || keys.1.has_modseq(),
-            Self::And(keys) => keys.iter().any(Self::has_modseq),
-            _ => false,
+        self.any(&|key| matches!(key, Self::ModSeq(_) | Self::ModSeqOf(_)))
+    }
+
+    /// Whether it or any key within it is such a one.
+    #[must_use]
+    pub fn any(&self, is: &dyn Fn(&Self) -> bool) -> bool {
+        let mut todo = Vec::from([self]);
+        while let Some(key) = todo.pop() {
+            if is(key) {
+                return true;
+            }
+            match key {
+                Self::Not(key) | Self::Fuzzy(key) => todo.push(key),
+                Self::Or(keys) => todo.extend([&keys.0, &keys.1]),
+                Self::And(keys) => todo.extend(keys),
+                _ => {}
+            }
         }
+        false
     }
 }
 
@@ -281,14 +416,30 @@ pub struct ESearch {
     pub count: Option<u32>,
     /// MODSEQ
     pub modseq: Option<u64>,
+    /// MAILBOX and UIDVALIDITY: which mailbox it is of, when several are searched (RFC 7377).
+    pub mailbox: Option<(MailboxName, u32)>,
+    /// PARTIAL: which positions were asked for, and what is there, in order (RFC 9394).
+    pub partial: Option<(PartialRange, Vec<(u32, u32)>)>,
+    /// ADDTO: what is new at which positions; position 0 says nothing (RFC 5267 §4.3.3).
+    pub add_to: Vec<(u32, Vec<(u32, u32)>)>,
+    /// REMOVEFROM: what is gone from which positions.
+    pub remove_from: Vec<(u32, Vec<(u32, u32)>)>,
+    /// RELEVANCY: how well each fits, from 1 to 100 (RFC 6203).
+    pub relevancy: Vec<u32>,
 }
 
 impl ESearch {
     /// Appends what follows `* ESEARCH`.
     pub(crate) fn encode(&self, output: &mut Output) {
-        if !self.tag.is_empty() {
+        if !self.tag.is_empty() || self.mailbox.is_some() {
             output.write(b" (TAG ");
             write_string(&self.tag, output);
+            if let Some((mailbox, validity)) = &self.mailbox {
+                output.write(b" MAILBOX ");
+                mailbox.encode(output);
+                output.write(b" UIDVALIDITY ");
+                output.write_number(u64::from(*validity));
+            }
             output.write(b")");
         }
         output.write(if self.uid { b" UID" } else { b"" });
@@ -306,15 +457,75 @@ impl ESearch {
             write_ranges(&self.all, output);
         }
         number(b" MODSEQ ", self.modseq, output);
+        if let Some((range, found)) = &self.partial {
+            output.write(b" PARTIAL (");
+            range.encode(output);
+            output.write(b" ");
+            match found.is_empty() {
+                true => output.write(b"NIL"),
+                false => write_ranges(found, output),
+            }
+            output.write(b")");
+        }
+        write_positions(b" ADDTO ", &self.add_to, output);
+        write_positions(b" REMOVEFROM ", &self.remove_from, output);
+        if !self.relevancy.is_empty() {
+            output.write(b" RELEVANCY ");
+            write_list(&self.relevancy, output, |score, output| {
+                output.write_number(u64::from(*score));
+            });
+        }
     }
+}
+
+fn write_positions(name: &[u8], all: &[(u32, Vec<(u32, u32)>)], output: &mut Output) {
+    if all.is_empty() {
+        return;
+    }
+    output.write(name);
+    write_list(all, output, |(position, found), output| {
+        output.write_number(u64::from(*position));
+        output.write(b" ");
+        write_ranges(found, output);
+    });
+}
+
+fn positions(cursor: &mut Cursor<'_>) -> Result<Vec<(u32, Vec<(u32, u32)>)>> {
+    cursor.list(false, |cursor| {
+        let position = cursor.number()?;
+        cursor.sp()?;
+        Ok((position, ranges(cursor)?))
+    })
+}
+
+/// `(TAG "a" MAILBOX x UIDVALIDITY 1)`, in any order.
+fn correlators(cursor: &mut Cursor<'_>, result: &mut ESearch) -> Result<()> {
+    let (mut name, mut validity) = (None, None);
+    cursor.list(false, |cursor| {
+        if cursor.eat_word("TAG") {
+            cursor.sp()?;
+            result.tag = cursor.any_string().or_else(|_| cursor.atom())?;
+        } else if cursor.eat_word("MAILBOX") {
+            cursor.sp()?;
+            name = Some(mailbox(cursor)?);
+        } else if cursor.eat_word("UIDVALIDITY") {
+            cursor.sp()?;
+            validity = Some(cursor.take(nz_number)?);
+        } else {
+            return cursor.fail("TAG, MAILBOX or UIDVALIDITY");
+        }
+        Ok(())
+    })?;
+    result.mailbox = name.zip(validity);
+    Ok(())
 }
 
 /// Behind `* ESEARCH`. What is told by an extension is passed over.
 pub(crate) fn esearch(cursor: &mut Cursor<'_>) -> Result<ESearch> {
     let mut result = ESearch::default();
-    if cursor.eat_prefix(" (TAG ") {
-        result.tag = cursor.any_string().or_else(|_| cursor.atom())?;
-        cursor.expect(b')', "\")\"")?;
+    if cursor.rest().starts_with(b" (") {
+        cursor.sp()?;
+        correlators(cursor, &mut result)?;
     }
     result.uid = cursor.eat_prefix(" UID");
     while cursor.eat(b' ') && !cursor.is_at_end() {
@@ -326,6 +537,20 @@ pub(crate) fn esearch(cursor: &mut Cursor<'_>) -> Result<ESearch> {
             b"COUNT" => result.count = Some(cursor.number()?),
             b"ALL" => result.all = ranges(cursor)?,
             b"MODSEQ" => result.modseq = Some(cursor.number64()?),
+            b"PARTIAL" => {
+                cursor.expect(b'(', "\"(\"")?;
+                let range = partial_range(cursor)?;
+                cursor.sp()?;
+                let found = match cursor.eat_word("NIL") {
+                    true => Vec::new(),
+                    false => ranges(cursor)?,
+                };
+                cursor.expect(b')', "\")\"")?;
+                result.partial = Some((range, found));
+            }
+            b"ADDTO" => result.add_to.extend(positions(cursor)?),
+            b"REMOVEFROM" => result.remove_from.extend(positions(cursor)?),
+            b"RELEVANCY" => result.relevancy = cursor.list(true, Cursor::number)?,
             _ => drop(cursor.value()?),
         }
     }
@@ -348,23 +573,7 @@ pub(crate) fn numbers(cursor: &mut Cursor<'_>) -> Result<(Vec<u32>, Option<u64>)
 
 /// Behind `SEARCH `.
 pub(crate) fn search(cursor: &mut Cursor<'_>, nesting: usize) -> Result<Search> {
-    let mut returns = None;
-    if cursor.eat_word("RETURN") {
-        cursor.sp()?;
-        let mut all = cursor.list(true, |cursor| {
-            for option in Return::ALL {
-                if cursor.eat_word(option.name()) {
-                    return Ok(option);
-                }
-            }
-            cursor.fail("a SEARCH return option")
-        })?;
-        if all.is_empty() {
-            all.push(Return::All);
-        }
-        returns = Some(all);
-        cursor.sp()?;
-    }
+    let returns = returns(cursor)?;
     let mut charset = None;
     if cursor.eat_word("CHARSET") {
         cursor.sp()?;
@@ -379,6 +588,45 @@ pub(crate) fn search(cursor: &mut Cursor<'_>, nesting: usize) -> Result<Search> 
     })
 }
 
+/// `RETURN (..) `, when it is there.
+pub(crate) fn returns(cursor: &mut Cursor<'_>) -> Result<Option<Vec<Return>>> {
+    if !cursor.eat_word("RETURN") {
+        return Ok(None);
+    }
+    cursor.sp()?;
+    let mut all = cursor.list(true, |cursor| {
+        for option in Return::ALONE {
+            if cursor.eat_word(option.name()) {
+                return Ok(option);
+            }
+        }
+        if cursor.eat_word("PARTIAL") {
+            cursor.sp()?;
+            return partial_range(cursor).map(Return::Partial);
+        }
+        if cursor.eat_word("UPDATE") {
+            let mut attributes = Vec::new();
+            if cursor.rest().starts_with(b" (") {
+                cursor.sp()?;
+                attributes = cursor.list(false, attribute)?;
+            }
+            return Ok(Return::Update(attributes));
+        }
+        cursor.fail("a SEARCH return option")
+    })?;
+    if all.is_empty() {
+        all.push(Return::All);
+    }
+    let partial = |option: &&Return| matches!(option, Return::Partial(_));
+    let partials = all.iter().filter(partial).count();
+    if partials > 1 || (partials == 1 && all.contains(&Return::All)) {
+        // RFC 9394 §3.1, RFC 5267 §4.4.
+        return cursor.fail("one PARTIAL, and no ALL beside it");
+    }
+    cursor.sp()?;
+    Ok(Some(all))
+}
+
 /// What is begun and not ended: the parser's own stack, so that nesting costs none of the thread's.
 enum Open {
     And {
@@ -386,6 +634,7 @@ enum Open {
         parenthesis: bool,
     },
     Not,
+    Fuzzy,
     Or(Option<SearchKey>),
 }
 
@@ -408,6 +657,9 @@ pub(crate) fn keys(cursor: &mut Cursor<'_>, nesting: usize) -> Result<SearchKey>
         } else if cursor.eat_prefix("NOT ") {
             stack.push(Open::Not);
             continue;
+        } else if cursor.eat_prefix("FUZZY ") {
+            stack.push(Open::Fuzzy);
+            continue;
         } else if cursor.eat_prefix("OR ") {
             stack.push(Open::Or(None));
             continue;
@@ -418,6 +670,7 @@ pub(crate) fn keys(cursor: &mut Cursor<'_>, nesting: usize) -> Result<SearchKey>
         loop {
             match stack.pop() {
                 Some(Open::Not) => key = SearchKey::Not(Box::new(key)),
+                Some(Open::Fuzzy) => key = SearchKey::Fuzzy(Box::new(key)),
                 Some(Open::Or(None)) => {
                     cursor.sp()?;
                     stack.push(Open::Or(Some(key)));
@@ -451,13 +704,13 @@ fn simple(cursor: &mut Cursor<'_>) -> Result<SearchKey> {
     use SearchKey as K;
     if cursor
         .peek()
-        .is_some_and(|o| o.is_ascii_digit() || o == b'*')
+        .is_some_and(|o| o.is_ascii_digit() || matches!(o, b'*' | b'$'))
     {
         return sequence_set(cursor).map(K::Sequence);
     }
     let start = cursor.clone();
-    let word = cursor.word(|o| o.is_ascii_alphabetic(), "a search key")?;
-    let mut upper = [0_u8; 10];
+    let word = cursor.word(|o| o.is_ascii_alphabetic() || o == b'-', "a search key")?;
+    let mut upper = [0_u8; 17];
     let Some(upper) = upper.get_mut(..word.len()) else {
         return start.fail("a search key");
     };
@@ -533,16 +786,69 @@ fn simple(cursor: &mut Cursor<'_>) -> Result<SearchKey> {
         b"MODSEQ" => {
             cursor.sp()?;
             if cursor.peek() == Some(b'"') {
-                // RFC 7162 §3.1.5: an entry name and its kind; all metadata share one mod-sequence.
-                cursor.string()?;
+                let entry = cursor.string()?;
                 cursor.sp()?;
-                cursor.atom()?;
+                let kind = cursor.atom()?;
                 cursor.sp()?;
+                return Ok(K::ModSeqOf(Box::new((entry, kind, cursor.number64()?))));
             }
             K::ModSeq(cursor.number64()?)
         }
+        b"OLDER" => {
+            cursor.sp()?;
+            K::Older(cursor.take(nz_number)?)
+        }
+        b"YOUNGER" => {
+            cursor.sp()?;
+            K::Younger(cursor.take(nz_number)?)
+        }
+        b"EMAILID" => {
+            cursor.sp()?;
+            K::EmailId(object_id(cursor)?)
+        }
+        b"THREADID" => {
+            cursor.sp()?;
+            K::ThreadId(object_id(cursor)?)
+        }
+        b"SAVEDBEFORE" => day(cursor, K::SavedBefore)?,
+        b"SAVEDON" => day(cursor, K::SavedOn)?,
+        b"SAVEDSINCE" => day(cursor, K::SavedSince)?,
+        b"SAVEDATESUPPORTED" => K::SaveDateSupported,
+        b"FILTER" => {
+            cursor.sp()?;
+            let is = |o: u8| is_atom_char(o) && o != b'/';
+            let name = cursor.word(is, "the name of a filter")?;
+            K::Filter(cursor.unit().slice_ref(name))
+        }
+        b"X-GM-RAW" => {
+            cursor.sp()?;
+            K::GmailRaw(cursor.astring()?)
+        }
+        b"X-GM-MSGID" => {
+            cursor.sp()?;
+            K::GmailMessageId(cursor.number64()?)
+        }
+        b"X-GM-THRID" => {
+            cursor.sp()?;
+            K::GmailThreadId(cursor.number64()?)
+        }
+        b"X-GM-LABELS" => {
+            cursor.sp()?;
+            K::GmailLabel(cursor.astring()?)
+        }
         _ => return start.fail("a search key"),
     })
+}
+
+/// `objectid`: up to 255 letters, digits, `_` and `-` (RFC 8474 §7).
+pub(crate) fn object_id(cursor: &mut Cursor<'_>) -> Result<Bytes> {
+    let start = cursor.clone();
+    let is = |o: u8| o.is_ascii_alphanumeric() || matches!(o, b'_' | b'-');
+    let id = cursor.word(is, "an object identifier")?;
+    if id.len() > 255 {
+        return start.fail("an object identifier");
+    }
+    Ok(cursor.unit().slice_ref(id))
 }
 
 #[cfg(test)]

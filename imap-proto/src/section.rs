@@ -42,12 +42,7 @@ impl Section {
     /// Appends it with its brackets, as it was sent.
     pub fn encode(&self, output: &mut Output) {
         output.write(b"[");
-        for (index, &number) in self.part.iter().enumerate() {
-            if index > 0 {
-                output.write(b".");
-            }
-            output.write_number(u64::from(number));
-        }
+        write_numbers(&self.part, output);
         if !self.part.is_empty() && self.text != SectionText::Whole {
             output.write(b".");
         }
@@ -66,6 +61,35 @@ impl Section {
             SectionText::Mime => output.write(b"MIME"),
         }
         output.write(b"]");
+    }
+}
+
+fn write_numbers(part: &[u32], output: &mut Output) {
+    for (index, &number) in part.iter().enumerate() {
+        output.write(if index > 0 { b"." } else { b"" });
+        output.write_number(u64::from(number));
+    }
+}
+
+/// `[1.2]`: a section of BINARY (RFC 3516 §4.2).
+pub(crate) fn write_part(part: &[u32], output: &mut Output) {
+    output.write(b"[");
+    write_numbers(part, output);
+    output.write(b"]");
+}
+
+/// Behind `BINARY[`: part numbers, or none.
+pub(crate) fn binary_section(cursor: &mut Cursor<'_>) -> Result<Vec<u32>> {
+    let mut part = Vec::new();
+    if cursor.eat(b']') {
+        return Ok(part);
+    }
+    loop {
+        part.push(cursor.take(nz_number)?);
+        if cursor.eat(b']') {
+            return Ok(part);
+        }
+        cursor.expect(b'.', "\".\" or \"]\"")?;
     }
 }
 

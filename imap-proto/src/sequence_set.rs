@@ -19,6 +19,8 @@ use crate::text::nz_number;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SequenceSet(Vec<(Option<NonZeroU32>, Option<NonZeroU32>)>);
 
+// A set has one number at least: without any it is `$`.
+
 impl SequenceSet {
     /// Reads a whole set.
     ///
@@ -29,6 +31,24 @@ impl SequenceSet {
         let set = sequence_set(&mut cursor)?;
         cursor.end()?;
         Ok(set)
+    }
+
+    /// `$`: what the last SEARCH with SAVE found (RFC 5182). It has no numbers of its own.
+    #[must_use]
+    pub fn saved() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Whether it is `$`.
+    #[must_use]
+    pub fn is_saved(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether it is one number, or `*`.
+    #[must_use]
+    pub fn is_single(&self) -> bool {
+        matches!(self.0.as_slice(), [(first, last)] if first == last)
     }
 
     /// One number.
@@ -95,6 +115,9 @@ impl SequenceSet {
             Some(number) => output.write_number(u64::from(number.get())),
             None => output.write(b"*"),
         };
+        if self.is_saved() {
+            return output.write(b"$");
+        }
         for (index, &(a, b)) in self.0.iter().enumerate() {
             if index > 0 {
                 output.write(b",");
@@ -139,7 +162,18 @@ pub(crate) fn write_ranges(ranges: &[(u32, u32)], output: &mut Output) {
     }
 }
 
+/// A set of numbers of its own: not `$`.
+pub(crate) fn own_set(cursor: &mut Cursor<'_>) -> Result<SequenceSet> {
+    match cursor.peek() {
+        Some(b'$') => cursor.fail("numbers"),
+        _ => sequence_set(cursor),
+    }
+}
+
 pub(crate) fn sequence_set(cursor: &mut Cursor<'_>) -> Result<SequenceSet> {
+    if cursor.eat(b'$') {
+        return Ok(SequenceSet::saved());
+    }
     let mut ranges = Vec::new();
     loop {
         let first = end(cursor)?;

@@ -1,17 +1,19 @@
-//! SORT (RFC 5256; DISPLAYFROM and DISPLAYTO RFC 5957).
+//! SORT (RFC 5256; DISPLAYFROM and DISPLAYTO RFC 5957, RETURN RFC 5267, RELEVANCY RFC 6203).
 
 use alloc::vec::Vec;
 use bytes::Bytes;
 use hikyaku_wire::Output;
 
-use crate::SearchKey;
 use crate::cursor::{Cursor, Result};
-use crate::search::keys;
+use crate::search::{keys, returns, write_returns};
 use crate::text::{write_astring, write_list};
+use crate::{Return, SearchKey};
 
 /// The SORT command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sort {
+    /// RETURN (..): tell the result as ESEARCH.
+    pub returns: Option<Vec<Return>>,
     /// What to sort by, each with whether it is reversed.
     pub criteria: Vec<(SortCriterion, bool)>,
     /// Of the strings.
@@ -34,11 +36,15 @@ pub enum SortCriterion {
     To,
     DisplayFrom,
     DisplayTo,
+    Relevancy,
 }
 
 impl Sort {
     /// Appends what follows `SORT `.
     pub(crate) fn encode(&self, output: &mut Output) {
+        if let Some(returns) = &self.returns {
+            write_returns(returns, output);
+        }
         write_list(&self.criteria, output, |(criterion, reverse), output| {
             output.write(if *reverse { b"REVERSE " } else { b"" });
             output.write(criterion.name().as_bytes());
@@ -51,7 +57,7 @@ impl Sort {
 }
 
 impl SortCriterion {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Arrival,
         Self::Cc,
         Self::Date,
@@ -61,6 +67,7 @@ impl SortCriterion {
         Self::To,
         Self::DisplayFrom,
         Self::DisplayTo,
+        Self::Relevancy,
     ];
 
     fn name(self) -> &'static str {
@@ -74,12 +81,14 @@ impl SortCriterion {
             Self::To => "TO",
             Self::DisplayFrom => "DISPLAYFROM",
             Self::DisplayTo => "DISPLAYTO",
+            Self::Relevancy => "RELEVANCY",
         }
     }
 }
 
 /// Behind `SORT `.
 pub(crate) fn sort(cursor: &mut Cursor<'_>, nesting: usize) -> Result<Sort> {
+    let returns = returns(cursor)?;
     let criteria = cursor.list(false, |cursor| {
         let reverse = cursor.eat_prefix("REVERSE ");
         for criterion in SortCriterion::ALL {
@@ -94,6 +103,7 @@ pub(crate) fn sort(cursor: &mut Cursor<'_>, nesting: usize) -> Result<Sort> {
     cursor.sp()?;
     let key = keys(cursor, nesting)?;
     Ok(Sort {
+        returns,
         criteria,
         charset,
         key,

@@ -1,10 +1,12 @@
-//! STATUS (RFC 9051 §6.3.11; HIGHESTMODSEQ RFC 7162, SIZE RFC 8438, DELETED RFC 9051 and 9208).
+//! STATUS (RFC 9051 §6.3.11; HIGHESTMODSEQ RFC 7162, SIZE RFC 8438, DELETED RFC 9051 and 9208, MAILBOXID
+//! RFC 8474, APPENDLIMIT RFC 7889).
 
 use alloc::vec::Vec;
 use bytes::Bytes;
 use hikyaku_wire::Output;
 
 use crate::cursor::{Cursor, Result};
+use crate::search::object_id;
 use crate::text::write_list;
 
 /// What STATUS asks for.
@@ -27,6 +29,12 @@ pub enum StatusAttribute {
     Size,
     /// `HIGHESTMODSEQ`
     HighestModSeq,
+    /// `DELETED-STORAGE`: octets of what is `\Deleted`.
+    DeletedStorage,
+    /// `MAILBOXID`
+    MailboxId,
+    /// `APPENDLIMIT`
+    AppendLimit,
     /// One of another extension: left out of what is told.
     Other(Bytes),
 }
@@ -36,12 +44,16 @@ pub enum StatusAttribute {
 pub enum StatusItem {
     /// A number.
     Number(StatusAttribute, u64),
+    /// `MAILBOXID`: what it is called whatever its name is.
+    MailboxId(Bytes),
+    /// `APPENDLIMIT`: the most octets that a message may have; `None` where there is no limit.
+    AppendLimit(Option<u64>),
     /// Something else, or of another extension: its name and its value as they were sent.
     Other(Bytes, Bytes),
 }
 
 impl StatusAttribute {
-    const KNOWN: [Self; 8] = [
+    const KNOWN: [Self; 11] = [
         Self::Messages,
         Self::Recent,
         Self::UidNext,
@@ -50,6 +62,9 @@ impl StatusAttribute {
         Self::Deleted,
         Self::Size,
         Self::HighestModSeq,
+        Self::DeletedStorage,
+        Self::MailboxId,
+        Self::AppendLimit,
     ];
 
     fn name(&self) -> &[u8] {
@@ -62,6 +77,9 @@ impl StatusAttribute {
             Self::Deleted => b"DELETED",
             Self::Size => b"SIZE",
             Self::HighestModSeq => b"HIGHESTMODSEQ",
+            Self::DeletedStorage => b"DELETED-STORAGE",
+            Self::MailboxId => b"MAILBOXID",
+            Self::AppendLimit => b"APPENDLIMIT",
             Self::Other(name) => name,
         }
     }
@@ -73,6 +91,16 @@ pub(crate) fn write_items(items: &[StatusItem], output: &mut Output) {
             output.write(attribute.name());
             output.write(b" ");
             output.write_number(*value);
+        }
+        StatusItem::MailboxId(id) => {
+            output.write(b"MAILBOXID (");
+            output.write(id);
+            output.write(b")");
+        }
+        StatusItem::AppendLimit(None) => output.write(b"APPENDLIMIT NIL"),
+        StatusItem::AppendLimit(Some(octets)) => {
+            output.write(b"APPENDLIMIT ");
+            output.write_number(*octets);
         }
         StatusItem::Other(name, value) => {
             output.write(name);
@@ -97,12 +125,26 @@ pub(crate) fn items(cursor: &mut Cursor<'_>) -> Result<Vec<StatusItem>> {
         let start = cursor.clone();
         let value = cursor.value()?;
         let mut again = start;
-        Ok(match known.zip(again.number64().ok()) {
-            Some((attribute, number)) if again.rest() == cursor.rest() => {
-                StatusItem::Number(attribute, number)
-            }
-            _ => StatusItem::Other(name, value),
+        let item = known.and_then(|attribute| typed(attribute, &mut again).ok());
+        let whole = again.rest() == cursor.rest();
+        Ok(match item.filter(|_| whole) {
+            Some(item) => item,
+            None => StatusItem::Other(name, value),
         })
+    })
+}
+
+fn typed(attribute: StatusAttribute, cursor: &mut Cursor<'_>) -> Result<StatusItem> {
+    Ok(match attribute {
+        StatusAttribute::MailboxId => {
+            cursor.expect(b'(', "\"(\"")?;
+            let id = object_id(cursor)?;
+            cursor.expect(b')', "\")\"")?;
+            StatusItem::MailboxId(id)
+        }
+        StatusAttribute::AppendLimit if cursor.eat_word("NIL") => StatusItem::AppendLimit(None),
+        StatusAttribute::AppendLimit => StatusItem::AppendLimit(Some(cursor.number64()?)),
+        attribute => StatusItem::Number(attribute, cursor.number64()?),
     })
 }
 

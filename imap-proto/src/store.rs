@@ -5,8 +5,9 @@ use hikyaku_wire::Output;
 
 use crate::cursor::{Cursor, Result};
 use crate::flag::{flag, flag_list, write_flags};
+use crate::gmail::labels;
 use crate::sequence_set::sequence_set;
-use crate::{Flag, SequenceSet};
+use crate::{Flag, LabelStore, SequenceSet};
 
 /// The STORE command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,8 +54,14 @@ pub enum StoreAction {
     Remove,
 }
 
+/// What STORE stores.
+pub(crate) enum Stored {
+    Flags(Store),
+    Labels(LabelStore),
+}
+
 /// Behind `STORE `.
-pub(crate) fn store(cursor: &mut Cursor<'_>) -> Result<Store> {
+pub(crate) fn store(cursor: &mut Cursor<'_>) -> Result<Stored> {
     let set = sequence_set(cursor)?;
     cursor.sp()?;
     let mut unchanged_since = None;
@@ -74,6 +81,16 @@ pub(crate) fn store(cursor: &mut Cursor<'_>) -> Result<Store> {
         () if cursor.eat(b'-') => StoreAction::Remove,
         () => StoreAction::Replace,
     };
+    if unchanged_since.is_none() && cursor.eat_prefix("X-GM-LABELS") {
+        let silent = cursor.eat_prefix(".SILENT");
+        cursor.sp()?;
+        return Ok(Stored::Labels(LabelStore {
+            set,
+            action,
+            silent,
+            labels: labels(cursor)?,
+        }));
+    }
     if !cursor.eat_prefix("FLAGS") {
         return cursor.fail("FLAGS");
     }
@@ -92,11 +109,11 @@ pub(crate) fn store(cursor: &mut Cursor<'_>) -> Result<Store> {
     if flags.contains(&Flag::Recent) {
         return cursor.fail("flags other than \\Recent");
     }
-    Ok(Store {
+    Ok(Stored::Flags(Store {
         set,
         unchanged_since,
         action,
         silent,
         flags,
-    })
+    }))
 }

@@ -206,12 +206,42 @@ pub(crate) fn write_string(text: &[u8], output: &mut Output) {
     output.write(b"\"");
 }
 
+/// Writes an astring of Unicode text, with UTF-8 in quotes where it is not ASCII (RFC 9051 §9 `quoted`).
+pub(crate) fn write_utf8(text: &str, output: &mut Output) {
+    let control = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+    if text.is_ascii() || text.chars().any(control) || text.len() > 1024 {
+        return write_astring(text.as_bytes(), output);
+    }
+    output.write(b"\"");
+    for piece in text.split_inclusive(['"', '\\']) {
+        let plain = piece.strip_suffix(['"', '\\']);
+        output.write(plain.unwrap_or(piece).as_bytes());
+        if plain.is_some() {
+            output.write(b"\\");
+            output.write(piece.as_bytes().get(piece.len() - 1..).unwrap_or(&[]));
+        }
+    }
+    output.write(b"\"");
+}
+
 /// Writes a string or NIL.
 pub(crate) fn write_nstring(text: Option<&[u8]>, output: &mut Output) {
     match text {
         Some(text) => write_string(text, output),
         None => output.write(b"NIL"),
     }
+}
+
+/// Writes a string, as literal8 where NUL is in it (RFC 3516 §4.2), or NIL.
+pub(crate) fn write_nstring8(text: Option<&[u8]>, output: &mut Output) {
+    if text.is_some_and(|text| memchr::memchr(0, text).is_some()) {
+        output.write(b"~{");
+        let text = text.unwrap_or(&[]);
+        output.write_number(text.len() as u64);
+        output.write(b"}\r\n");
+        return output.write(text);
+    }
+    write_nstring(text, output);
 }
 
 /// Writes `(a b c)`.

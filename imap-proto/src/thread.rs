@@ -1,4 +1,4 @@
-//! THREAD (RFC 5256).
+//! THREAD (RFC 5256; REFS, which Cyrus and Dovecot have besides).
 
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -26,6 +26,7 @@ impl Thread {
         output.write(match self.algorithm {
             ThreadAlgorithm::OrderedSubject => b"ORDEREDSUBJECT ",
             ThreadAlgorithm::References => b"REFERENCES ",
+            ThreadAlgorithm::Refs => b"REFS ",
         });
         write_astring(&self.charset, output);
         output.write(b" ");
@@ -40,6 +41,9 @@ impl Thread {
 pub enum ThreadAlgorithm {
     OrderedSubject,
     References,
+    /// As `References`, but no threads are merged by their subjects, and threads are sorted by their
+    /// newest message.
+    Refs,
 }
 
 /// Threads: nodes that name their children by index, and the first ones. Flat, since a thread may be as
@@ -168,6 +172,8 @@ pub(crate) fn thread(cursor: &mut Cursor<'_>, nesting: usize) -> Result<Thread> 
         ThreadAlgorithm::OrderedSubject
     } else if cursor.eat_word("REFERENCES") {
         ThreadAlgorithm::References
+    } else if cursor.eat_word("REFS") {
+        ThreadAlgorithm::Refs
     } else {
         return cursor.fail("a threading algorithm");
     };

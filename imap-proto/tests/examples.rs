@@ -42,7 +42,6 @@ fn serve(stream: TcpStream) {
                 }
                 Status::Ok
             }
-            Event::Deselected => continue,
             _ => Status::No,
         };
         imap.complete(status, None, "so be it", output).unwrap();

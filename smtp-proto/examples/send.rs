@@ -37,7 +37,9 @@ pub fn send(
         let event = match driver.next()? {
             Next::Event(event) => event,
             Next::Closed => return Ok(fates),
-            Next::NeedAnswer | Next::StartTls => return Err("not asked for".into()),
+            Next::NeedAnswer | Next::StartTls | Next::Compress => {
+                return Err("not asked for".into());
+            }
         };
         let (smtp, output) = driver.split();
         match event {

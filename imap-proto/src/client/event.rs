@@ -72,7 +72,7 @@ pub enum Event {
     SectionEnd,
     /// The end of what was told of a message, with all but its sections.
     Fetch {
-        /// The message.
+        /// The message; 0 where only UIDs are used (RFC 9586).
         sequence: u32,
         /// Its UID, when it is known.
         uid: Option<u32>,

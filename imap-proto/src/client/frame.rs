@@ -247,17 +247,23 @@ impl Shape {
             && self.depth == 1
             && word.over
             && !self.bracket
-            && (is || name.starts_with(b"BODY["))
+            && (is || name.starts_with(b"BODY[") || name.starts_with(b"BINARY["))
     }
 }
 
-/// Behind `* n FETCH (`.
+/// Behind `* n FETCH (` or `* n UIDFETCH (`.
 fn fetch_start(line: &[u8]) -> Option<usize> {
     let rest = line.strip_prefix(b"* ")?;
     let digits = rest.iter().take_while(|o| o.is_ascii_digit()).count();
-    let name = rest.get(digits..digits + 8)?;
-    let is = digits > 0 && name.eq_ignore_ascii_case(b" FETCH (");
-    is.then_some(2 + digits + 8)
+    let name = rest.get(digits..)?;
+    let is = |word: &[u8]| {
+        let head = name.get(..word.len());
+        head.is_some_and(|head| head.eq_ignore_ascii_case(word))
+    };
+    let word = [&b" FETCH ("[..], b" UIDFETCH ("]
+        .into_iter()
+        .find(|word| is(word))?;
+    (digits > 0).then_some(2 + digits + word.len())
 }
 
 /// `{n}` or `~{n}` at the end of a line: n, if it fits, and how many octets that is.

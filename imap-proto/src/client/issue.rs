@@ -27,7 +27,10 @@ pub(super) enum Kind {
     Idle,
     Logout,
     Append,
-    Enable,
+    /// Whether it asks for mailbox names in UTF-8.
+    Enable(bool),
+    Unauthenticate,
+    Compress,
     /// A move without MOVE: what is left to be done.
     Move(Step, SequenceSet),
     /// Its data do not name the command: one of a name at a time.
@@ -71,7 +74,9 @@ impl Kind {
                 | Self::Idle
                 | Self::Logout
                 | Self::Append
-                | Self::Enable
+                | Self::Enable(_)
+                | Self::Unauthenticate
+                | Self::Compress
         )
     }
 
@@ -94,7 +99,15 @@ impl Kind {
             C::Close | C::Unselect => Self::Leave,
             C::Idle => Self::Idle,
             C::Logout => Self::Logout,
-            C::Enable(_) => Self::Enable,
+            C::Enable(names) => {
+                let is = |name: &Bytes| {
+                    let all: [&[u8]; 2] = [b"IMAP4rev2", b"UTF8=ACCEPT"];
+                    all.iter().any(|one| name.eq_ignore_ascii_case(one))
+                };
+                Self::Enable(names.iter().any(is))
+            }
+            C::Unauthenticate => Self::Unauthenticate,
+            C::Compress(_) => Self::Compress,
             C::Search { uid: true, .. } => Self::Listing("SEARCH"),
             C::Sort { .. } => Self::Listing("SORT"),
             C::Thread { .. } => Self::Listing("THREAD"),
@@ -117,6 +130,8 @@ fn is_numbered(command: &Command) -> bool {
         C::Search { search, .. } => search.key.has_sequence(),
         C::Sort { sort, .. } => sort.key.has_sequence(),
         C::Thread { thread, .. } => thread.key.has_sequence(),
+        C::ESearch { search, .. } => search.key.has_sequence(),
+        C::StoreLabels { uid, .. } | C::Convert { uid, .. } => !uid,
         _ => false,
     }
 }
@@ -127,8 +142,9 @@ impl Connection {
     /// APPEND have methods of their own; an IDLE under way ends by itself.
     ///
     /// # Errors
-    /// [`Misuse`] when the command is not legal in this state or as it is written, and when it has
-    /// sequence numbers while something is under way that may change them: use UIDs.
+    /// [`Misuse`] when the command is not legal in this state or as it is written, when it has sequence
+    /// numbers while something is under way that may change them (use UIDs), and while an ENABLE of
+    /// IMAP4rev2 or UTF8=ACCEPT is under way: how names are written is not known until then.
     pub fn issue(&mut self, command: Command, output: &mut Output) -> Result<Handle, Misuse> {
         use Command as C;
         let before_login = self.state == State::NotAuthenticated && !self.logging_in;
@@ -136,7 +152,11 @@ impl Connection {
             C::Authenticate(_) => return Err(Misuse),
             C::Login { .. } => before_login && !self.capabilities.has("LOGINDISABLED"),
             C::StartTls => before_login && self.is_quiet(),
-            C::Capability | C::Noop | C::Logout | C::Id(_) => true,
+            C::Capability | C::Noop | C::Logout | C::Id(_) | C::Language(_) => true,
+            C::Compress(_) => self.state == State::Authenticated && self.is_quiet(),
+            C::ESearch { sources, .. } if !sources.is_empty() => {
+                self.state == State::Authenticated || self.logging_in
+            }
             C::Check
             | C::Close
             | C::Unselect
@@ -147,6 +167,11 @@ impl Connection {
             | C::Fetch { .. }
             | C::Store { .. }
             | C::Copy { .. }
+            | C::ESearch { .. }
+            | C::CancelUpdate(_)
+            | C::UidBatches(_)
+            | C::StoreLabels { .. }
+            | C::Convert { .. }
             | C::Move { .. } => self.selected.is_some() || self.selecting > 0,
             _ => self.state == State::Authenticated || self.logging_in,
         };
@@ -212,7 +237,7 @@ impl Connection {
         Ok(())
     }
 
-    /// APPEND of a message of so many octets. [`Event::SendMessage`] asks for it; where the server
+    /// APPEND or REPLACE of a message of so many octets. [`Event::SendMessage`] asks for it; where the server
     /// refuses, [`Event::Completed`] comes instead. That may also come before the message is whole:
     /// then go on all the same, or close.
     ///
@@ -230,7 +255,11 @@ impl Connection {
         let mut line = Output::new();
         let id = self.next_id();
         line.write(&tag(id));
-        line.write(b" APPEND ");
+        line.write(b" ");
+        let mut append = append.clone();
+        if self.utf8 {
+            append.mailbox = append.mailbox.in_utf8();
+        }
         append.encode(&mut line);
         line.write(b"\r\n");
         self.push(
@@ -266,8 +295,8 @@ impl Connection {
             .as_ref()
             .is_some_and(|a| a.asked && a.left == 0)
         {
-            output.write(b"\r\n");
-            self.appending = None;
+            let utf8 = self.appending.take().is_some_and(|a| a.utf8);
+            output.write(if utf8 { b")\r\n" } else { b"\r\n" });
             self.send(output);
         }
     }
@@ -400,6 +429,13 @@ impl Connection {
         }
     }
 
+    /// What is said from now on is compressed both ways, after [`Step::Compress`](hikyaku_wire::Step).
+    pub fn compression_active(&mut self) {
+        if self.state == State::Compress {
+            self.state = State::Authenticated;
+        }
+    }
+
     pub(super) fn ask_capabilities(&mut self, output: &mut Output) {
         let id = self.next_id();
         let waiting = Waiting {
@@ -445,6 +481,10 @@ impl Connection {
         output: &mut Output,
     ) -> Result<Handle, Misuse> {
         let id = self.next_id();
+        let command = match self.utf8 {
+            true => command.in_utf8(),
+            false => command,
+        };
         let line = encoded(id, command);
         self.push(id, kind, line, None, output)
     }
@@ -458,13 +498,18 @@ impl Connection {
         output: &mut Output,
     ) -> Result<Handle, Misuse> {
         let open = matches!(self.state, State::NotAuthenticated | State::Authenticated);
-        if !open || self.logging_out || pieces(&line, self.capabilities.literals()).is_none() {
+        if !open
+            || self.enabling
+            || self.logging_out
+            || pieces(&line, self.capabilities.literals()).is_none()
+        {
             return Err(Misuse);
         }
         match kind {
             Kind::Login | Kind::Authenticate { .. } => self.logging_in = true,
             Kind::Select(_) => self.selecting += 1,
             Kind::Logout => self.logging_out = true,
+            Kind::Enable(names) => self.enabling = names,
             _ => {}
         }
         let handle = Handle(id);
@@ -543,8 +588,10 @@ impl Connection {
 
     /// Puts the announcement of a message at the end of its command.
     fn announce(&mut self, octets: u64, handle: Handle, waits: bool) {
+        let mut utf8 = false;
         if let Some(last) = self.holding.pop_back() {
             let line = last.strip_suffix(b"\r\n").unwrap_or(&last);
+            utf8 = line.ends_with(b" UTF8 (~");
             let mut announced = Output::new();
             announced.write(line);
             announced.write(b"{");
@@ -558,6 +605,7 @@ impl Connection {
             left: octets,
             asked: false,
             waits,
+            utf8,
         });
     }
 

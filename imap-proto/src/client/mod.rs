@@ -53,6 +53,10 @@ pub struct Connection {
     fetching: Option<Fetching>,
     told: VecDeque<Event>,
     issued: u64,
+    /// Mailbox names are in UTF-8.
+    utf8: bool,
+    /// Whether they will be is not known.
+    enabling: bool,
     logging_in: bool,
     logging_out: bool,
     /// SELECTs under way.
@@ -65,6 +69,7 @@ enum State {
     NotAuthenticated,
     Authenticated,
     StartTls,
+    Compress,
     Closed,
 }
 
@@ -85,6 +90,8 @@ struct Appending {
     asked: bool,
     /// The server has to be asked first.
     waits: bool,
+    /// A parenthesis closes it.
+    utf8: bool,
 }
 
 /// A FETCH response with a section that streams.
@@ -143,6 +150,8 @@ impl Connection {
             fetching: None,
             told: VecDeque::new(),
             issued: 0,
+            utf8: false,
+            enabling: false,
             logging_in: false,
             logging_out: false,
             selecting: 0,
@@ -180,7 +189,7 @@ impl Connection {
     }
 
     fn received(&mut self, unit: &Bytes, output: &mut Output) -> Result<(), Error> {
-        let received = Received::parse(unit, &self.options.limits);
+        let received = Received::parse_as(unit, &self.options.limits, self.utf8);
         let received = received.map_err(|error| Error::NoResponse(error.expected))?;
         if self.state == State::Greeting {
             return self.greeting(received, output);
@@ -291,6 +300,18 @@ impl Connection {
                 self.capabilities = Capabilities::new(all);
             }
             Response::Fetch(sequence, items) => self.fetched(sequence, items),
+            Response::UidFetch(uid, mut items) => {
+                items.push(FetchItem::Uid(uid));
+                self.fetched(0, items);
+            }
+            Response::Enabled(names) => {
+                let utf8 = |name: &Bytes| {
+                    let all: [&[u8]; 2] = [b"IMAP4rev2", b"UTF8=ACCEPT"];
+                    all.iter().any(|one| name.eq_ignore_ascii_case(one))
+                };
+                self.utf8 |= names.iter().any(utf8);
+                self.tell(Event::Data(Response::Enabled(names)));
+            }
             Response::Exists(_) | Response::Expunge(_) | Response::Vanished { .. } => {
                 self.counted(response);
             }
@@ -411,11 +432,17 @@ impl Connection {
         let mut begun = self.fetching.take().unwrap_or_else(|| {
             let _ = cursor.eat_prefix("* ");
             let sequence = cursor.number().unwrap_or(0);
-            let _ = cursor.eat_prefix(" FETCH (");
-            Fetching {
+            let mut begun = Fetching {
                 sequence,
                 ..Fetching::default()
+            };
+            if cursor.eat_prefix(" UIDFETCH (") {
+                begun.items.push(FetchItem::Uid(sequence));
+                begun.sequence = 0;
+            } else {
+                let _ = cursor.eat_prefix(" FETCH (");
             }
+            begun
         });
         begun.octets += head.len();
         if begun.octets > limits.response {
@@ -500,6 +527,15 @@ impl Connection {
                 self.selected = ok.then_some(*selected);
             }
             Kind::Leave if ok => self.selected = None,
+            Kind::Enable(_) => self.enabling = false,
+            Kind::Compress if ok => self.state = State::Compress,
+            Kind::Unauthenticate if ok => {
+                self.state = State::NotAuthenticated;
+                self.selected = None;
+                self.utf8 = false;
+                self.withheld = event.take();
+                self.ask_capabilities(output);
+            }
             Kind::Idle => {
                 let renew = self.idle == Idle::Renewing && ok && self.waiting.is_empty();
                 self.idle = Idle::Not;
@@ -547,6 +583,7 @@ impl Machine for Connection {
                     }
                     return Ok(Step::StartTls);
                 }
+                State::Compress => return Ok(Step::Compress),
                 _ => {}
             }
             match self.reading {

@@ -1,11 +1,15 @@
 //! Commands as they are written. Literals are synchronizing: [`crate::literal`] says where to wait.
 
+use alloc::vec::Vec;
 use bytes::Bytes;
 use hikyaku_wire::{Output, encode_sasl};
 
 use super::{Authenticate, Command, QResync, Tagged};
 use crate::text::{write_astring, write_list, write_nstring, write_string};
-use crate::{MailboxName, SequenceSet, list, status};
+use crate::{
+    MailboxFilter, MailboxName, Notify, Pattern, SequenceSet, language, list, metadata, status,
+    url_auth,
+};
 
 impl Tagged {
     /// Appends the whole command with its CRLF, in the shortest legal form.
@@ -27,6 +31,56 @@ impl Tagged {
 }
 
 impl Command {
+    /// The same with its mailbox names in UTF-8, for a server where IMAP4rev2 or UTF8=ACCEPT is enabled.
+    #[must_use]
+    pub fn in_utf8(mut self) -> Self {
+        for name in self.names() {
+            *name = name.clone().in_utf8();
+        }
+        self
+    }
+
+    /// The mailbox names in it.
+    fn names(&mut self) -> Vec<&mut MailboxName> {
+        match self {
+            Self::Select { mailbox, .. }
+            | Self::Create(mailbox, _)
+            | Self::Delete(mailbox)
+            | Self::Subscribe(mailbox)
+            | Self::Unsubscribe(mailbox)
+            | Self::Status(mailbox, _)
+            | Self::GetQuotaRoot(mailbox)
+            | Self::Copy { mailbox, .. }
+            | Self::Move { mailbox, .. }
+            | Self::GetAcl(mailbox)
+            | Self::MyRights(mailbox)
+            | Self::DeleteAcl { mailbox, .. }
+            | Self::ListRights { mailbox, .. }
+            | Self::SetMetadata(mailbox, _) => [mailbox].into(),
+            Self::SetAcl(set) => [&mut set.mailbox].into(),
+            Self::GetMetadata(get) => [&mut get.mailbox].into(),
+            Self::Rename { from, to } => [from, to].into(),
+            Self::List(list) => {
+                let patterns = list.patterns.iter_mut().map(Pattern::name_mut);
+                patterns.chain([&mut list.reference]).collect()
+            }
+            Self::Lsub { reference, pattern }
+            | Self::RList { reference, pattern }
+            | Self::RLsub { reference, pattern }
+            | Self::XList { reference, pattern } => [reference, pattern.name_mut()].into(),
+            Self::Notify(Notify::Set { groups, .. }) => groups
+                .iter_mut()
+                .flat_map(|group| group.mailboxes.names_mut())
+                .collect(),
+            Self::ESearch { sources, .. } => sources
+                .iter_mut()
+                .flat_map(MailboxFilter::names_mut)
+                .collect(),
+            Self::ResetKey(reset) => reset.mailbox.iter_mut().map(|(name, _)| name).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     fn encode(&self, output: &mut Output) {
         let named = |name: &[u8], mailbox: &MailboxName, output: &mut Output| {
             output.write(name);
@@ -146,6 +200,120 @@ impl Command {
                 uid_before(*uid, output);
                 write_copy(b"MOVE ", set, mailbox, output);
             }
+            Self::StoreLabels { store, uid } => {
+                uid_before(*uid, output);
+                output.write(b"STORE ");
+                store.encode(output);
+            }
+            Self::Convert { convert, uid } => {
+                uid_before(*uid, output);
+                output.write(b"CONVERT ");
+                convert.encode(output);
+            }
+            other => other.encode_extension(output),
+        }
+    }
+
+    /// Those of extensions that are no part of RFC 9051.
+    fn encode_extension(&self, output: &mut Output) {
+        let named = |name: &[u8], mailbox: &MailboxName, output: &mut Output| {
+            output.write(name);
+            mailbox.encode(output);
+        };
+        let listed = |name: &[u8], reference: &MailboxName, pattern, output: &mut Output| {
+            named(name, reference, output);
+            output.write(b" ");
+            list::write_pattern(pattern, output);
+        };
+        match self {
+            Self::Unauthenticate => output.write(b"UNAUTHENTICATE"),
+            Self::GetJmapAccess => output.write(b"GETJMAPACCESS"),
+            Self::Compress(how) => {
+                output.write(b"COMPRESS ");
+                output.write(how);
+            }
+            Self::Language(ranges) => {
+                output.write(b"LANGUAGE");
+                language::write_ranges(ranges, output);
+            }
+            Self::Comparator(ranges) => {
+                output.write(b"COMPARATOR");
+                language::write_ranges(ranges, output);
+            }
+            Self::GetAcl(mailbox) => named(b"GETACL ", mailbox, output),
+            Self::MyRights(mailbox) => named(b"MYRIGHTS ", mailbox, output),
+            Self::SetAcl(set) => {
+                output.write(b"SETACL ");
+                set.encode(output);
+            }
+            Self::DeleteAcl {
+                mailbox,
+                identifier,
+            } => {
+                named(b"DELETEACL ", mailbox, output);
+                output.write(b" ");
+                write_astring(identifier, output);
+            }
+            Self::ListRights {
+                mailbox,
+                identifier,
+            } => {
+                named(b"LISTRIGHTS ", mailbox, output);
+                output.write(b" ");
+                write_astring(identifier, output);
+            }
+            Self::GetMetadata(get) => {
+                output.write(b"GETMETADATA ");
+                get.encode(output);
+            }
+            Self::SetMetadata(mailbox, values) => {
+                named(b"SETMETADATA ", mailbox, output);
+                output.write(b" ");
+                metadata::write_values(values, output);
+            }
+            Self::Notify(notify) => {
+                output.write(b"NOTIFY ");
+                notify.encode(output);
+            }
+            Self::CancelUpdate(tags) => {
+                output.write(b"CANCELUPDATE");
+                url_auth::write_urls(tags, output);
+            }
+            Self::ESearch { sources, search } => {
+                output.write(b"ESEARCH ");
+                if !sources.is_empty() {
+                    output.write(b"IN ");
+                    write_list(sources, output, MailboxFilter::encode);
+                    output.write(b" ");
+                }
+                search.encode(output);
+            }
+            Self::UidBatches(batches) => {
+                output.write(b"UIDBATCHES ");
+                batches.encode(output);
+            }
+            Self::RList { reference, pattern } => listed(b"RLIST ", reference, pattern, output),
+            Self::RLsub { reference, pattern } => listed(b"RLSUB ", reference, pattern, output),
+            Self::XList { reference, pattern } => listed(b"XLIST ", reference, pattern, output),
+            Self::GenUrlAuth(rumps) => {
+                output.write(b"GENURLAUTH");
+                url_auth::write_rumps(rumps, output);
+            }
+            Self::ResetKey(reset) => {
+                output.write(b"RESETKEY");
+                reset.encode(output);
+            }
+            Self::UrlFetch(urls) => {
+                output.write(b"URLFETCH");
+                url_auth::write_urls(urls, output);
+            }
+            Self::Conversions(from, to) => {
+                output.write(b"CONVERSIONS ");
+                write_astring(from, output);
+                output.write(b" ");
+                write_astring(to, output);
+            }
+            _ => {}
         }
     }
 

@@ -13,14 +13,18 @@ use crate::fetch::{Fetch, fetch};
 use crate::frame::is_tag_char;
 use crate::list::{List, Pattern, list, lsub};
 use crate::mailbox::{MailboxName, mailbox};
+use crate::mailbox_filter::mailbox_filter;
 use crate::search::{Search, search};
-use crate::sequence_set::sequence_set;
+use crate::sequence_set::{own_set, sequence_set};
 use crate::sort::{Sort, sort};
 use crate::status::{StatusAttribute, attributes};
-use crate::store::{Store, store};
+use crate::store::{Store, Stored, store};
 use crate::text::nz_number;
 use crate::thread::{Thread, thread};
-use crate::{Limits, SequenceSet, SyntaxError};
+use crate::{
+    Convert, GetMetadata, LabelStore, Limits, MailboxFilter, Notify, ResetKey, SequenceSet, SetAcl,
+    SyntaxError, UidBatches, acl, convert, language, metadata, notify, uid_batches, url_auth,
+};
 
 /// A command with its tag.
 #[derive(Debug)]
@@ -134,6 +138,66 @@ pub enum Command {
         mailbox: MailboxName,
         uid: bool,
     },
+    /// RFC 8437: logged in no more, the connection stays.
+    Unauthenticate,
+    /// COMPRESS, and how (RFC 4978).
+    Compress(Bytes),
+    /// Ranges of languages (RFC 5255); none asks which there are.
+    Language(Vec<Bytes>),
+    /// Ranges of comparators; none asks for the one in use.
+    Comparator(Vec<Bytes>),
+    GetAcl(MailboxName),
+    SetAcl(SetAcl),
+    DeleteAcl {
+        mailbox: MailboxName,
+        identifier: Bytes,
+    },
+    ListRights {
+        mailbox: MailboxName,
+        identifier: Bytes,
+    },
+    MyRights(MailboxName),
+    GetMetadata(GetMetadata),
+    /// Entries and their values; `None` removes one. The empty name is the server.
+    SetMetadata(MailboxName, Vec<(Bytes, Option<Bytes>)>),
+    Notify(Notify),
+    /// Tags of searches that were to be told of (RFC 5267).
+    CancelUpdate(Vec<Bytes>),
+    /// ESEARCH: in several mailboxes, in the selected one when it names none (RFC 7377).
+    ESearch {
+        sources: Vec<MailboxFilter>,
+        search: Search,
+    },
+    UidBatches(UidBatches),
+    GetJmapAccess,
+    StoreLabels {
+        store: LabelStore,
+        uid: bool,
+    },
+    /// RFC 2193: LIST with mailboxes that are elsewhere.
+    RList {
+        reference: MailboxName,
+        pattern: Pattern,
+    },
+    RLsub {
+        reference: MailboxName,
+        pattern: Pattern,
+    },
+    /// Gmail's LIST of before there were special uses.
+    XList {
+        reference: MailboxName,
+        pattern: Pattern,
+    },
+    /// URLs and mechanisms (RFC 4467).
+    GenUrlAuth(Vec<(Bytes, Bytes)>),
+    ResetKey(ResetKey),
+    UrlFetch(Vec<Bytes>),
+    Convert {
+        convert: Convert,
+        uid: bool,
+    },
+    /// From which media type, and to which (RFC 5259).
+    Conversions(Bytes, Bytes),
 }
 
 impl Command {
@@ -176,7 +240,21 @@ impl Tagged {
     /// # Errors
     /// [`SyntaxError`] has the tag, when that could be read.
     pub fn parse(unit: &Bytes, limits: &Limits) -> core::result::Result<Self, SyntaxError> {
+        Self::parse_as(unit, limits, false)
+    }
+
+    /// As [`parse`](Self::parse), from a client that has enabled IMAP4rev2 or UTF8=ACCEPT when `utf8`:
+    /// mailbox names are UTF-8.
+    ///
+    /// # Errors
+    /// As `parse`.
+    pub fn parse_as(
+        unit: &Bytes,
+        limits: &Limits,
+        utf8: bool,
+    ) -> core::result::Result<Self, SyntaxError> {
         let mut cursor = Cursor::new(unit);
+        cursor.set_utf8(utf8);
         let tag = cursor.word(is_tag_char, "a tag")?;
         let tag = unit.slice_ref(tag);
         let parsed = cursor.sp().and_then(|()| {
@@ -194,121 +272,195 @@ impl Tagged {
     }
 }
 
+type Arguments = fn(&mut Cursor<'_>, &Limits) -> Result<Command>;
+
 fn command(cursor: &mut Cursor<'_>, limits: &Limits) -> Result<Command> {
     let start = cursor.clone();
-    let mut upper = [0_u8; 12];
+    let mut upper = [0_u8; 16];
     let word = cursor.word(|o| o.is_ascii_alphabetic(), "a command")?;
     let Some(upper) = upper.get_mut(..word.len()) else {
         return start.fail("a command");
     };
     upper.copy_from_slice(word);
     upper.make_ascii_uppercase();
-    let alone: Option<Command> = match &*upper {
-        b"CAPABILITY" => Some(Command::Capability),
-        b"NOOP" => Some(Command::Noop),
-        b"LOGOUT" => Some(Command::Logout),
-        b"STARTTLS" => Some(Command::StartTls),
-        b"NAMESPACE" => Some(Command::Namespace),
-        b"IDLE" => Some(Command::Idle),
-        b"CHECK" => Some(Command::Check),
-        b"CLOSE" => Some(Command::Close),
-        b"UNSELECT" => Some(Command::Unselect),
-        b"EXPUNGE" => Some(Command::Expunge(None)),
-        _ => None,
-    };
-    if let Some(command) = alone {
+    if let Some(command) = alone(upper) {
         return Ok(command);
     }
-    let known: &[&[u8]] = &[
-        b"ID",
-        b"LOGIN",
-        b"AUTHENTICATE",
-        b"ENABLE",
-        b"SELECT",
-        b"EXAMINE",
-        b"CREATE",
-        b"DELETE",
-        b"RENAME",
-        b"SUBSCRIBE",
-        b"UNSUBSCRIBE",
-        b"LIST",
-        b"LSUB",
-        b"STATUS",
-        b"GETQUOTA",
-        b"GETQUOTAROOT",
-        b"SETQUOTA",
-        b"UID",
-        b"SEARCH",
-        b"FETCH",
-        b"STORE",
-        b"COPY",
-        b"MOVE",
-        b"SORT",
-        b"THREAD",
-    ];
-    if !known.contains(&&*upper) {
-        return start.fail("a command");
-    }
-    cursor.sp()?;
     match &*upper {
-        b"UID" => uid(cursor, limits),
-        b"SEARCH" | b"SORT" | b"THREAD" | b"FETCH" | b"STORE" | b"COPY" | b"MOVE" => {
-            numbered(cursor, upper, false, limits)
-        }
-        b"ID" => id(cursor),
-        b"LOGIN" => {
-            let name = cursor.astring()?;
-            cursor.sp()?;
-            let password = Secret::from(cursor.astring()?.to_vec());
-            Ok(Command::Login { name, password })
-        }
-        b"AUTHENTICATE" => authenticate(cursor),
-        b"ENABLE" => {
-            let mut names = Vec::from([cursor.atom()?]);
-            while cursor.eat(b' ') {
-                names.push(cursor.atom()?);
-            }
-            Ok(Command::Enable(names))
-        }
-        b"SELECT" => select(cursor, false),
-        b"EXAMINE" => select(cursor, true),
-        b"CREATE" => create(cursor),
-        b"DELETE" => mailbox(cursor).map(Command::Delete),
-        b"RENAME" => {
-            let from = mailbox(cursor)?;
-            cursor.sp()?;
-            let to = mailbox(cursor)?;
-            Ok(Command::Rename { from, to })
-        }
-        b"SUBSCRIBE" => mailbox(cursor).map(Command::Subscribe),
-        b"UNSUBSCRIBE" => mailbox(cursor).map(Command::Unsubscribe),
-        b"LIST" => list(cursor, limits).map(Command::List),
-        b"LSUB" => {
-            lsub(cursor, limits).map(|(reference, pattern)| Command::Lsub { reference, pattern })
-        }
-        b"STATUS" => {
-            let mailbox = mailbox(cursor)?;
-            cursor.sp()?;
-            Ok(Command::Status(mailbox, attributes(cursor)?))
-        }
-        b"GETQUOTA" => cursor.astring().map(Command::GetQuota),
-        b"GETQUOTAROOT" => mailbox(cursor).map(Command::GetQuotaRoot),
-        _ => {
-            let root = cursor.astring()?;
-            cursor.sp()?;
-            let limits = cursor.list(true, |cursor| {
-                let name = cursor.atom()?;
-                cursor.sp()?;
-                Ok((name, cursor.number64()?))
-            })?;
-            Ok(Command::SetQuota(root, limits))
-        }
+        // What these may have behind them has its blank.
+        b"LANGUAGE" => return language::ranges(cursor).map(Command::Language),
+        b"COMPARATOR" => return language::ranges(cursor).map(Command::Comparator),
+        b"RESETKEY" => return url_auth::reset_key(cursor).map(Command::ResetKey),
+        _ => {}
     }
+    let Some(arguments) = arguments(upper) else {
+        return start.fail("a command");
+    };
+    cursor.sp()?;
+    arguments(cursor, limits)
+}
+
+/// A command without arguments.
+fn alone(name: &[u8]) -> Option<Command> {
+    Some(match name {
+        b"CAPABILITY" => Command::Capability,
+        b"NOOP" => Command::Noop,
+        b"LOGOUT" => Command::Logout,
+        b"STARTTLS" => Command::StartTls,
+        b"NAMESPACE" => Command::Namespace,
+        b"IDLE" => Command::Idle,
+        b"CHECK" => Command::Check,
+        b"CLOSE" => Command::Close,
+        b"UNSELECT" => Command::Unselect,
+        b"EXPUNGE" => Command::Expunge(None),
+        b"UNAUTHENTICATE" => Command::Unauthenticate,
+        b"GETJMAPACCESS" => Command::GetJmapAccess,
+        _ => return None,
+    })
+}
+
+/// Who reads the arguments of a command, behind its blank.
+fn arguments(name: &[u8]) -> Option<Arguments> {
+    Some(match name {
+        b"UID" => uid,
+        b"SEARCH" => |c, l| numbered(c, b"SEARCH", false, l),
+        b"SORT" => |c, l| numbered(c, b"SORT", false, l),
+        b"THREAD" => |c, l| numbered(c, b"THREAD", false, l),
+        b"FETCH" => |c, l| numbered(c, b"FETCH", false, l),
+        b"STORE" => |c, l| numbered(c, b"STORE", false, l),
+        b"COPY" => |c, l| numbered(c, b"COPY", false, l),
+        b"MOVE" => |c, l| numbered(c, b"MOVE", false, l),
+        b"CONVERT" => |c, l| numbered(c, b"CONVERT", false, l),
+        b"ID" => |c, _| id(c),
+        b"LOGIN" => |c, _| login(c),
+        b"AUTHENTICATE" => |c, _| authenticate(c),
+        b"ENABLE" => |c, _| words(c, |c| c.atom()).map(Command::Enable),
+        b"COMPRESS" => |c, _| c.atom().map(Command::Compress),
+        b"SELECT" => |c, _| select(c, false),
+        b"EXAMINE" => |c, _| select(c, true),
+        b"CREATE" => |c, _| create(c),
+        b"DELETE" => |c, _| mailbox(c).map(Command::Delete),
+        b"RENAME" => |c, _| rename(c),
+        b"SUBSCRIBE" => |c, _| mailbox(c).map(Command::Subscribe),
+        b"UNSUBSCRIBE" => |c, _| mailbox(c).map(Command::Unsubscribe),
+        b"LIST" => |c, l| list(c, l).map(Command::List),
+        b"LSUB" => {
+            |c, l| lsub(c, l).map(|(reference, pattern)| Command::Lsub { reference, pattern })
+        }
+        b"RLIST" => {
+            |c, l| lsub(c, l).map(|(reference, pattern)| Command::RList { reference, pattern })
+        }
+        b"RLSUB" => {
+            |c, l| lsub(c, l).map(|(reference, pattern)| Command::RLsub { reference, pattern })
+        }
+        b"XLIST" => {
+            |c, l| lsub(c, l).map(|(reference, pattern)| Command::XList { reference, pattern })
+        }
+        b"STATUS" => |c, _| {
+            let mailbox = mailbox(c)?;
+            c.sp()?;
+            Ok(Command::Status(mailbox, attributes(c)?))
+        },
+        b"GETQUOTA" => |c, _| c.astring().map(Command::GetQuota),
+        b"GETQUOTAROOT" => |c, _| mailbox(c).map(Command::GetQuotaRoot),
+        b"SETQUOTA" => |c, _| set_quota(c),
+        b"GETACL" => |c, _| mailbox(c).map(Command::GetAcl),
+        b"SETACL" => |c, _| acl::set_acl(c).map(Command::SetAcl),
+        b"DELETEACL" => |c, _| {
+            acl::named(c).map(|(mailbox, identifier)| Command::DeleteAcl {
+                mailbox,
+                identifier,
+            })
+        },
+        b"LISTRIGHTS" => |c, _| {
+            acl::named(c).map(|(mailbox, identifier)| Command::ListRights {
+                mailbox,
+                identifier,
+            })
+        },
+        b"MYRIGHTS" => |c, _| mailbox(c).map(Command::MyRights),
+        b"GETMETADATA" => |c, _| metadata::get_metadata(c).map(Command::GetMetadata),
+        b"SETMETADATA" => |c, _| {
+            let mailbox = mailbox(c)?;
+            c.sp()?;
+            Ok(Command::SetMetadata(mailbox, metadata::values(c)?))
+        },
+        b"NOTIFY" => |c, _| notify::notify(c).map(Command::Notify),
+        b"CANCELUPDATE" => |c, _| words(c, |c| c.string()).map(Command::CancelUpdate),
+        b"ESEARCH" => |c, l| multi_search(c, l),
+        b"UIDBATCHES" => |c, _| uid_batches::uid_batches(c).map(Command::UidBatches),
+        b"GENURLAUTH" => |c, _| url_auth::rumps(c).map(Command::GenUrlAuth),
+        b"URLFETCH" => |c, _| url_auth::urls(c).map(Command::UrlFetch),
+        b"CONVERSIONS" => |c, _| {
+            let from = c.astring()?;
+            c.sp()?;
+            Ok(Command::Conversions(from, c.astring()?))
+        },
+        _ => return None,
+    })
+}
+
+/// One or more, with a blank between them.
+fn words(
+    cursor: &mut Cursor<'_>,
+    word: impl Fn(&mut Cursor<'_>) -> Result<Bytes>,
+) -> Result<Vec<Bytes>> {
+    let mut words = Vec::from([word(cursor)?]);
+    while cursor.eat(b' ') {
+        words.push(word(cursor)?);
+    }
+    Ok(words)
+}
+
+fn login(cursor: &mut Cursor<'_>) -> Result<Command> {
+    let name = cursor.astring()?;
+    cursor.sp()?;
+    let password = Secret::from(cursor.astring()?.to_vec());
+    Ok(Command::Login { name, password })
+}
+
+fn rename(cursor: &mut Cursor<'_>) -> Result<Command> {
+    let from = mailbox(cursor)?;
+    cursor.sp()?;
+    let to = mailbox(cursor)?;
+    Ok(Command::Rename { from, to })
+}
+
+fn set_quota(cursor: &mut Cursor<'_>) -> Result<Command> {
+    let root = cursor.astring()?;
+    cursor.sp()?;
+    let limits = cursor.list(true, |cursor| {
+        let name = cursor.atom()?;
+        cursor.sp()?;
+        Ok((name, cursor.number64()?))
+    })?;
+    Ok(Command::SetQuota(root, limits))
+}
+
+/// Behind `ESEARCH `.
+fn multi_search(cursor: &mut Cursor<'_>, limits: &Limits) -> Result<Command> {
+    let mut sources = Vec::new();
+    if cursor.eat_prefix("IN (") {
+        loop {
+            sources.push(mailbox_filter(cursor)?);
+            if cursor.eat(b')') {
+                break;
+            }
+            cursor.sp()?;
+        }
+        if sources.contains(&MailboxFilter::SelectedDelayed) {
+            // RFC 7377 §4.
+            return cursor.fail("no selected-delayed");
+        }
+        cursor.sp()?;
+    }
+    let search = search(cursor, limits.nesting)?;
+    Ok(Command::ESearch { sources, search })
 }
 
 fn uid(cursor: &mut Cursor<'_>, limits: &Limits) -> Result<Command> {
     for name in [
-        "SEARCH", "SORT", "THREAD", "FETCH", "STORE", "COPY", "MOVE", "EXPUNGE",
+        "SEARCH", "SORT", "THREAD", "FETCH", "STORE", "COPY", "MOVE", "CONVERT", "EXPUNGE",
     ] {
         if cursor.eat_word(name) {
             cursor.sp()?;
@@ -328,7 +480,11 @@ fn numbered(cursor: &mut Cursor<'_>, name: &[u8], uid: bool, limits: &Limits) ->
         b"SORT" => sort(cursor, limits.nesting).map(|sort| Command::Sort { sort, uid }),
         b"THREAD" => thread(cursor, limits.nesting).map(|thread| Command::Thread { thread, uid }),
         b"FETCH" => fetch(cursor).map(|fetch| Command::Fetch { fetch, uid }),
-        b"STORE" => store(cursor).map(|store| Command::Store { store, uid }),
+        b"STORE" => Ok(match store(cursor)? {
+            Stored::Flags(store) => Command::Store { store, uid },
+            Stored::Labels(store) => Command::StoreLabels { store, uid },
+        }),
+        b"CONVERT" => convert::convert(cursor).map(|convert| Command::Convert { convert, uid }),
         name => {
             let set = sequence_set(cursor)?;
             cursor.sp()?;
@@ -409,13 +565,13 @@ fn resync(cursor: &mut Cursor<'_>) -> Result<QResync> {
     };
     if cursor.rest().starts_with(b" ") && !cursor.rest().starts_with(b" (") {
         cursor.sp()?;
-        qresync.known_uids = Some(sequence_set(cursor)?);
+        qresync.known_uids = Some(own_set(cursor)?);
     }
     if cursor.eat(b' ') {
         cursor.expect(b'(', "\"(\"")?;
-        let sequences = sequence_set(cursor)?;
+        let sequences = own_set(cursor)?;
         cursor.sp()?;
-        qresync.sequence_match = Some((sequences, sequence_set(cursor)?));
+        qresync.sequence_match = Some((sequences, own_set(cursor)?));
         cursor.expect(b')', "\")\"")?;
     }
     cursor.expect(b')', "\")\"")?;

@@ -14,8 +14,9 @@ use crate::sequence_set::write_ranges;
 use crate::status::write_items;
 use crate::text::{write_astring, write_list, write_string};
 use crate::{
-    ESearch, FetchItem, Flag, ListResponse, MailboxName, Namespaces, ResponseCode, StatusItem,
-    Threads,
+    Acl, Batches, Comparator, Conversion, Converted, ESearch, FetchItem, Flag, ListResponse,
+    ListRights, MailboxName, Metadata, Namespaces, ResponseCode, Rights, StatusItem, Threads,
+    language, url_auth,
 };
 
 /// How a command ended, or what is told beside one.
@@ -78,8 +79,8 @@ pub enum Response {
     Search(Vec<u32>, Option<u64>),
     /// `ESEARCH`
     ESearch(ESearch),
-    /// `SORT`
-    Sort(Vec<u32>),
+    /// `SORT`: numbers in their order, and the highest mod-sequence among them.
+    Sort(Vec<u32>, Option<u64>),
     /// `THREAD`
     Thread(Threads),
     /// `NAMESPACE`
@@ -106,6 +107,32 @@ pub enum Response {
     },
     /// `FETCH`: a sequence number, and what is told of the message.
     Fetch(u32, Vec<FetchItem>),
+    /// `UIDFETCH`: the same by its UID, where only UIDs are used (RFC 9586).
+    UidFetch(u32, Vec<FetchItem>),
+    /// `ACL` (RFC 4314)
+    Acl(Acl),
+    /// `LISTRIGHTS`
+    ListRights(ListRights),
+    /// `MYRIGHTS`
+    MyRights(MailboxName, Rights),
+    /// `METADATA` (RFC 5464); the empty name is the server.
+    Metadata(MailboxName, Metadata),
+    /// `LANGUAGE` (RFC 5255): the one in use, or all there are.
+    Language(Vec<Bytes>),
+    /// `COMPARATOR`
+    Comparator(Comparator),
+    /// `UIDBATCHES` (RFC 10022)
+    UidBatches(Batches),
+    /// `JMAPACCESS` (RFC 9698): where the same mail is.
+    JmapAccess(Bytes),
+    /// `GENURLAUTH` (RFC 4467)
+    GenUrlAuth(Vec<Bytes>),
+    /// `URLFETCH`: URLs and what they lead to.
+    UrlFetch(Vec<(Bytes, Option<Bytes>)>),
+    /// `CONVERTED` (RFC 5259)
+    Converted(Converted),
+    /// `CONVERSION`
+    Conversion(Conversion),
     /// Another one, or one that is not as the RFC has it, as it was sent, without `* ` and CRLF.
     Other(Bytes),
 }
@@ -143,6 +170,37 @@ pub(crate) fn write_status(
 }
 
 impl Response {
+    /// The same with its mailbox names in UTF-8, for a client that has enabled IMAP4rev2 or UTF8=ACCEPT.
+    #[must_use]
+    pub fn in_utf8(mut self) -> Self {
+        let name = match &mut self {
+            Self::List(list) | Self::Lsub(list) => {
+                list.old_name = list.old_name.take().map(MailboxName::in_utf8);
+                &mut list.name
+            }
+            Self::MailboxStatus(name, _)
+            | Self::QuotaRoot(name, _)
+            | Self::MyRights(name, _)
+            | Self::Metadata(name, _) => name,
+            Self::Acl(acl) => &mut acl.mailbox,
+            Self::ListRights(rights) => &mut rights.mailbox,
+            Self::ESearch(ESearch {
+                mailbox: Some((name, _)),
+                ..
+            }) => name,
+            Self::Namespace(all) => {
+                let kinds = [&mut all.personal, &mut all.other_users, &mut all.shared];
+                for one in kinds.into_iter().flatten() {
+                    one.prefix = one.prefix.clone().in_utf8();
+                }
+                return self;
+            }
+            _ => return self,
+        };
+        *name = name.clone().in_utf8();
+        self
+    }
+
     /// Appends the whole line with its CRLF.
     pub fn encode(&self, output: &mut Output) {
         use core::fmt::Write as _;
@@ -178,8 +236,9 @@ impl Response {
                 output.write(b" ");
                 write_items(items, output);
             }
-            Self::Search(numbers, modseq) => {
-                output.write(b"SEARCH");
+            Self::Search(numbers, modseq) | Self::Sort(numbers, modseq) => {
+                let sorted = matches!(self, Self::Sort(..));
+                output.write(if sorted { b"SORT" } else { b"SEARCH" });
                 for &number in numbers {
                     output.write(b" ");
                     output.write_number(u64::from(number));
@@ -191,13 +250,6 @@ impl Response {
             Self::ESearch(esearch) => {
                 output.write(b"ESEARCH");
                 esearch.encode(output);
-            }
-            Self::Sort(numbers) => {
-                output.write(b"SORT");
-                for &number in numbers {
-                    output.write(b" ");
-                    output.write_number(u64::from(number));
-                }
             }
             Self::Thread(threads) => {
                 output.write(b"THREAD");
@@ -247,6 +299,59 @@ impl Response {
             Self::Fetch(sequence, items) => {
                 let _ = write!(output, "{sequence} FETCH ");
                 write_list(items, output, FetchItem::encode);
+            }
+            Self::UidFetch(uid, items) => {
+                let _ = write!(output, "{uid} UIDFETCH ");
+                write_list(items, output, FetchItem::encode);
+            }
+            Self::Acl(acl) => {
+                output.write(b"ACL ");
+                acl.encode(output);
+            }
+            Self::ListRights(rights) => {
+                output.write(b"LISTRIGHTS ");
+                rights.encode(output);
+            }
+            Self::MyRights(mailbox, rights) => {
+                output.write(b"MYRIGHTS ");
+                mailbox.encode(output);
+                output.write(b" ");
+                rights.encode(output);
+            }
+            Self::Metadata(mailbox, metadata) => {
+                output.write(b"METADATA ");
+                mailbox.encode(output);
+                output.write(b" ");
+                metadata.encode(output);
+            }
+            Self::Language(languages) => {
+                output.write(b"LANGUAGE ");
+                language::write_languages(languages, output);
+            }
+            Self::Comparator(comparator) => {
+                output.write(b"COMPARATOR ");
+                comparator.encode(output);
+            }
+            Self::UidBatches(batches) => {
+                output.write(b"UIDBATCHES");
+                batches.encode(output);
+            }
+            Self::JmapAccess(url) => {
+                output.write(b"JMAPACCESS ");
+                write_string(url, output);
+            }
+            Self::GenUrlAuth(urls) => {
+                output.write(b"GENURLAUTH");
+                url_auth::write_urls(urls, output);
+            }
+            Self::UrlFetch(fetched) => {
+                output.write(b"URLFETCH");
+                url_auth::write_fetched(fetched, output);
+            }
+            Self::Converted(converted) => converted.encode(output),
+            Self::Conversion(conversion) => {
+                output.write(b"CONVERSION ");
+                conversion.encode(output);
             }
             Self::Other(text) => output.write(text),
         }

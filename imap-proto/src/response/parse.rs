@@ -9,7 +9,10 @@ use crate::flag::told_flags;
 use crate::frame::is_tag_char;
 use crate::mailbox::mailbox;
 use crate::response_code::{capabilities, response_code};
-use crate::{Limits, SyntaxError, fetch, list, namespace, search, sequence_set, status, thread};
+use crate::{
+    Limits, SyntaxError, acl, convert, fetch, language, list, metadata, namespace, search,
+    sequence_set, status, thread, uid_batches, url_auth,
+};
 
 impl Received {
     /// Reads one whole response, given without its last CRLF, literals inside. An untagged response
@@ -24,7 +27,21 @@ impl Received {
     /// # Errors
     /// Where neither `+`, `*` nor a tag with its OK, NO or BAD stands.
     pub fn parse(unit: &Bytes, limits: &Limits) -> core::result::Result<Self, SyntaxError> {
+        Self::parse_as(unit, limits, false)
+    }
+
+    /// As [`parse`](Self::parse), with mailbox names in UTF-8 when `utf8`: IMAP4rev2 or UTF8=ACCEPT was
+    /// enabled.
+    ///
+    /// # Errors
+    /// As `parse`.
+    pub fn parse_as(
+        unit: &Bytes,
+        limits: &Limits,
+        utf8: bool,
+    ) -> core::result::Result<Self, SyntaxError> {
         let mut cursor = Cursor::new(unit);
+        cursor.set_utf8(utf8);
         if cursor.eat(b'+') {
             cursor.eat(b' ');
             return Ok(Self::Continuation(unit.slice_ref(cursor.rest())));
@@ -114,12 +131,21 @@ fn untagged(cursor: &mut Cursor<'_>, limits: &Limits) -> Result<Response> {
 fn numbered(cursor: &mut Cursor<'_>, limits: &Limits) -> Result<Response> {
     let number = cursor.number()?;
     cursor.sp()?;
-    if cursor.eat_word("FETCH") {
+    for (name, uid) in [("FETCH", false), ("UIDFETCH", true)] {
+        if cursor.eat_word(name) {
+            cursor.sp()?;
+            cursor.expect(b'(', "\"(\"")?;
+            let mut items = Vec::new();
+            fetch::items(cursor, limits.nesting, &mut items)?;
+            return Ok(match uid {
+                true => Response::UidFetch(number, items),
+                false => Response::Fetch(number, items),
+            });
+        }
+    }
+    if cursor.eat_word("CONVERTED") {
         cursor.sp()?;
-        cursor.expect(b'(', "\"(\"")?;
-        let mut items = Vec::new();
-        fetch::items(cursor, limits.nesting, &mut items)?;
-        return Ok(Response::Fetch(number, items));
+        return convert::converted(number, cursor, limits.nesting).map(Response::Converted);
     }
     match () {
         () if cursor.eat_word("EXISTS") => Ok(Response::Exists(number)),
@@ -157,7 +183,10 @@ fn named(cursor: &mut Cursor<'_>) -> Result<Response> {
             let (numbers, modseq) = search::numbers(cursor)?;
             Response::Search(numbers, modseq)
         }
-        b"SORT" => Response::Sort(search::numbers(cursor)?.0),
+        b"SORT" => {
+            let (numbers, modseq) = search::numbers(cursor)?;
+            Response::Sort(numbers, modseq)
+        }
         b"ESEARCH" => Response::ESearch(search::esearch(cursor)?),
         b"THREAD" => Response::Thread(thread::threads(cursor)?),
         b"NAMESPACE" => Response::Namespace(namespace::namespaces(cursor)?),
@@ -185,6 +214,51 @@ fn named(cursor: &mut Cursor<'_>) -> Result<Response> {
             cursor.sp()?;
             let uids = sequence_set::ranges(cursor)?;
             Response::Vanished { earlier, uids }
+        }
+        b"ACL" => {
+            cursor.sp()?;
+            Response::Acl(acl::acl(cursor)?)
+        }
+        b"LISTRIGHTS" => {
+            cursor.sp()?;
+            Response::ListRights(acl::list_rights(cursor)?)
+        }
+        b"MYRIGHTS" => {
+            cursor.sp()?;
+            let mailbox = mailbox(cursor)?;
+            cursor.sp()?;
+            Response::MyRights(mailbox, acl::rights(cursor)?)
+        }
+        b"METADATA" => {
+            cursor.sp()?;
+            let mailbox = mailbox(cursor)?;
+            cursor.sp()?;
+            Response::Metadata(mailbox, metadata::metadata(cursor)?)
+        }
+        b"LANGUAGE" => {
+            cursor.sp()?;
+            Response::Language(cursor.list(false, Cursor::astring)?)
+        }
+        b"COMPARATOR" => {
+            cursor.sp()?;
+            Response::Comparator(language::comparator(cursor)?)
+        }
+        b"UIDBATCHES" => Response::UidBatches(uid_batches::batches(cursor)?),
+        b"JMAPACCESS" => {
+            cursor.sp()?;
+            Response::JmapAccess(cursor.string()?)
+        }
+        b"GENURLAUTH" => {
+            cursor.sp()?;
+            Response::GenUrlAuth(url_auth::urls(cursor)?)
+        }
+        b"URLFETCH" => {
+            cursor.sp()?;
+            Response::UrlFetch(url_auth::fetched(cursor)?)
+        }
+        b"CONVERSION" => {
+            cursor.sp()?;
+            Response::Conversion(convert::conversion(cursor)?)
         }
         _ => return cursor.fail("a response"),
     })

@@ -1,66 +1,136 @@
-//! APPEND's message: announced, accepted or not, and streamed (RFC 9051 §6.3.12, RFC 7888).
+//! APPEND and REPLACE: announced, accepted or not, and streamed (RFC 9051 §6.3.12, RFC 7888, 3502, 4469, 8508).
 
+use alloc::collections::VecDeque;
 use bytes::{Bytes, BytesMut};
 use hikyaku_wire::{Output, Step};
 
 use super::{Connection, Event, Misuse, State, What};
-use crate::{Append, Status};
+use crate::append::{Piece, Place, segment};
+use crate::cursor::{Cursor, Result};
+use crate::frame::{Framed, Literal, is_tag_char};
+use crate::{MailboxName, Status};
 
-/// APPEND's message, on its way in.
-#[derive(Debug)]
+/// A command whose messages stream, on its way in.
+#[derive(Debug, Default)]
 pub(super) struct Message {
     pub(super) tag: Bytes,
-    pub(super) left: u64,
-    pub(super) refused: bool,
+    /// Of the first message, and so of all.
+    mailbox: Option<MailboxName>,
+    place: Place,
+    /// What the segment read last says, and was not told yet.
+    pieces: VecDeque<Piece>,
+    /// The literal behind that segment.
+    literal: Option<Literal>,
+    /// Octets of the literal under way; `None` between literals.
+    left: Option<u64>,
+    /// It may hold NUL.
+    binary: bool,
+    /// No literal stands behind that segment.
+    ended: bool,
+    /// REPLACE.
+    replaces: bool,
+    /// Something was told: `MessageRefused` is due when it fails.
+    begun: bool,
 }
 
 impl Connection {
-    /// Lets an APPEND's message come.
+    /// Lets a message come, or a part of one.
     ///
     /// # Errors
     /// [`Misuse`] when none is announced.
-    pub fn accept(&mut self, output: &mut Output) -> Result<(), Misuse> {
-        let State::Asked(asked) = &self.state else {
-            return Err(Misuse);
-        };
-        let What::Append {
-            octets,
-            synchronizing,
-        } = asked.what
-        else {
-            return Err(Misuse);
-        };
-        if synchronizing {
-            output.write(b"+ OK\r\n");
+    pub fn accept(&mut self, output: &mut Output) -> core::result::Result<(), Misuse> {
+        match &self.state {
+            State::Asked(asked) if asked.what == What::Append => {}
+            _ => return Err(Misuse),
         }
-        self.state = State::Message(Message {
-            tag: asked.tag.clone(),
-            left: octets,
-            refused: false,
-        });
+        let Some(message) = self.message.as_mut() else {
+            return Err(Misuse);
+        };
+        if message.pieces.is_empty()
+            && let Some(literal) = message.literal.take()
+        {
+            if literal.synchronizing {
+                output.write(b"+ OK\r\n");
+            }
+            message.left = Some(literal.octets);
+        }
+        self.state = State::Message;
         Ok(())
     }
 
-    pub(super) fn append(
+    /// A segment of an APPEND: the first one has the tag and the name before it.
+    pub(super) fn append_segment(
         &mut self,
-        tag: Bytes,
-        append: Append,
-        octets: u64,
-        synchronizing: bool,
+        head: &Bytes,
+        literal: Option<Literal>,
         output: &mut Output,
     ) -> Option<Step<Event>> {
-        if !self.authenticated {
-            if !synchronizing {
-                self.framer.skip_octets(octets);
+        let mut message = self.message.take().unwrap_or_default();
+        let mut cursor = Cursor::new(head);
+        cursor.set_utf8(self.names_in_utf8());
+        let first = message.place == Place::Name;
+        let read = self.read_segment(&mut message, &mut cursor, first, literal.is_some());
+        let error = match read {
+            Ok(pieces) => {
+                message.pieces = pieces;
+                message.ended = literal.is_none();
+                message.literal = literal;
+                self.message = Some(message);
+                self.state = State::Message;
+                return None;
             }
-            self.say(Some(&tag), Status::Bad, None, "Not in this state", output);
-            return None;
-        }
-        let what = What::Append {
-            octets,
-            synchronizing,
+            Err(error) => error,
         };
-        self.ask(tag, what, Event::Append { append, octets })
+        if let Some(literal) = literal {
+            // A synchronizing one does not come: no `+` was said.
+            if !literal.synchronizing {
+                self.framer.skip_octets(literal.octets);
+            }
+        }
+        self.state = State::Command;
+        let tag = error.tag.or(Some(message.tag)).filter(|t| !t.is_empty());
+        let text = alloc::format!("Expected {} at octet {}", error.expected, error.offset);
+        self.say(tag.as_ref(), Status::Bad, None, &text, output);
+        message.begun.then_some(Step::Event(Event::MessageRefused))
+    }
+
+    fn read_segment(
+        &self,
+        message: &mut Message,
+        cursor: &mut Cursor<'_>,
+        first: bool,
+        literal: bool,
+    ) -> Result<VecDeque<Piece>> {
+        if first {
+            let tag = cursor.word(is_tag_char, "a tag")?;
+            message.tag = cursor.unit().slice_ref(tag);
+            cursor.sp()?;
+            if !self.authenticated {
+                return cursor.fail("another command in this state");
+            }
+        }
+        let mailbox = message.mailbox.clone();
+        let before = mailbox.as_ref().map(|mailbox| (mailbox, message.replaces));
+        let pieces = segment(cursor, &mut message.place, before, literal)?;
+        if let Some(Piece::Message(append) | Piece::Catenate(append)) = pieces.first() {
+            if first && append.replaces.is_some() && self.selected.is_none() {
+                return cursor.fail("another command in this state");
+            }
+            if append.replaces.as_ref().is_some_and(|(_, uid)| !uid) && self.enabled.uid_only {
+                return cursor.fail("UID before it");
+            }
+            message.replaces |= append.replaces.is_some();
+            message.mailbox = Some(append.mailbox.clone());
+        }
+        Ok(pieces.into())
+    }
+
+    /// The application said no: what is still to come of the command is passed over.
+    pub(super) fn refuse_append(&mut self) {
+        let literal = self.message.take().and_then(|message| message.literal);
+        if let Some(literal) = literal.filter(|literal| !literal.synchronizing) {
+            self.framer.skip_octets(literal.octets);
+        }
     }
 
     pub(super) fn message(
@@ -68,45 +138,91 @@ impl Connection {
         input: &mut BytesMut,
         output: &mut Output,
     ) -> Option<Step<Event>> {
-        let State::Message(message) = &mut self.state else {
+        let Some(message) = self.message.as_mut() else {
+            self.state = State::Command;
             return None;
         };
-        if message.left > 0 {
-            if input.is_empty() {
-                return Some(Step::NeedInput);
-            }
-            let some = usize::try_from(message.left)
-                .unwrap_or(usize::MAX)
-                .min(input.len());
-            let chunk = input.split_to(some).freeze();
-            message.left -= some as u64;
-            if message.refused {
-                return None;
-            }
-            // RFC 9051 §9: a literal holds no NUL.
-            if memchr::memchr(0, &chunk).is_some() {
-                message.refused = true;
-                return Some(Step::Event(Event::MessageRefused));
-            }
-            return Some(Step::Event(Event::Chunk(chunk)));
-        }
-        let (tag, refused) = (message.tag.clone(), message.refused);
-        let text = match input.get(..2).unwrap_or(input) {
-            b"" | b"\r" => return Some(Step::NeedInput),
-            b"\r\n" => {
-                let _ = input.split_to(2);
-                if !refused {
-                    return self.ask(tag, What::Other, Event::EndOfMessage);
+        if let Some(piece) = message.pieces.pop_front() {
+            let octets = message.literal.map(|literal| literal.octets);
+            let tag = message.tag.clone();
+            message.begun = true;
+            let event = match piece {
+                Piece::Message(append) => {
+                    message.binary = append.binary;
+                    Event::Append { append, octets }
                 }
-                "NUL in a literal"
+                Piece::Catenate(append) => Event::Append {
+                    append,
+                    octets: None,
+                },
+                Piece::Url(url) => Event::CatenateUrl(url),
+                Piece::Text(binary) => {
+                    message.binary = binary;
+                    Event::CatenateText(octets.unwrap_or(0))
+                }
+            };
+            return self.ask(tag, What::Append, event);
+        }
+        match message.left {
+            Some(0) => {
+                message.left = None;
+                None
             }
-            _ => {
-                self.framer.skip_line();
-                "Expected the end of the command"
+            Some(left) => {
+                if input.is_empty() {
+                    return Some(Step::NeedInput);
+                }
+                let some = usize::try_from(left).unwrap_or(usize::MAX).min(input.len());
+                let chunk = input.split_to(some).freeze();
+                message.left = Some(left - some as u64);
+                // RFC 9051 §9: a literal holds no NUL, unless it is a literal8.
+                if !message.binary && memchr::memchr(0, &chunk).is_some() {
+                    let tag = message.tag.clone();
+                    self.framer.skip_octets(left - some as u64);
+                    self.message = None;
+                    self.state = State::Command;
+                    self.say(Some(&tag), Status::Bad, None, "NUL in a literal", output);
+                    return Some(Step::Event(Event::MessageRefused));
+                }
+                Some(Step::Event(Event::Chunk(chunk)))
             }
-        };
-        self.state = State::Command;
-        self.say(Some(&tag), Status::Bad, None, text, output);
-        (!refused).then_some(Step::Event(Event::MessageRefused))
+            None => self.between_literals(input, output),
+        }
+    }
+
+    /// Behind a literal, or a segment that has none: the end, or what comes next.
+    fn between_literals(
+        &mut self,
+        input: &mut BytesMut,
+        output: &mut Output,
+    ) -> Option<Step<Event>> {
+        let message = self.message.as_mut()?;
+        if message.ended {
+            let tag = message.tag.clone();
+            self.message = None;
+            return self.ask(tag, What::Other, Event::EndOfMessage);
+        }
+        let tag = message.tag.clone();
+        let limits = &self.options.limits;
+        let framed = self
+            .framer
+            .next(input, limits.command, limits.literal, true);
+        match framed {
+            None => Some(Step::NeedInput),
+            Some(Framed::Continue) => {
+                output.write(b"+ OK\r\n");
+                None
+            }
+            Some(Framed::Unit(rest)) => self.append_segment(&rest.freeze(), None, output),
+            Some(Framed::Append(head, literal)) => {
+                self.append_segment(&head, Some(literal), output)
+            }
+            Some(Framed::Refused(_, refusal)) => {
+                self.message = None;
+                self.state = State::Command;
+                self.refuse(Some(&tag), refusal, output);
+                Some(Step::Event(Event::MessageRefused))
+            }
+        }
     }
 }

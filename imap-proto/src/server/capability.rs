@@ -33,6 +33,9 @@ impl Connection {
                 );
             }
         }
+        if self.options.compress && !self.options.compressed {
+            all.push("COMPRESS=DEFLATE".into());
+        }
         all.extend(self.options.capabilities.iter().cloned());
         all
     }

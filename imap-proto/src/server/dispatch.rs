@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 use hikyaku_wire::{Output, Step};
 
 use super::{Connection, Event, State, What};
-use crate::{Authenticate, Command, Response, ResponseCode, Status, Tagged};
+use crate::{Authenticate, Command, Response, ResponseCode, Return, Status, Tagged};
 
 impl Connection {
     pub(super) fn command(
@@ -18,7 +18,9 @@ impl Connection {
         let Tagged { tag, command } = tagged;
         let legal = match &command {
             C::Capability | C::Noop | C::Logout | C::Id(_) => true,
+            C::Language(_) => true,
             C::StartTls | C::Login { .. } | C::Authenticate(_) => !self.authenticated,
+            C::ESearch { sources, .. } if !sources.is_empty() => self.authenticated,
             C::Check
             | C::Close
             | C::Unselect
@@ -29,11 +31,22 @@ impl Connection {
             | C::Fetch { .. }
             | C::Store { .. }
             | C::Copy { .. }
+            | C::ESearch { .. }
+            | C::CancelUpdate(_)
+            | C::UidBatches(_)
+            | C::StoreLabels { .. }
+            | C::Convert { .. }
             | C::Move { .. } => self.selected.is_some(),
             _ => self.authenticated,
         };
         if !legal {
             self.say(Some(&tag), Status::Bad, None, "Not in this state", output);
+            return None;
+        }
+        if self.enabled.uid_only && has_sequence_numbers(&command) {
+            // RFC 9586 §3.1
+            let code = Some(&ResponseCode::UidRequired);
+            self.say(Some(&tag), Status::Bad, code, "UIDs are used only", output);
             return None;
         }
         match command {
@@ -75,20 +88,49 @@ impl Connection {
                 self.ask(tag, What::Authenticate, event)
             }
             C::Enable(names) => {
-                let is = |name: &Bytes| name.eq_ignore_ascii_case(b"CONDSTORE");
-                let known: Vec<Bytes> = names.into_iter().filter(is).collect();
-                self.condstore |= !known.is_empty();
+                let known: Vec<Bytes> = names.into_iter().filter(|n| self.enable(n)).collect();
                 Response::Enabled(known).encode(output);
                 self.say(Some(&tag), Status::Ok, None, "Enabled", output);
                 None
             }
             C::Select {
                 qresync: Some(_), ..
-            } => {
+            } if !self.enabled.qresync => {
                 // RFC 7162 §3.2.5: it was not enabled.
                 let text = "QRESYNC is not enabled";
                 self.say(Some(&tag), Status::Bad, None, text, output);
                 None
+            }
+            C::Fetch { fetch, uid } if fetch.vanished && !(uid && self.enabled.qresync) => {
+                // RFC 7162 §3.2.6
+                let text = "VANISHED is for UID FETCH after ENABLE QRESYNC";
+                self.say(Some(&tag), Status::Bad, None, text, output);
+                None
+            }
+            C::Compress(how) => {
+                if self.options.compressed {
+                    let code = Some(&ResponseCode::CompressionActive);
+                    self.say(Some(&tag), Status::No, code, "Compressed already", output);
+                    return None;
+                }
+                if !self.options.compress || !how.eq_ignore_ascii_case(b"DEFLATE") {
+                    self.say(
+                        Some(&tag),
+                        Status::No,
+                        None,
+                        "Not a way to compress here",
+                        output,
+                    );
+                    return None;
+                }
+                if !input.is_empty() {
+                    // What follows was sent before our OK: whether it is compressed nobody can say.
+                    let text = "Nothing may follow COMPRESS";
+                    self.say(Some(&tag), Status::Bad, None, text, output);
+                    self.bye(None, text, output);
+                    return None;
+                }
+                self.ask(tag, What::Compress, Event::Command(C::Compress(how)))
             }
             C::Idle => {
                 output.write(b"+ idling\r\n");
@@ -96,11 +138,20 @@ impl Connection {
                 Some(Step::Event(Event::Idle))
             }
             command => {
-                self.condstore |= asks_for_modseq(&command);
+                self.enabled.condstore |= asks_for_modseq(&command);
                 let what = match &command {
                     C::Select { .. } => {
-                        self.selected = None;
+                        if self.selected.take().is_some() {
+                            // RFC 7162 §3.2.11: what is told from here on is of another one.
+                            output.write(b"* OK [CLOSED] Closed\r\n");
+                        }
                         What::Select
+                    }
+                    C::Unauthenticate => What::Unauthenticate,
+                    C::Search { search, uid } if saves(search.returns.as_ref()) => What::Save(!uid),
+                    C::Sort { sort, uid } if saves(sort.returns.as_ref()) => What::Save(!uid),
+                    C::ESearch { search, .. } if saves(search.returns.as_ref()) => {
+                        What::Save(false)
                     }
                     C::Close | C::Unselect => What::Leave,
                     C::Fetch { uid: false, .. }
@@ -113,6 +164,34 @@ impl Connection {
                 self.ask(tag, what, Event::Command(command))
             }
         }
+    }
+
+    /// Turns on what the client asks for; whether that can be.
+    fn enable(&mut self, name: &Bytes) -> bool {
+        let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+        let offered = is("CONDSTORE")
+            || self
+                .options
+                .capabilities
+                .iter()
+                .any(|one| one.eq_ignore_ascii_case(name));
+        let enabled = &mut self.enabled;
+        let what = match () {
+            () if !offered => return false,
+            () if is("CONDSTORE") => &mut enabled.condstore,
+            () if is("QRESYNC") => {
+                // RFC 7162 §3.2.3: one has the other with it.
+                enabled.condstore = true;
+                &mut enabled.qresync
+            }
+            () if is("IMAP4rev2") => &mut enabled.rev2,
+            () if is("UTF8=ACCEPT") => &mut enabled.utf8,
+            () if is("UIDONLY") => &mut enabled.uid_only,
+            () if is("METADATA") => &mut enabled.metadata,
+            () => return false,
+        };
+        *what = true;
+        true
     }
 
     fn starttls(
@@ -138,6 +217,26 @@ impl Connection {
             self.state = State::StartTls;
         }
         None
+    }
+}
+
+fn saves(returns: Option<&Vec<Return>>) -> bool {
+    returns.is_some_and(|all| all.contains(&Return::Save))
+}
+
+/// Whether the command needs message sequence numbers, which are no more after ENABLE UIDONLY.
+fn has_sequence_numbers(command: &Command) -> bool {
+    use Command as C;
+    let own = |set: &crate::SequenceSet| !set.is_saved();
+    match command {
+        C::Fetch { fetch, uid } => !uid && own(&fetch.set),
+        C::Store { store, uid } => !uid && own(&store.set),
+        C::Copy { set, uid, .. } | C::Move { set, uid, .. } => !uid && own(set),
+        C::Search { search, uid } => !uid || search.key.has_sequence(),
+        C::Sort { sort, uid } => !uid || sort.key.has_sequence(),
+        C::Thread { thread, uid } => !uid || thread.key.has_sequence(),
+        C::ESearch { search, .. } => search.key.has_sequence(),
+        _ => false,
     }
 }
 

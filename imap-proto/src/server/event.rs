@@ -20,6 +20,10 @@ pub struct Options {
     pub login_needs_tls: bool,
     /// What the application can do, besides what the machine itself can.
     pub capabilities: Vec<Bytes>,
+    /// COMPRESS is offered (RFC 4978).
+    pub compress: bool,
+    /// All is compressed already.
+    pub compressed: bool,
     /// What a peer may make us hold.
     pub limits: Limits,
 }
@@ -50,16 +54,21 @@ pub enum Event {
     SaslCancelled,
     /// A command, legal in this state.
     Command(Command),
-    /// APPEND: `accept`, or `complete` with NO, after which its message is passed over.
+    /// APPEND or REPLACE: `accept`, or `complete` with NO, after which all that is left of it is passed
+    /// over. One command may have several messages: the next one says that the last one is whole.
     Append {
         /// Where to.
         append: Append,
-        /// Octets that will come.
-        octets: u64,
+        /// Octets that will come; `None` when it is put together of what follows (CATENATE).
+        octets: Option<u64>,
     },
+    /// What that URL leads to is the next part: `accept`, or `complete` with NO.
+    CatenateUrl(Bytes),
+    /// So many octets are the next part: `accept`, or `complete` with NO.
+    CatenateText(u64),
     /// *No answer*: octets of the message.
     Chunk(Bytes),
-    /// The message is whole: an OK says that it is on stable storage.
+    /// The last message is whole: an OK says that all are on stable storage, or else none is there.
     EndOfMessage,
     /// *No answer*: nothing comes of the message; the machine answered.
     MessageRefused,
@@ -67,8 +76,6 @@ pub enum Event {
     Idle,
     /// DONE: tell what is left, and complete.
     IdleDone,
-    /// *No answer*: the mailbox was left without a word, by LOGOUT or another SELECT.
-    Deselected,
 }
 
 /// What the peer did that ends the connection.

@@ -28,8 +28,16 @@ impl Connection {
             return Ok(false);
         };
         output.write(b"* ");
-        output.write_number(u64::from(sequence));
-        output.write(b" FETCH (");
+        match self.enabled.uid_only {
+            true => {
+                output.write_number(u64::from(uid));
+                output.write(b" UIDFETCH (");
+            }
+            false => {
+                output.write_number(u64::from(sequence));
+                output.write(b" FETCH (");
+            }
+        }
         self.fetching = Some(Fetching::default());
         Ok(true)
     }
@@ -66,6 +74,29 @@ impl Connection {
         octets: Option<u64>,
         output: &mut Output,
     ) -> Result<(), Misuse> {
+        self.begin_literal(attribute, octets, b" {", output)
+    }
+
+    /// The same of decoded octets that have NUL among them (RFC 3516 §4.3).
+    ///
+    /// # Errors
+    /// [`Misuse`] as for `fetch_item`.
+    pub fn begin_section8(
+        &mut self,
+        attribute: &FetchAttribute,
+        octets: u64,
+        output: &mut Output,
+    ) -> Result<(), Misuse> {
+        self.begin_literal(attribute, Some(octets), b" ~{", output)
+    }
+
+    fn begin_literal(
+        &mut self,
+        attribute: &FetchAttribute,
+        octets: Option<u64>,
+        open: &[u8],
+        output: &mut Output,
+    ) -> Result<(), Misuse> {
         let fetching = self.item(output)?;
         fetching.left = octets.unwrap_or(0);
         attribute.encode_name(output);
@@ -73,7 +104,7 @@ impl Connection {
             None => output.write(b" NIL"),
             Some(0) => output.write(b" \"\""),
             Some(octets) => {
-                output.write(b" {");
+                output.write(open);
                 output.write_number(octets);
                 output.write(b"}\r\n");
             }

@@ -1,4 +1,4 @@
-//! The server machine (RFC 3501, RFC 9051 §3 to §7).
+//! The server machine (RFC 3501, RFC 9051 §3 to §7, and the extensions that change what is said when).
 //!
 //! It knows which command is legal when, which messages the client knows of (the [`View`]), and when
 //! it may be told that some are gone.
@@ -18,7 +18,7 @@ use bytes::{Bytes, BytesMut};
 use core::time::Duration;
 use hikyaku_wire::{Machine, Output, SaslLine, Step, decode_sasl, encode_sasl};
 
-use crate::frame::{Framed, Framer, Refusal, tag_of};
+use crate::frame::{Framed, Framer, Refusal, begins_append, tag_of};
 use crate::response::write_status;
 use crate::{Response, ResponseCode, Status, Tagged};
 use appending::Message;
@@ -32,9 +32,24 @@ pub struct Connection {
     state: State,
     authenticated: bool,
     selected: Option<View>,
-    condstore: bool,
+    enabled: Enabled,
     fetching: Option<Fetching>,
+    /// An APPEND under way.
+    message: Option<Message>,
     errors: u32,
+}
+
+/// What the client has turned on.
+#[derive(Debug, Clone, Copy, Default)]
+struct Enabled {
+    condstore: bool,
+    qresync: bool,
+    rev2: bool,
+    utf8: bool,
+    uid_only: bool,
+    metadata: bool,
+    /// EXPUNGE between commands (RFC 5465 §3.1).
+    unasked: bool,
 }
 
 #[derive(Debug)]
@@ -45,9 +60,12 @@ enum State {
     Asked(Asked),
     /// A challenge was sent.
     Sasl(Bytes),
-    Message(Message),
+    /// A message comes, or what stands between two.
+    Message,
     Idle(Bytes),
     StartTls,
+    /// What was sent was the end of COMPRESS.
+    Compress,
     Closed,
 }
 
@@ -65,11 +83,12 @@ enum What {
     Authenticate,
     Select,
     Leave,
-    /// APPEND, before its message.
-    Append {
-        octets: u64,
-        synchronizing: bool,
-    },
+    Unauthenticate,
+    Compress,
+    /// SEARCH or SORT with SAVE: whether its numbers are sequence numbers.
+    Save(bool),
+    /// APPEND, before a message or a part of one.
+    Append,
     /// FETCH, STORE or SEARCH with sequence numbers: EXPUNGE waits (RFC 9051 §7.5.1).
     Numbered,
     Other,
@@ -85,8 +104,9 @@ impl Connection {
             state: State::Start,
             authenticated: false,
             selected: None,
-            condstore: false,
+            enabled: Enabled::default(),
             fetching: None,
+            message: None,
             errors: 0,
         }
     }
@@ -109,7 +129,43 @@ impl Connection {
     /// Whether the client wants mod-sequences (RFC 7162 §3.1).
     #[must_use]
     pub fn condstore(&self) -> bool {
-        self.condstore
+        self.enabled.condstore
+    }
+
+    /// Whether VANISHED stands for EXPUNGE (RFC 7162 §3.2.10, RFC 9586).
+    #[must_use]
+    pub fn qresync(&self) -> bool {
+        self.enabled.qresync
+    }
+
+    /// Whether the client speaks IMAP4rev2 (RFC 9051).
+    #[must_use]
+    pub fn rev2(&self) -> bool {
+        self.enabled.rev2
+    }
+
+    /// Whether the client takes UTF-8 in headers (RFC 6855).
+    #[must_use]
+    pub fn utf8(&self) -> bool {
+        self.enabled.utf8
+    }
+
+    /// Whether messages have no sequence numbers (RFC 9586).
+    #[must_use]
+    pub fn uid_only(&self) -> bool {
+        self.enabled.uid_only
+    }
+
+    /// Whether the client wants to be told of annotations that change (RFC 5464).
+    #[must_use]
+    pub fn metadata(&self) -> bool {
+        self.enabled.metadata
+    }
+
+    /// Whether EXPUNGE may be told between commands, as a client wants it that has asked for it with
+    /// NOTIFY (RFC 5465 §3.1).
+    pub fn expunge_unasked(&mut self, may: bool) {
+        self.enabled.unasked = may;
     }
 
     /// Whether IDLE is under way.
@@ -145,7 +201,14 @@ impl Connection {
 
     /// Sends an untagged response.
     pub fn respond(&mut self, response: &Response, output: &mut Output) {
-        response.encode(output);
+        match self.names_in_utf8() {
+            true => response.clone().in_utf8().encode(output),
+            false => response.encode(output),
+        }
+    }
+
+    fn names_in_utf8(&self) -> bool {
+        self.enabled.utf8 || self.enabled.rev2
     }
 
     /// Goes on with a SASL exchange.
@@ -179,6 +242,13 @@ impl Connection {
         self.tell_counts(output);
     }
 
+    /// Keeps what a SEARCH with SAVE found, as UIDs (RFC 5182). Nothing is kept until then.
+    pub fn save(&mut self, uids: impl IntoIterator<Item = u32>) {
+        if let Some(view) = &mut self.selected {
+            view.save(uids);
+        }
+    }
+
     /// New messages in the selected mailbox, ascending; those from `recent_from` on are `\Recent`.
     /// Tells EXISTS and RECENT.
     pub fn appeared(&mut self, uids: &[u32], recent_from: u32, output: &mut Output) {
@@ -193,9 +263,12 @@ impl Connection {
         let Some(view) = &self.selected else { return };
         output.write(b"* ");
         output.write_number(u64::from(view.len()));
-        output.write(b" EXISTS\r\n* ");
-        output.write_number(view.recent().len() as u64);
-        output.write(b" RECENT\r\n");
+        output.write(b" EXISTS\r\n");
+        if !self.enabled.rev2 {
+            output.write(b"* ");
+            output.write_number(view.recent().len() as u64);
+            output.write(b" RECENT\r\n");
+        }
     }
 
     /// Messages that are gone from the selected mailbox. EXPUNGE is told at once where the command
@@ -207,7 +280,8 @@ impl Connection {
         view.vanish(uids);
         let allowed = match &self.state {
             State::Idle(_) => true,
-            State::Asked(asked) => asked.what != What::Numbered,
+            State::Asked(asked) => self.may_expunge(asked.what),
+            State::Command => self.enabled.unasked,
             _ => false,
         };
         if allowed && self.fetching.is_none() {
@@ -215,10 +289,24 @@ impl Connection {
         }
     }
 
+    fn may_expunge(&self, what: What) -> bool {
+        // Without sequence numbers nothing can be taken for something else.
+        let numbered = matches!(what, What::Numbered | What::Save(true));
+        !numbered || self.enabled.uid_only
+    }
+
     fn expunge(&mut self, output: &mut Output) {
         let Some(view) = &mut self.selected else {
             return;
         };
+        if self.enabled.qresync || self.enabled.uid_only {
+            let uids = view.expunge_uids();
+            if !uids.is_empty() {
+                let earlier = false;
+                Response::Vanished { earlier, uids }.encode(output);
+            }
+            return;
+        }
         for sequence in view.expunge() {
             output.write(b"* ");
             output.write_number(u64::from(sequence));
@@ -255,20 +343,35 @@ impl Connection {
             }
             What::Select if !ok => self.selected = None,
             What::Leave if ok => self.selected = None,
-            What::Append {
-                octets,
-                synchronizing,
-            } if !synchronizing => self.framer.skip_octets(octets),
+            What::Unauthenticate if ok => {
+                self.selected = None;
+                self.authenticated = false;
+                self.enabled = Enabled::default();
+            }
+            What::Save(_) if status == Status::No => self.save([]),
+            What::Append => self.refuse_append(),
             _ => {}
         }
-        if what != What::Numbered {
+        if self.may_expunge(what) {
             self.expunge(output);
         }
         output.write(&tag);
         output.write(b" ");
         write_status(status, code.as_ref(), text.as_bytes(), output);
         self.count(status, output);
+        if what == What::Compress && ok {
+            self.state = State::Compress;
+        }
         Ok(())
+    }
+
+    /// What was written last was the end of COMPRESS; whatever comes and goes now is compressed
+    /// (RFC 4978).
+    pub fn compression_active(&mut self) {
+        if let State::Compress = self.state {
+            self.options.compressed = true;
+            self.state = State::Command;
+        }
     }
 
     /// TLS began after [`Step::StartTls`].
@@ -319,7 +422,11 @@ impl Connection {
         output: &mut Output,
     ) -> Option<Step<Event>> {
         let unit = unit.freeze();
-        match Tagged::parse(&unit, &self.options.limits) {
+        if begins_append(&unit) {
+            return self.append_segment(&unit, None, output);
+        }
+        let utf8 = self.names_in_utf8();
+        match Tagged::parse_as(&unit, &self.options.limits, utf8) {
             Ok(tagged) => self.command(tagged, input, output),
             Err(error) => {
                 let text = alloc::format!("Expected {} at octet {}", error.expected, error.offset);
@@ -372,6 +479,11 @@ impl Connection {
             return self.line(b"?", output);
         }
         let tag = tag_of(head);
+        self.refuse(tag.as_ref(), refusal, output);
+        None
+    }
+
+    fn refuse(&mut self, tag: Option<&Bytes>, refusal: Refusal, output: &mut Output) {
         let (code, text) = match refusal {
             Refusal::TooLong => (None, "Command too long"),
             Refusal::LiteralTooBig => (Some(&ResponseCode::TooBig), "Literal too big"),
@@ -380,11 +492,10 @@ impl Connection {
             }
             Refusal::BareNewline => (None, "Bare CR or LF"),
         };
-        self.say(tag.as_ref(), Status::Bad, code, text, output);
+        self.say(tag, Status::Bad, code, text, output);
         if refusal == Refusal::LiteralEndless {
             self.bye(None, "Where this command ends cannot be known", output);
         }
-        None
     }
 
     fn framed(&mut self, input: &mut BytesMut, output: &mut Output) -> Option<Step<Event>> {
@@ -394,7 +505,7 @@ impl Connection {
             State::Command => (limits.command_before_login, limits.literal),
             _ => (limits.sasl_line, 0),
         };
-        match self.framer.next(input, limit, literal) {
+        match self.framer.next(input, limit, literal, false) {
             None => Some(Step::NeedInput),
             Some(Framed::Continue) => {
                 output.write(b"+ OK\r\n");
@@ -404,15 +515,10 @@ impl Connection {
                 self.unit(unit, input, output)
             }
             Some(Framed::Unit(line)) => self.line(&line, output),
-            Some(Framed::Message {
-                tag,
-                append,
-                octets,
-                synchronizing,
-            }) if matches!(self.state, State::Command) => {
-                self.append(tag, append, octets, synchronizing, output)
+            Some(Framed::Append(head, literal)) if matches!(self.state, State::Command) => {
+                self.append_segment(&head, Some(literal), output)
             }
-            Some(Framed::Message { .. }) => self.line(b"?", output),
+            Some(Framed::Append(..)) => self.line(b"?", output),
             Some(Framed::Refused(head, refusal)) => self.refused(&head, refusal, output),
         }
     }
@@ -428,11 +534,12 @@ impl Machine for Connection {
                 State::Start => self.ask(Bytes::new(), What::Connected, Event::Connected),
                 State::Asked(_) => Some(Step::NeedAnswer),
                 State::StartTls => Some(Step::StartTls),
+                State::Compress => Some(Step::Compress),
                 State::Closed => {
                     input.clear();
                     Some(Step::Closed)
                 }
-                State::Message(_) => self.message(input, output),
+                State::Message => self.message(input, output),
                 State::Command | State::Sasl(_) | State::Idle(_) => self.framed(input, output),
             };
             if let Some(step) = step {
@@ -443,7 +550,7 @@ impl Machine for Connection {
 
     fn end_of_input(&mut self) -> Result<(), Error> {
         match core::mem::replace(&mut self.state, State::Closed) {
-            State::Message(_) | State::Sasl(_) => Err(Error::InsideCommand),
+            State::Message | State::Sasl(_) => Err(Error::InsideCommand),
             State::Command if self.framer.is_in_command() => Err(Error::InsideCommand),
             _ => Ok(()),
         }

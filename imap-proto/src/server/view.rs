@@ -13,6 +13,8 @@ pub struct View {
     vanished: Vec<u32>,
     /// UIDs of messages that this session is the first to be told of, ascending (RFC 3501 §2.3.2).
     recent: Vec<u32>,
+    /// What the last SEARCH with SAVE found: `$`, ascending.
+    saved: Vec<u32>,
 }
 
 impl View {
@@ -23,6 +25,7 @@ impl View {
             uids,
             read_only,
             vanished: Vec::new(),
+            saved: Vec::new(),
         }
     }
 
@@ -68,7 +71,9 @@ impl View {
     #[must_use]
     pub fn resolve(&self, set: &SequenceSet, uid: bool) -> Option<Vec<(u32, u32)>> {
         let mut ranges: Vec<(u32, u32)> = Vec::new();
-        if uid {
+        if set.is_saved() {
+            ranges.extend(self.saved.iter().map(|&uid| (uid, uid)));
+        } else if uid {
             // `*` in an empty mailbox means nothing that there is.
             let largest = self.uids.last().copied().unwrap_or(u32::MAX);
             ranges.extend(set.ranges(largest));
@@ -87,7 +92,7 @@ impl View {
     /// As [`View::resolve`], with numbers that there are not passed over: they match nothing.
     #[must_use]
     pub fn matching(&self, set: &SequenceSet, uid: bool) -> Vec<(u32, u32)> {
-        if uid {
+        if uid || set.is_saved() {
             return self.resolve(set, true).unwrap_or_default();
         }
         let mut ranges: Vec<(u32, u32)> = Vec::new();
@@ -114,8 +119,25 @@ impl View {
         self.uids.len() > before
     }
 
+    pub(super) fn save(&mut self, uids: impl IntoIterator<Item = u32>) {
+        self.saved = uids.into_iter().collect();
+        self.saved.sort_unstable();
+        self.saved.dedup();
+    }
+
     pub(super) fn vanish(&mut self, uids: impl IntoIterator<Item = u32>) {
         self.vanished.extend(uids);
+    }
+
+    /// Takes out what is gone, as UIDs.
+    pub(super) fn expunge_uids(&mut self) -> Vec<(u32, u32)> {
+        let mut gone = core::mem::take(&mut self.vanished);
+        gone.retain(|&uid| self.sequence(uid).is_some());
+        gone.sort_unstable();
+        gone.dedup();
+        self.vanished.clone_from(&gone);
+        self.expunge();
+        merged(gone.into_iter().map(|uid| (uid, uid)).collect())
     }
 
     /// Takes out what is gone: its sequence numbers, the highest first, so that none moves another.
@@ -123,6 +145,7 @@ impl View {
         let mut gone = core::mem::take(&mut self.vanished);
         gone.sort_unstable();
         gone.dedup();
+        self.saved.retain(|uid| gone.binary_search(uid).is_err());
         let mut sequences: Vec<u32> = gone.iter().filter_map(|&uid| self.sequence(uid)).collect();
         sequences.reverse();
         if !sequences.is_empty() {
