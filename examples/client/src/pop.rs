@@ -82,7 +82,7 @@ impl Session {
                 said(&response)
             ))),
             Next::Event(event) => Ok(event),
-            Next::Closed | Next::NeedAnswer | Next::StartTls => {
+            Next::Closed | Next::NeedAnswer | Next::StartTls | Next::Compress => {
                 Err(Error::Network("the connection is closed".into()))
             }
         }

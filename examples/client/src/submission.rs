@@ -80,7 +80,7 @@ impl Submission {
             }
             Next::Event(Event::Refused(reply)) => Err(Error::Refused(words(&reply))),
             Next::Event(event) => Ok(event),
-            Next::Closed | Next::NeedAnswer | Next::StartTls => {
+            Next::Closed | Next::NeedAnswer | Next::StartTls | Next::Compress => {
                 Err(Error::Network("the connection is closed".into()))
             }
         }

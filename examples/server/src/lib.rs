@@ -3,6 +3,7 @@
 mod accounts;
 mod config;
 pub mod control;
+mod deflated;
 mod imap;
 mod listener;
 mod login;

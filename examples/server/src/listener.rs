@@ -11,11 +11,22 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
+use crate::deflated::Deflated;
+
 /// A connection's stream, in clear or under TLS.
 #[derive(Debug)]
 pub(crate) enum Stream {
     Clear(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
+    /// Compressed, in clear or under TLS.
+    Deflated(Box<Deflated<Self>>),
+}
+
+impl Stream {
+    /// The same, compressed from here on.
+    pub(crate) fn deflated(self) -> Self {
+        Self::Deflated(Box::new(Deflated::new(self)))
+    }
 }
 
 impl AsyncRead for Stream {
@@ -27,6 +38,7 @@ impl AsyncRead for Stream {
         match self.get_mut() {
             Self::Clear(stream) => Pin::new(stream).poll_read(cx, buf),
             Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Deflated(stream) => Pin::new(stream).poll_read(cx, buf),
         }
     }
 }
@@ -40,18 +52,21 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Clear(stream) => Pin::new(stream).poll_write(cx, octets),
             Self::Tls(stream) => Pin::new(stream).poll_write(cx, octets),
+            Self::Deflated(stream) => Pin::new(stream).poll_write(cx, octets),
         }
     }
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Clear(stream) => Pin::new(stream).poll_flush(cx),
             Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Deflated(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Clear(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Deflated(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

@@ -90,7 +90,7 @@ pub(crate) async fn serve(shared: &Arc<Shared>, service: Service, stream: Stream
                 let Some(encrypted) = encrypted else { return };
                 session.driver = encrypted;
             }
-            Ok(Next::Closed | Next::NeedAnswer) => break,
+            Ok(Next::Closed | Next::NeedAnswer | Next::Compress) => break,
             Err(error) => {
                 info!(%error, "ended");
                 break;

@@ -145,7 +145,7 @@ impl Session {
                 text(&said)
             ))),
             Next::Event(event) => Ok(event),
-            Next::Closed | Next::NeedAnswer | Next::StartTls => {
+            Next::Closed | Next::NeedAnswer | Next::StartTls | Next::Compress => {
                 Err(Error::Network("the connection is closed".into()))
             }
         }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use imap_proto::{Address, BodyFields, BodyPart, BodyStructure, Disposition, Envelope, Flag};
 use mailstore::message::{self, Kind, Part, Structure};
-use mailstore::{Flags, UidSet};
+use mailstore::{AccountId, EmailId, Flags, MailboxId, UidSet};
 
 static SYSTEM: [(Flag, Flags); 5] = [
     (Flag::Answered, Flags::ANSWERED),
@@ -40,6 +40,16 @@ pub(super) fn flags_kept(flags: &[Flag]) -> Option<Flags> {
 
 pub(super) fn system_flags() -> Vec<Flag> {
     SYSTEM.iter().map(|(flag, _)| flag.clone()).collect()
+}
+
+/// MAILBOXID (RFC 8474 §4): the same whatever the mailbox is called.
+pub(super) fn mailbox_id(id: MailboxId) -> Bytes {
+    format!("m{}-{}", id.account.0, id.number).into()
+}
+
+/// EMAILID (RFC 8474 §5.1): the same for all copies in an account.
+pub(super) fn email_id(account: AccountId, email: EmailId) -> Bytes {
+    format!("e{}-{}", account.0, email.0).into()
 }
 
 pub(super) fn uid_set(ranges: &[(u32, u32)]) -> UidSet {

@@ -1,25 +1,27 @@
 //! FETCH: rows, summaries, and octets as they stream out of the store.
 
 use bytes::Bytes;
-use imap_proto::{Fetch, FetchAttribute, FetchItem, ResponseCode, Section, SectionText};
+use imap_proto::{
+    Fetch, FetchAttribute, FetchItem, PartialRange, Response, ResponseCode, Section, SectionText,
+};
 use mailstore::message::{Kind, Structure, fields};
-use mailstore::{FlagChange, Flags, ModSeq, Operation, Row, Transaction, UidSet, Want, Which};
+use mailstore::{FlagChange, Flags, ModSeq, Operation, Row, Transaction, Uid, UidSet, Want, Which};
 use std::ops::Range;
 use tracing::warn;
 
-use super::convert::{body_structure, envelope};
-use super::messages::above;
+use super::binary::Decoded;
+use super::convert::{body_structure, email_id, envelope};
 use super::{End, Ended, Session};
 
 /// So many rows are read at a time.
 const PAGE: usize = 200;
 /// So many octets of a body are read at a time.
-const PIECE: u64 = 64 * 1024;
+pub(super) const PIECE: u64 = 64 * 1024;
 /// A header section of more than this is not taken apart into fields.
 const HEADER: u64 = 4 * 1024 * 1024;
 
 /// What a section is.
-enum Octets {
+pub(super) enum Octets {
     /// Octets of the message.
     Range(Range<u64>),
     /// Made for this: chosen header fields.
@@ -28,14 +30,34 @@ enum Octets {
     None,
 }
 
+/// What has to be known of an item before anything is said.
+enum Before {
+    Decoded(Option<Decoded>),
+    Preview(String),
+}
+
 impl Session<'_> {
     pub(super) async fn fetch(&mut self, fetch: Fetch, uid: bool) -> Ended {
         use FetchAttribute as A;
-        if fetch.vanished {
-            return Err(End::bad("VANISHED needs QRESYNC, which is not announced"));
+        if fetch
+            .attributes
+            .iter()
+            .any(|a| matches!(a, A::GmailMessageId | A::GmailThreadId | A::GmailLabels))
+        {
+            return Err(End::bad("Not an item that is known here"));
         }
         let mailbox = self.current()?;
         let mut left = self.resolve(&fetch.set, uid)?;
+        if let Some(range) = &fetch.partial {
+            left = self.some_of(&left, range);
+        }
+        if let (true, Some(since)) = (fetch.vanished, fetch.changed_since) {
+            let gone = self.gone_since(mailbox, &left, since).await?;
+            if !gone.is_empty() {
+                let (earlier, uids) = (true, gone);
+                self.respond(&Response::Vanished { earlier, uids });
+            }
+        }
         let mut attributes = fetch.attributes;
         // RFC 9051 §6.4.9: UID is told whether asked for or not.
         if uid && !attributes.contains(&A::Uid) {
@@ -47,21 +69,29 @@ impl Session<'_> {
         let plain = |a: &A| {
             matches!(
                 a,
-                A::Flags | A::Uid | A::InternalDate | A::Rfc822Size | A::ModSeq
+                A::Flags
+                    | A::Uid
+                    | A::InternalDate
+                    | A::Rfc822Size
+                    | A::ModSeq
+                    | A::SaveDate
+                    | A::EmailId
+                    | A::ThreadId
             )
         };
         let want = match attributes.iter().all(plain) {
             true => Want::ROW,
             false => Want::SUMMARY,
         };
-        let sets_seen = attributes.iter().any(A::sets_seen) && !self.is_read_only();
+        let sets_seen =
+            attributes.iter().any(A::sets_seen) && !self.is_read_only() && self.may(b's');
         loop {
             let page = self
                 .shared
                 .store
                 .messages(mailbox, &Which::Uids(left.clone()), want, PAGE)
                 .await?;
-            let last = page.rows.last().map(|row| row.uid.get());
+            let last = page.rows.last().map(|row| row.uid);
             let since = fetch.changed_since.map(ModSeq);
             let mut rows: Vec<Row> = page.rows;
             rows.retain(|row| since.is_none_or(|since| row.modified > since));
@@ -77,10 +107,20 @@ impl Session<'_> {
                 }
             }
             match last {
-                Some(last) if page.more => left = above(&left, last),
+                Some(last) if page.more => left = left.above(last),
                 _ => return Ok(End::ok("Fetched")),
             }
         }
+    }
+
+    /// Those at these positions among them, of those that the client knows of (RFC 9394 §3.3).
+    fn some_of(&self, uids: &UidSet, range: &PartialRange) -> UidSet {
+        let view = self.driver.machine.selected();
+        let known = view.map_or(&[][..], |view| view.uids());
+        let known = known.iter().filter_map(|&uid| Uid::new(uid));
+        let among: Vec<Uid> = known.filter(|uid| uids.contains(*uid)).collect();
+        let some = range.of(among.len()).and_then(|range| among.get(range));
+        some.unwrap_or(&[]).iter().copied().collect()
     }
 
     /// Sets `\Seen` where it is not; which messages that were.
@@ -99,7 +139,8 @@ impl Session<'_> {
             change: FlagChange::Add(Flags::SEEN),
             unchanged_since: None,
         };
-        let transaction = Transaction::new(self.account).with(operation);
+        let account = self.current()?.account;
+        let transaction = Transaction::new(account).with(operation);
         let at = self.shared.store.commit(transaction).await?.at;
         for row in rows.iter_mut().filter(|row| unseen.contains(row.uid)) {
             row.flags.add(&Flags::SEEN);
@@ -111,19 +152,36 @@ impl Session<'_> {
         Ok(unseen)
     }
 
-    async fn fetch_one(
+    /// Tells of one message. What can fail is read before anything is said.
+    pub(super) async fn fetch_one(
         &mut self,
         row: &Row,
         attributes: &[FetchAttribute],
         tell_flags: bool,
     ) -> Result<(), End> {
         use FetchAttribute as A;
-        let needs_structure =
-            |a: &A| matches!(a, A::Envelope | A::Body | A::BodyStructure) || needs_offsets(a);
+        let needs_structure = |a: &A| {
+            matches!(
+                a,
+                A::Envelope
+                    | A::Body
+                    | A::BodyStructure
+                    | A::Binary { .. }
+                    | A::BinarySize(_)
+                    | A::Preview { .. }
+            ) || needs_offsets(a)
+        };
         let mut structure = None;
         if attributes.iter().any(needs_structure) {
             structure = Some(mailstore::structure(&*self.shared.store, row).await?);
         }
+        let mut read_before = Vec::new();
+        for attribute in attributes {
+            if let Some(structure) = &structure {
+                read_before.extend(self.read_before(row, structure, attribute).await?);
+            }
+        }
+        let mut read_before = read_before.into_iter();
         if attributes.contains(&A::Flags) {
             self.tell_keywords(&row.flags);
         }
@@ -159,6 +217,28 @@ impl Session<'_> {
                         _ => FetchItem::BodyStructure(body),
                     }
                 }
+                A::SaveDate => FetchItem::SaveDate(
+                    row.saved
+                        .map(|seconds| imap_proto::DateTime { seconds, zone: 0 }),
+                ),
+                A::EmailId => FetchItem::EmailId(email_id(self.current()?.account, row.email)),
+                // RFC 8474 §5.2: threads are not kept.
+                A::ThreadId => FetchItem::ThreadId(None),
+                A::Binary { .. } | A::BinarySize(_) | A::Preview { .. } => {
+                    match (read_before.next(), attribute) {
+                        (Some(Before::Preview(text)), _) => FetchItem::Preview(Some(text.into())),
+                        (Some(Before::Decoded(decoded)), A::BinarySize(part)) => {
+                            let octets = decoded.map_or(0, |decoded| decoded.octets);
+                            FetchItem::BinarySize(part.clone(), octets)
+                        }
+                        (Some(Before::Decoded(decoded)), A::Binary { partial, .. }) => {
+                            let decoded = decoded.as_ref();
+                            self.send_decoded(row, attribute, *partial, decoded).await?;
+                            continue;
+                        }
+                        _ => continue,
+                    }
+                }
                 section => {
                     self.section(row, structure.as_ref(), section).await?;
                     continue;
@@ -178,6 +258,24 @@ impl Session<'_> {
         }
         let _ = machine.end_fetch(output);
         Ok(())
+    }
+
+    async fn read_before(
+        &self,
+        row: &Row,
+        structure: &Structure,
+        attribute: &FetchAttribute,
+    ) -> Result<Option<Before>, End> {
+        Ok(match attribute {
+            FetchAttribute::Binary { part, .. } | FetchAttribute::BinarySize(part) => {
+                let decoded = self.decoded(row, structure, part).await?;
+                Some(Before::Decoded(decoded))
+            }
+            FetchAttribute::Preview { .. } => {
+                Some(Before::Preview(self.preview(row, structure).await?))
+            }
+            _ => None,
+        })
     }
 
     async fn section(
@@ -261,13 +359,13 @@ impl Session<'_> {
     }
 
     /// Inside of a response nothing can be said any more: only closing is left.
-    fn cut_off(&mut self, error: &mailstore::Error) -> End {
+    pub(super) fn cut_off(&mut self, error: &mailstore::Error) -> End {
         warn!(%error, "inside of a FETCH");
         self.bye("");
         End::no(ResponseCode::Unavailable, "Cut off")
     }
 
-    async fn octets(
+    pub(super) async fn octets(
         &mut self,
         row: &Row,
         structure: Option<&Structure>,

@@ -1,15 +1,20 @@
-//! LIST and LSUB (RFC 3501 §6.3.8, RFC 5258).
+//! LIST and LSUB (RFC 3501 §6.3.8, RFC 5258, 5819, 6154, 8440, 9590).
 
-use imap_proto::{List, ListAttribute, ListResponse, MailboxName, Pattern, Response};
-use mailstore::Mailboxes;
+use imap_proto::{
+    List, ListAttribute, ListResponse, MailboxName, Metadata, MetadataDepth, Pattern, Response,
+};
+use mailstore::Mailbox;
 use std::collections::{BTreeMap, HashSet};
 
+use super::access::OTHERS;
+use super::metadata::{asked, mailbox_entries};
+use super::multisearch::Seen;
 use super::{DELIMITER, End, Ended, Session};
 
 /// A name that may be told: a mailbox, a parent of one, or a subscription.
 #[derive(Default)]
 struct Name<'a> {
-    mailbox: Option<&'a mailstore::Mailbox>,
+    mailbox: Option<&'a Mailbox>,
     subscribed: bool,
     has_children: bool,
     /// Something below it is subscribed.
@@ -23,15 +28,15 @@ fn parents(name: &str) -> impl Iterator<Item = &str> {
 }
 
 /// All names, with their parents.
-fn names(all: &Mailboxes) -> BTreeMap<&str, Name<'_>> {
+fn names<'a>(all: &'a [Seen], subscribed: &'a [String]) -> BTreeMap<&'a str, Name<'a>> {
     let mut names = BTreeMap::<&str, Name<'_>>::new();
-    for mailbox in &all.mailboxes {
-        names.entry(&mailbox.name).or_default().mailbox = Some(mailbox);
-        for parent in parents(&mailbox.name) {
+    for Seen { name, mailbox } in all {
+        names.entry(name).or_default().mailbox = Some(mailbox);
+        for parent in parents(name) {
             names.entry(parent).or_default().has_children = true;
         }
     }
-    for name in &all.subscribed {
+    for name in subscribed {
         names.entry(name).or_default().subscribed = true;
         for parent in parents(name) {
             names.entry(parent).or_default().subscribed_below = true;
@@ -73,6 +78,13 @@ impl Name<'_> {
     }
 }
 
+/// Whether a pattern may lead to what is below [`OTHERS`]: most do not, and need not ask who shares what.
+fn leads_to_others(reference: &str, pattern: &Pattern) -> bool {
+    let whole = format!("{reference}{}", pattern.as_str());
+    let plain = whole.split(['*', '%']).next().unwrap_or("");
+    OTHERS.starts_with(plain) || plain.starts_with(OTHERS)
+}
+
 impl Session<'_> {
     pub(super) async fn list(&mut self, list: &List) -> Ended {
         let [only] = list.patterns.as_slice() else {
@@ -80,22 +92,44 @@ impl Session<'_> {
         };
         if !list.extended && only.as_str().is_empty() {
             // RFC 3501 §6.3.8: an empty pattern asks for the delimiter, and the root of the name.
-            self.respond(&Response::List(ListResponse {
-                attributes: vec![ListAttribute::NoSelect],
-                delimiter: Some(DELIMITER),
-                name: MailboxName::new(""),
-                child_info: false,
-                others: Vec::new(),
-            }));
+            let root = match list.reference.as_str().starts_with(OTHERS) {
+                true => OTHERS,
+                false => "",
+            };
+            self.respond(&Response::List(ListResponse::new(
+                MailboxName::new(root),
+                Some(DELIMITER),
+                [ListAttribute::NoSelect],
+            )));
             return Ok(End::ok("Listed"));
         }
         self.list_all(list).await
     }
 
+    /// The client's mailboxes, and those of others where a pattern leads to them; the subscriptions.
+    async fn listed(
+        &self,
+        reference: &str,
+        patterns: &[Pattern],
+    ) -> Result<(Vec<Seen>, Vec<String>), End> {
+        if patterns.iter().any(|one| leads_to_others(reference, one)) {
+            return self.seen().await;
+        }
+        let own = self.mailboxes().await?;
+        let seen = |mailbox: Mailbox| Seen {
+            name: mailbox.name.clone(),
+            mailbox,
+        };
+        Ok((
+            own.mailboxes.into_iter().map(seen).collect(),
+            own.subscribed,
+        ))
+    }
+
     async fn list_all(&mut self, list: &List) -> Ended {
-        let all = self.mailboxes().await?;
-        let names = names(&all);
         let (reference, selection) = (list.reference.as_str(), list.selection);
+        let (all, subscriptions) = self.listed(reference, &list.patterns).await?;
+        let names = names(&all, &subscriptions);
         let matches = |name: &str| {
             let mut patterns = list.patterns.iter();
             patterns.any(|pattern| pattern.matches(reference, name, DELIMITER))
@@ -125,18 +159,13 @@ impl Session<'_> {
             }
             let subscribed = selection.subscribed || list.returns.subscribed;
             let name = MailboxName::new(*name);
+            let attributes = facts.attributes(list.extended, subscribed);
             self.respond(&Response::List(ListResponse {
-                attributes: facts.attributes(list.extended, subscribed),
-                delimiter: Some(DELIMITER),
-                name: name.clone(),
                 child_info: child_info && selection.subscribed,
-                others: Vec::new(),
+                ..ListResponse::new(name.clone(), Some(DELIMITER), attributes)
             }));
-            if let Some(mailbox) = facts.mailbox
-                && !list.returns.status.is_empty()
-            {
-                self.tell_status(name, mailbox, &list.returns.status)
-                    .await?;
+            if let Some(mailbox) = facts.mailbox {
+                self.tell_more(name, mailbox, list).await?;
             }
             // The client is gone: the connection's next step finds out.
             let _ = self.driver.flush_if_full().await;
@@ -144,9 +173,34 @@ impl Session<'_> {
         Ok(End::ok("Listed"))
     }
 
+    /// What else of a mailbox was asked for.
+    async fn tell_more(
+        &mut self,
+        name: MailboxName,
+        mailbox: &Mailbox,
+        list: &List,
+    ) -> Result<(), End> {
+        let rights = self.rights(mailbox);
+        if list.returns.my_rights {
+            let rights = rights.with_obsolete();
+            self.respond(&Response::MyRights(name.clone(), rights));
+        }
+        if !list.returns.metadata.is_empty() && b"rswip".iter().any(|&one| rights.contains(one)) {
+            let entries = mailbox_entries(self.account, mailbox);
+            let values = asked(&entries, &list.returns.metadata, MetadataDepth::Zero)?;
+            self.respond(&Response::Metadata(name.clone(), Metadata::Values(values)));
+        }
+        if !list.returns.status.is_empty() && rights.contains(b'r') {
+            self.tell_status(name, mailbox, &list.returns.status)
+                .await?;
+        }
+        Ok(())
+    }
+
     pub(super) async fn lsub(&mut self, reference: &MailboxName, pattern: &Pattern) -> Ended {
-        let all = self.mailboxes().await?;
-        for (name, facts) in &names(&all) {
+        let patterns = std::slice::from_ref(pattern);
+        let (all, subscriptions) = self.listed(reference.as_str(), patterns).await?;
+        for (name, facts) in &names(&all, &subscriptions) {
             if !pattern.matches(reference.as_str(), name, DELIMITER) {
                 continue;
             }
@@ -155,17 +209,14 @@ impl Session<'_> {
             if !facts.subscribed && !parent {
                 continue;
             }
-            let mut attributes = Vec::new();
-            if !facts.subscribed || facts.mailbox.is_none() {
-                attributes.push(ListAttribute::NoSelect);
-            }
-            self.respond(&Response::Lsub(ListResponse {
+            let unselectable = !facts.subscribed || facts.mailbox.is_none();
+            let attributes = unselectable.then_some(ListAttribute::NoSelect);
+            let name = MailboxName::new(*name);
+            self.respond(&Response::Lsub(ListResponse::new(
+                name,
+                Some(DELIMITER),
                 attributes,
-                delimiter: Some(DELIMITER),
-                name: MailboxName::new(*name),
-                child_info: false,
-                others: Vec::new(),
-            }));
+            )));
         }
         Ok(End::ok("Listed"))
     }

@@ -1,105 +1,144 @@
 //! Commands on mailboxes: SELECT, CREATE, DELETE, RENAME, SUBSCRIBE, STATUS, quota.
 
 use bytes::Bytes;
-use imap_proto::{Flag, MailboxName, Response, ResponseCode, StatusAttribute, StatusItem};
-use mailstore::{Flags, Mailbox, Mailboxes, Operation, Outcome, Transaction, UidSet, Want, Which};
+use imap_proto::{
+    Flag, ListResponse, MailboxName, QResync, Response, ResponseCode, StatusAttribute, StatusItem,
+};
+use mailstore::{
+    AccountId, Flags, Mailbox, MailboxId, Mailboxes, Operation, Outcome, Row, Scope, Transaction,
+    UidSet, Want, Which,
+};
 
-use super::convert::{flags_told, system_flags};
+use super::access::{AccessList, Found, Place, no_such_mailbox};
+use super::convert::{flags_told, mailbox_id, system_flags};
 use super::{DELIMITER, End, Ended, Selected, Session};
 
+/// What SELECT finds in a mailbox.
+struct Contents {
+    uids: Vec<u32>,
+    /// The sequence number of the first one without `\Seen`.
+    unseen: Option<u32>,
+    keywords: Flags,
+    /// The state the first of it was read at: what came since is told next.
+    at: mailstore::ModSeq,
+    /// What has changed since the client was here, when it asks for that.
+    changed: Vec<Row>,
+}
+
 impl Session<'_> {
-    pub(super) async fn mailboxes(&mut self) -> Result<Mailboxes, End> {
+    pub(super) async fn mailboxes(&self) -> Result<Mailboxes, End> {
         Ok(self.shared.store.mailboxes(self.account, None).await?)
     }
 
-    /// The mailbox of that name.
-    pub(super) async fn mailbox(&mut self, name: &MailboxName) -> Result<Mailbox, End> {
-        let wanted = kept(name);
-        let all = self.mailboxes().await?.mailboxes;
-        let found = all.into_iter().find(|mailbox| mailbox.name == wanted);
-        found.ok_or(End::no(
-            ResponseCode::NonExistent,
-            "There is no such mailbox",
-        ))
-    }
-
-    /// As [`Session::mailbox`], for a mailbox that something is put into.
-    pub(super) async fn target(&mut self, name: &MailboxName) -> Result<Mailbox, End> {
-        let found = self.mailbox(name).await;
-        found.map_err(|end| match end.1 {
-            Some(ResponseCode::NonExistent) => {
-                End::no(ResponseCode::TryCreate, "There is no such mailbox")
-            }
-            _ => end,
-        })
-    }
-
-    pub(super) async fn commit(&mut self, operation: Operation) -> Result<Outcome, End> {
-        let transaction = Transaction::new(self.account).with(operation);
+    /// Does one thing in an account.
+    pub(super) async fn commit(
+        &mut self,
+        account: AccountId,
+        operation: Operation,
+    ) -> Result<Outcome, End> {
+        let transaction = Transaction::new(account).with(operation);
         let mut committed = self.shared.store.commit(transaction).await?;
         Ok(committed.outcomes.pop().unwrap_or(Outcome::Done))
     }
 
-    pub(super) async fn select(&mut self, name: &MailboxName, read_only: bool) -> Ended {
-        self.selected = None;
-        let mailbox = self.mailbox(name).await?;
-        let (mut uids, mut unseen, mut keywords) = (Vec::new(), None, Flags::NONE);
-        let (mut at, mut after) = (None, None);
+    async fn contents(&self, mailbox: &Mailbox, since: Option<u64>) -> Result<Contents, End> {
+        let mut contents = Contents {
+            uids: Vec::new(),
+            unseen: None,
+            keywords: Flags::NONE,
+            at: mailbox.highest,
+            changed: Vec::new(),
+        };
+        let mut after = None;
         loop {
             let page = self
                 .shared
                 .store
                 .messages(mailbox.id, &Which::After(after), Want::ROW, 1000)
                 .await?;
-            at.get_or_insert(page.at);
+            if after.is_none() {
+                contents.at = page.at;
+            }
             after = page.rows.last().map(|row| row.uid);
-            for row in &page.rows {
-                uids.push(row.uid.get());
-                if unseen.is_none() && !row.flags.contains(&Flags::SEEN) {
-                    unseen = u32::try_from(uids.len()).ok();
+            for row in page.rows {
+                contents.uids.push(row.uid.get());
+                if contents.unseen.is_none() && !row.flags.contains(&Flags::SEEN) {
+                    contents.unseen = u32::try_from(contents.uids.len()).ok();
                 }
                 if row.flags.keywords().next().is_some() {
-                    keywords.add(&row.flags);
+                    contents.keywords.add(&row.flags);
+                }
+                if since.is_some_and(|since| row.modified.0 > since) {
+                    contents.changed.push(row);
                 }
             }
             if !page.more {
-                break;
+                return Ok(contents);
             }
         }
+    }
+
+    pub(super) async fn select(
+        &mut self,
+        name: &MailboxName,
+        read_only: bool,
+        qresync: Option<QResync>,
+    ) -> Ended {
+        self.selected = None;
+        let Found { mailbox, rights } = self.find(name).await?.needs(b'r')?;
+        // RFC 4314 §5.2: who may change nothing has it for reading only.
+        let read_only = read_only || !b"swtei".iter().any(|&right| rights.contains(right));
+        // RFC 7162 §3.2.5.1: what was known under another UIDVALIDITY is of no use.
+        let qresync = qresync.filter(|known| known.uid_validity == mailbox.uid_validity.get());
+        let since = qresync.as_ref().map(|known| known.modseq);
+        let contents = self.contents(&mailbox, since).await?;
+
         let mut flags = system_flags();
         let named = |flag: &Flag| matches!(flag, Flag::Keyword(_));
-        flags.extend(flags_told(&keywords).into_iter().filter(named));
+        flags.extend(flags_told(&contents.keywords).into_iter().filter(named));
         self.respond(&Response::Flags(flags.clone()));
-        let permanent = match read_only {
-            true => Vec::new(),
-            false => flags.into_iter().chain([Flag::Any]).collect(),
-        };
-        let up_to = uids.last().map_or(1, |last| last.saturating_add(1));
+        let may_set = |flag: &Flag| !read_only && Self::may_set(rights, flag);
+        let permanent = flags.into_iter().chain([Flag::Any]);
+        let permanent = permanent.filter(may_set).collect();
+        let last = contents.uids.last().copied();
+        let up_to = last.map_or(1, |last| last.saturating_add(1));
         let recent_from = self.recent_from(mailbox.id, up_to, read_only).await?;
         let (machine, output) = self.driver.split();
-        machine.select(uids, recent_from, read_only, output);
+        machine.select(contents.uids, recent_from, read_only, output);
+        let rev2 = machine.rev2();
         self.untagged_ok(ResponseCode::PermanentFlags(permanent), "Kept flags");
-        if let Some(first) = unseen {
+        if let Some(first) = contents.unseen.filter(|_| !rev2) {
             self.untagged_ok(ResponseCode::Unseen(first), "First unseen");
         }
         self.untagged_ok(
             ResponseCode::UidValidity(mailbox.uid_validity.get()),
             "UIDs are valid",
         );
-        self.untagged_ok(
-            ResponseCode::UidNext(mailbox.uid_next),
-            "Predicted next UID",
-        );
-        self.untagged_ok(
-            ResponseCode::HighestModSeq(mailbox.highest.0.max(1)),
-            "Highest",
-        );
+        let uid_next = mailbox.uid_next.max(up_to);
+        self.untagged_ok(ResponseCode::UidNext(uid_next), "Predicted next UID");
+        let highest = mailbox.highest.0.max(1);
+        self.untagged_ok(ResponseCode::HighestModSeq(highest), "Highest");
+        let id = ResponseCode::MailboxId(mailbox_id(mailbox.id));
+        self.untagged_ok(id, "Its identity");
+        if rev2 {
+            let list = ListResponse::new(name.clone(), Some(DELIMITER), []);
+            self.respond(&Response::List(list));
+        }
+        let theirs = mailbox.id.account != self.account;
+        let scope = Scope::Account(mailbox.id.account);
         self.selected = Some(Selected {
             mailbox: mailbox.id,
-            at: at.unwrap_or(mailbox.highest),
+            rights,
+            at: contents.at,
             own: Vec::new(),
-            keywords,
+            keywords: contents.keywords,
+            watch: theirs.then(|| self.shared.store.watch(scope)),
+            contexts: Vec::new(),
+            touched: Vec::new(),
         });
+        if let Some(known) = qresync {
+            self.resynchronize(&known, &contents.changed).await?;
+        }
         let (code, text) = match read_only {
             true => (ResponseCode::ReadOnly, "Examined"),
             false => (ResponseCode::ReadWrite, "Selected"),
@@ -108,9 +147,6 @@ impl Session<'_> {
     }
 
     pub(super) async fn create(&mut self, name: &MailboxName, uses: &[Bytes]) -> Ended {
-        // RFC 3501 §6.3.3: a delimiter at the end announces children.
-        let name = kept(name);
-        let name = name.trim_end_matches(DELIMITER);
         let known = [
             &b"\\Archive"[..],
             b"\\Drafts",
@@ -130,37 +166,76 @@ impl Session<'_> {
                 "Not a use that a mailbox can have here",
             ));
         }
-        let all = self.mailboxes().await?.mailboxes;
-        let is_there = |name: &str| all.iter().any(|mailbox| mailbox.name == name);
-        let mut transaction = Transaction::new(self.account);
-        // Superior names are made with it.
-        for (at, _) in name.match_indices(DELIMITER) {
-            let parent = name.get(..at).unwrap_or("");
-            if !is_there(parent) {
-                transaction = transaction.with(Operation::Create {
-                    name: parent.into(),
-                    special_use: None,
-                    uid_validity: None,
-                });
-            }
-        }
+        let Place { account, name } = self.place(name).await?;
+        self.note_name(name.trim_end_matches(DELIMITER));
         let special_use = special_use.map(|name| String::from_utf8_lossy(name).into_owned());
-        transaction = transaction.with(Operation::Create {
+        let id = self.make(account, &name, special_use).await?;
+        let code = ResponseCode::MailboxId(mailbox_id(id));
+        Ok(End(imap_proto::Status::Ok, Some(code), "Created".into()))
+    }
+
+    /// Makes a mailbox, and the names above it, with the access list of what is above them.
+    async fn make(
+        &mut self,
+        account: AccountId,
+        name: &str,
+        special_use: Option<String>,
+    ) -> Result<MailboxId, End> {
+        // RFC 3501 §6.3.3: a delimiter at the end announces children.
+        let name = name.trim_end_matches(DELIMITER);
+        let all = self.shared.store.mailboxes(account, None).await?.mailboxes;
+        let there = |name: &str| all.iter().find(|mailbox| mailbox.name == name);
+        let above = name.rmatch_indices(DELIMITER);
+        let above = above.filter_map(|(at, _)| name.get(..at));
+        let parent = above.clone().find_map(there);
+        let allowed = account == self.account
+            || parent.is_some_and(|parent| self.rights(parent).contains(b'k'));
+        if !allowed {
+            let visible = parent.is_some_and(|parent| self.rights(parent).contains(b'l'));
+            return Err(match visible {
+                true => End::no(ResponseCode::NoPerm, "That is not allowed here"),
+                false => no_such_mailbox(),
+            });
+        }
+        let mut made: Vec<&str> = above.take_while(|name| there(name).is_none()).collect();
+        made.reverse();
+        let create = |name: &str, special_use| Operation::Create {
             name: name.into(),
             special_use,
             uid_validity: None,
-        });
-        self.shared.store.commit(transaction).await?;
-        Ok(End::ok("Created"))
+        };
+        let mut transaction = Transaction::new(account);
+        for parent in made {
+            transaction = transaction.with(create(parent, None));
+        }
+        transaction = transaction.with(create(name, special_use));
+        let committed = self.shared.store.commit(transaction).await?;
+        let created = |outcome: &Outcome| match outcome {
+            Outcome::Created { id, .. } => Some(*id),
+            _ => None,
+        };
+        let ids: Vec<MailboxId> = committed.outcomes.iter().filter_map(created).collect();
+        // RFC 4314 §4: what is made below a shared mailbox is shared as that is.
+        let list = parent.map(AccessList::of).unwrap_or_default();
+        if !list.entries().is_empty() {
+            let mut inherit = Transaction::new(account);
+            for &id in &ids {
+                inherit = inherit.with(Self::access_operation(id, &list));
+            }
+            self.shared.store.commit(inherit).await?;
+        }
+        let id = ids.last().copied();
+        id.ok_or(End::no(ResponseCode::ServerBug, "It is not there"))
     }
 
     pub(super) async fn delete(&mut self, name: &MailboxName) -> Ended {
-        let mailbox = self.mailbox(name).await?;
+        let mailbox = self.find(name).await?.needs(b'x')?.mailbox;
         let selected = self
             .selected
             .as_ref()
             .is_some_and(|s| s.mailbox == mailbox.id);
-        self.commit(Operation::Delete(mailbox.id)).await?;
+        self.commit(mailbox.id.account, Operation::Delete(mailbox.id))
+            .await?;
         if selected {
             // Its messages are gone for this session, too.
             self.selected = None;
@@ -170,34 +245,49 @@ impl Session<'_> {
     }
 
     pub(super) async fn rename(&mut self, from: &MailboxName, to: &MailboxName) -> Ended {
-        let mailbox = self.mailbox(from).await?;
-        let to = kept(to).trim_end_matches(DELIMITER).to_owned();
-        if mailbox.name != "INBOX" {
-            let all = self.mailboxes().await?.mailboxes;
-            if let Some((parents, _)) = to.rsplit_once(DELIMITER)
-                && !all.iter().any(|mailbox| mailbox.name == parents)
-            {
-                self.create(&MailboxName::new(parents), &[]).await?;
-            }
-            let id = mailbox.id;
-            self.commit(Operation::Rename { mailbox: id, to }).await?;
-            return Ok(End::ok("Renamed"));
+        let mailbox = self.find(from).await?.needs(b'x')?.mailbox;
+        let Place { account, name: to } = self.place(to).await?;
+        if account != mailbox.id.account {
+            return Err(End::no(
+                ResponseCode::Cannot,
+                "A mailbox stays in its account: copy the messages",
+            ));
         }
-        // RFC 3501 §6.3.5: INBOX stays, its messages move.
-        self.create(&MailboxName::new(to.clone()), &[]).await?;
-        let new = self.mailbox(&MailboxName::new(to)).await?;
-        let all = Operation::Move {
-            from: mailbox.id,
-            uids: UidSet::all(),
-            to: new.id,
-        };
-        self.commit(all).await?;
-        Ok(End::ok("Moved the messages of INBOX"))
+        let to = to.trim_end_matches(DELIMITER).to_owned();
+        if mailbox.name == "INBOX" {
+            // RFC 3501 §6.3.5: INBOX stays, its messages move.
+            let new = self.make(account, &to, None).await?;
+            let all = Operation::Move {
+                from: mailbox.id,
+                uids: UidSet::all(),
+                to: new,
+            };
+            self.commit(account, all).await?;
+            return Ok(End::ok("Moved the messages of INBOX"));
+        }
+        let all = self.shared.store.mailboxes(account, None).await?.mailboxes;
+        let parent = to.rsplit_once(DELIMITER).map(|(parent, _)| parent);
+        let there = parent.map(|name| all.iter().find(|mailbox| mailbox.name == name));
+        match (parent, there) {
+            (Some(parent), Some(None)) => drop(self.make(account, parent, None).await?),
+            (_, Some(Some(parent))) if !self.rights(parent).contains(b'k') => {
+                return Err(End::no(ResponseCode::NoPerm, "That is not allowed there"));
+            }
+            (None, _) if account != self.account => {
+                return Err(End::no(ResponseCode::NoPerm, "That is not allowed there"));
+            }
+            _ => {}
+        }
+        let id = mailbox.id;
+        self.commit(account, Operation::Rename { mailbox: id, to })
+            .await?;
+        Ok(End::ok("Renamed"))
     }
 
     pub(super) async fn subscribe(&mut self, name: &MailboxName, subscribed: bool) -> Ended {
-        let name = kept(name).trim_end_matches(DELIMITER).to_owned();
-        self.commit(Operation::Subscribe { name, subscribed })
+        let name = super::access::kept(name.as_str());
+        let name = name.trim_end_matches(DELIMITER).to_owned();
+        self.commit(self.account, Operation::Subscribe { name, subscribed })
             .await?;
         Ok(End::ok("Noted"))
     }
@@ -207,7 +297,7 @@ impl Session<'_> {
         name: &MailboxName,
         attributes: &[StatusAttribute],
     ) -> Ended {
-        let mailbox = self.mailbox(name).await?;
+        let mailbox = self.find(name).await?.needs(b'r')?.mailbox;
         self.tell_status(name.clone(), &mailbox, attributes).await?;
         Ok(End::ok("Status"))
     }
@@ -222,13 +312,63 @@ impl Session<'_> {
             true => self.count_recent(mailbox).await?,
             false => 0,
         };
-        let items = status_items(mailbox, recent, attributes);
+        let deleted_octets = match attributes.contains(&StatusAttribute::DeletedStorage) {
+            true => self.deleted_octets(mailbox).await?,
+            false => 0,
+        };
+        let limit = self.shared.config.limits.message_size.0;
+        let value = |attribute: &StatusAttribute| {
+            use StatusAttribute as A;
+            let number = match attribute {
+                A::Messages => mailbox.messages.into(),
+                A::Recent => recent,
+                A::UidNext => mailbox.uid_next.into(),
+                A::UidValidity => mailbox.uid_validity.get().into(),
+                A::Unseen => mailbox.unseen.into(),
+                A::Deleted => mailbox.deleted.into(),
+                A::DeletedStorage => deleted_octets,
+                A::Size => mailbox.octets,
+                A::HighestModSeq => mailbox.highest.0.max(1),
+                A::MailboxId => return Some(StatusItem::MailboxId(mailbox_id(mailbox.id))),
+                A::AppendLimit => return Some(StatusItem::AppendLimit(Some(limit))),
+                _ => return None,
+            };
+            Some(StatusItem::Number(attribute.clone(), number))
+        };
+        let items = attributes.iter().filter_map(value).collect();
         self.respond(&Response::MailboxStatus(name, items));
         Ok(())
     }
 
-    async fn quota(&mut self) -> Result<(), End> {
-        let account = self.shared.store.account_by_id(self.account).await?;
+    /// Octets of what is `\Deleted` (RFC 9208 §4.1.4).
+    async fn deleted_octets(&self, mailbox: &Mailbox) -> Result<u64, End> {
+        let (mut octets, mut after) = (0, None);
+        // What there are none of need not be looked for.
+        let mut left = mailbox.deleted;
+        while left > 0 {
+            let page = self
+                .shared
+                .store
+                .messages(mailbox.id, &Which::After(after), Want::ROW, 1000)
+                .await?;
+            after = page.rows.last().map(|row| row.uid);
+            for row in page
+                .rows
+                .iter()
+                .filter(|row| row.flags.contains(&Flags::DELETED))
+            {
+                octets += row.body.octets;
+                left = left.saturating_sub(1);
+            }
+            if !page.more {
+                break;
+            }
+        }
+        Ok(octets)
+    }
+
+    async fn quota(&mut self, root: Bytes, account: AccountId) -> Result<(), End> {
+        let account = self.shared.store.account_by_id(account).await?;
         let quota = account.map(|account| account.quota).unwrap_or_default();
         let mut resources = Vec::new();
         if let Some(octets) = quota.octets {
@@ -242,7 +382,7 @@ impl Session<'_> {
         if let Some(messages) = quota.messages {
             resources.push(("MESSAGE".into(), quota.used_messages, messages));
         }
-        self.respond(&Response::Quota("".into(), resources));
+        self.respond(&Response::Quota(root, resources));
         Ok(())
     }
 
@@ -253,58 +393,35 @@ impl Session<'_> {
                 "There is no such quota root",
             ));
         }
-        self.quota().await?;
+        self.quota("".into(), self.account).await?;
         Ok(End::ok("Quota"))
     }
 
     pub(super) async fn get_quota_root(&mut self, name: &MailboxName) -> Ended {
-        self.mailbox(name).await?;
-        self.respond(&Response::QuotaRoot(name.clone(), vec!["".into()]));
-        self.quota().await?;
+        let mailbox = self.find(name).await?.needs(b'r')?.mailbox;
+        // What somebody else has room for is theirs to know.
+        let own = mailbox.id.account == self.account;
+        let roots = if own { vec!["".into()] } else { Vec::new() };
+        self.respond(&Response::QuotaRoot(name.clone(), roots));
+        if own {
+            self.quota("".into(), self.account).await?;
+        }
         Ok(End::ok("Quota"))
     }
 
     pub(super) async fn close(&mut self) -> Ended {
-        if !self.is_read_only() {
+        let mailbox = self.current()?;
+        // RFC 4314 §4: without the right nothing goes, and nothing is said.
+        if !self.is_read_only() && self.may(b'e') {
             let expunge = Operation::Expunge {
-                mailbox: self.current()?,
+                mailbox,
                 uids: UidSet::all(),
                 deleted_only: true,
             };
-            self.commit(expunge).await?;
+            self.commit(mailbox.account, expunge).await?;
         }
         // Nothing is told of what went.
         self.selected = None;
         Ok(End::ok("Closed"))
     }
-}
-
-/// The name as the store keeps it: its first level INBOX in capitals.
-pub(super) fn kept(name: &MailboxName) -> String {
-    let name = name.as_str();
-    let (first, rest) = name.split_at(name.find(DELIMITER).unwrap_or(name.len()));
-    match first.eq_ignore_ascii_case("INBOX") {
-        true => format!("INBOX{rest}"),
-        false => name.to_owned(),
-    }
-}
-
-fn status_items(mailbox: &Mailbox, recent: u64, attributes: &[StatusAttribute]) -> Vec<StatusItem> {
-    use StatusAttribute as A;
-    let value = |attribute: &A| {
-        Some(match attribute {
-            A::Messages => mailbox.messages.into(),
-            A::Recent => recent,
-            A::UidNext => mailbox.uid_next.into(),
-            A::UidValidity => mailbox.uid_validity.get().into(),
-            A::Unseen => mailbox.unseen.into(),
-            A::Deleted => mailbox.deleted.into(),
-            A::Size => mailbox.octets,
-            A::HighestModSeq => mailbox.highest.0.max(1),
-            _ => return None,
-        })
-    };
-    let item =
-        |attribute: &A| value(attribute).map(|value| StatusItem::Number(attribute.clone(), value));
-    attributes.iter().filter_map(item).collect()
 }

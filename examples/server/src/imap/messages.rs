@@ -1,13 +1,24 @@
 //! STORE, COPY, MOVE, EXPUNGE.
 
 use imap_proto::{MailboxName, Response, ResponseCode, SequenceSet, Status, Store, StoreAction};
-use mailstore::{FlagChange, ModSeq, Operation, Outcome, Transaction, UidSet, Want, Which};
+use mailstore::{
+    FlagChange, Flags, ModSeq, Operation, Outcome, Transaction, Uid, UidSet, Want, Which,
+};
 
+use super::access::Found;
 use super::convert::flags_kept;
 use super::{End, Ended, Session};
 
 /// So many rows are read at a time.
 const PAGE: usize = 500;
+
+const SYSTEM: [Flags; 5] = [
+    Flags::ANSWERED,
+    Flags::FLAGGED,
+    Flags::DELETED,
+    Flags::SEEN,
+    Flags::DRAFT,
+];
 
 impl Session<'_> {
     fn writable(&self) -> Result<(), End> {
@@ -26,20 +37,19 @@ impl Session<'_> {
         let uids = self.resolve(&store.set, uid)?;
         let flags = flags_kept(&store.flags)
             .ok_or(End::no(ResponseCode::Cannot, "Not a flag that can be kept"))?;
-        let change = match store.action {
-            StoreAction::Replace => FlagChange::Set(flags),
-            StoreAction::Add => FlagChange::Add(flags),
-            StoreAction::Remove => FlagChange::Remove(flags),
-        };
-        let operation = Operation::Flags {
-            mailbox,
-            uids: uids.clone(),
-            change,
-            unchanged_since: store.unchanged_since.map(ModSeq),
-        };
-        let transaction = Transaction::new(self.account).with(operation);
-        let mut committed = self.shared.store.commit(transaction).await?;
-        let (changed, modified) = match committed.outcomes.pop() {
+        let mut transaction = Transaction::new(mailbox.account);
+        // What the first change has changed is not held against the second.
+        let mut unchanged_since = store.unchanged_since.map(ModSeq);
+        for change in self.allowed(store.action, &flags)? {
+            transaction = transaction.with(Operation::Flags {
+                mailbox,
+                uids: uids.clone(),
+                change,
+                unchanged_since: unchanged_since.take(),
+            });
+        }
+        let committed = self.shared.store.commit(transaction).await?;
+        let (changed, modified) = match committed.outcomes.into_iter().next() {
             Some(Outcome::Flagged { changed, modified }) => (changed, modified),
             _ => (UidSet::new(), UidSet::new()),
         };
@@ -63,6 +73,36 @@ impl Session<'_> {
         Ok(End(Status::Ok, Some(code), "Some had changed".into()))
     }
 
+    /// The change, as far as the client's rights go (RFC 4314 §4).
+    fn allowed(&self, action: StoreAction, flags: &Flags) -> Result<Vec<FlagChange>, End> {
+        let Some(selected) = &self.selected else {
+            return Err(End::bad("No mailbox is selected"));
+        };
+        let rights = selected.rights;
+        let no = || End::no(ResponseCode::NoPerm, "Those flags are not yours to change");
+        let permitted = Self::permitted(rights, flags);
+        let all = b"swt".iter().all(|&right| rights.contains(right));
+        Ok(match action {
+            StoreAction::Replace if all => vec![FlagChange::Set(permitted)],
+            // All that may be changed: what is named comes, what is not goes.
+            StoreAction::Replace => {
+                let mut known = selected.keywords.clone();
+                for one in SYSTEM {
+                    known.add(&one);
+                }
+                let mut others = Self::permitted(rights, &known);
+                if others.is_empty() {
+                    return Err(no());
+                }
+                others.remove(flags);
+                vec![FlagChange::Add(permitted), FlagChange::Remove(others)]
+            }
+            _ if permitted.is_empty() && !flags.is_empty() => return Err(no()),
+            StoreAction::Add => vec![FlagChange::Add(permitted)],
+            StoreAction::Remove => vec![FlagChange::Remove(permitted)],
+        })
+    }
+
     async fn tell_stored(&mut self, uids: &UidSet, flags: bool) -> Result<(), End> {
         let mailbox = self.current()?;
         let mut left = uids.clone();
@@ -77,7 +117,7 @@ impl Session<'_> {
             }
             let flushed = self.driver.flush_if_full().await;
             match page.rows.last() {
-                Some(last) if page.more && flushed.is_ok() => left = above(&left, last.uid.get()),
+                Some(last) if page.more && flushed.is_ok() => left = left.above(last.uid),
                 _ => return Ok(()),
             }
         }
@@ -92,10 +132,15 @@ impl Session<'_> {
     ) -> Ended {
         if moves {
             self.writable()?;
+            // RFC 6851 §4.2: as if the messages were copied, and expunged.
+            if !self.may(b'e') || !self.may(b't') {
+                return Err(End::no(ResponseCode::NoPerm, "Nothing may go from here"));
+            }
         }
         let from = self.current()?;
         let uids = self.resolve(set, uid)?;
-        let to = self.target(to).await?.id;
+        let target = self.target(to).await?;
+        let to = target.mailbox.id;
         let operation = match moves {
             true => Operation::Move { from, uids, to },
             false => Operation::Copy { from, uids, to },
@@ -103,10 +148,11 @@ impl Session<'_> {
         let Outcome::Copied {
             uid_validity,
             pairs,
-        } = self.commit(operation).await?
+        } = self.commit(from.account, operation).await?
         else {
             return Ok(End::ok("Nothing to do"));
         };
+        self.only_permitted(&target, &pairs).await?;
         if pairs.is_empty() {
             return Ok(End::ok("Nothing to do"));
         }
@@ -121,8 +167,50 @@ impl Session<'_> {
         Ok(End(Status::Ok, Some(code), "Copied".into()))
     }
 
+    /// Takes from copies what the client may not set where they are (RFC 4314 §4).
+    async fn only_permitted(&mut self, target: &Found, copied: &[(Uid, Uid)]) -> Result<(), End> {
+        if b"swt".iter().all(|&right| target.rights.contains(right)) {
+            return Ok(());
+        }
+        let uids: UidSet = copied.iter().map(|(_, new)| *new).collect();
+        let mut set = Flags::NONE;
+        let mut left = uids.clone();
+        loop {
+            let which = Which::Uids(left.clone());
+            let mailbox = target.mailbox.id;
+            let page = self
+                .shared
+                .store
+                .messages(mailbox, &which, Want::ROW, PAGE)
+                .await?;
+            for row in &page.rows {
+                set.add(&row.flags);
+            }
+            match page.rows.last() {
+                Some(last) if page.more => left = left.above(last.uid),
+                _ => break,
+            }
+        }
+        let permitted = Self::permitted(target.rights, &set);
+        set.remove(&permitted);
+        if set.is_empty() {
+            return Ok(());
+        }
+        let change = Operation::Flags {
+            mailbox: target.mailbox.id,
+            uids,
+            change: FlagChange::Remove(set),
+            unchanged_since: None,
+        };
+        self.commit(target.mailbox.id.account, change).await?;
+        Ok(())
+    }
+
     pub(super) async fn expunge(&mut self, set: Option<&SequenceSet>) -> Ended {
         self.writable()?;
+        if !self.may(b'e') {
+            return Err(End::no(ResponseCode::NoPerm, "Nothing may go from here"));
+        }
         let mailbox = self.current()?;
         let uids = match set {
             Some(set) => self.resolve(set, true)?,
@@ -133,15 +221,9 @@ impl Session<'_> {
             uids,
             deleted_only: true,
         };
-        self.commit(expunge).await?;
+        self.commit(mailbox.account, expunge).await?;
         Ok(End::ok("Expunged"))
     }
-}
-
-/// What of a set lies above.
-pub(super) fn above(set: &UidSet, uid: u32) -> UidSet {
-    let higher = set.ranges().iter().filter(|range| range.1 > uid);
-    UidSet::from_ranges(higher.map(|&(low, high)| (low.max(uid.saturating_add(1)), high)))
 }
 
 /// Numbers as ranges, in their order.

@@ -1,19 +1,34 @@
 //! IMAP: one connection.
 
+mod access;
+mod acl;
 mod append;
+mod binary;
+mod capability;
+mod catenate;
+mod context;
 mod convert;
 mod fetch;
+mod filter;
 mod list;
+mod literal8;
 mod mailboxes;
 mod messages;
+mod metadata;
+mod multisearch;
+mod notify;
+mod preview;
+mod qresync;
 mod recent;
 mod search;
+mod search_key;
 mod sort;
 mod sync;
+mod uid_batches;
 
 use hikyaku_wire::drive::{Driver, Next};
 use imap_proto::server::{Connection, Event, Options};
-use imap_proto::{Command, Namespaces, Response, ResponseCode, Status};
+use imap_proto::{Command, Namespace, Namespaces, Response, ResponseCode, Rights, Status};
 use mailstore::{AccountId, Error, Flags, MailboxId, ModSeq, Scope, Watch};
 use std::sync::Arc;
 use tracing::{info, warn};
@@ -28,48 +43,40 @@ pub(crate) use recent::Untold;
 /// What separates levels of mailbox names.
 const DELIMITER: char = '/';
 
-/// What the session does beyond what the machine does alone.
-const CAPABILITIES: [&str; 15] = [
-    "NAMESPACE",
-    "UIDPLUS",
-    "MOVE",
-    "CHILDREN",
-    "SPECIAL-USE",
-    "ESEARCH",
-    "LIST-EXTENDED",
-    "LIST-STATUS",
-    "CONDSTORE",
-    "QUOTA",
-    "QUOTA=RES-STORAGE",
-    "SORT",
-    "SORT=DISPLAY",
-    "THREAD=ORDEREDSUBJECT",
-    "THREAD=REFERENCES",
-];
-
 pub(crate) async fn serve(shared: &Arc<Shared>, service: Service, stream: Stream, _: &Admitted) {
     let mut options = Options::default();
     options.starttls = service == Service::Imap;
     options.tls = service.is_implicit_tls();
     options.login_needs_tls = shared.config.auth.plaintext == Plaintext::Tls;
     options.mechanisms = MECHANISMS.map(Into::into).into();
-    options.capabilities = CAPABILITIES.map(Into::into).into();
+    options.capabilities = capability::announced(shared.config.limits.message_size.0);
+    options.compress = true;
     let mut session = Session {
         shared,
         driver: Driver::new(Connection::new(options), stream),
         login: Login::new(shared),
         account: AccountId::SYSTEM,
+        name: String::new(),
         watch: None,
         selected: None,
         incoming: None,
         condstore: false,
+        notify: None,
+        snapshot: None,
     };
     loop {
-        let idle = session.driver.machine.is_idle();
+        let told = session.driver.machine.is_idle() || session.notify.is_some();
+        let theirs = session
+            .selected
+            .as_mut()
+            .map(|selected| &mut selected.watch);
+        let others = session.notify.as_mut().map(|asked| &mut asked.watches);
+        let watches = theirs.into_iter().chain(others.into_iter().flatten());
+        let watches = watches.chain([&mut session.watch]);
         let next = tokio::select! {
             next = session.driver.next_async() => next,
-            () = changed(&mut session.watch), if idle => {
-                session.sync().await;
+            () = changed(watches), if told => {
+                session.tell_changes(true).await;
                 if session.driver.flush_async().await.is_err() {
                     break;
                 }
@@ -89,6 +96,11 @@ pub(crate) async fn serve(shared: &Arc<Shared>, service: Service, stream: Stream
                 let Some(encrypted) = encrypted else { return };
                 session.driver = encrypted;
             }
+            Ok(Next::Compress) => {
+                let (mut machine, stream) = session.driver.into_parts();
+                machine.compression_active();
+                session.driver = Driver::new(machine, stream.deflated());
+            }
             Ok(Next::Closed) => break,
             Ok(Next::NeedAnswer) => {
                 warn!("an event was not answered");
@@ -103,22 +115,39 @@ pub(crate) async fn serve(shared: &Arc<Shared>, service: Service, stream: Stream
     session.driver.shutdown().await;
 }
 
-async fn changed(watch: &mut Option<Box<dyn Watch>>) {
-    match watch {
-        Some(watch) => watch.changed().await,
-        None => std::future::pending().await,
-    }
+type Watching = Option<Box<dyn Watch>>;
+
+/// Waits for a change in any of those.
+async fn changed(watches: impl Iterator<Item = &mut Watching>) {
+    let watches = watches.filter_map(Option::as_mut);
+    let mut all: Vec<_> = watches.map(|watch| watch.changed()).collect();
+    std::future::poll_fn(|cx| {
+        let mut ready = all.iter_mut().map(|one| one.as_mut().poll(cx).is_ready());
+        match ready.any(|ready| ready) {
+            true => std::task::Poll::Ready(()),
+            false => std::task::Poll::Pending,
+        }
+    })
+    .await;
 }
 
 /// The mailbox that is selected.
 struct Selected {
     mailbox: MailboxId,
+    /// What the client may do there.
+    rights: Rights,
     /// The state that the client knows.
     at: ModSeq,
     /// States that this session itself made, and has told of, ascending: not told again.
     own: Vec<ModSeq>,
     /// The keywords that FLAGS has named.
     keywords: Flags,
+    /// Of its account, when that is somebody else's.
+    watch: Watching,
+    /// Searches that are told of when their results change.
+    contexts: Vec<context::Context>,
+    /// The UIDs that are new or changed since these were told of; only while there are any.
+    touched: Vec<u32>,
 }
 
 struct Session<'a> {
@@ -126,11 +155,17 @@ struct Session<'a> {
     driver: Driver<Connection, Stream>,
     login: Login,
     account: AccountId,
-    watch: Option<Box<dyn Watch>>,
+    /// The account's name.
+    name: String,
+    watch: Watching,
     selected: Option<Selected>,
     incoming: Option<append::Incoming>,
     /// Whether the client knows that mod-sequences are on.
     condstore: bool,
+    /// What the client wants to be told unasked.
+    notify: Option<notify::Asked>,
+    /// What the client knows of other mailboxes, when it wants to be told of them.
+    snapshot: Option<notify::Snapshot>,
 }
 
 /// How a command ends.
@@ -217,10 +252,12 @@ impl Session<'_> {
             Event::Command(command) => {
                 self.tell_condstore(&command);
                 let end = self.command(command).await.unwrap_or_else(|end| end);
-                self.sync().await;
+                self.tell_changes(false).await;
                 self.complete(end);
             }
             Event::Append { append, octets } => self.begin_append(append, octets).await,
+            Event::CatenateUrl(url) => self.catenate_url(&url).await,
+            Event::CatenateText(octets) => self.catenate_text(octets).await,
             Event::Chunk(chunk) => {
                 if let Some(incoming) = &mut self.incoming {
                     incoming.chunk(chunk).await;
@@ -228,15 +265,15 @@ impl Session<'_> {
             }
             Event::EndOfMessage => {
                 let end = self.end_append().await.unwrap_or_else(|end| end);
-                self.sync().await;
+                self.tell_changes(false).await;
                 self.complete(end);
             }
             Event::MessageRefused => self.incoming = None,
             Event::IdleDone => {
-                self.sync().await;
+                self.tell_changes(true).await;
                 self.complete(End::ok("Idled"));
             }
-            Event::Idle => self.sync().await,
+            Event::Idle => self.tell_changes(true).await,
             _ => {}
         }
     }
@@ -260,6 +297,7 @@ impl Session<'_> {
             }
             LoginStep::Account(account) => {
                 self.account = account.id;
+                self.name.clone_from(&account.name);
                 self.watch = Some(self.shared.store.watch(Scope::Account(account.id)));
                 self.complete(End::ok("Logged in"));
             }
@@ -286,12 +324,21 @@ impl Session<'_> {
                 Ok(End::ok("Pleased to meet you"))
             }
             Command::Namespace => {
-                self.respond(&Response::Namespace(Namespaces::personal("", DELIMITER)));
+                let mut namespaces = Namespaces::personal("", DELIMITER);
+                namespaces.other_users.push(Namespace {
+                    prefix: imap_proto::MailboxName::new(access::OTHERS),
+                    delimiter: Some(DELIMITER),
+                    extensions: Vec::new(),
+                });
+                self.respond(&Response::Namespace(namespaces));
                 Ok(End::ok("Namespaces"))
             }
             Command::Select {
-                mailbox, read_only, ..
-            } => self.select(&mailbox, read_only).await,
+                mailbox,
+                read_only,
+                qresync,
+                ..
+            } => self.select(&mailbox, read_only, qresync).await,
             Command::Create(mailbox, uses) => self.create(&mailbox, &uses).await,
             Command::Delete(mailbox) => self.delete(&mailbox).await,
             Command::Rename { from, to } => self.rename(&from, &to).await,
@@ -315,12 +362,50 @@ impl Session<'_> {
             Command::Search { search, uid } => self.search(search, uid).await,
             Command::Sort { sort, uid } => self.sort(sort, uid).await,
             Command::Thread { thread, uid } => self.thread(&thread, uid).await,
+            Command::ESearch { sources, search } => self.multisearch(sources, search).await,
+            Command::CancelUpdate(tags) => Ok(self.cancel_updates(&tags)),
+            Command::UidBatches(batches) => Ok(self.uid_batches(&batches)),
             Command::Fetch { fetch, uid } => self.fetch(fetch, uid).await,
             Command::Store { store, uid } => self.store(store, uid).await,
             Command::Copy { set, mailbox, uid } => self.copy(&set, &mailbox, uid, false).await,
             Command::Move { set, mailbox, uid } => self.copy(&set, &mailbox, uid, true).await,
+            Command::GetAcl(mailbox) => self.get_acl(&mailbox).await,
+            Command::SetAcl(set) => self.set_acl(set).await,
+            Command::DeleteAcl {
+                mailbox,
+                identifier,
+            } => self.delete_acl(&mailbox, &identifier).await,
+            Command::ListRights {
+                mailbox,
+                identifier,
+            } => self.list_rights(&mailbox, identifier).await,
+            Command::MyRights(mailbox) => self.my_rights(&mailbox).await,
+            Command::GetMetadata(get) => self.get_metadata(get).await,
+            Command::SetMetadata(mailbox, entries) => self.set_metadata(&mailbox, entries).await,
+            Command::Notify(notify) => self.notify(notify).await,
+            // What comes next is compressed.
+            Command::Compress(_) => Ok(End::ok("Compressing")),
+            Command::Unauthenticate => {
+                self.account = AccountId::SYSTEM;
+                self.name.clear();
+                (self.watch, self.selected) = (None, None);
+                (self.notify, self.snapshot) = (None, None);
+                self.condstore = false;
+                Ok(End::ok("Nobody again"))
+            }
             _ => Err(End::bad("Not here")),
         }
+    }
+
+    /// Tells what the client does not know of yet; what no command asked for too, when `unasked`.
+    async fn tell_changes(&mut self, unasked: bool) {
+        // A client that has asked for other things is not told of this one between commands.
+        let tells = |asked: &notify::Asked| asked.tells_selected();
+        if !unasked || self.notify.as_ref().is_none_or(tells) {
+            self.sync().await;
+            self.tell_contexts().await;
+        }
+        self.tell_elsewhere().await;
     }
 
     /// The mailbox that is selected; the machine lets no command through that needs one without.
@@ -329,6 +414,12 @@ impl Session<'_> {
         selected
             .map(|selected| selected.mailbox)
             .ok_or(End::bad("No mailbox is selected"))
+    }
+
+    /// Whether the client has that right in the mailbox that is selected.
+    fn may(&self, right: u8) -> bool {
+        let selected = self.selected.as_ref();
+        selected.is_some_and(|selected| selected.rights.contains(right))
     }
 
     fn is_read_only(&self) -> bool {

@@ -39,7 +39,7 @@ impl Session<'_> {
         if let Some(untold) = self.shared.untold.get(mailbox) {
             return Ok(untold);
         }
-        let account = self.shared.store.account_by_id(self.account).await?;
+        let account = self.shared.store.account_by_id(mailbox.account).await?;
         let kept = account.and_then(|account| account.properties.get(&property(mailbox)).cloned());
         let kept = kept.and_then(|octets| std::str::from_utf8(&octets).ok()?.parse().ok());
         Ok(kept.unwrap_or(1))
@@ -64,7 +64,7 @@ impl Session<'_> {
                 value: Some(Bytes::from(up_to.to_string())),
             };
             // Only for after a restart: what cannot be kept is told once more then.
-            if self.commit(keep).await.is_err() {
+            if self.commit(mailbox.account, keep).await.is_err() {
                 warn!("what was told could not be kept");
             }
         }

@@ -1,12 +1,17 @@
 //! SORT and THREAD, from the summaries that the store keeps.
 
-use imap_proto::{Response, Sort, SortCriterion, Thread, ThreadAlgorithm, Threads};
+use imap_proto::{
+    Response, Return, SearchKey, Sort, SortCriterion, Thread, ThreadAlgorithm, Threads,
+};
 use mailstore::{Algorithm, Criterion, Uid, UidSet, sort, thread};
+use std::collections::HashMap;
 
+use super::search::{Hit, check};
 use super::{End, Ended, Session};
 
-fn criterion(criterion: SortCriterion) -> Option<Criterion> {
-    Some(match criterion {
+/// `None` for RELEVANCY, which the store knows nothing of.
+fn criterion(criterion: SortCriterion) -> Result<Option<Criterion>, End> {
+    Ok(Some(match criterion {
         SortCriterion::Arrival => Criterion::Arrival,
         SortCriterion::Cc => Criterion::Cc,
         SortCriterion::Date => Criterion::Date,
@@ -16,52 +21,98 @@ fn criterion(criterion: SortCriterion) -> Option<Criterion> {
         SortCriterion::To => Criterion::To,
         SortCriterion::DisplayFrom => Criterion::DisplayFrom,
         SortCriterion::DisplayTo => Criterion::DisplayTo,
-        _ => return None,
-    })
+        SortCriterion::Relevancy => return Ok(None),
+        _ => return Err(End::bad("Not a criterion that is known here")),
+    }))
 }
 
 impl Session<'_> {
-    /// How the client knows a message: what it does not know of yet has no number.
-    fn number(&self, found: Uid, uid: bool) -> Option<u32> {
-        let sequence = self.driver.machine.selected()?.sequence(found.get())?;
-        Some(if uid { found.get() } else { sequence })
+    pub(super) async fn sort(&mut self, command: Sort, uid: bool) -> Ended {
+        let fuzzy = command.key.any(&|key| matches!(key, SearchKey::Fuzzy(_)));
+        // Where relevancy stands among the criteria, those before it decide first.
+        let (mut criteria, mut relevancy) = (Vec::new(), None);
+        for &(what, reverse) in &command.criteria {
+            match criterion(what)? {
+                Some(criterion) => criteria.push((criterion, reverse)),
+                None if !fuzzy => return Err(End::bad("RELEVANCY is of FUZZY")),
+                None => relevancy = relevancy.or(Some((criteria.len(), reverse))),
+            }
+        }
+        let question = self
+            .question(Some(&command.charset), &command.key, None)
+            .await?;
+        let returns = match command.returns {
+            Some(returns) if returns.is_empty() => Some(vec![Return::All]),
+            returns => returns,
+        };
+        check(returns.as_deref().unwrap_or(&[]), &command.key)?;
+        let hits = self.hits(&question).await?;
+        let hits = self.in_order(hits, &criteria, relevancy).await?;
+        let Some(returns) = returns else {
+            let number = |hit: &Hit| if uid { hit.uid } else { hit.sequence };
+            let modseq = hits.iter().map(|hit| hit.modseq).max();
+            let modseq = modseq.filter(|_| command.key.has_modseq());
+            let numbers = hits.iter().map(number).collect();
+            self.respond(&Response::Sort(numbers, modseq));
+            return Ok(End::ok("Sorted"));
+        };
+        self.tell_result(&returns, &hits, uid, command.key.has_modseq());
+        self.keep_context(&returns, uid, question.key, Some(criteria), &hits);
+        Ok(End::ok("Sorted"))
     }
 
-    pub(super) async fn sort(&mut self, command: Sort, uid: bool) -> Ended {
-        let criteria = command
-            .criteria
-            .iter()
-            .map(|&(what, reverse)| Some((criterion(what)?, reverse)));
-        let criteria: Option<Vec<_>> = criteria.collect();
-        let criteria = criteria.ok_or(End::bad("Not a criterion that is known here"))?;
-        let found = self.found(&command.charset, &command.key).await?;
-        let uids: UidSet = found.into_iter().map(|(uid, _)| uid).collect();
-        let sorted = sort(&*self.shared.store, self.current()?, &uids, &criteria).await?;
-        let numbers = sorted
-            .into_iter()
-            .filter_map(|found| self.number(found, uid))
-            .collect();
-        self.respond(&Response::Sort(numbers));
-        Ok(End::ok("Sorted"))
+    async fn in_order(
+        &self,
+        hits: Vec<Hit>,
+        criteria: &[(Criterion, bool)],
+        relevancy: Option<(usize, bool)>,
+    ) -> Result<Vec<Hit>, End> {
+        let mailbox = self.current()?;
+        let (before, behind) = criteria.split_at(relevancy.map_or(criteria.len(), |(at, _)| at));
+        let by_uid: HashMap<u32, Hit> = hits.into_iter().map(|hit| (hit.uid, hit)).collect();
+        let uids: UidSet = by_uid.keys().copied().filter_map(Uid::new).collect();
+        let hits = |sorted: Vec<Uid>| {
+            let known = sorted.iter().filter_map(|uid| by_uid.get(&uid.get()));
+            known.copied().collect::<Vec<Hit>>()
+        };
+        let Some((_, reverse)) = relevancy else {
+            return Ok(hits(
+                sort(&*self.shared.store, mailbox, &uids, before).await?,
+            ));
+        };
+        // By the rest first; then, keeping that order, by relevancy. What stands before relevancy decides
+        // alone: equal in all of it two messages hardly are.
+        if !before.is_empty() {
+            let all: Vec<_> = before.iter().chain(behind).copied().collect();
+            return Ok(hits(sort(&*self.shared.store, mailbox, &uids, &all).await?));
+        }
+        let mut sorted = hits(sort(&*self.shared.store, mailbox, &uids, behind).await?);
+        sorted.sort_by_key(|hit| match reverse {
+            true => hit.relevancy,
+            false => 100 - hit.relevancy,
+        });
+        Ok(sorted)
     }
 
     pub(super) async fn thread(&mut self, command: &Thread, uid: bool) -> Ended {
         let algorithm = match command.algorithm {
             ThreadAlgorithm::OrderedSubject => Algorithm::OrderedSubject,
             ThreadAlgorithm::References => Algorithm::References,
+            ThreadAlgorithm::Refs => Algorithm::Refs,
             _ => return Err(End::bad("Not an algorithm that is known here")),
         };
-        let found = self.found(&command.charset, &command.key).await?;
-        let known = found
-            .into_iter()
-            .map(|(uid, _)| uid)
-            .filter(|&found| self.number(found, uid).is_some());
-        let uids: UidSet = known.collect();
+        let question = self
+            .question(Some(&command.charset), &command.key, None)
+            .await?;
+        let hits = self.hits(&question).await?;
+        let uids: UidSet = hits.iter().filter_map(|hit| Uid::new(hit.uid)).collect();
         let threads = thread(&*self.shared.store, self.current()?, &uids, algorithm).await?;
-        let node = |node: mailstore::ThreadNode| {
-            let number = node.uid.and_then(|found| self.number(found, uid));
-            (number, node.children)
+        let view = self.driver.machine.selected();
+        let number = |found: Uid| match uid {
+            true => Some(found.get()),
+            false => view.and_then(|view| view.sequence(found.get())),
         };
+        let node = |node: mailstore::ThreadNode| (node.uid.and_then(number), node.children);
         let nodes = threads.nodes.into_iter().map(node).collect();
         let roots = threads.roots;
         self.respond(&Response::Thread(Threads { nodes, roots }));

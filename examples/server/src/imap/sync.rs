@@ -1,12 +1,13 @@
 //! Telling the client what changed in the selected mailbox.
 
-use imap_proto::{FetchItem, Flag, Response};
+use imap_proto::{FetchAttribute, FetchItem, Flag, Response};
 use mailstore::{Changes, Error, Flags, Row, Uid, Want, Which};
 use std::collections::HashSet;
 use tracing::warn;
 
 use super::Session;
 use super::convert::{flags_told, system_flags};
+use super::notify::Asked;
 
 /// So many changes are read at a time.
 const PAGE: usize = 1000;
@@ -36,7 +37,7 @@ impl Session<'_> {
             let changes = self
                 .shared
                 .store
-                .changes(mailbox, since, Want::ROW, PAGE)
+                .changes(mailbox, since, self.wanted_of_new(), PAGE)
                 .await?;
             match changes {
                 Changes::Known { at, rows, vanished } => {
@@ -83,23 +84,74 @@ impl Session<'_> {
                 .await;
             recent_from = taken.unwrap_or(u32::MAX);
         }
-        let (machine, output) = self.driver.split();
         if !gone.is_empty() {
+            self.contexts_lose(&gone);
+            let (machine, output) = self.driver.split();
             machine.vanished(gone, output);
         }
+        let (machine, output) = self.driver.split();
         let known = |uid: Uid| {
             let view = machine.selected();
             view.and_then(|view| view.sequence(uid.get())).is_some()
         };
         let (old, new): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| known(row.uid));
-        let new: Vec<u32> = new.iter().map(|row| row.uid.get()).collect();
-        machine.appeared(&new, recent_from, output);
-        for row in old {
+        let uids: Vec<u32> = new.iter().map(|row| row.uid.get()).collect();
+        machine.appeared(&uids, recent_from, output);
+        if let Some(selected) = &mut self.selected
+            && !selected.contexts.is_empty()
+        {
+            selected
+                .touched
+                .extend(rows.iter().map(|row| row.uid.get()));
+        }
+        let tells_flags = self.notify.as_ref().is_none_or(Asked::tells_flags);
+        for row in old.into_iter().filter(|_| tells_flags) {
             if own.binary_search(&row.modified).is_err() {
                 self.tell_flags(row, true);
                 // The client is gone: the connection's next step finds out.
                 let _ = self.driver.flush_if_full().await;
             }
+        }
+        self.tell_new(&new).await
+    }
+
+    /// What of new messages is told with them.
+    fn attributes_of_new(&self) -> Vec<FetchAttribute> {
+        let mut all = Vec::new();
+        let asked = self.notify.as_ref().map_or(&[][..], Asked::attributes);
+        let contexts = self.selected.as_ref().map(|selected| &selected.contexts);
+        let contexts = contexts.into_iter().flatten();
+        let contexts = contexts.flat_map(|context| &context.attributes);
+        for attribute in asked.iter().chain(contexts) {
+            if !all.contains(attribute) {
+                all.push(attribute.clone());
+            }
+        }
+        all
+    }
+
+    fn wanted_of_new(&self) -> Want {
+        match self.attributes_of_new().is_empty() {
+            true => Want::ROW,
+            false => Want::SUMMARY,
+        }
+    }
+
+    async fn tell_new(&mut self, new: &[&Row]) -> Result<(), Error> {
+        let mut attributes = self.attributes_of_new();
+        if attributes.is_empty() {
+            return Ok(());
+        }
+        // RFC 5465 §5.2 lets it be left out; without the UID nobody can use the rest.
+        if !attributes.contains(&FetchAttribute::Uid) {
+            attributes.insert(0, FetchAttribute::Uid);
+        }
+        for row in new {
+            if self.fetch_one(row, &attributes, false).await.is_err() {
+                // What cannot be told of it is not told.
+                warn!(uid = row.uid.get(), "a new message");
+            }
+            let _ = self.driver.flush_if_full().await;
         }
         Ok(())
     }

@@ -155,7 +155,7 @@ impl Attempt<'_> {
                     continue;
                 }
                 Next::Closed => return Ok(()),
-                Next::NeedAnswer => continue,
+                Next::NeedAnswer | Next::Compress => continue,
             };
             match event {
                 Event::Ready(capabilities) if capabilities.starttls && !tls && self.starttls => {

@@ -107,7 +107,7 @@ pub(crate) async fn serve(
                 session.driver = encrypted;
             }
             Ok(Next::Closed) => break,
-            Ok(Next::NeedAnswer) => {
+            Ok(Next::NeedAnswer | Next::Compress) => {
                 warn!("an event was not answered");
                 break;
             }

@@ -238,7 +238,7 @@ async fn messages_are_sorted_and_threaded() {
         ),
         (
             "SORT (DATE) X-NONE ALL",
-            "x NO [BADCHARSET (US-ASCII UTF-8)]",
+            "x NO [BADCHARSET (US-ASCII UTF-8 ISO-2022-JP",
         ),
         ("SORT () UTF-8 ALL", "x BAD"),
     ] {

@@ -1,0 +1,318 @@
+//! Whose mailbox a name means, and what this client may do there (RFC 2342, RFC 4314).
+//!
+//! The access list of a mailbox is a property of it, and the only truth. Which accounts share anything
+//! with an account is noted in the latter's properties, so that LIST need not ask all accounts; for
+//! `anyone` in those of the system's account. A note that nothing stands behind any more shows nothing.
+
+use bytes::Bytes;
+use imap_proto::{Flag, MailboxName, ResponseCode, Rights};
+use mailstore::{Account, AccountId, Flags, Mailbox, Mailboxes, Operation, Transaction};
+
+use super::{DELIMITER, End, Session};
+
+/// What the names of other users' mailboxes begin with; the account's name follows, then theirs.
+pub(super) const OTHERS: &str = "Other Users/";
+
+/// The mailbox property that holds the list.
+const ACL: &str = "acl";
+
+/// What a note begins with; the account's number follows.
+const NOTE: &str = "shared-from/";
+
+/// Everybody who has an account here.
+const ANYONE: &str = "anyone";
+
+/// More than so many identifiers a list does not have.
+const ENTRIES: usize = 1000;
+
+/// Who has which rights: identifiers as they are told, with `-` before those whose rights are taken.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct AccessList(Vec<(String, Rights)>);
+
+impl AccessList {
+    pub(super) fn of(mailbox: &Mailbox) -> Self {
+        let kept = mailbox.properties.get(ACL);
+        let kept = kept
+            .map(|octets| String::from_utf8_lossy(octets))
+            .unwrap_or_default();
+        let entry = |line: &str| {
+            let (rights, who) = line.split_once(' ')?;
+            Some((who.to_owned(), Rights::parse(rights.as_bytes())?))
+        };
+        Self(kept.lines().filter_map(entry).collect())
+    }
+
+    /// As it is kept; nothing, when nobody has any.
+    fn kept(&self) -> Option<Bytes> {
+        let line = |(who, rights): &(String, Rights)| format!("{rights} {who}\n");
+        let lines: String = self.0.iter().map(line).collect();
+        (!lines.is_empty()).then(|| lines.into())
+    }
+
+    pub(super) fn entries(&self) -> &[(String, Rights)] {
+        &self.0
+    }
+
+    pub(super) fn get(&self, who: &str) -> Rights {
+        let entry = self.0.iter().find(|(known, _)| known == who);
+        entry.map_or(Rights::NONE, |(_, rights)| *rights)
+    }
+
+    /// Sets what somebody has; `false` when there is no room for one more.
+    pub(super) fn set(&mut self, who: &str, rights: Rights) -> bool {
+        self.0.retain(|(known, _)| known != who);
+        if !rights.is_empty() {
+            self.0.push((who.to_owned(), rights));
+        }
+        self.0.len() <= ENTRIES
+    }
+
+    /// What somebody may do who is not the owner.
+    pub(super) fn rights_of(&self, who: &str) -> Rights {
+        let given = self.get(who).with(self.get(ANYONE));
+        let taken = |of: &str| self.get(&format!("-{of}"));
+        given.without(taken(who).with(taken(ANYONE)))
+    }
+}
+
+/// A mailbox, and what may be done with it.
+pub(super) struct Found {
+    pub(super) mailbox: Mailbox,
+    pub(super) rights: Rights,
+}
+
+impl Found {
+    /// Fails without the right; who does not even see the mailbox is told that there is none.
+    pub(super) fn needs(self, right: u8) -> Result<Self, End> {
+        if self.rights.contains(right) {
+            return Ok(self);
+        }
+        Err(self.refusal())
+    }
+
+    pub(super) fn refusal(&self) -> End {
+        match self.rights.contains(b'l') {
+            true => End::no(ResponseCode::NoPerm, "That is not allowed here"),
+            false => no_such_mailbox(),
+        }
+    }
+}
+
+pub(super) fn no_such_mailbox() -> End {
+    End::no(ResponseCode::NonExistent, "There is no such mailbox")
+}
+
+/// Where a name leads: whose mailbox, and what it is called there.
+pub(super) struct Place {
+    pub(super) account: AccountId,
+    pub(super) name: String,
+}
+
+/// Somebody else's mailboxes that this client sees.
+pub(super) struct Shared {
+    pub(super) owner: Account,
+    pub(super) mailboxes: Mailboxes,
+}
+
+impl Shared {
+    /// As this client calls a mailbox of theirs.
+    pub(super) fn name_of(&self, mailbox: &Mailbox) -> String {
+        format!("{OTHERS}{}{DELIMITER}{}", self.owner.name, mailbox.name)
+    }
+}
+
+/// The name as the store keeps it: its first level INBOX in capitals.
+pub(super) fn kept(name: &str) -> String {
+    let (first, rest) = name.split_at(name.find(DELIMITER).unwrap_or(name.len()));
+    match first.eq_ignore_ascii_case("INBOX") {
+        true => format!("INBOX{rest}"),
+        false => name.to_owned(),
+    }
+}
+
+impl Session<'_> {
+    /// What this client may do with a mailbox.
+    pub(super) fn rights(&self, mailbox: &Mailbox) -> Rights {
+        match mailbox.id.account == self.account {
+            true => Rights::all(),
+            false => AccessList::of(mailbox).rights_of(&self.name),
+        }
+    }
+
+    /// Where a name leads; fails where it leads to nobody.
+    pub(super) async fn place(&self, name: &MailboxName) -> Result<Place, End> {
+        let name = kept(name.as_str());
+        let Some(theirs) = name.strip_prefix(OTHERS) else {
+            let account = self.account;
+            return Ok(Place { account, name });
+        };
+        let (owner, name) = theirs.split_once(DELIMITER).ok_or_else(no_such_mailbox)?;
+        let owner = self.shared.store.account(owner).await?;
+        let owner = owner.ok_or_else(no_such_mailbox)?;
+        let (account, name) = (owner.id, kept(name));
+        Ok(Place { account, name })
+    }
+
+    /// The mailbox of that name, whoever's it is, if this client may know of it.
+    pub(super) async fn find(&self, name: &MailboxName) -> Result<Found, End> {
+        let Place { account, name } = self.place(name).await?;
+        let all = self.shared.store.mailboxes(account, None).await?.mailboxes;
+        let mailbox = all.into_iter().find(|mailbox| mailbox.name == name);
+        let mailbox = mailbox.ok_or_else(no_such_mailbox)?;
+        let rights = self.rights(&mailbox);
+        // RFC 4314 §6: one without any right is told nothing.
+        if !b"lrikxa".iter().any(|&right| rights.contains(right)) {
+            return Err(no_such_mailbox());
+        }
+        Ok(Found { mailbox, rights })
+    }
+
+    /// As [`Session::find`], for a mailbox that something is put into.
+    pub(super) async fn target(&self, name: &MailboxName) -> Result<Found, End> {
+        match self.find(name).await {
+            Ok(found) => found.needs(b'i'),
+            Err(End(_, Some(ResponseCode::NonExistent), _)) => {
+                Err(End::no(ResponseCode::TryCreate, "There is no such mailbox"))
+            }
+            Err(end) => Err(end),
+        }
+    }
+
+    /// All mailboxes of others that this client sees.
+    pub(super) async fn shared_with_me(&self) -> Result<Vec<Shared>, End> {
+        let mut all: Vec<Shared> = Vec::new();
+        for noted_in in [self.account, AccountId::SYSTEM] {
+            let account = self.shared.store.account_by_id(noted_in).await?;
+            let Some(account) = account else { continue };
+            for key in account.properties.keys() {
+                let number = key
+                    .strip_prefix(NOTE)
+                    .and_then(|number| number.parse().ok());
+                let Some(owner) = number.map(AccountId) else {
+                    continue;
+                };
+                let known = all.iter().any(|shared| shared.owner.id == owner);
+                if known || owner == self.account {
+                    continue;
+                }
+                let Some(owner) = self.shared.store.account_by_id(owner).await? else {
+                    continue;
+                };
+                let mut mailboxes = self.shared.store.mailboxes(owner.id, None).await?;
+                mailboxes
+                    .mailboxes
+                    .retain(|mailbox| self.rights(mailbox).contains(b'l'));
+                if !mailboxes.mailboxes.is_empty() {
+                    all.push(Shared { owner, mailboxes });
+                }
+            }
+        }
+        all.sort_by(|a, b| a.owner.name.cmp(&b.owner.name));
+        Ok(all)
+    }
+
+    /// Keeps a list.
+    pub(super) async fn keep_access(
+        &mut self,
+        mailbox: &Mailbox,
+        who: &str,
+        list: &AccessList,
+    ) -> Result<(), End> {
+        // The note first: without the list it shows nothing, the list without it would not be seen.
+        let grantee = match who {
+            ANYONE => Some(AccountId::SYSTEM),
+            who => self
+                .shared
+                .store
+                .account(who)
+                .await?
+                .map(|account| account.id),
+        };
+        if let Some(grantee) = grantee.filter(|_| !list.get(who).is_empty()) {
+            let note = Operation::SetProperty {
+                key: format!("{NOTE}{}", mailbox.id.account.0),
+                value: Some(Bytes::from_static(b"1")),
+            };
+            let transaction = Transaction::new(grantee).with(note);
+            self.shared.store.commit(transaction).await?;
+        }
+        let keep = Self::access_operation(mailbox.id, list);
+        self.commit(mailbox.id.account, keep).await?;
+        Ok(())
+    }
+
+    pub(super) fn access_operation(mailbox: mailstore::MailboxId, list: &AccessList) -> Operation {
+        Operation::SetMailboxProperty {
+            mailbox,
+            key: ACL.into(),
+            value: list.kept(),
+        }
+    }
+
+    /// As the lists have somebody: an account's name, `anyone`, or either with `-` before it.
+    pub(super) async fn identifier(&self, said: &[u8]) -> Result<String, End> {
+        let said = String::from_utf8_lossy(said);
+        let (minus, who) = match said.strip_prefix('-') {
+            Some(who) => ("-", who),
+            None => ("", &*said),
+        };
+        if who.eq_ignore_ascii_case(ANYONE) {
+            return Ok(format!("{minus}{ANYONE}"));
+        }
+        let account = self.shared.accounts.find(who).await?;
+        let account = account.ok_or(End::no(
+            ResponseCode::Cannot,
+            "There is nobody of that name",
+        ))?;
+        Ok(format!("{minus}{}", account.name))
+    }
+
+    /// What of those flags may be set where these are the rights.
+    pub(super) fn permitted(rights: Rights, flags: &Flags) -> Flags {
+        let mut permitted = flags.clone();
+        if !rights.contains(b's') {
+            permitted.remove(&Flags::SEEN);
+        }
+        if !rights.contains(b't') {
+            permitted.remove(&Flags::DELETED);
+        }
+        if !rights.contains(b'w') {
+            let mut kept = Flags::NONE;
+            for one in [Flags::SEEN, Flags::DELETED] {
+                if permitted.contains(&one) {
+                    kept.add(&one);
+                }
+            }
+            permitted = kept;
+        }
+        permitted
+    }
+
+    /// The same of flags as they are told.
+    pub(super) fn may_set(rights: Rights, flag: &Flag) -> bool {
+        match flag {
+            Flag::Seen => rights.contains(b's'),
+            Flag::Deleted => rights.contains(b't'),
+            _ => rights.contains(b'w'),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rights_are_given_and_taken() {
+        let rights = |letters: &str| Rights::parse(letters.as_bytes()).unwrap();
+        let mut list = AccessList::default();
+        assert!(list.set("bob@x", rights("lrs")));
+        assert!(list.set("anyone", rights("lrp")));
+        assert!(list.set("-bob@x", rights("p")));
+        assert_eq!(list.rights_of("bob@x"), rights("lrs"));
+        assert_eq!(list.rights_of("eve@x"), rights("lrp"));
+        assert!(list.set("anyone", Rights::NONE));
+        assert_eq!(list.rights_of("eve@x"), Rights::NONE);
+        assert_eq!(list.kept().unwrap(), "lrs bob@x\np -bob@x\n");
+    }
+}
