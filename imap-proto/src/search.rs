@@ -490,7 +490,10 @@ fn write_positions(name: &[u8], all: &[(u32, Vec<(u32, u32)>)], output: &mut Out
     });
 }
 
-fn positions(cursor: &mut Cursor<'_>) -> Result<Vec<(u32, Vec<(u32, u32)>)>> {
+/// Where, and what.
+type Positions = Vec<(u32, Vec<(u32, u32)>)>;
+
+fn positions(cursor: &mut Cursor<'_>) -> Result<Positions> {
     cursor.list(false, |cursor| {
         let position = cursor.number()?;
         cursor.sp()?;

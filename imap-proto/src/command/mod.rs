@@ -334,7 +334,7 @@ fn arguments(name: &[u8]) -> Option<Arguments> {
         b"ID" => |c, _| id(c),
         b"LOGIN" => |c, _| login(c),
         b"AUTHENTICATE" => |c, _| authenticate(c),
-        b"ENABLE" => |c, _| words(c, |c| c.atom()).map(Command::Enable),
+        b"ENABLE" => |c, _| words(c, Cursor::atom).map(Command::Enable),
         b"COMPRESS" => |c, _| c.atom().map(Command::Compress),
         b"SELECT" => |c, _| select(c, false),
         b"EXAMINE" => |c, _| select(c, true),
@@ -386,7 +386,7 @@ fn arguments(name: &[u8]) -> Option<Arguments> {
             Ok(Command::SetMetadata(mailbox, metadata::values(c)?))
         },
         b"NOTIFY" => |c, _| notify::notify(c).map(Command::Notify),
-        b"CANCELUPDATE" => |c, _| words(c, |c| c.string()).map(Command::CancelUpdate),
+        b"CANCELUPDATE" => |c, _| words(c, Cursor::string).map(Command::CancelUpdate),
         b"ESEARCH" => |c, l| multi_search(c, l),
         b"UIDBATCHES" => |c, _| uid_batches::uid_batches(c).map(Command::UidBatches),
         b"GENURLAUTH" => |c, _| url_auth::rumps(c).map(Command::GenUrlAuth),
@@ -401,9 +401,9 @@ fn arguments(name: &[u8]) -> Option<Arguments> {
 }
 
 /// One or more, with a blank between them.
-fn words(
-    cursor: &mut Cursor<'_>,
-    word: impl Fn(&mut Cursor<'_>) -> Result<Bytes>,
+fn words<'a>(
+    cursor: &mut Cursor<'a>,
+    word: impl Fn(&mut Cursor<'a>) -> Result<Bytes>,
 ) -> Result<Vec<Bytes>> {
     let mut words = Vec::from([word(cursor)?]);
     while cursor.eat(b' ') {
