@@ -8,7 +8,8 @@ use bytes::Bytes;
 use imap_proto::{Flag, MailboxName, ResponseCode, Rights};
 use mailstore::{Account, AccountId, Flags, Mailbox, Mailboxes, Operation, Transaction};
 
-use super::{DELIMITER, End, Session};
+use super::convert::{flags_told, system_flags};
+use super::{DELIMITER, End, Selected, Session};
 
 /// What the names of other users' mailboxes begin with; the account's name follows, then theirs.
 pub(super) const OTHERS: &str = "Other Users/";
@@ -167,6 +168,34 @@ impl Session<'_> {
         Ok(Found { mailbox, rights })
     }
 
+    /// What the client may do in the mailbox that is selected, when that is somebody else's, may change
+    /// while it is. Without `r` the client is sent away: nothing of it is said to it any more;
+    /// `false` then.
+    pub(super) async fn refresh_rights(&mut self) -> bool {
+        let theirs = |selected: &&Selected| selected.mailbox.account != self.account;
+        let Some(selected) = self.selected.as_ref().filter(theirs) else {
+            return true;
+        };
+        let id = selected.mailbox;
+        let Ok(all) = self.shared.store.mailboxes(id.account, None).await else {
+            return true;
+        };
+        let mailbox = all.mailboxes.iter().find(|mailbox| mailbox.id == id);
+        let now = mailbox.map_or(Rights::NONE, |mailbox| self.rights(mailbox));
+        let Some(selected) = self.selected.as_mut().filter(|one| one.rights != now) else {
+            return true;
+        };
+        selected.rights = now;
+        if !now.contains(b'r') {
+            self.selected = None;
+            self.bye("The selected mailbox is shared no more");
+            return false;
+        }
+        let flags = self.permanent_flags(now);
+        self.untagged_ok(ResponseCode::PermanentFlags(flags), "Kept flags");
+        true
+    }
+
     /// As [`Session::find`], for a mailbox that something is put into.
     pub(super) async fn target(&self, name: &MailboxName) -> Result<Found, End> {
         match self.find(name).await {
@@ -286,6 +315,21 @@ impl Session<'_> {
             permitted = kept;
         }
         permitted
+    }
+
+    /// PERMANENTFLAGS where these are the rights.
+    pub(super) fn permanent_flags(&self, rights: Rights) -> Vec<Flag> {
+        let keywords = self
+            .selected
+            .as_ref()
+            .map(|selected| flags_told(&selected.keywords));
+        let named = |flag: &Flag| matches!(flag, Flag::Keyword(_));
+        let keywords = keywords.into_iter().flatten().filter(named);
+        let all = system_flags()
+            .into_iter()
+            .chain(keywords)
+            .chain([Flag::Any]);
+        all.filter(|flag| Self::may_set(rights, flag)).collect()
     }
 
     /// The same of flags as they are told.

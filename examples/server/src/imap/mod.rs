@@ -250,6 +250,9 @@ impl Session<'_> {
             }
             Event::SaslCancelled => self.login.cancel(),
             Event::Command(command) => {
+                if !self.refresh_rights().await {
+                    return;
+                }
                 self.tell_condstore(&command);
                 let end = self.command(command).await.unwrap_or_else(|end| end);
                 self.tell_changes(false).await;
@@ -399,6 +402,9 @@ impl Session<'_> {
 
     /// Tells what the client does not know of yet; what no command asked for too, when `unasked`.
     async fn tell_changes(&mut self, unasked: bool) {
+        if unasked && !self.refresh_rights().await {
+            return;
+        }
         // A client that has asked for other things is not told of this one between commands.
         let tells = |asked: &notify::Asked| asked.tells_selected();
         if !unasked || self.notify.as_ref().is_none_or(tells) {
