@@ -8,5 +8,6 @@ mod imap;
 mod mailbox_full;
 mod process;
 mod programs;
+mod qresync;
 mod relay;
 mod submission;
