@@ -191,6 +191,10 @@ pub(crate) fn segment(
             }
         }
         cursor.sp()?;
+        if *place == Place::Message {
+            // IMAPClient 3 has a blank too many between two messages.
+            cursor.eat(b' ');
+        }
         let mut next = append.clone();
         if cursor.peek() == Some(b'(') {
             next.flags = flag_list(cursor)?;

@@ -1,5 +1,6 @@
 //! End to end: the server, real sockets, and programs nobody here wrote.
 
+mod clients;
 mod conformance;
 mod dns;
 mod harness;

@@ -32,7 +32,9 @@ fn number<T: std::str::FromStr>(text: &str) -> T
 where
     T::Err: std::fmt::Debug,
 {
-    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let end = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     text[..end].parse().unwrap()
 }
 
@@ -74,7 +76,10 @@ impl Mirror {
 
 async fn ok(talk: &mut Talk, command: &str) -> String {
     let said = talk.imap(command).await;
-    assert!(said.contains("\nx OK") || said.starts_with("x OK"), "{command}: {said}");
+    assert!(
+        said.contains("\nx OK") || said.starts_with("x OK"),
+        "{command}: {said}"
+    );
     said
 }
 
@@ -85,13 +90,25 @@ async fn others(talk: &mut Talk, dice: &mut Dice, mut touched: usize) {
     while touched > 0 {
         let said = ok(talk, "UID SEARCH ALL").await;
         let (_, there) = said.split_once("* SEARCH").unwrap();
-        let there: Vec<u32> = there.lines().next().unwrap().split_whitespace().map(number).collect();
+        let there: Vec<u32> = there
+            .lines()
+            .next()
+            .unwrap()
+            .split_whitespace()
+            .map(number)
+            .collect();
         let some = |dice: &mut Dice| {
             let mut some: Vec<u32> = Vec::new();
             for _ in 0..=dice.below(12) {
                 some.push(there[dice.below(there.len())]);
             }
-            (some.len(), some.iter().map(u32::to_string).collect::<Vec<_>>().join(","))
+            (
+                some.len(),
+                some.iter()
+                    .map(u32::to_string)
+                    .collect::<Vec<_>>()
+                    .join(","),
+            )
         };
         let what = if there.len() < 20 { 0 } else { dice.below(8) };
         let flag = ["\\Seen", "\\Flagged", "\\Answered", "$Work", "\\Draft"][dice.below(5)];
@@ -178,7 +195,11 @@ async fn history(store: &str, seed: u64, rounds: usize, touched: usize) {
             if how == 0 && !known.is_empty() {
                 // What it did not say that it has is told as it is when it asks for it.
                 let last = before.keys().last().copied().unwrap_or(0);
-                let said = ok(&mut client, &format!("UID FETCH {}:* (FLAGS MODSEQ)", last + 1)).await;
+                let said = ok(
+                    &mut client,
+                    &format!("UID FETCH {}:* (FLAGS MODSEQ)", last + 1),
+                )
+                .await;
                 mirror.hear(&said);
             }
             let mut fresh = Mirror::default();
