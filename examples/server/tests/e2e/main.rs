@@ -6,6 +6,7 @@ mod dns;
 mod harness;
 mod hostile;
 mod imap;
+mod imaptest;
 mod mailbox_full;
 mod process;
 mod programs;
