@@ -44,6 +44,8 @@ mod partial;
 mod response;
 mod response_code;
 #[cfg(test)]
+mod rfc_examples;
+#[cfg(test)]
 mod round_trip;
 mod search;
 mod section;

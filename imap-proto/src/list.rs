@@ -372,6 +372,8 @@ pub(crate) fn list_response(cursor: &mut Cursor<'_>) -> Result<ListResponse> {
     cursor.sp()?;
     let delimiter = crate::namespace::delimiter(cursor)?;
     cursor.sp()?;
+    // RFC 5819 §3 and RFC 9051 §6.3.9.8 have two.
+    cursor.eat(b' ');
     let name = mailbox(cursor)?;
     let mut response = ListResponse::new(name, delimiter, attributes);
     if cursor.eat(b' ') {

@@ -185,7 +185,12 @@ pub(crate) fn get_metadata(cursor: &mut Cursor<'_>) -> Result<GetMetadata> {
     let entries = if cursor.peek() == Some(b'(') {
         cursor.list(false, entry)?
     } else {
-        [entry(cursor)?].into()
+        // RFC 5464 §4.4.1 leaves out the parentheses that §5 wants.
+        let mut entries = Vec::from([entry(cursor)?]);
+        while cursor.eat(b' ') {
+            entries.push(entry(cursor)?);
+        }
+        entries
     };
     Ok(GetMetadata {
         mailbox,

@@ -73,8 +73,10 @@ impl Namespaces {
 
 /// Behind `* NAMESPACE`.
 pub(crate) fn namespaces(cursor: &mut Cursor<'_>) -> Result<Namespaces> {
+    // RFC 2342 §5 and RFC 9051 §6.3.10 themselves have blanks too many, and too few.
+    let blanks = |cursor: &mut Cursor<'_>| while cursor.eat(b' ') {};
     let mut of = || {
-        cursor.sp()?;
+        blanks(cursor);
         if cursor.eat_word("NIL") {
             return Ok(Vec::new());
         }
@@ -82,6 +84,7 @@ pub(crate) fn namespaces(cursor: &mut Cursor<'_>) -> Result<Namespaces> {
         cursor.expect(b'(', "\"(\"")?;
         while !cursor.eat(b')') {
             all.push(namespace(cursor)?);
+            blanks(cursor);
         }
         Ok(all)
     };

@@ -190,6 +190,62 @@ fn is_raw(event: &Event) -> bool {
     }
 }
 
+/// What the server says in the RFCs' dialogues has a type, and is written as it is read.
+#[test]
+fn what_servers_say_in_the_rfcs_is_understood() {
+    let (mut failed, mut seen) = (Vec::new(), 0);
+    let examples = crate::rfc_examples::examples();
+    for example in examples.iter().filter(|example| !example.client) {
+        let unit = Bytes::copy_from_slice(example.octets.strip_suffix(b"\r\n").unwrap());
+        let read = Received::parse_as(&unit, &Limits::default(), true);
+        let is_raw = match &read {
+            Ok(Received::Untagged(response)) => {
+                let mut raw = matches!(response, Response::Other(_));
+                if let Response::Fetch(_, items) | Response::UidFetch(_, items) = response {
+                    raw |= items
+                        .iter()
+                        .any(|item| matches!(item, FetchItem::Other(..)));
+                }
+                if let Response::MailboxStatus(_, items) = response {
+                    raw |= items
+                        .iter()
+                        .any(|item| matches!(item, crate::StatusItem::Other(..)));
+                }
+                raw | matches!(
+                    response,
+                    Response::Status(_, Some(ResponseCode::Other(..)), _)
+                )
+            }
+            Ok(Received::Tagged(_, end)) => matches!(end.code, Some(ResponseCode::Other(..))),
+            Ok(Received::Continuation(_)) => false,
+            Err(_) => true,
+        };
+        seen += 1;
+        let mut again = true;
+        if let Ok(read) = &read {
+            let mut output = Output::new();
+            read.encode(&mut output);
+            let written = output.copy_to_bytes(output.len());
+            let unit = written.slice(..written.len() - 2);
+            // A text that is missing is written as `-`.
+            let silent = matches!(read, Received::Untagged(Response::Status(_, _, text)) if text.is_empty())
+                || matches!(read, Received::Tagged(_, end) if end.text.is_empty());
+            again =
+                silent || Received::parse_as(&unit, &Limits::default(), true).as_ref() == Ok(read);
+        }
+        if is_raw != example.wrong || !again {
+            failed.push(format!("{} {}: {read:?}", example.place, example.text));
+        }
+    }
+    assert!(
+        failed.is_empty(),
+        "{} of {seen}:\n{}",
+        failed.len(),
+        failed.join("\n")
+    );
+    assert!(seen > 1000, "{seen}");
+}
+
 #[test]
 fn traps_of_the_server_side() {
     let mut raw = Vec::new();

@@ -275,6 +275,74 @@ fn the_traps_come_out_as_expected() {
     std::println!("{seen} rows");
 }
 
+/// What the client says in the RFCs' dialogues is understood; a tagged BAD is only for what is wrong there.
+#[test]
+fn what_clients_say_in_the_rfcs_is_understood() {
+    let (mut failed, mut seen) = (Vec::new(), 0);
+    let examples = crate::rfc_examples::examples();
+    for example in examples.iter().filter(|example| example.client) {
+        let line = text(&example.octets);
+        let mut words = line.split([' ', '\r']);
+        let (tag, name) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
+        let before = ["LOGIN", "AUTHENTICATE", "STARTTLS"];
+        let before = before.iter().any(|w| name.eq_ignore_ascii_case(w));
+        // What answers a challenge, and the end of IDLE, are no commands.
+        if name.is_empty() || tag.ends_with('=') {
+            continue;
+        }
+        let all = [
+            "sasl",
+            "starttls",
+            "compress",
+            "QRESYNC",
+            "UIDONLY",
+            "UTF8=ACCEPT",
+            "METADATA",
+            "IMAP4rev2",
+        ];
+        let mut machine = Server.machine(&all.map(String::from));
+        machine.options.login_needs_tls = false;
+        machine.options.mechanisms = [
+            "PLAIN",
+            "GSSAPI",
+            "KERBEROS_V4",
+            "DIGEST-MD5",
+            "EXTERNAL",
+            "LOGIN",
+            "FOOBAR",
+            "CRAM-MD5",
+        ]
+        .map(Into::into)
+        .into();
+        if before {
+            answered(&mut machine, b"");
+        } else {
+            answered(
+                &mut machine,
+                b"l LOGIN u p\r\ne ENABLE QRESYNC\r\ns SELECT INBOX\r\n",
+            );
+        }
+        let sent = answered(&mut machine, &example.octets);
+        let bad = sent.contains(" BAD ") || !(sent.contains(tag) || sent.contains('+'));
+        seen += 1;
+        if bad != example.wrong {
+            failed.push(format!(
+                "{} {}: {}",
+                example.place,
+                example.text,
+                escape(sent.as_bytes())
+            ));
+        }
+    }
+    assert!(
+        failed.is_empty(),
+        "{} of {seen}:\n{}",
+        failed.len(),
+        failed.join("\n")
+    );
+    assert!(seen > 640, "{seen}");
+}
+
 proptest::proptest! {
     #[test]
     fn nothing_panics(pieces in proptest::collection::vec(proptest::sample::select(&[
