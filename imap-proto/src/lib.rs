@@ -31,6 +31,8 @@ mod fetch;
 mod flag;
 mod frame;
 mod gmail;
+#[cfg(test)]
+mod grammar_traps;
 mod language;
 mod limits;
 mod list;

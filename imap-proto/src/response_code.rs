@@ -9,7 +9,7 @@ use crate::flag::{told_flags, write_flags};
 use crate::metadata::metadata_code;
 use crate::search::object_id;
 use crate::sequence_set::{ranges, write_ranges};
-use crate::text::{nz_number, write_list, write_nstring, write_string};
+use crate::text::{nz_number, write_astring, write_list, write_nstring, write_string};
 use crate::{Flag, MetadataCode};
 
 /// A response code. Sets of UIDs are ranges, both ends inclusive.
@@ -121,7 +121,7 @@ impl ResponseCode {
             }
             Self::BadCharset(known) if !known.is_empty() => {
                 output.write(b"BADCHARSET ");
-                write_list(known, output, |name, output| output.write(name));
+                write_list(known, output, |name, output| write_astring(name, output));
             }
             Self::Capability(all) => {
                 output.write(b"CAPABILITY");

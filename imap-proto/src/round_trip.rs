@@ -146,8 +146,12 @@ fn key() -> BoxedStrategy<SearchKey> {
         number64().prop_map(K::ModSeq),
         own_or_saved().prop_map(K::Sequence),
         own_or_saved().prop_map(K::Uid),
-        (text(), atom(), number64())
-            .prop_map(|of| K::ModSeqOf(Box::new(of)))
+        (
+            text(),
+            proptest::sample::select(&["priv", "shared", "all"][..]),
+            number64()
+        )
+            .prop_map(|(entry, kind, modseq)| K::ModSeqOf(Box::new((entry, kind.into(), modseq))))
             .prop_filter("a string", |key| match key {
                 K::ModSeqOf(of) => of.0.iter().all(|o| (32..127).contains(o)) && of.0.len() < 1024,
                 _ => true,

@@ -791,7 +791,14 @@ fn simple(cursor: &mut Cursor<'_>) -> Result<SearchKey> {
             if cursor.peek() == Some(b'"') {
                 let entry = cursor.string()?;
                 cursor.sp()?;
+                let start = cursor.clone();
                 let kind = cursor.atom()?;
+                if !["priv", "shared", "all"]
+                    .iter()
+                    .any(|k| kind.eq_ignore_ascii_case(k.as_bytes()))
+                {
+                    return start.fail("priv, shared or all");
+                }
                 cursor.sp()?;
                 return Ok(K::ModSeqOf(Box::new((entry, kind, cursor.number64()?))));
             }

@@ -129,8 +129,13 @@ fn untagged(cursor: &mut Cursor<'_>, limits: &Limits) -> Result<Response> {
 
 /// Those that begin with a number.
 fn numbered(cursor: &mut Cursor<'_>, limits: &Limits) -> Result<Response> {
+    let start = cursor.clone();
     let number = cursor.number()?;
     cursor.sp()?;
+    if number == 0 && !(cursor.clone().eat_word("EXISTS") || cursor.clone().eat_word("RECENT")) {
+        // RFC 9051 §2.3.1.2: sequence numbers begin with 1.
+        return start.fail("a sequence number");
+    }
     for (name, uid) in [("FETCH", false), ("UIDFETCH", true)] {
         if cursor.eat_word(name) {
             cursor.sp()?;
