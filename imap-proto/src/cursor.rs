@@ -2,11 +2,10 @@
 
 use bytes::Bytes;
 
-use crate::SyntaxError;
-use crate::error::IResult;
+use crate::error::{Fault, IResult};
 use crate::text::{any_string, astring, atom, number, number64, run, string, to_bytes};
 
-pub(crate) type Result<T> = core::result::Result<T, SyntaxError>;
+pub(crate) type Result<T> = core::result::Result<T, Fault>;
 
 /// Walks over one unit, literals inside. No parser goes back over more than one token.
 #[derive(Debug, Clone)]
@@ -47,9 +46,8 @@ impl<'a> Cursor<'a> {
         self.rest.is_empty()
     }
 
-    fn error_at(&self, rest: &[u8], expected: &'static str) -> SyntaxError {
-        SyntaxError {
-            tag: None,
+    fn error_at(&self, rest: &[u8], expected: &'static str) -> Fault {
+        Fault {
             offset: self.unit.len().saturating_sub(rest.len()),
             expected,
         }
@@ -129,7 +127,11 @@ impl<'a> Cursor<'a> {
         Ok(self.unit.slice_ref(text))
     }
 
-    pub(crate) fn word(&mut self, class: fn(u8) -> bool, what: &'static str) -> Result<&'a [u8]> {
+    pub(crate) fn word(
+        &mut self,
+        class: impl Fn(u8) -> bool + Copy,
+        what: &'static str,
+    ) -> Result<&'a [u8]> {
         self.take(run(class, what))
     }
 
@@ -159,7 +161,7 @@ impl<'a> Cursor<'a> {
 
     /// As `any_string`, or NIL.
     pub(crate) fn any_nstring(&mut self) -> Result<Option<Bytes>> {
-        if self.eat_word("NIL") {
+        if self.peek() != Some(b'"') && self.eat_word("NIL") {
             return Ok(None);
         }
         self.any_string().map(Some)

@@ -16,6 +16,31 @@ pub struct SyntaxError {
     pub expected: &'static str,
 }
 
+/// The same before anybody is told of it: small, since every parser's result has room for one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fault {
+    pub(crate) offset: usize,
+    pub(crate) expected: &'static str,
+}
+
+impl Fault {
+    /// With the tag of the command that it is of.
+    pub(crate) fn of(self, tag: Option<Bytes>) -> SyntaxError {
+        let Self { offset, expected } = self;
+        SyntaxError {
+            tag,
+            offset,
+            expected,
+        }
+    }
+}
+
+impl From<Fault> for SyntaxError {
+    fn from(fault: Fault) -> Self {
+        fault.of(None)
+    }
+}
+
 /// The error of the token parsers: what was left over names the place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Expected<'a> {

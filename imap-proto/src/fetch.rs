@@ -16,7 +16,7 @@ use crate::partial::partial_range;
 use crate::search::object_id;
 use crate::section::{binary_section, section, write_part};
 use crate::sequence_set::sequence_set;
-use crate::text::{nz_number, write_list, write_nstring, write_nstring8};
+use crate::text::{is_atom_char, nz_number, write_list, write_nstring, write_nstring8};
 use crate::{
     BodyStructure, DateTime, Envelope, Flag, PartialRange, Section, SectionText, SequenceSet,
 };
@@ -430,19 +430,20 @@ fn item(cursor: &mut Cursor<'_>, nesting: usize) -> Result<FetchItem> {
         cursor.sp()?;
         return Ok(FetchItem::BinarySize(part, cursor.number64()?));
     }
-    let name = cursor.atom()?;
+    let name = cursor.word(is_atom_char, "an atom")?;
     cursor.sp()?;
     let value = cursor.clone();
-    if let Ok(Some(item)) = known_item(&name, cursor, nesting)
+    if let Ok(Some(item)) = known_item(name, cursor, nesting)
         && matches!(cursor.peek(), None | Some(b' ' | b')'))
     {
         return Ok(item);
     }
     *cursor = value;
+    let name = cursor.unit().slice_ref(name);
     Ok(FetchItem::Other(name, cursor.value()?))
 }
 
-fn known_item(name: &Bytes, cursor: &mut Cursor<'_>, nesting: usize) -> Result<Option<FetchItem>> {
+fn known_item(name: &[u8], cursor: &mut Cursor<'_>, nesting: usize) -> Result<Option<FetchItem>> {
     let mut upper = [0_u8; 13];
     let Some(upper) = upper.get_mut(..name.len()) else {
         return Ok(None);
@@ -487,6 +488,9 @@ fn in_parentheses(cursor: &mut Cursor<'_>) -> Result<Bytes> {
 /// The name of a section, as a server tells it.
 pub(crate) fn section_name(cursor: &mut Cursor<'_>) -> Result<Option<FetchAttribute>> {
     use FetchAttribute as A;
+    if !matches!(cursor.peek(), Some(b'B' | b'b' | b'R' | b'r')) {
+        return Ok(None);
+    }
     for attribute in [A::Rfc822Header, A::Rfc822Text, A::Rfc822] {
         if cursor.eat_word(attribute.name()) {
             return Ok(Some(attribute));

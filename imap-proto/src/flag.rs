@@ -76,19 +76,19 @@ fn told_flag(cursor: &mut Cursor<'_>) -> Result<Flag> {
         return Ok(Flag::Any);
     }
     let name = cursor.word(is_atom_char, "a flag")?;
-    let all = [
-        Flag::Seen,
-        Flag::Answered,
-        Flag::Flagged,
-        Flag::Deleted,
-        Flag::Draft,
-        Flag::Recent,
-    ];
-    let whole = start.get(..=name.len()).unwrap_or(start);
-    let known = all
-        .into_iter()
-        .find(|flag| whole.eq_ignore_ascii_case(flag.as_bytes()));
-    Ok(known.unwrap_or_else(|| Flag::Extension(cursor.unit().slice_ref(whole))))
+    let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
+    Ok(match name.len() {
+        4 if is(b"Seen") => Flag::Seen,
+        8 if is(b"Answered") => Flag::Answered,
+        7 if is(b"Flagged") => Flag::Flagged,
+        7 if is(b"Deleted") => Flag::Deleted,
+        5 if is(b"Draft") => Flag::Draft,
+        6 if is(b"Recent") => Flag::Recent,
+        _ => {
+            let whole = start.get(..=name.len()).unwrap_or(start);
+            Flag::Extension(cursor.unit().slice_ref(whole))
+        }
+    })
 }
 
 /// `flag-list`, also an empty one.

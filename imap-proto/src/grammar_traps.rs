@@ -22,11 +22,12 @@ fn written(encode: impl FnOnce(&mut Output)) -> String {
 /// What a server makes of a command: whether it is refused, by whatever rule.
 fn is_refused(octets: &[u8]) -> bool {
     use crate::server::{Connection, Event, Options};
-    let mut options = Options::default();
-    options.mechanisms = ["PLAIN".into()].into();
-    options.compress = true;
-    options.capabilities = ["QRESYNC".into()].into();
-    let mut machine = Connection::new(options);
+    let mut machine = Connection::new(Options {
+        mechanisms: ["PLAIN".into()].into(),
+        compress: true,
+        capabilities: ["QRESYNC".into()].into(),
+        ..Options::default()
+    });
     let (mut input, mut output) = (BytesMut::new(), Output::new());
     let login = [&b" LOGIN"[..], b" AUTHENTICATE", b" authenticate"];
     let before = login

@@ -1,5 +1,6 @@
 //! LIST and LSUB (RFC 9051 §6.3.9, RFC 5258, 5819, 6154, 3348, 8440, 9590).
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use hikyaku_wire::Output;
@@ -9,7 +10,8 @@ use crate::mailbox::mailbox;
 use crate::metadata::entry;
 use crate::status::{attributes, write_attributes};
 use crate::text::{
-    is_list_char, list_mailbox, to_bytes, write_astring, write_list, write_string, write_utf8,
+    is_atom_char, is_list_char, list_mailbox, to_bytes, write_astring, write_list, write_string,
+    write_utf8,
 };
 use crate::{Limits, MailboxName, StatusAttribute};
 
@@ -271,25 +273,24 @@ impl ListAttribute {
         }
     }
 
-    fn of(name: &Bytes) -> Self {
-        let known = [
-            Self::NoSelect,
-            Self::NonExistent,
-            Self::NoInferiors,
-            Self::HasChildren,
-            Self::HasNoChildren,
-            Self::Subscribed,
-            Self::Marked,
-            Self::Unmarked,
-            Self::Remote,
-            Self::NoAccess,
-        ];
-        let mut known = known.into_iter();
-        let is_use = |of: &&str| name.eq_ignore_ascii_case(of.as_bytes());
-        match known.find(|attribute| name.eq_ignore_ascii_case(attribute.name())) {
-            Some(attribute) => attribute,
-            None if SPECIAL_USES.iter().any(is_use) => Self::SpecialUse(name.clone()),
-            None => Self::Other(name.clone()),
+    /// `name` has its `\` and lies in `unit`.
+    fn of(unit: &Bytes, name: &[u8]) -> Self {
+        let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
+        match name.len() {
+            9 if is(b"\\Noselect") => Self::NoSelect,
+            12 if is(b"\\NonExistent") => Self::NonExistent,
+            12 if is(b"\\Noinferiors") => Self::NoInferiors,
+            12 if is(b"\\HasChildren") => Self::HasChildren,
+            14 if is(b"\\HasNoChildren") => Self::HasNoChildren,
+            11 if is(b"\\Subscribed") => Self::Subscribed,
+            7 if is(b"\\Marked") => Self::Marked,
+            9 if is(b"\\Unmarked") => Self::Unmarked,
+            7 if is(b"\\Remote") => Self::Remote,
+            9 if is(b"\\NoAccess") => Self::NoAccess,
+            _ if SPECIAL_USES.iter().any(|of| is(of.as_bytes())) => {
+                Self::SpecialUse(unit.slice_ref(name))
+            }
+            _ => Self::Other(unit.slice_ref(name)),
         }
     }
 }
@@ -306,7 +307,7 @@ pub struct ListResponse {
     /// CHILDINFO: it does not match itself, but a subscribed child does.
     pub child_info: bool,
     /// OLDNAME: what it was called before it was renamed (RFC 5465 §5.4, RFC 9051 §6.3.9.7).
-    pub old_name: Option<MailboxName>,
+    pub old_name: Option<Box<MailboxName>>,
     /// Other extended data: names, and values as they were sent.
     pub others: Vec<(Bytes, Bytes)>,
 }
@@ -364,10 +365,11 @@ impl ListResponse {
 /// Behind `* LIST ` or `* LSUB `.
 pub(crate) fn list_response(cursor: &mut Cursor<'_>) -> Result<ListResponse> {
     let attributes = cursor.list(true, |cursor| {
-        let start = cursor.clone();
+        let start = cursor.rest();
         cursor.expect(b'\\', "an attribute")?;
-        cursor.atom()?;
-        Ok(ListAttribute::of(&cursor.since(&start)))
+        let name = cursor.word(is_atom_char, "an attribute")?;
+        let whole = start.get(..=name.len()).unwrap_or(start);
+        Ok(ListAttribute::of(cursor.unit(), whole))
     })?;
     cursor.sp()?;
     let delimiter = crate::namespace::delimiter(cursor)?;
@@ -384,7 +386,7 @@ pub(crate) fn list_response(cursor: &mut Cursor<'_>) -> Result<ListResponse> {
                 let start = cursor.clone();
                 match cursor.list(false, mailbox).as_deref() {
                     Ok([one]) => {
-                        response.old_name = Some(one.clone());
+                        response.old_name = Some(Box::new(one.clone()));
                         return Ok(());
                     }
                     _ => *cursor = start,
@@ -409,7 +411,7 @@ fn pattern(cursor: &mut Cursor<'_>, limits: &Limits) -> Result<Pattern> {
         return start.fail("a shorter pattern");
     }
     let wire = to_bytes(cursor.unit(), text);
-    Ok(Pattern(crate::mailbox::read(cursor, &wire)))
+    Ok(Pattern(crate::mailbox::read(cursor, wire)))
 }
 
 /// What patterns are relative to: as long as one, at most.

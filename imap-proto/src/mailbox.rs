@@ -18,7 +18,8 @@ use crate::text::{write_astring, write_utf8};
 /// ```
 #[derive(Clone)]
 pub struct MailboxName {
-    name: String,
+    /// UTF-8; where it can be, a slice of what came over the wire.
+    name: Bytes,
     /// How it is written; no part of what it is.
     utf8: bool,
 }
@@ -27,9 +28,13 @@ impl MailboxName {
     /// The mailbox of that Unicode name.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
-        let name = name.into();
-        let name = match name.eq_ignore_ascii_case("INBOX") {
-            true => "INBOX".into(),
+        Self::of(name.into().into())
+    }
+
+    /// `name` is UTF-8.
+    fn of(name: Bytes) -> Self {
+        let name = match name.eq_ignore_ascii_case(b"INBOX") {
+            true => Bytes::from_static(b"INBOX"),
             false => name,
         };
         Self { name, utf8: false }
@@ -50,7 +55,7 @@ impl MailboxName {
     /// The name in Unicode.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.name
+        core::str::from_utf8(&self.name).unwrap_or_default()
     }
 
     /// The same name, written in UTF-8: for a peer that has enabled IMAP4rev2 or UTF8=ACCEPT.
@@ -63,13 +68,14 @@ impl MailboxName {
     /// The form on the wire, in modified UTF-7.
     #[must_use]
     pub fn wire(&self) -> String {
-        encode_utf7(&self.name)
+        encode_utf7(self.as_str())
     }
 
     /// Appends it as an astring.
     pub fn encode(&self, output: &mut Output) {
         match self.utf8 {
-            true => write_utf8(&self.name, output),
+            true => write_utf8(self.as_str(), output),
+            false if is_plain(&self.name) => write_astring(&self.name, output),
             false => write_astring(self.wire().as_bytes(), output),
         }
     }
@@ -77,7 +83,7 @@ impl MailboxName {
 
 impl core::fmt::Debug for MailboxName {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_tuple("MailboxName").field(&self.name).finish()
+        f.debug_tuple("MailboxName").field(&self.as_str()).finish()
     }
 }
 
@@ -108,16 +114,30 @@ impl Ord for MailboxName {
 }
 
 pub(crate) fn mailbox(cursor: &mut Cursor<'_>) -> Result<MailboxName> {
-    let wire: Bytes = cursor.astring()?;
-    Ok(read(cursor, &wire))
+    let wire = cursor.astring()?;
+    Ok(read(cursor, wire))
 }
 
 /// The name, in the form that both ends have agreed on.
-pub(crate) fn read(cursor: &Cursor<'_>, wire: &[u8]) -> MailboxName {
-    match cursor.is_utf8() {
-        true => MailboxName::new(String::from_utf8_lossy(wire)).in_utf8(),
-        false => MailboxName::decode(wire),
+pub(crate) fn read(cursor: &Cursor<'_>, wire: Bytes) -> MailboxName {
+    if is_plain(&wire) {
+        let name = MailboxName::of(wire);
+        return if cursor.is_utf8() {
+            name.in_utf8()
+        } else {
+            name
+        };
     }
+    match cursor.is_utf8() {
+        true => MailboxName::new(String::from_utf8_lossy(&wire)).in_utf8(),
+        false => MailboxName::decode(&wire),
+    }
+}
+
+/// Whether the name is the same in UTF-8 and in modified UTF-7.
+fn is_plain(name: &[u8]) -> bool {
+    name.iter()
+        .all(|&octet| (b' '..=b'~').contains(&octet) && octet != b'&')
 }
 
 const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+,";

@@ -6,7 +6,7 @@ use hikyaku_wire::Output;
 
 use crate::MailboxName;
 use crate::cursor::{Cursor, Result};
-use crate::text::write_string;
+use crate::text::{any_string, write_string};
 
 /// Where mailboxes are: the user's own, those of other users, and those of all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -98,7 +98,7 @@ pub(crate) fn namespaces(cursor: &mut Cursor<'_>) -> Result<Namespaces> {
 fn namespace(cursor: &mut Cursor<'_>) -> Result<Namespace> {
     cursor.expect(b'(', "\"(\"")?;
     let prefix = cursor.any_string()?;
-    let prefix = crate::mailbox::read(cursor, &prefix);
+    let prefix = crate::mailbox::read(cursor, prefix);
     cursor.sp()?;
     let delimiter = delimiter(cursor)?;
     let mut extensions = Vec::new();
@@ -118,9 +118,10 @@ fn namespace(cursor: &mut Cursor<'_>) -> Result<Namespace> {
 /// A delimiter in quotes, or NIL.
 pub(crate) fn delimiter(cursor: &mut Cursor<'_>) -> Result<Option<char>> {
     let start = cursor.clone();
-    let Some(text) = cursor.any_nstring()? else {
+    if cursor.eat_word("NIL") {
         return Ok(None);
-    };
+    }
+    let text = cursor.take(any_string)?;
     let mut chars = core::str::from_utf8(&text).unwrap_or("").chars();
     match (chars.next(), chars.next()) {
         (only, None) => Ok(only),

@@ -950,7 +950,7 @@ fn list_response() -> impl Strategy<Value = ListResponse> {
     let delimiter =
         proptest::sample::select(vec![None, Some('/'), Some('"'), Some('\\'), Some('.')]);
     let others = many((atom(), raw()), 0..2);
-    let old_name = of(name());
+    let old_name = of(name().prop_map(Box::new));
     (
         attributes,
         delimiter,
@@ -1162,7 +1162,7 @@ fn rfc9051(
         list_response().prop_map(R::Lsub),
         (name(), many(item, 0..4)).prop_map(|(name, items)| R::MailboxStatus(name, items)),
         (many(1..=u32::MAX, 0..5), of(number64())).prop_map(|(all, modseq)| R::Search(all, modseq)),
-        esearch().prop_map(R::ESearch),
+        esearch().prop_map(|esearch| R::ESearch(Box::new(esearch))),
         (many(1..=u32::MAX, 0..5), of(number64())).prop_map(|(all, modseq)| R::Sort(all, modseq)),
         threads().prop_map(R::Thread),
         namespaces().prop_map(R::Namespace),

@@ -26,7 +26,7 @@ impl SequenceSet {
     ///
     /// # Errors
     /// Names the octet that does not belong.
-    pub fn parse(text: &bytes::Bytes) -> Result<Self> {
+    pub fn parse(text: &bytes::Bytes) -> core::result::Result<Self, crate::SyntaxError> {
         let mut cursor = Cursor::new(text);
         let set = sequence_set(&mut cursor)?;
         cursor.end()?;

@@ -170,8 +170,8 @@ impl Framer {
 impl Shape {
     /// Walks over a line. A literal at its end: how long it is, and how many octets its announcement.
     fn line(&mut self, line: &[u8], first: bool) -> Option<(Option<u64>, usize)> {
-        let announced = announced(line);
-        let digits = announced.map_or(0, |(_, digits)| digits);
+        // Where things are matters only for what kind of literal follows.
+        let (octets, digits) = announced(line)?;
         let mut line = line.get(..line.len() - digits).unwrap_or(line);
         if first {
             let start = fetch_start(line);
@@ -182,7 +182,7 @@ impl Shape {
         if self.fetch {
             self.walk(line);
         }
-        announced
+        Some((octets, digits))
     }
 
     fn walk(&mut self, line: &[u8]) {

@@ -264,10 +264,7 @@ impl Tagged {
         });
         match parsed {
             Ok(command) => Ok(Self { tag, command }),
-            Err(error) => Err(SyntaxError {
-                tag: Some(tag),
-                ..error
-            }),
+            Err(fault) => Err(fault.of(Some(tag))),
         }
     }
 }

@@ -4,6 +4,7 @@ mod parse;
 
 pub(crate) use parse::is_text;
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use hikyaku_wire::Output;
@@ -78,7 +79,7 @@ pub enum Response {
     /// `SEARCH`: numbers, and the highest mod-sequence among them.
     Search(Vec<u32>, Option<u64>),
     /// `ESEARCH`
-    ESearch(ESearch),
+    ESearch(Box<ESearch>),
     /// `SORT`: numbers in their order, and the highest mod-sequence among them.
     Sort(Vec<u32>, Option<u64>),
     /// `THREAD`
@@ -175,7 +176,9 @@ impl Response {
     pub fn in_utf8(mut self) -> Self {
         let name = match &mut self {
             Self::List(list) | Self::Lsub(list) => {
-                list.old_name = list.old_name.take().map(MailboxName::in_utf8);
+                if let Some(name) = list.old_name.as_deref_mut() {
+                    *name = name.clone().in_utf8();
+                }
                 &mut list.name
             }
             Self::MailboxStatus(name, _)
@@ -184,10 +187,10 @@ impl Response {
             | Self::Metadata(name, _) => name,
             Self::Acl(acl) => &mut acl.mailbox,
             Self::ListRights(rights) => &mut rights.mailbox,
-            Self::ESearch(ESearch {
-                mailbox: Some((name, _)),
-                ..
-            }) => name,
+            Self::ESearch(esearch) => match &mut esearch.mailbox {
+                Some((name, _)) => name,
+                None => return self,
+            },
             Self::Namespace(all) => {
                 let kinds = [&mut all.personal, &mut all.other_users, &mut all.shared];
                 for one in kinds.into_iter().flatten() {

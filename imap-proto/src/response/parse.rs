@@ -1,5 +1,6 @@
 //! Responses as they are read. As lenient as the world needs: what is odd costs itself and no more.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use bytes::Bytes;
 
@@ -9,6 +10,7 @@ use crate::flag::told_flags;
 use crate::frame::is_tag_char;
 use crate::mailbox::mailbox;
 use crate::response_code::{capabilities, response_code};
+use crate::text::is_atom_char;
 use crate::{
     Limits, SyntaxError, acl, convert, fetch, language, list, metadata, namespace, search,
     sequence_set, status, thread, uid_batches, url_auth,
@@ -47,9 +49,10 @@ impl Received {
             return Ok(Self::Continuation(unit.slice_ref(cursor.rest())));
         }
         if cursor.eat_prefix("* ") {
-            let rest = unit.slice_ref(cursor.rest());
+            let rest = cursor.rest();
             let parsed = untagged(&mut cursor, limits);
-            return Ok(Self::Untagged(parsed.unwrap_or(Response::Other(rest))));
+            let raw = |_| Response::Other(unit.slice_ref(rest));
+            return Ok(Self::Untagged(parsed.unwrap_or_else(raw)));
         }
         let tag = cursor.word(is_tag_char, "a tag")?;
         let tag = unit.slice_ref(tag);
@@ -59,7 +62,7 @@ impl Received {
                 let (code, text) = text(&mut cursor);
                 Ok(Self::Tagged(tag, Completion { status, code, text }))
             }
-            _ => cursor.fail("OK, NO or BAD"),
+            _ => Ok(cursor.fail("OK, NO or BAD")?),
         }
     }
 }
@@ -161,8 +164,15 @@ fn numbered(cursor: &mut Cursor<'_>, limits: &Limits) -> Result<Response> {
 }
 
 fn named(cursor: &mut Cursor<'_>) -> Result<Response> {
-    let name = cursor.atom()?;
-    Ok(match &*name.to_ascii_uppercase() {
+    let start = cursor.clone();
+    let name = cursor.word(is_atom_char, "an atom")?;
+    let mut upper = [0_u8; 16];
+    let Some(upper) = upper.get_mut(..name.len()) else {
+        return start.fail("a response");
+    };
+    upper.copy_from_slice(name);
+    upper.make_ascii_uppercase();
+    Ok(match &*upper {
         b"CAPABILITY" => Response::Capability(capabilities(cursor)),
         b"ENABLED" => Response::Enabled(capabilities(cursor)),
         b"FLAGS" => {
@@ -192,7 +202,7 @@ fn named(cursor: &mut Cursor<'_>) -> Result<Response> {
             let (numbers, modseq) = search::numbers(cursor)?;
             Response::Sort(numbers, modseq)
         }
-        b"ESEARCH" => Response::ESearch(search::esearch(cursor)?),
+        b"ESEARCH" => Response::ESearch(Box::new(search::esearch(cursor)?)),
         b"THREAD" => Response::Thread(thread::threads(cursor)?),
         b"NAMESPACE" => Response::Namespace(namespace::namespaces(cursor)?),
         b"ID" => {

@@ -88,7 +88,7 @@ impl Connection {
             }
         }
         self.state = State::Command;
-        let tag = error.tag.or(Some(message.tag)).filter(|t| !t.is_empty());
+        let tag = Some(message.tag).filter(|t| !t.is_empty());
         let text = alloc::format!("Expected {} at octet {}", error.expected, error.offset);
         self.say(tag.as_ref(), Status::Bad, None, &text, output);
         message.begun.then_some(Step::Event(Event::MessageRefused))

@@ -183,7 +183,7 @@ impl Session<'_> {
             ..ESearch::default()
         };
         if !esearch.remove_from.is_empty() || !esearch.add_to.is_empty() {
-            self.respond(&Response::ESearch(esearch));
+            self.respond(&Response::ESearch(Box::new(esearch)));
         }
     }
 }

@@ -136,7 +136,7 @@ impl Session<'_> {
             let mut esearch = result(tag, &returns, &hits, true, modseq);
             let validity = mailbox.uid_validity.get();
             esearch.mailbox = Some((MailboxName::new(name), validity));
-            self.respond(&Response::ESearch(esearch));
+            self.respond(&Response::ESearch(Box::new(esearch)));
             let _ = self.driver.flush_if_full().await;
         }
         Ok(End::ok("Searched"))

@@ -312,7 +312,7 @@ impl Session<'_> {
     /// `* LIST`
     fn tell_name(&mut self, name: &str, attributes: Vec<ListAttribute>, old: Option<&str>) {
         let list = ListResponse {
-            old_name: old.map(MailboxName::new),
+            old_name: old.map(|old| Box::new(MailboxName::new(old))),
             ..ListResponse::new(MailboxName::new(name), Some(DELIMITER), attributes)
         };
         self.respond(&Response::List(list));

@@ -158,7 +158,8 @@ impl Session<'_> {
             return;
         }
         let tag = self.driver.machine.tag().cloned().unwrap_or_default();
-        self.respond(&Response::ESearch(result(tag, returns, hits, uid, modseq)));
+        let result = result(tag, returns, hits, uid, modseq);
+        self.respond(&Response::ESearch(Box::new(result)));
     }
 
     pub(super) fn keep_saved(&mut self, returns: &[Return], hits: &[Hit]) {
