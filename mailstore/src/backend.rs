@@ -6,9 +6,9 @@ use std::ops::Range;
 use std::time::{Duration, SystemTime};
 
 use crate::{
-    Account, AccountId, BodyRef, BoxFuture, Capabilities, Changes, Committed, MailboxId, Mailboxes,
-    ModSeq, Page, QueueEntry, QueueId, Result, Row, Scope, Stage, Store, Transaction, Want, Watch,
-    Which,
+    Account, AccountId, Bodies, BodyRef, BoxFuture, Capabilities, Changes, Committed, MailboxId,
+    Mailboxes, ModSeq, Page, QueueEntry, QueueId, Result, Row, Scope, Stage, Store, Transaction,
+    Visitor, Want, Watch, Which, block_on,
 };
 
 macro_rules! backend {
@@ -57,6 +57,18 @@ backend! {
     queue(after: Option<QueueId>, limit: usize) -> Vec<QueueEntry>;
 }
 
+/// So many rows are read at a time for a visitor.
+const VISITED: usize = 500;
+
+/// Bodies that are waited for where they are asked for: a visitor cannot await.
+struct Awaited<'a, B>(&'a B);
+
+impl<B: Backend> Bodies for Awaited<'_, B> {
+    fn read(&mut self, body: &BodyRef, range: Range<u64>) -> Result<Bytes> {
+        block_on(Backend::read(self.0, body, range))
+    }
+}
+
 impl<B: Backend> Store for B {
     fn capabilities(&self) -> Capabilities {
         Backend::capabilities(self)
@@ -91,6 +103,28 @@ impl<B: Backend> Store for B {
         limit: usize,
     ) -> BoxFuture<'a, Result<Page<Row>>> {
         Box::pin(Backend::messages(self, mailbox, which, want, limit))
+    }
+    fn visit(
+        &self,
+        mailbox: MailboxId,
+        mut which: Which,
+        want: Want,
+        mut visitor: Visitor,
+    ) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async move {
+            loop {
+                let page = Backend::messages(self, mailbox, &which, want, VISITED).await?;
+                for row in &page.rows {
+                    if !visitor(row, &mut Awaited(self))? {
+                        return Ok(());
+                    }
+                }
+                match page.rows.last().filter(|_| page.more) {
+                    Some(last) => which = which.behind(last.uid),
+                    None => return Ok(()),
+                }
+            }
+        })
     }
     fn changes(
         &self,

@@ -12,7 +12,9 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::store::{BoxFuture, Engine, Read, Scope, Stage, Staged, Stager, Store, Watch};
+use crate::store::{
+    Bodies, BoxFuture, Engine, Read, Scope, Stage, Staged, Stager, Store, Visitor, Watch,
+};
 use crate::{
     Account, AccountId, BodyRef, Capabilities, Changes, Committed, Error, MailboxId, Mailboxes,
     ModSeq, Operation, Page, QueueEntry, QueueId, Result, Row, Transaction, Want, Which,
@@ -22,6 +24,8 @@ use crate::{
 const GROUP: usize = 256;
 /// Readers beside the writer.
 const READERS: usize = 4;
+/// So many rows a visitor sees before somebody else has the thread.
+const VISITED: usize = 500;
 /// Octets of a large body that are gathered before they are written.
 const GATHER: usize = 256 * 1024;
 /// A flush for so many is cheap enough: no more are waited for.
@@ -199,6 +203,12 @@ fn write<E: Engine>(mut engine: E, work: &mpsc::Receiver<Write>, watchers: &Watc
     }
 }
 
+impl<R: Read> Bodies for R {
+    fn read(&mut self, body: &BodyRef, range: Range<u64>) -> Result<Bytes> {
+        Read::read(self, body, range)
+    }
+}
+
 struct Pool<R>(mpsc::Sender<Job<R>>);
 
 impl<R> Clone for Pool<R> {
@@ -298,9 +308,37 @@ impl<E: Engine> Store for Blocking<E> {
         self.look(move |reader| reader.changes(mailbox, since, want, limit))
     }
 
+    fn visit(
+        &self,
+        mailbox: MailboxId,
+        mut which: Which,
+        want: Want,
+        mut visitor: Visitor,
+    ) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async move {
+            loop {
+                // A job is short: others wait for the threads, too.
+                let job = move |reader: &mut E::Reader| {
+                    let page = reader.messages(mailbox, &which, want, VISITED)?;
+                    for row in &page.rows {
+                        if !visitor(row, reader)? {
+                            return Ok(None);
+                        }
+                    }
+                    let last = page.rows.last().filter(|_| page.more);
+                    Ok(last.map(|last| (which.behind(last.uid), visitor)))
+                };
+                match self.readers.run(job).await? {
+                    Some(next) => (which, visitor) = next,
+                    None => return Ok(()),
+                }
+            }
+        })
+    }
+
     fn read<'a>(&'a self, body: &'a BodyRef, range: Range<u64>) -> BoxFuture<'a, Result<Bytes>> {
         let body = *body;
-        self.look(move |reader| reader.read(&body, range))
+        self.look(move |reader| Read::read(reader, &body, range))
     }
 
     fn stage(&self) -> BoxFuture<'_, Result<Box<dyn Stage>>> {

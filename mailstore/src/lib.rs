@@ -40,7 +40,8 @@ pub use row::{
 pub use search::structure;
 pub use sort::{Criterion, sort};
 pub use store::{
-    BoxFuture, Capabilities, Engine, Read, Scope, Stage, Staged, Stager, Store, Watch,
+    Bodies, BoxFuture, Capabilities, Engine, Read, Scope, Stage, Staged, Stager, Store, Visitor,
+    Watch,
 };
 pub use tables::{AccountRow, Tables};
 pub use thread::{Algorithm, ThreadNode, Threads, thread};

@@ -155,6 +155,20 @@ pub enum Which {
     Origin(Bytes),
 }
 
+impl Which {
+    /// What of them comes behind a row of that UID.
+    #[must_use]
+    pub(crate) fn behind(self, uid: Uid) -> Self {
+        match self {
+            Self::Uids(uids) => Self::Uids(uids.above(uid)),
+            Self::After(_) => Self::After(Some(uid)),
+            Self::NewestBefore(_) => Self::NewestBefore(Some(uid)),
+            // There is one at most.
+            Self::Origin(_) => Self::Uids(UidSet::new()),
+        }
+    }
+}
+
 /// Which columns cost extra.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Want(u8);

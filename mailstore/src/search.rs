@@ -14,6 +14,10 @@
 //! ```
 
 use memchr::memmem;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 
 use crate::casemap::{casemap, push_casemapped};
 use crate::message::{
@@ -21,7 +25,8 @@ use crate::message::{
     decode_header, fields, parse_date,
 };
 use crate::{
-    EmailId, Flags, MailboxId, ModSeq, Result, Row, Store, ThreadId, Uid, UidSet, Want, Which,
+    Bodies, EmailId, Flags, MailboxId, ModSeq, Result, Row, Store, ThreadId, Uid, UidSet, Want,
+    Which,
 };
 
 /// What a message must have.
@@ -86,8 +91,6 @@ impl When {
     }
 }
 
-/// So many rows are read at a time.
-const PAGE: usize = 500;
 /// So many octets of a body are read at a time.
 const PIECE: u64 = 64 * 1024;
 
@@ -101,34 +104,134 @@ pub async fn search(
     key: &Key,
 ) -> Result<Vec<(Uid, ModSeq)>> {
     let mut plan = Plan::default();
-    let key = plan.prepare(key);
+    let prepared = Arc::new(plan.prepare(key));
     let want = if plan.needs_summary {
         Want::SUMMARY
     } else {
         Want::ROW
     };
-    let mut found = Vec::new();
-    let mut after = None;
-    loop {
-        let page = store
-            .messages(mailbox, &Which::After(after), want, PAGE)
-            .await?;
-        after = page.rows.last().map(|row| row.uid);
-        for row in &page.rows {
-            if matches(store, &plan, &key, row).await? {
-                found.push((row.uid, row.modified));
+    let plan = Arc::new(plan);
+    visit_all(store, mailbox, &key.bounds(), want, move || {
+        let (plan, key) = (Arc::clone(&plan), Arc::clone(&prepared));
+        move |row: &Row, bodies: &mut dyn Bodies| {
+            let found = matches(bodies, &plan, &key, row)?;
+            Ok(found.then_some((row.uid, row.modified)))
+        }
+    })
+    .await
+}
+
+/// What is made of each of those rows, in their order: several at a time where there are many.
+pub(crate) async fn visit_all<T, M>(
+    store: &dyn Store,
+    mailbox: MailboxId,
+    uids: &UidSet,
+    want: Want,
+    make: impl Fn() -> M,
+) -> Result<Vec<T>>
+where
+    T: Send + 'static,
+    M: FnMut(&Row, &mut dyn Bodies) -> Result<Option<T>> + Send + 'static,
+{
+    let mut visits = Vec::new();
+    let wanted = Arc::new(AtomicBool::new(true));
+    let _unwanted = Unwanted(Arc::clone(&wanted));
+    for uids in parts(store, mailbox, uids).await? {
+        let made = Arc::new(Mutex::new(Vec::new()));
+        let (into, wanted, mut make) = (Arc::clone(&made), Arc::clone(&wanted), make());
+        let visitor = move |row: &Row, bodies: &mut dyn Bodies| {
+            if let Some(one) = make(row, bodies)? {
+                lock(&into).push(one);
+            }
+            Ok(wanted.load(Ordering::Relaxed))
+        };
+        let which = Which::Uids(uids);
+        visits.push((store.visit(mailbox, which, want, Box::new(visitor)), made));
+    }
+    // All at once: the first is waited for while the others work.
+    let (mut visits, made): (Vec<_>, Vec<_>) = visits.into_iter().unzip();
+    std::future::poll_fn(|cx| {
+        let mut at = 0;
+        while let Some(visit) = visits.get_mut(at) {
+            match visit.as_mut().poll(cx) {
+                Poll::Ready(Ok(())) => drop(visits.swap_remove(at)),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => at += 1,
             }
         }
-        if !page.more {
-            return Ok(found);
+        match visits.is_empty() {
+            true => Poll::Ready(Ok(())),
+            false => Poll::Pending,
+        }
+    })
+    .await?;
+    Ok(made
+        .iter()
+        .flat_map(|made| std::mem::take(&mut *lock(made)))
+        .collect())
+}
+
+/// Ends visits whose answer nobody waits for any more.
+struct Unwanted(Arc<AtomicBool>);
+
+impl Drop for Unwanted {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Fewer UIDs than so many are not worth another thread.
+const PART: u32 = 2000;
+
+/// The UIDs in as many parts as are worth it: about as many messages each.
+async fn parts(store: &dyn Store, mailbox: MailboxId, uids: &UidSet) -> Result<Vec<UidSet>> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let most = u32::try_from(threads.min(3)).unwrap_or(1);
+    let newest = Which::NewestBefore(None);
+    let page = store.messages(mailbox, &newest, Want::ROW, 1).await?;
+    let newest = page.rows.first().map_or(0, |row| row.uid.get());
+    let uids = uids.intersection(&UidSet::from_ranges([(1, newest.max(1))]));
+    let count = u32::try_from(uids.len()).unwrap_or(u32::MAX);
+    let parts = (count / PART).clamp(1, most);
+    let Some((&(low, _), &(_, high))) = uids.ranges().first().zip(uids.ranges().last()) else {
+        return Ok(Vec::new());
+    };
+    let step = (high - low) / parts + 1;
+    let part = |n: u32| {
+        let from = low.saturating_add(n * step);
+        uids.intersection(&UidSet::from_ranges([(
+            from,
+            from.saturating_add(step - 1),
+        )]))
+    };
+    Ok((0..parts)
+        .map(part)
+        .filter(|part| !part.is_empty())
+        .collect())
+}
+
+impl Key {
+    /// No message outside of these has it.
+    fn bounds(&self) -> UidSet {
+        match self {
+            Self::Uids(uids) => uids.clone(),
+            Self::And(keys) => {
+                let bounds = keys.iter().map(Self::bounds);
+                bounds.fold(UidSet::all(), |all, one| all.intersection(&one))
+            }
+            _ => UidSet::all(),
         }
     }
 }
 
 /// A key whose texts are numbered, so that one reading of a body answers them all.
 #[derive(Debug)]
-enum Prepared<'a> {
-    Plain(&'a Key),
+enum Prepared {
+    Plain(Key),
     /// Name in lower case, and the number of its text.
     Header(String, usize),
     Content(usize),
@@ -152,8 +255,8 @@ struct Term {
 }
 
 impl Plan {
-    fn prepare<'a>(&mut self, key: &'a Key) -> Prepared<'a> {
-        let mut all = |keys: &'a [Key]| keys.iter().map(|key| self.prepare(key)).collect();
+    fn prepare(&mut self, key: &Key) -> Prepared {
+        let mut all = |keys: &[Key]| keys.iter().map(|key| self.prepare(key)).collect();
         match key {
             Key::And(keys) => return Prepared::And(all(keys)),
             Key::Or(keys) => return Prepared::Or(all(keys)),
@@ -170,7 +273,7 @@ impl Plan {
             }
             Key::Body(text) => Prepared::Content(self.term(text, false, true)),
             Key::Text(text) => Prepared::Content(self.term(text, true, true)),
-            key => Prepared::Plain(key),
+            key => Prepared::Plain(key.clone()),
         }
     }
 
@@ -197,7 +300,7 @@ struct Known<'a> {
     content: Option<Vec<bool>>,
 }
 
-async fn matches(store: &dyn Store, plan: &Plan, key: &Prepared<'_>, row: &Row) -> Result<bool> {
+fn matches(bodies: &mut dyn Bodies, plan: &Plan, key: &Prepared, row: &Row) -> Result<bool> {
     let mut known = Known {
         row,
         structure: None,
@@ -207,17 +310,17 @@ async fn matches(store: &dyn Store, plan: &Plan, key: &Prepared<'_>, row: &Row) 
     if let Some(decided) = known.judge(plan, key) {
         return Ok(decided);
     }
-    let structure = structure(store, row).await?;
+    let structure = structure_of(bodies, row)?;
     let header_range = structure.root().header.clone();
     known.structure = Some(structure);
     if let Some(decided) = known.judge(plan, key) {
         return Ok(decided);
     }
-    known.header = Some(read(store, row, header_range).await?);
+    known.header = Some(read(bodies, row, header_range)?);
     if let Some(decided) = known.judge(plan, key) {
         return Ok(decided);
     }
-    known.content = Some(content(store, plan, &known).await?);
+    known.content = Some(content(bodies, plan, &known)?);
     Ok(known.judge(plan, key) == Some(true))
 }
 
@@ -243,13 +346,31 @@ pub async fn structure(store: &dyn Store, row: &Row) -> Result<Structure> {
     Ok(scanner.finish())
 }
 
-async fn read(store: &dyn Store, row: &Row, range: std::ops::Range<u64>) -> Result<Vec<u8>> {
+/// The same where rows are visited.
+pub(crate) fn structure_of(bodies: &mut dyn Bodies, row: &Row) -> Result<Structure> {
+    if let Some(structure) = Structure::decode(&row.summary) {
+        return Ok(structure);
+    }
+    let mut scanner = crate::message::Scanner::default();
+    let mut at = 0;
+    while at < row.body.octets {
+        let piece = bodies.read(&row.body, at..at + PIECE)?;
+        if piece.is_empty() {
+            break;
+        }
+        at += piece.len() as u64;
+        scanner.feed(&piece);
+    }
+    Ok(scanner.finish())
+}
+
+fn read(bodies: &mut dyn Bodies, row: &Row, range: Range<u64>) -> Result<Vec<u8>> {
     let mut octets = Vec::new();
     let mut at = range.start;
     // A header section of more than this is cut: it is no header.
     let end = range.end.min(range.start + 4 * 1024 * 1024);
     while at < end {
-        let piece = store.read(&row.body, at..end).await?;
+        let piece = bodies.read(&row.body, at..end)?;
         if piece.is_empty() {
             break;
         }
@@ -261,7 +382,7 @@ async fn read(store: &dyn Store, row: &Row, range: std::ops::Range<u64>) -> Resu
 
 impl Known<'_> {
     /// `None`: more has to be read.
-    fn judge(&self, plan: &Plan, key: &Prepared<'_>) -> Option<bool> {
+    fn judge(&self, plan: &Plan, key: &Prepared) -> Option<bool> {
         match key {
             Prepared::Plain(key) => self.plain(key),
             Prepared::Header(name, number) => self.header(name, plan.needle(*number)),
@@ -417,7 +538,7 @@ impl Finder<'_> {
 }
 
 /// Which terms the message's content has.
-async fn content(store: &dyn Store, plan: &Plan, known: &Known<'_>) -> Result<Vec<bool>> {
+fn content(bodies: &mut dyn Bodies, plan: &Plan, known: &Known<'_>) -> Result<Vec<bool>> {
     let mut finder = Finder {
         plan,
         found: vec![false; plan.terms.len()],
@@ -442,12 +563,12 @@ async fn content(store: &dyn Store, plan: &Plan, known: &Known<'_>) -> Result<Ve
         }
         // The header section of a part, or of a message within, is in the body of the whole.
         if index > 0 && part.header.end > part.header.start {
-            let header = read(store, known.row, part.header.clone()).await?;
+            let header = read(bodies, known.row, part.header.clone())?;
             header_text(&header, |field| finder.feed(field, false));
             finder.cut();
         }
         if part.kind == Kind::Leaf && is_text(part) {
-            part_text(store, known.row, part, &mut finder).await?;
+            part_text(bodies, known.row, part, &mut finder)?;
             finder.cut();
         }
     }
@@ -467,8 +588,8 @@ fn header_text(header: &[u8], mut feed: impl FnMut(&str)) {
     }
 }
 
-async fn part_text(
-    store: &dyn Store,
+fn part_text(
+    bodies: &mut dyn Bodies,
     row: &Row,
     part: &Part,
     finder: &mut Finder<'_>,
@@ -479,9 +600,7 @@ async fn part_text(
     let (mut octets, mut text) = (Vec::new(), String::new());
     let mut at = part.body.start;
     while at < part.body.end && !finder.is_done() {
-        let piece = store
-            .read(&row.body, at..part.body.end.min(at + PIECE))
-            .await?;
+        let piece = bodies.read(&row.body, at..part.body.end.min(at + PIECE))?;
         if piece.is_empty() {
             break;
         }

@@ -3,7 +3,8 @@
 use std::cmp::Ordering;
 
 use crate::message::{Address, BaseSubject, decode_header, parse_date};
-use crate::{MailboxId, Result, Row, Store, Uid, UidSet, Want, Which, casemap, structure};
+use crate::search::{structure_of, visit_all};
+use crate::{Bodies, MailboxId, Result, Row, Store, Uid, UidSet, Want, casemap};
 
 /// What to sort by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,9 +28,6 @@ pub enum Criterion {
     /// The first To address as people see it.
     DisplayTo,
 }
-
-/// So many rows are read at a time.
-const PAGE: usize = 500;
 
 /// What sorting and threading know of a message.
 #[derive(Debug, Clone)]
@@ -71,8 +69,8 @@ fn people(all: &[Address], displayed: bool) -> String {
 }
 
 impl Facts {
-    async fn of(store: &dyn Store, row: &Row) -> Result<Self> {
-        let structure = structure(store, row).await?;
+    fn of(bodies: &mut dyn Bodies, row: &Row) -> Result<Self> {
+        let structure = structure_of(bodies, row)?;
         let empty = crate::message::Envelope::default();
         let envelope = structure.root().envelope.as_deref().unwrap_or(&empty);
         // §2.2: without a sent date, INTERNALDATE.
@@ -125,19 +123,10 @@ pub(crate) async fn facts(
     mailbox: MailboxId,
     uids: &UidSet,
 ) -> Result<Vec<Facts>> {
-    let mut all = Vec::new();
-    let mut left = uids.clone();
-    loop {
-        let which = Which::Uids(left);
-        let page = store.messages(mailbox, &which, Want::SUMMARY, PAGE).await?;
-        for row in &page.rows {
-            all.push(Facts::of(store, row).await?);
-        }
-        let Some(last) = page.rows.last().filter(|_| page.more) else {
-            return Ok(all);
-        };
-        left = uids.above(last.uid);
-    }
+    visit_all(store, mailbox, uids, Want::SUMMARY, || {
+        |row: &Row, bodies: &mut dyn Bodies| Facts::of(bodies, row).map(Some)
+    })
+    .await
 }
 
 /// The messages in the order of the criteria, each with whether it is reversed; those that are equal

@@ -46,6 +46,19 @@ pub enum Scope {
     Queue,
 }
 
+/// Reads bodies where a [`Visitor`] works.
+pub trait Bodies {
+    /// As [`Store::read`].
+    ///
+    /// # Errors
+    /// As there.
+    fn read(&mut self, body: &BodyRef, range: Range<u64>) -> Result<Bytes>;
+}
+
+/// What is done with each row, beside the rows: a thousand rows need not be carried to who asks, and
+/// bodies are read where they are. `false` ends it.
+pub type Visitor = Box<dyn FnMut(&Row, &mut dyn Bodies) -> Result<bool> + Send>;
+
 /// Mail at rest. Applications hold an `Arc<dyn Store>`.
 ///
 /// Every read is short and says which state it is true at; every change is a [`Transaction`].
@@ -77,6 +90,15 @@ pub trait Store: Send + Sync + 'static {
         want: Want,
         limit: usize,
     ) -> BoxFuture<'a, Result<Page<Row>>>;
+    /// Shows a visitor the rows of a mailbox, in the order of [`messages`](Self::messages); where the store
+    /// has threads of its own, in one of them, a few hundred rows at a time.
+    fn visit(
+        &self,
+        mailbox: MailboxId,
+        which: Which,
+        want: Want,
+        visitor: Visitor,
+    ) -> BoxFuture<'_, Result<()>>;
     /// What came since; at most `limit` rows, `at` then names how far they lead.
     fn changes(
         &self,

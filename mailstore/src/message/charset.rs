@@ -13,9 +13,11 @@ impl std::fmt::Debug for TextDecoder {
 }
 
 impl TextDecoder {
-    /// For that charset; `us-ascii` is read as windows-1252, as browsers do.
+    /// For that charset. `us-ascii` is read as UTF-8: what says so and is not is mostly that.
     #[must_use]
     pub fn new(charset: Option<&[u8]>) -> Self {
+        let is_ascii = |name: &&[u8]| name.eq_ignore_ascii_case(b"us-ascii");
+        let charset = charset.filter(|name| !is_ascii(name));
         let encoding = charset.and_then(encoding_rs::Encoding::for_label);
         Self(
             encoding

@@ -13,8 +13,9 @@ use super::binary::Decoded;
 use super::convert::{body_structure, email_id, envelope};
 use super::{End, Ended, Session};
 
-/// So many rows are read at a time.
-const PAGE: usize = 200;
+/// So many rows are read at a time; fewer with their summaries.
+const PAGE: usize = 5000;
+const PAGE_WITH_SUMMARIES: usize = 500;
 /// So many octets of a body are read at a time.
 pub(super) const PIECE: u64 = 64 * 1024;
 /// A header section of more than this is not taken apart into fields.
@@ -79,9 +80,9 @@ impl Session<'_> {
                     | A::ThreadId
             )
         };
-        let want = match attributes.iter().all(plain) {
-            true => Want::ROW,
-            false => Want::SUMMARY,
+        let (want, most) = match attributes.iter().all(plain) {
+            true => (Want::ROW, PAGE),
+            false => (Want::SUMMARY, PAGE_WITH_SUMMARIES),
         };
         let sets_seen =
             attributes.iter().any(A::sets_seen) && !self.is_read_only() && self.may(b's');
@@ -89,7 +90,7 @@ impl Session<'_> {
             let page = self
                 .shared
                 .store
-                .messages(mailbox, &Which::Uids(left.clone()), want, PAGE)
+                .messages(mailbox, &Which::Uids(left.clone()), want, most)
                 .await?;
             let last = page.rows.last().map(|row| row.uid);
             let since = fetch.changed_since.map(ModSeq);

@@ -54,7 +54,7 @@ impl Session<'_> {
             let page = self
                 .shared
                 .store
-                .messages(mailbox.id, &Which::After(after), Want::ROW, 1000)
+                .messages(mailbox.id, &Which::After(after), Want::ROW, 5000)
                 .await?;
             if after.is_none() {
                 contents.at = page.at;
