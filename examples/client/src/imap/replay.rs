@@ -126,12 +126,16 @@ async fn change(session: &mut Session, local: &Local, op: &Op) -> Result<()> {
         Op::Move { mailbox, uid, to } => {
             select(session, local, mailbox).await?;
             let (to, _) = remote(local, to).await?;
-            if let Err(Error::Refused(_)) = session.move_messages(set(uid)?, to.clone()).await {
-                // It may not be there yet: the first message that goes to the trash.
-                session
-                    .run(Command::Create(to.clone(), Vec::new()), |_| {})
-                    .await?;
-                session.move_messages(set(uid)?, to).await?;
+            match session.move_messages(set(uid)?, to.clone()).await {
+                Err(Error::Refused(_)) => {
+                    // It may not be there yet: the first message that goes to the trash.
+                    session
+                        .run(Command::Create(to.clone(), Vec::new()), |_| {})
+                        .await?;
+                    session.move_messages(set(uid)?, to).await?;
+                }
+                // A connection that breaks is no answer: it waits for the next sync.
+                moved => drop(moved?),
             }
             expunge_where_nothing_else_is(session, *uid).await
         }

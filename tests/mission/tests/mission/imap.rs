@@ -177,7 +177,7 @@ async fn a_connection_that_is_cut_anywhere_loses_and_doubles_nothing() {
     device.ok(&["sync"]).await;
     let fresh = house.device("imap", &[]).await;
     fresh.ok(&["sync"]).await;
-    for device in [&device, &fresh] {
+    for (name, device) in [("the same device", &device), ("a fresh one", &fresh)] {
         let mut subjects = device.subjects("INBOX").await;
         let mut expected: Vec<_> = (1..12)
             .filter(|n| *n != 7)
@@ -185,7 +185,7 @@ async fn a_connection_that_is_cut_anywhere_loses_and_doubles_nothing() {
             .collect();
         subjects.sort();
         expected.sort();
-        assert_eq!(subjects, expected);
+        assert_eq!(subjects, expected, "{name}");
         assert_eq!(device.subjects("Archive").await, ["message 7"]);
         assert_eq!(device.subjects("Drafts").await, ["mine"]);
     }
