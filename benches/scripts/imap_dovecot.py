@@ -79,10 +79,11 @@ class Client:
             said.append(line)
 
     def ask(self, command, literal=None):
-        self.socket.sendall(b"x " + command.encode())
+        # In one piece: a second one would wait for the first one's acknowledgement.
+        line = b"x " + command.encode()
         if literal is not None:
-            self.socket.sendall(b" {%d+}\r\n" % len(literal) + literal)
-        self.socket.sendall(b"\r\n")
+            line += b" {%d+}\r\n" % len(literal) + literal
+        self.socket.sendall(line + b"\r\n")
         return self.end()
 
     def append(self, messages):

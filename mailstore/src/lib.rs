@@ -16,6 +16,7 @@ mod id;
 mod memory;
 pub mod message;
 mod row;
+mod row_cache;
 pub mod search;
 mod sort;
 mod store;
@@ -37,6 +38,7 @@ pub use memory::{Memory, MemoryEngine};
 pub use row::{
     Account, BodyRef, Changes, Mailbox, Mailboxes, Page, QueueEntry, Quota, Row, Want, Which,
 };
+pub use row_cache::{RowCache, Rows};
 pub use search::structure;
 pub use sort::{Criterion, sort};
 pub use store::{

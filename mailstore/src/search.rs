@@ -21,8 +21,8 @@ use std::task::Poll;
 
 use crate::casemap::{casemap, push_casemapped};
 use crate::message::{
-    Address, Encoding, Envelope, Kind, Part, Structure, TextDecoder, TransferDecoder,
-    decode_header, fields, parse_date,
+    AddressView, AddressesView, Encoding, EnvelopeView, Kind, Part, Structure, TextDecoder,
+    TransferDecoder, decode_header, fields, parse_date,
 };
 use crate::{
     Bodies, EmailId, Flags, MailboxId, ModSeq, Result, Row, Store, ThreadId, Uid, UidSet, Want,
@@ -294,15 +294,17 @@ impl Plan {
 /// What is known of a message so far.
 struct Known<'a> {
     row: &'a Row,
-    structure: Option<Structure>,
+    envelope: Option<EnvelopeView<'a>>,
+    structure: Option<&'a Structure>,
     header: Option<Vec<u8>>,
     /// Which terms its content has; unknown until it was read.
     content: Option<Vec<bool>>,
 }
 
 fn matches(bodies: &mut dyn Bodies, plan: &Plan, key: &Prepared, row: &Row) -> Result<bool> {
-    let mut known = Known {
+    let known = Known {
         row,
+        envelope: EnvelopeView::of(&row.summary),
         structure: None,
         header: None,
         content: None,
@@ -311,8 +313,17 @@ fn matches(bodies: &mut dyn Bodies, plan: &Plan, key: &Prepared, row: &Row) -> R
         return Ok(decided);
     }
     let structure = structure_of(bodies, row)?;
+    // A summary of another version is made anew.
+    let anew = known.envelope.is_none().then(|| structure.encode());
+    let mut known = match &anew {
+        Some(summary) => Known {
+            envelope: EnvelopeView::of(summary),
+            ..known
+        },
+        None => known,
+    };
     let header_range = structure.root().header.clone();
-    known.structure = Some(structure);
+    known.structure = Some(&structure);
     if let Some(decided) = known.judge(plan, key) {
         return Ok(decided);
     }
@@ -438,33 +449,28 @@ impl Known<'_> {
             Key::Email(email) => row.email == *email,
             Key::Thread(thread) => row.thread == *thread,
             Key::Sent(when, day) => {
-                let date = self.envelope()?.date.as_deref();
-                let date = date.and_then(parse_date);
+                let date = self.envelope?.date.and_then(parse_date);
                 date.is_some_and(|date| when.holds(date.day(), *day))
             }
             _ => return None,
         })
     }
 
-    fn envelope(&self) -> Option<&Envelope> {
-        self.structure.as_ref()?.root().envelope.as_deref()
-    }
-
     fn header(&self, name: &str, needle: &str) -> Option<bool> {
-        let envelope = self.envelope()?;
-        let text = |value: &Option<Vec<u8>>| {
-            let value = value.as_deref();
+        let envelope = self.envelope.as_ref()?;
+        let text = |value: Option<&[u8]>| {
             Some(value.is_some_and(|value| holds(&decode_header(value), needle)))
         };
-        let people = |all: &[Address]| Some(all.iter().any(|one| holds(&person(one), needle)));
+        let people =
+            |all: AddressesView<'_>| Some(all.iter().any(|one| holds(&person(one), needle)));
         match name {
-            "subject" => return text(&envelope.subject),
-            "message-id" => return text(&envelope.message_id),
-            "in-reply-to" => return text(&envelope.in_reply_to),
-            "from" if !needle.is_empty() => return people(&envelope.from),
-            "to" if !needle.is_empty() => return people(&envelope.to),
-            "cc" if !needle.is_empty() => return people(&envelope.cc),
-            "bcc" if !needle.is_empty() => return people(&envelope.bcc),
+            "subject" => return text(envelope.subject),
+            "message-id" => return text(envelope.message_id),
+            "in-reply-to" => return text(envelope.in_reply_to),
+            "from" if !needle.is_empty() => return people(envelope.from),
+            "to" if !needle.is_empty() => return people(envelope.to),
+            "cc" if !needle.is_empty() => return people(envelope.cc),
+            "bcc" if !needle.is_empty() => return people(envelope.bcc),
             _ => {}
         }
         let header = self.header.as_deref()?;
@@ -479,19 +485,10 @@ fn holds(text: &str, needle: &str) -> bool {
 }
 
 /// As it would stand in a header: `name <mailbox@host>`.
-fn person(address: &Address) -> String {
-    let text = |octets: &Option<Vec<u8>>| {
-        octets
-            .as_deref()
-            .map(|octets| String::from_utf8_lossy(octets).into_owned())
-    };
-    let name = address
-        .name
-        .as_deref()
-        .map(decode_header)
-        .unwrap_or_default();
-    let mailbox = text(&address.mailbox).unwrap_or_default();
-    match text(&address.host) {
+fn person(address: AddressView<'_>) -> String {
+    let name = address.name.map(decode_header).unwrap_or_default();
+    let mailbox = String::from_utf8_lossy(address.mailbox.unwrap_or_default());
+    match address.host.map(String::from_utf8_lossy) {
         Some(host) => format!("{name} <{mailbox}@{host}>"),
         None => format!("{name} {mailbox}"),
     }
@@ -554,7 +551,7 @@ fn content(bodies: &mut dyn Bodies, plan: &Plan, known: &Known<'_>) -> Result<Ve
         header_text(header, |field| finder.feed(field, true));
         finder.cut();
     }
-    let Some(structure) = &known.structure else {
+    let Some(structure) = known.structure else {
         return Ok(finder.found);
     };
     for (index, part) in structure.parts().iter().enumerate() {

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use crate::message::{Address, BaseSubject, decode_header, parse_date};
+use crate::message::{AddressesView, BaseSubject, EnvelopeView, decode_header, parse_date};
 use crate::search::{structure_of, visit_all};
 use crate::{Bodies, MailboxId, Result, Row, Store, Uid, UidSet, Want, casemap};
 
@@ -29,7 +29,7 @@ pub enum Criterion {
     DisplayTo,
 }
 
-/// What sorting and threading know of a message.
+/// What sorting and threading know of a message, as far as it is needed.
 #[derive(Debug, Clone)]
 pub(crate) struct Facts {
     pub(crate) uid: Uid,
@@ -46,58 +46,98 @@ pub(crate) struct Facts {
     people: [String; 5],
 }
 
+/// What is needed of a message beside its row.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Needs {
+    pub(crate) sent: bool,
+    pub(crate) subject: bool,
+    pub(crate) references: bool,
+    pub(crate) people: [bool; 5],
+}
+
+impl Needs {
+    fn of(criteria: &[(Criterion, bool)]) -> Self {
+        let mut needs = Self::default();
+        for (criterion, _) in criteria {
+            match criterion {
+                Criterion::Arrival | Criterion::Size => {}
+                Criterion::Date => needs.sent = true,
+                Criterion::Subject => needs.subject = true,
+                Criterion::Cc => needs.people[0] = true,
+                Criterion::From => needs.people[1] = true,
+                Criterion::To => needs.people[2] = true,
+                Criterion::DisplayFrom => needs.people[3] = true,
+                Criterion::DisplayTo => needs.people[4] = true,
+            }
+        }
+        needs
+    }
+
+    fn want(self) -> Want {
+        match self == Self::default() {
+            true => Want::ROW,
+            false => Want::SUMMARY,
+        }
+    }
+}
+
 /// The text as it collates.
 fn collated(text: &str) -> String {
     casemap(text).into_owned()
 }
 
-fn people(all: &[Address], displayed: bool) -> String {
-    let Some(first) = all.first() else {
+fn people(all: AddressesView<'_>, displayed: bool) -> String {
+    let Some(first) = all.iter().next() else {
         return String::new();
     };
-    let text = |octets: &Option<Vec<u8>>| {
-        let octets = octets.as_deref().unwrap_or(&[]);
-        String::from_utf8_lossy(octets).into_owned()
-    };
+    let text = |octets: Option<&[u8]>| String::from_utf8_lossy(octets.unwrap_or(&[])).into_owned();
     if !displayed {
-        return collated(&text(&first.mailbox));
+        return collated(&text(first.mailbox));
     }
-    match first.name.as_deref().map(decode_header) {
+    match first.name.map(decode_header) {
         Some(name) if !name.is_empty() => collated(&name),
-        _ => collated(&format!("{}@{}", text(&first.mailbox), text(&first.host))),
+        _ => collated(&format!("{}@{}", text(first.mailbox), text(first.host))),
     }
 }
 
 impl Facts {
-    fn of(bodies: &mut dyn Bodies, row: &Row) -> Result<Self> {
-        let structure = structure_of(bodies, row)?;
-        let empty = crate::message::Envelope::default();
-        let envelope = structure.root().envelope.as_deref().unwrap_or(&empty);
+    fn of(bodies: &mut dyn Bodies, row: &Row, needs: Needs) -> Result<Self> {
+        let made;
+        let envelope = match EnvelopeView::of(&row.summary) {
+            Some(envelope) => envelope,
+            None if needs == Needs::default() => EnvelopeView::default(),
+            None => {
+                made = structure_of(bodies, row)?.encode();
+                EnvelopeView::of(&made).unwrap_or_default()
+            }
+        };
         // §2.2: without a sent date, INTERNALDATE.
-        let sent = envelope.date.as_deref().and_then(parse_date);
-        let subject = envelope
-            .subject
-            .as_deref()
-            .map(decode_header)
-            .unwrap_or_default();
-        let subject = BaseSubject::of(&subject);
+        let sent = envelope.date.filter(|_| needs.sent).and_then(parse_date);
+        let subject = envelope.subject.filter(|_| needs.subject);
+        let subject = BaseSubject::of(&subject.map(decode_header).unwrap_or_default());
+        let reference = |text: Option<&[u8]>| text.filter(|_| needs.references).map(<[u8]>::to_vec);
+        let all = [
+            (envelope.cc, false),
+            (envelope.from, false),
+            (envelope.to, false),
+            (envelope.from, true),
+            (envelope.to, true),
+        ];
+        let mut which = needs.people.iter();
         Ok(Self {
             uid: row.uid,
             sent: sent.map_or(row.received.0, |date| date.seconds),
             collated: collated(&subject.text),
             subject,
-            message_id: envelope.message_id.clone(),
-            references: envelope.references.clone(),
-            in_reply_to: envelope.in_reply_to.clone(),
+            message_id: reference(envelope.message_id),
+            references: reference(envelope.references),
+            in_reply_to: reference(envelope.in_reply_to),
             arrived: row.received.0,
             octets: row.body.octets,
-            people: [
-                people(&envelope.cc, false),
-                people(&envelope.from, false),
-                people(&envelope.to, false),
-                people(&envelope.from, true),
-                people(&envelope.to, true),
-            ],
+            people: all.map(|(list, displayed)| match which.next() {
+                Some(true) => people(list, displayed),
+                _ => String::new(),
+            }),
         })
     }
 
@@ -122,9 +162,10 @@ pub(crate) async fn facts(
     store: &dyn Store,
     mailbox: MailboxId,
     uids: &UidSet,
+    needs: Needs,
 ) -> Result<Vec<Facts>> {
-    visit_all(store, mailbox, uids, Want::SUMMARY, || {
-        |row: &Row, bodies: &mut dyn Bodies| Facts::of(bodies, row).map(Some)
+    visit_all(store, mailbox, uids, needs.want(), || {
+        move |row: &Row, bodies: &mut dyn Bodies| Facts::of(bodies, row, needs).map(Some)
     })
     .await
 }
@@ -140,7 +181,7 @@ pub async fn sort(
     uids: &UidSet,
     criteria: &[(Criterion, bool)],
 ) -> Result<Vec<Uid>> {
-    let mut all = facts(store, mailbox, uids).await?;
+    let mut all = facts(store, mailbox, uids, Needs::of(criteria)).await?;
     all.sort_by(|a, b| {
         let by = |&(criterion, reverse): &(Criterion, bool)| {
             let order = a.compare(b, criterion);

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::sort::{Facts, facts};
+use crate::sort::{Facts, Needs, facts};
 use crate::{MailboxId, Result, Store, Uid, UidSet};
 
 /// How to thread.
@@ -45,7 +45,13 @@ pub async fn thread(
     uids: &UidSet,
     algorithm: Algorithm,
 ) -> Result<Threads> {
-    let all = facts(store, mailbox, uids).await?;
+    let needs = Needs {
+        sent: true,
+        subject: algorithm != Algorithm::Refs,
+        references: algorithm != Algorithm::OrderedSubject,
+        ..Needs::default()
+    };
+    let all = facts(store, mailbox, uids, needs).await?;
     Ok(match algorithm {
         Algorithm::OrderedSubject => ordered_subject(all),
         Algorithm::References => References::of(&all).threads(true),

@@ -2,7 +2,7 @@
 
 use hikyaku_wire::Machine;
 use hikyaku_wire::drive::Driver;
-use mailstore::{Disk, Memory, Store};
+use mailstore::{Disk, Memory, RowCache, Store};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +19,8 @@ use crate::{Accounts, Config, imap, metrics, pop3, queue, smtp, tls, web};
 
 /// So long connections may finish what they are at when the server stops.
 const GRACE: Duration = Duration::from_secs(4);
+/// So many rows of mailboxes are kept in memory: about 32 MiB.
+const ROWS: usize = 250_000;
 /// So long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(30);
 
@@ -55,6 +57,8 @@ pub(crate) struct Shared {
     pub(crate) accounts: Accounts,
     pub(crate) tls: TlsAcceptor,
     pub(crate) metrics: Metrics,
+    /// For IMAP, which reads all of a mailbox with each SELECT.
+    pub(crate) rows: RowCache,
     pub(crate) untold: imap::Untold,
     pub(crate) open_maildrops: pop3::OpenMaildrops,
     admission: Arc<Admission>,
@@ -191,6 +195,7 @@ impl Server {
             accounts: Accounts::new(Arc::clone(&store), config.domains.clone(), quota),
             admission: Admission::new(limits.connections, limits.connections_per_ip),
             metrics: Metrics::default(),
+            rows: RowCache::new(ROWS),
             untold: imap::Untold::default(),
             open_maildrops: pop3::OpenMaildrops::default(),
             store,

@@ -4,10 +4,10 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
-use super::{Address, Content, Scanner};
+use super::{Address, Content, EnvelopeView, Scanner};
 
 /// The version of the kept form: an older one is computed anew.
-const VERSION: u8 = 1;
+pub(super) const VERSION: u8 = 2;
 
 /// What ENVELOPE shows of a message (RFC 9051 §7.5.2). Values are unfolded and not decoded.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -156,14 +156,21 @@ impl Structure {
     /// The form that is kept with a message (a store's `summary`).
     #[must_use]
     pub fn encode(&self) -> Bytes {
-        postcard::to_extend(self, vec![VERSION]).map_or_else(|_| Bytes::new(), Bytes::from)
+        let mut kept = vec![VERSION];
+        // The envelope first, where it is read in place (`EnvelopeView`).
+        let mut parts = self.parts.clone();
+        let envelope = parts.first_mut().and_then(|root| root.envelope.take());
+        envelope.unwrap_or_default().keep(&mut kept);
+        postcard::to_extend(&parts, kept).map_or_else(|_| Bytes::new(), Bytes::from)
     }
 
     /// Reads the kept form; `None` when it is of another version or damaged: scan the message anew.
     #[must_use]
     pub fn decode(kept: &[u8]) -> Option<Self> {
-        let (&version, rest) = kept.split_first()?;
-        let structure: Self = (version == VERSION).then(|| postcard::from_bytes(rest).ok())??;
-        (!structure.parts.is_empty()).then_some(structure)
+        let (&version, mut rest) = kept.split_first()?;
+        let envelope = (version == VERSION).then(|| EnvelopeView::read(&mut rest))??;
+        let mut parts: Vec<Part> = postcard::from_bytes(rest).ok()?;
+        parts.first_mut()?.envelope = Some(Box::new(envelope.owned()));
+        Some(Self { parts })
     }
 }

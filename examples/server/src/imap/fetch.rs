@@ -5,7 +5,9 @@ use imap_proto::{
     Fetch, FetchAttribute, FetchItem, PartialRange, Response, ResponseCode, Section, SectionText,
 };
 use mailstore::message::{Kind, Structure, fields};
-use mailstore::{FlagChange, Flags, ModSeq, Operation, Row, Transaction, Uid, UidSet, Want, Which};
+use mailstore::{
+    AccountId, FlagChange, Flags, ModSeq, Operation, Row, Transaction, Uid, UidSet, Want, Which,
+};
 use std::ops::Range;
 use tracing::warn;
 
@@ -18,6 +20,8 @@ const PAGE: usize = 5000;
 const PAGE_WITH_SUMMARIES: usize = 500;
 /// So many octets of a body are read at a time.
 pub(super) const PIECE: u64 = 64 * 1024;
+/// For so many messages it is worth it to have all rows of the mailbox.
+const MANY: u64 = 200;
 /// A header section of more than this is not taken apart into fields.
 const HEADER: u64 = 4 * 1024 * 1024;
 
@@ -84,6 +88,11 @@ impl Session<'_> {
             true => (Want::ROW, PAGE),
             false => (Want::SUMMARY, PAGE_WITH_SUMMARIES),
         };
+        if want == Want::ROW && left.len() >= MANY {
+            return self
+                .fetch_plain(&left, &attributes, fetch.changed_since)
+                .await;
+        }
         let sets_seen =
             attributes.iter().any(A::sets_seen) && !self.is_read_only() && self.may(b's');
         loop {
@@ -112,6 +121,51 @@ impl Session<'_> {
                 _ => return Ok(End::ok("Fetched")),
             }
         }
+    }
+
+    /// What rows have of many messages, out of memory.
+    async fn fetch_plain(
+        &mut self,
+        uids: &UidSet,
+        attributes: &[FetchAttribute],
+        since: Option<u64>,
+    ) -> Ended {
+        let store = &*self.shared.store;
+        let rows = self.shared.rows.rows(store, self.current()?).await?.rows;
+        let account = self.current()?.account;
+        let tells_flags = attributes.contains(&FetchAttribute::Flags);
+        let is_wanted =
+            |row: &&Row| uids.contains(row.uid) && since.is_none_or(|since| row.modified.0 > since);
+        for row in rows.iter().filter(is_wanted) {
+            if tells_flags {
+                self.tell_keywords(&row.flags);
+            }
+            let flags = if tells_flags {
+                self.flags_of(row)
+            } else {
+                Vec::new()
+            };
+            let mut flags = Some(flags);
+            let (machine, output) = self.driver.split();
+            if !machine.begin_fetch(row.uid.get(), output).unwrap_or(false) {
+                continue;
+            }
+            for attribute in attributes {
+                let item = match attribute {
+                    FetchAttribute::Flags => FetchItem::Flags(flags.take().unwrap_or_default()),
+                    attribute => match plain_item(row, attribute, account) {
+                        Some(item) => item,
+                        None => continue,
+                    },
+                };
+                let _ = machine.fetch_item(&item, output);
+            }
+            let _ = machine.end_fetch(output);
+            if self.driver.is_full() && self.driver.flush_async().await.is_err() {
+                return Err(End::ok("The client is gone"));
+            }
+        }
+        Ok(End::ok("Fetched"))
     }
 
     /// Those at these positions among them, of those that the client knows of (RFC 9394 §3.3).
@@ -192,16 +246,15 @@ impl Session<'_> {
                 return Ok(());
             }
         }
+        let account = self.current()?.account;
         for attribute in attributes {
+            if let Some(item) = plain_item(row, attribute, account) {
+                let (machine, output) = self.driver.split();
+                let _ = machine.fetch_item(&item, output);
+                continue;
+            }
             let item = match attribute {
-                A::Uid => FetchItem::Uid(row.uid.get()),
                 A::Flags => FetchItem::Flags(self.flags_of(row)),
-                A::InternalDate => FetchItem::InternalDate(imap_proto::DateTime {
-                    seconds: row.received.0,
-                    zone: row.received.1,
-                }),
-                A::Rfc822Size => FetchItem::Rfc822Size(row.body.octets),
-                A::ModSeq => FetchItem::ModSeq(row.modified.0),
                 A::Envelope => {
                     let known = structure
                         .as_ref()
@@ -218,13 +271,6 @@ impl Session<'_> {
                         _ => FetchItem::BodyStructure(body),
                     }
                 }
-                A::SaveDate => FetchItem::SaveDate(
-                    row.saved
-                        .map(|seconds| imap_proto::DateTime { seconds, zone: 0 }),
-                ),
-                A::EmailId => FetchItem::EmailId(email_id(self.current()?.account, row.email)),
-                // RFC 8474 §5.2: threads are not kept.
-                A::ThreadId => FetchItem::ThreadId(None),
                 A::Binary { .. } | A::BinarySize(_) | A::Preview { .. } => {
                     match (read_before.next(), attribute) {
                         (Some(Before::Preview(text)), _) => FetchItem::Preview(Some(text.into())),
@@ -419,6 +465,28 @@ impl Session<'_> {
         }
         Ok(octets)
     }
+}
+
+/// What the row alone says; FLAGS depend on the session, too.
+fn plain_item(row: &Row, attribute: &FetchAttribute, account: AccountId) -> Option<FetchItem> {
+    use FetchAttribute as A;
+    Some(match attribute {
+        A::Uid => FetchItem::Uid(row.uid.get()),
+        A::InternalDate => FetchItem::InternalDate(imap_proto::DateTime {
+            seconds: row.received.0,
+            zone: row.received.1,
+        }),
+        A::Rfc822Size => FetchItem::Rfc822Size(row.body.octets),
+        A::ModSeq => FetchItem::ModSeq(row.modified.0),
+        A::SaveDate => FetchItem::SaveDate(
+            row.saved
+                .map(|seconds| imap_proto::DateTime { seconds, zone: 0 }),
+        ),
+        A::EmailId => FetchItem::EmailId(email_id(account, row.email)),
+        // RFC 8474 §5.2: threads are not kept.
+        A::ThreadId => FetchItem::ThreadId(None),
+        _ => return None,
+    })
 }
 
 /// Whether it is a section for which one has to know where parts begin.

@@ -5,8 +5,8 @@ use imap_proto::{
     Flag, ListResponse, MailboxName, QResync, Response, ResponseCode, StatusAttribute, StatusItem,
 };
 use mailstore::{
-    AccountId, Flags, Mailbox, MailboxId, Mailboxes, Operation, Outcome, Row, Scope, Transaction,
-    UidSet, Want, Which,
+    AccountId, Flags, Mailbox, MailboxId, Mailboxes, Operation, Outcome, Row, Rows, Scope,
+    Transaction, UidSet, Want, Which,
 };
 
 use super::access::{AccessList, Found, Place, no_such_mailbox};
@@ -19,7 +19,7 @@ struct Contents {
     /// The sequence number of the first one without `\Seen`.
     unseen: Option<u32>,
     keywords: Flags,
-    /// The state the first of it was read at: what came since is told next.
+    /// The state it was read at: what came since is told next.
     at: mailstore::ModSeq,
     /// What has changed since the client was here, when it asks for that.
     changed: Vec<Row>,
@@ -42,40 +42,28 @@ impl Session<'_> {
     }
 
     async fn contents(&self, mailbox: &Mailbox, since: Option<u64>) -> Result<Contents, End> {
-        let mut contents = Contents {
-            uids: Vec::new(),
-            unseen: None,
-            keywords: Flags::NONE,
-            at: mailbox.highest,
-            changed: Vec::new(),
-        };
-        let mut after = None;
-        loop {
-            let page = self
-                .shared
-                .store
-                .messages(mailbox.id, &Which::After(after), Want::ROW, 5000)
-                .await?;
-            if after.is_none() {
-                contents.at = page.at;
-            }
-            after = page.rows.last().map(|row| row.uid);
-            for row in page.rows {
-                contents.uids.push(row.uid.get());
-                if contents.unseen.is_none() && !row.flags.contains(&Flags::SEEN) {
-                    contents.unseen = u32::try_from(contents.uids.len()).ok();
-                }
-                if row.flags.keywords().next().is_some() {
-                    contents.keywords.add(&row.flags);
-                }
-                if since.is_some_and(|since| row.modified.0 > since) {
-                    contents.changed.push(row);
-                }
-            }
-            if !page.more {
-                return Ok(contents);
-            }
+        let store = &*self.shared.store;
+        let Rows { at, rows } = self.shared.rows.rows(store, mailbox.id).await?;
+        let mut keywords = Flags::NONE;
+        for row in rows
+            .iter()
+            .filter(|row| row.flags.keywords().next().is_some())
+        {
+            keywords.add(&row.flags);
         }
+        let unseen = rows
+            .iter()
+            .position(|row| !row.flags.contains(&Flags::SEEN));
+        let changed = rows
+            .iter()
+            .filter(|row| since.is_some_and(|since| row.modified.0 > since));
+        Ok(Contents {
+            uids: rows.iter().map(|row| row.uid.get()).collect(),
+            unseen: unseen.and_then(|at| u32::try_from(at + 1).ok()),
+            keywords,
+            at,
+            changed: changed.cloned().collect(),
+        })
     }
 
     pub(super) async fn select(

@@ -181,7 +181,8 @@ impl Session<'_> {
     pub(super) fn flags_of(&self, row: &Row) -> Vec<Flag> {
         let mut flags = flags_told(&row.flags);
         let view = self.driver.machine.selected();
-        if view.is_some_and(|view| view.recent().binary_search(&row.uid.get()).is_ok()) {
+        let recent = view.map_or(&[][..], |view| view.recent());
+        if !recent.is_empty() && recent.binary_search(&row.uid.get()).is_ok() {
             flags.push(Flag::Recent);
         }
         flags
