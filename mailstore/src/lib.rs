@@ -4,6 +4,7 @@ mod apply;
 mod backend;
 mod blocking;
 mod casemap;
+mod columns;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod deliver;
@@ -15,6 +16,7 @@ mod flags;
 mod id;
 mod memory;
 pub mod message;
+mod message_cache;
 mod row;
 mod row_cache;
 pub mod search;
@@ -35,6 +37,7 @@ pub use error::{Error, Result};
 pub use flags::{Flags, InvalidKeyword};
 pub use id::{AccountId, BodyId, EmailId, MailboxId, ModSeq, QueueId, ThreadId, Uid, UidValidity};
 pub use memory::{Memory, MemoryEngine};
+pub use message_cache::MessageCache;
 pub use row::{
     Account, BodyRef, Changes, Mailbox, Mailboxes, Page, QueueEntry, Quota, Row, Want, Which,
 };

@@ -20,13 +20,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
 use crate::casemap::{casemap, push_casemapped};
+use crate::columns::{Walk, Weigh};
 use crate::message::{
     AddressView, AddressesView, Encoding, EnvelopeView, Kind, Part, Structure, TextDecoder,
     TransferDecoder, decode_header, fields, parse_date,
 };
 use crate::{
-    Bodies, EmailId, Flags, MailboxId, ModSeq, Result, Row, Store, ThreadId, Uid, UidSet, Want,
-    Which,
+    Bodies, EmailId, Flags, MailboxId, MessageCache, ModSeq, Result, Row, Store, ThreadId, Uid,
+    UidSet, Want, Which,
 };
 
 /// What a message must have.
@@ -105,17 +106,124 @@ pub async fn search(
 ) -> Result<Vec<(Uid, ModSeq)>> {
     let mut plan = Plan::default();
     let prepared = Arc::new(plan.prepare(key));
-    let want = if plan.needs_summary {
-        Want::SUMMARY
-    } else {
-        Want::ROW
+    let judged = judge_all(store, mailbox, &key.bounds(), Arc::new(plan), prepared).await?;
+    let found = judged.into_iter().filter(|one| one.found);
+    Ok(found.map(|one| (one.uid, one.modified)).collect())
+}
+
+/// The same: what memory decides is not read, and what is read of header fields is kept.
+pub(crate) async fn search_with(
+    cache: &MessageCache,
+    store: &dyn Store,
+    mailbox: MailboxId,
+    key: &Key,
+) -> Result<Vec<(Uid, ModSeq)>> {
+    let mut plan = Plan {
+        learns: true,
+        ..Plan::default()
     };
+    let prepared = Arc::new(plan.prepare(key));
     let plan = Arc::new(plan);
-    visit_all(store, mailbox, &key.bounds(), want, move || {
+    let rows = cache.rows(store, mailbox).await?.rows;
+    let columns: Vec<_> = plan
+        .fields
+        .iter()
+        .map(|name| cache.fields.get(mailbox, name))
+        .collect();
+    let mut walks: Vec<_> = columns.iter().map(|column| Walk::new(column)).collect();
+    let mut fields = vec![None; plan.fields.len()];
+    let (mut found, mut undecided) = (Vec::new(), UidSet::new());
+    for row in rows.iter() {
+        for (field, walk) in fields.iter_mut().zip(&mut walks) {
+            *field = walk.get(row.uid);
+        }
+        let known = Known {
+            row,
+            envelope: None,
+            structure: None,
+            fields: &fields,
+            header: None,
+            content: None,
+        };
+        match known.judge(&plan, &prepared) {
+            Some(true) => found.push((row.uid, row.modified)),
+            Some(false) => {}
+            None => undecided.insert(row.uid),
+        }
+    }
+    if undecided.is_empty() {
+        return Ok(found);
+    }
+    let judged = judge_all(store, mailbox, &undecided, Arc::clone(&plan), prepared).await?;
+    let there = |uid: Uid| rows.binary_search_by_key(&uid, |row| row.uid).is_ok();
+    let mut learned: Vec<Vec<_>> = plan.fields.iter().map(|_| Vec::new()).collect();
+    let decided = found.len();
+    for one in judged {
+        if one.found {
+            found.push((one.uid, one.modified));
+        }
+        for (column, text) in learned.iter_mut().zip(one.learned) {
+            column.push((one.uid, text));
+        }
+    }
+    for (name, new) in plan.fields.iter().zip(learned) {
+        if !new.is_empty() {
+            cache.fields.add(mailbox, name, new, there);
+        }
+    }
+    if decided > 0 {
+        found.sort_unstable_by_key(|(uid, _)| *uid);
+    }
+    Ok(found)
+}
+
+/// All fields of a name in a message, as they compare, a NUL between them; `None` where there is none.
+/// What is too long to keep is not kept.
+pub(crate) type FieldText = Option<Box<str>>;
+
+impl Weigh for FieldText {
+    fn octets(&self) -> usize {
+        self.as_ref().map_or(0, |text| text.len())
+    }
+}
+
+/// Longer fields are not kept for the next search.
+const FIELD_TEXT: usize = 8 * 1024;
+
+/// More names than so many in one question are not kept for the next.
+const FIELDS: usize = 4;
+
+/// Whether a message is it, and what was learned of it on the way.
+struct Judged {
+    uid: Uid,
+    modified: ModSeq,
+    found: bool,
+    /// In the order of [`Plan::fields`], or nothing.
+    learned: Vec<FieldText>,
+}
+
+async fn judge_all(
+    store: &dyn Store,
+    mailbox: MailboxId,
+    uids: &UidSet,
+    plan: Arc<Plan>,
+    prepared: Arc<Prepared>,
+) -> Result<Vec<Judged>> {
+    let want = match plan.needs_summary {
+        true => Want::SUMMARY,
+        false => Want::ROW,
+    };
+    visit_all(store, mailbox, uids, want, move || {
         let (plan, key) = (Arc::clone(&plan), Arc::clone(&prepared));
         move |row: &Row, bodies: &mut dyn Bodies| {
-            let found = matches(bodies, &plan, &key, row)?;
-            Ok(found.then_some((row.uid, row.modified)))
+            let (found, learned) = matches(bodies, &plan, &key, row)?;
+            let judged = Judged {
+                uid: row.uid,
+                modified: row.modified,
+                found,
+                learned,
+            };
+            Ok((found || !judged.learned.is_empty()).then_some(judged))
         }
     })
     .await
@@ -244,6 +352,10 @@ enum Prepared {
 struct Plan {
     terms: Vec<Term>,
     needs_summary: bool,
+    /// Whether what is read of header fields is of use later.
+    learns: bool,
+    /// The names, in lower case, of fields that no summary has.
+    fields: Vec<String>,
 }
 
 /// A text to look for, as it compares.
@@ -269,7 +381,12 @@ impl Plan {
         );
         match key {
             Key::Header(name, text) => {
-                Prepared::Header(name.to_ascii_lowercase(), self.term(text, false, false))
+                let name = name.to_ascii_lowercase();
+                let new = !in_summary(&name, text) && !self.fields.contains(&name);
+                if self.learns && new && self.fields.len() < FIELDS && !text.contains('\0') {
+                    self.fields.push(name.clone());
+                }
+                Prepared::Header(name, self.term(text, false, false))
             }
             Key::Body(text) => Prepared::Content(self.term(text, false, true)),
             Key::Text(text) => Prepared::Content(self.term(text, true, true)),
@@ -286,8 +403,42 @@ impl Plan {
         self.terms.len() - 1
     }
 
+    /// What the fields say; nothing where one of them says too much.
+    fn learn(&self, header: &[u8]) -> Vec<FieldText> {
+        let mut all: Vec<Option<String>> = vec![None; self.fields.len()];
+        if all.is_empty() {
+            return Vec::new();
+        }
+        for (field, value, _) in fields(header) {
+            for (name, text) in self.fields.iter().zip(&mut all) {
+                if !field.eq_ignore_ascii_case(name.as_bytes()) {
+                    continue;
+                }
+                match text {
+                    Some(text) => text.push('\0'),
+                    None => *text = Some(String::new()),
+                }
+                push_casemapped(&decode_header(value), text.get_or_insert_default());
+            }
+        }
+        let long = |text: &Option<String>| text.as_ref().is_some_and(|t| t.len() > FIELD_TEXT);
+        match all.iter().any(long) {
+            true => Vec::new(),
+            false => all.into_iter().map(|text| text.map(Into::into)).collect(),
+        }
+    }
+
     fn needle(&self, number: usize) -> &str {
         self.terms.get(number).map_or("", |term| &term.needle)
+    }
+}
+
+/// Whether a summary answers that.
+fn in_summary(name: &str, text: &str) -> bool {
+    match name {
+        "subject" | "message-id" | "in-reply-to" => true,
+        "from" | "to" | "cc" | "bcc" => !text.is_empty(),
+        _ => false,
     }
 }
 
@@ -296,21 +447,29 @@ struct Known<'a> {
     row: &'a Row,
     envelope: Option<EnvelopeView<'a>>,
     structure: Option<&'a Structure>,
+    /// In the order of [`Plan::fields`]; nothing for what is not known.
+    fields: &'a [Option<&'a FieldText>],
     header: Option<Vec<u8>>,
     /// Which terms its content has; unknown until it was read.
     content: Option<Vec<bool>>,
 }
 
-fn matches(bodies: &mut dyn Bodies, plan: &Plan, key: &Prepared, row: &Row) -> Result<bool> {
+fn matches(
+    bodies: &mut dyn Bodies,
+    plan: &Plan,
+    key: &Prepared,
+    row: &Row,
+) -> Result<(bool, Vec<FieldText>)> {
     let known = Known {
         row,
         envelope: EnvelopeView::of(&row.summary),
         structure: None,
+        fields: &[],
         header: None,
         content: None,
     };
     if let Some(decided) = known.judge(plan, key) {
-        return Ok(decided);
+        return Ok((decided, Vec::new()));
     }
     let structure = structure_of(bodies, row)?;
     // A summary of another version is made anew.
@@ -325,14 +484,16 @@ fn matches(bodies: &mut dyn Bodies, plan: &Plan, key: &Prepared, row: &Row) -> R
     let header_range = structure.root().header.clone();
     known.structure = Some(&structure);
     if let Some(decided) = known.judge(plan, key) {
-        return Ok(decided);
+        return Ok((decided, Vec::new()));
     }
-    known.header = Some(read(bodies, row, header_range)?);
+    let header = read(bodies, row, header_range)?;
+    let learned = plan.learn(&header);
+    known.header = Some(header);
     if let Some(decided) = known.judge(plan, key) {
-        return Ok(decided);
+        return Ok((decided, learned));
     }
     known.content = Some(content(bodies, plan, &known)?);
-    Ok(known.judge(plan, key) == Some(true))
+    Ok((known.judge(plan, key) == Some(true), learned))
 }
 
 /// The structure of a message: the one that was kept with it, or, where there is none (of this
@@ -396,7 +557,7 @@ impl Known<'_> {
     fn judge(&self, plan: &Plan, key: &Prepared) -> Option<bool> {
         match key {
             Prepared::Plain(key) => self.plain(key),
-            Prepared::Header(name, number) => self.header(name, plan.needle(*number)),
+            Prepared::Header(name, number) => self.header(plan, name, plan.needle(*number)),
             Prepared::Content(number) => {
                 let content = self.content.as_ref()?;
                 content.get(*number).copied()
@@ -456,7 +617,12 @@ impl Known<'_> {
         })
     }
 
-    fn header(&self, name: &str, needle: &str) -> Option<bool> {
+    fn header(&self, plan: &Plan, name: &str, needle: &str) -> Option<bool> {
+        let mut fields_known = plan.fields.iter().zip(self.fields);
+        if let Some((_, Some(text))) = fields_known.find(|(field, _)| *field == name) {
+            let has = |text: &str| memmem::find(text.as_bytes(), needle.as_bytes()).is_some();
+            return Some(text.as_deref().is_some_and(has));
+        }
         let envelope = self.envelope.as_ref()?;
         let text = |value: Option<&[u8]>| {
             Some(value.is_some_and(|value| holds(&decode_header(value), needle)))

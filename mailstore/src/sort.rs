@@ -2,8 +2,10 @@
 
 use std::cmp::Ordering;
 
+use crate::columns::Weigh;
 use crate::message::{AddressesView, BaseSubject, EnvelopeView, decode_header, parse_date};
 use crate::search::{structure_of, visit_all};
+use crate::thread::message_ids;
 use crate::{Bodies, MailboxId, Result, Row, Store, Uid, UidSet, Want, casemap};
 
 /// What to sort by.
@@ -32,22 +34,45 @@ pub enum Criterion {
 /// What sorting and threading know of a message, as far as it is needed.
 #[derive(Debug, Clone)]
 pub(crate) struct Facts {
-    pub(crate) uid: Uid,
     pub(crate) sent: i64,
-    pub(crate) subject: BaseSubject,
     /// The base subject as it collates.
-    pub(crate) collated: String,
-    pub(crate) message_id: Option<Vec<u8>>,
-    pub(crate) references: Option<Vec<u8>>,
-    pub(crate) in_reply_to: Option<Vec<u8>>,
+    pub(crate) subject: Box<str>,
+    /// Whether the subject is that of a reply or a forward.
+    pub(crate) is_reply: bool,
+    pub(crate) links: Option<Box<Links>>,
     arrived: i64,
     octets: u64,
     /// Cc, From, To, then as displayed From, To.
-    people: [String; 5],
+    people: Option<Box<[Box<str>; 5]>>,
+}
+
+/// What tells the thread: the fields' message IDs.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Links {
+    pub(crate) message_id: Option<Box<[u8]>>,
+    /// References, or In-Reply-To where there are none.
+    pub(crate) references: Box<[Box<[u8]>]>,
+}
+
+impl Weigh for Facts {
+    fn octets(&self) -> usize {
+        let people = self.people.as_deref().into_iter().flatten();
+        let people = people
+            .map(|one| one.len() + size_of::<Box<str>>())
+            .sum::<usize>();
+        let links = self.links.as_deref().map_or(0, |links| {
+            let ids = links.message_id.iter().chain(&links.references);
+            size_of::<Links>()
+                + ids
+                    .map(|id| id.len() + size_of::<Box<[u8]>>())
+                    .sum::<usize>()
+        });
+        self.subject.len() + people + links
+    }
 }
 
 /// What is needed of a message beside its row.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Needs {
     pub(crate) sent: bool,
     pub(crate) subject: bool,
@@ -56,7 +81,7 @@ pub(crate) struct Needs {
 }
 
 impl Needs {
-    fn of(criteria: &[(Criterion, bool)]) -> Self {
+    pub(crate) fn of(criteria: &[(Criterion, bool)]) -> Self {
         let mut needs = Self::default();
         for (criterion, _) in criteria {
             match criterion {
@@ -86,7 +111,7 @@ fn collated(text: &str) -> String {
     casemap(text).into_owned()
 }
 
-fn people(all: AddressesView<'_>, displayed: bool) -> String {
+fn person(all: AddressesView<'_>, displayed: bool) -> String {
     let Some(first) = all.iter().next() else {
         return String::new();
     };
@@ -97,6 +122,23 @@ fn people(all: AddressesView<'_>, displayed: bool) -> String {
     match first.name.map(decode_header) {
         Some(name) if !name.is_empty() => collated(&name),
         _ => collated(&format!("{}@{}", text(first.mailbox), text(first.host))),
+    }
+}
+
+impl Links {
+    fn of(envelope: &EnvelopeView<'_>) -> Self {
+        let ids = |field: Option<&[u8]>| field.map(message_ids).unwrap_or_default();
+        let mut references = ids(envelope.references);
+        if references.is_empty() {
+            // RFC 5256 §3, (1)(A): only the first of In-Reply-To.
+            references = ids(envelope.in_reply_to);
+            references.truncate(1);
+        }
+        let message_id = ids(envelope.message_id).into_iter().next();
+        Self {
+            message_id: message_id.map(Vec::into_boxed_slice),
+            references: references.into_iter().map(Vec::into_boxed_slice).collect(),
+        }
     }
 }
 
@@ -115,39 +157,41 @@ impl Facts {
         let sent = envelope.date.filter(|_| needs.sent).and_then(parse_date);
         let subject = envelope.subject.filter(|_| needs.subject);
         let subject = BaseSubject::of(&subject.map(decode_header).unwrap_or_default());
-        let reference = |text: Option<&[u8]>| text.filter(|_| needs.references).map(<[u8]>::to_vec);
-        let all = [
-            (envelope.cc, false),
-            (envelope.from, false),
-            (envelope.to, false),
-            (envelope.from, true),
-            (envelope.to, true),
-        ];
-        let mut which = needs.people.iter();
+        let people = || {
+            let mut which = needs.people.iter();
+            let all = [
+                (envelope.cc, false),
+                (envelope.from, false),
+                (envelope.to, false),
+                (envelope.from, true),
+                (envelope.to, true),
+            ];
+            Box::new(all.map(|(list, displayed)| match which.next() {
+                Some(true) => person(list, displayed).into(),
+                _ => Box::default(),
+            }))
+        };
         Ok(Self {
-            uid: row.uid,
             sent: sent.map_or(row.received.0, |date| date.seconds),
-            collated: collated(&subject.text),
-            subject,
-            message_id: reference(envelope.message_id),
-            references: reference(envelope.references),
-            in_reply_to: reference(envelope.in_reply_to),
+            subject: collated(&subject.text).into(),
+            is_reply: subject.is_reply,
+            links: needs.references.then(|| Box::new(Links::of(&envelope))),
             arrived: row.received.0,
             octets: row.body.octets,
-            people: all.map(|(list, displayed)| match which.next() {
-                Some(true) => people(list, displayed),
-                _ => String::new(),
-            }),
+            people: needs.people.contains(&true).then(people),
         })
     }
 
     fn compare(&self, other: &Self, criterion: Criterion) -> Ordering {
-        let people = |at: usize| self.people.get(at).cmp(&other.people.get(at));
+        let people = |at: usize| match (&self.people, &other.people) {
+            (Some(one), Some(other)) => one.get(at).cmp(&other.get(at)),
+            _ => Ordering::Equal,
+        };
         match criterion {
             Criterion::Arrival => self.arrived.cmp(&other.arrived),
             Criterion::Date => self.sent.cmp(&other.sent),
             Criterion::Size => self.octets.cmp(&other.octets),
-            Criterion::Subject => self.collated.cmp(&other.collated),
+            Criterion::Subject => self.subject.cmp(&other.subject),
             Criterion::Cc => people(0),
             Criterion::From => people(1),
             Criterion::To => people(2),
@@ -163,9 +207,11 @@ pub(crate) async fn facts(
     mailbox: MailboxId,
     uids: &UidSet,
     needs: Needs,
-) -> Result<Vec<Facts>> {
+) -> Result<Vec<(Uid, Facts)>> {
     visit_all(store, mailbox, uids, needs.want(), || {
-        move |row: &Row, bodies: &mut dyn Bodies| Facts::of(bodies, row, needs).map(Some)
+        move |row: &Row, bodies: &mut dyn Bodies| {
+            Facts::of(bodies, row, needs).map(|facts| Some((row.uid, facts)))
+        }
     })
     .await
 }
@@ -181,8 +227,31 @@ pub async fn sort(
     uids: &UidSet,
     criteria: &[(Criterion, bool)],
 ) -> Result<Vec<Uid>> {
-    let mut all = facts(store, mailbox, uids, Needs::of(criteria)).await?;
-    all.sort_by(|a, b| {
+    let all = facts(store, mailbox, uids, Needs::of(criteria)).await?;
+    Ok(in_order(&all, uids, criteria))
+}
+
+/// Those of the messages, sorted.
+pub(crate) fn in_order(
+    all: &[(Uid, Facts)],
+    uids: &UidSet,
+    criteria: &[(Criterion, bool)],
+) -> Vec<Uid> {
+    let asked = all.iter().filter(|(uid, _)| uids.contains(*uid));
+    // What is a number compares without looking further away.
+    if let [(criterion, reverse)] = criteria
+        && let Some(number) = criterion.number()
+    {
+        let mut numbers: Vec<(i64, Uid)> =
+            asked.map(|(uid, facts)| (number(facts), *uid)).collect();
+        match reverse {
+            true => numbers.sort_by_key(|(number, _)| std::cmp::Reverse(*number)),
+            false => numbers.sort_unstable(),
+        }
+        return numbers.into_iter().map(|(_, uid)| uid).collect();
+    }
+    let mut asked: Vec<&(Uid, Facts)> = asked.collect();
+    asked.sort_by(|(_, a), (_, b)| {
         let by = |&(criterion, reverse): &(Criterion, bool)| {
             let order = a.compare(b, criterion);
             if reverse { order.reverse() } else { order }
@@ -190,5 +259,16 @@ pub async fn sort(
         let decided = criteria.iter().map(by).find(|order| order.is_ne());
         decided.unwrap_or(Ordering::Equal)
     });
-    Ok(all.into_iter().map(|facts| facts.uid).collect())
+    asked.into_iter().map(|(uid, _)| *uid).collect()
+}
+
+impl Criterion {
+    fn number(self) -> Option<fn(&Facts) -> i64> {
+        match self {
+            Self::Arrival => Some(|facts| facts.arrived),
+            Self::Date => Some(|facts| facts.sent),
+            Self::Size => Some(|facts| i64::try_from(facts.octets).unwrap_or(i64::MAX)),
+            _ => None,
+        }
+    }
 }

@@ -45,41 +45,52 @@ pub async fn thread(
     uids: &UidSet,
     algorithm: Algorithm,
 ) -> Result<Threads> {
-    let needs = Needs {
-        sent: true,
-        subject: algorithm != Algorithm::Refs,
-        references: algorithm != Algorithm::OrderedSubject,
-        ..Needs::default()
-    };
-    let all = facts(store, mailbox, uids, needs).await?;
-    Ok(match algorithm {
-        Algorithm::OrderedSubject => ordered_subject(all),
-        Algorithm::References => References::of(&all).threads(true),
-        Algorithm::Refs => References::of(&all).threads(false),
-    })
+    let all = facts(store, mailbox, uids, algorithm.needs()).await?;
+    Ok(algorithm.threads(&all, uids))
 }
 
-fn ordered_subject(mut all: Vec<Facts>) -> Threads {
-    all.sort_by_cached_key(|facts| (facts.collated.clone(), facts.sent, facts.uid));
+impl Algorithm {
+    pub(crate) fn needs(self) -> Needs {
+        Needs {
+            sent: true,
+            subject: self != Self::Refs,
+            references: self != Self::OrderedSubject,
+            ..Needs::default()
+        }
+    }
+
+    /// The threads of those of the messages.
+    pub(crate) fn threads(self, all: &[(Uid, Facts)], uids: &UidSet) -> Threads {
+        let asked = all.iter().filter(|(uid, _)| uids.contains(*uid));
+        let asked: Vec<&(Uid, Facts)> = asked.collect();
+        match self {
+            Self::OrderedSubject => ordered_subject(asked),
+            Self::References => References::of(&asked).threads(true),
+            Self::Refs => References::of(&asked).threads(false),
+        }
+    }
+}
+
+fn ordered_subject(mut all: Vec<&(Uid, Facts)>) -> Threads {
+    all.sort_by_key(|(uid, facts)| (&*facts.subject, facts.sent, *uid));
     let mut threads = Threads::default();
     let mut roots: Vec<(i64, Uid, usize)> = Vec::new();
-    let mut last: Option<String> = None;
-    for facts in all {
+    let mut last: Option<&str> = None;
+    for (uid, facts) in all {
         let index = threads.nodes.len();
         threads.nodes.push(ThreadNode {
-            uid: Some(facts.uid),
+            uid: Some(*uid),
             children: Vec::new(),
         });
-        let subject = facts.collated;
         match roots.last() {
-            Some(&(_, _, root)) if last.as_ref() == Some(&subject) => {
+            Some(&(_, _, root)) if last == Some(&*facts.subject) => {
                 if let Some(node) = threads.nodes.get_mut(root) {
                     node.children.push(index);
                 }
             }
-            _ => roots.push((facts.sent, facts.uid, index)),
+            _ => roots.push((facts.sent, *uid, index)),
         }
-        last = Some(subject);
+        last = Some(&*facts.subject);
     }
     roots.sort_unstable();
     threads.roots = roots.into_iter().map(|(_, _, index)| index).collect();
@@ -87,7 +98,7 @@ fn ordered_subject(mut all: Vec<Facts>) -> Threads {
 }
 
 /// Message IDs in a field, quoting removed (RFC 5322 §3.6.4; §3 of RFC 5256 on normalizing).
-fn message_ids(field: &[u8]) -> Vec<Vec<u8>> {
+pub(crate) fn message_ids(field: &[u8]) -> Vec<Vec<u8>> {
     let mut ids = Vec::new();
     let mut rest = field;
     while let Some(open) = memchr::memchr(b'<', rest) {
@@ -126,56 +137,32 @@ struct Node {
 }
 
 struct References<'a> {
-    all: &'a [Facts],
+    all: &'a [&'a (Uid, Facts)],
     nodes: Vec<Node>,
     children: Vec<Vec<usize>>,
 }
 
 impl<'a> References<'a> {
     /// Step (1).
-    fn of(all: &'a [Facts]) -> Self {
+    fn of(all: &'a [&'a (Uid, Facts)]) -> Self {
         let mut this = Self {
             all,
-            nodes: Vec::new(),
+            nodes: Vec::with_capacity(all.len()),
             children: Vec::new(),
         };
-        let mut by_id = HashMap::<Vec<u8>, usize>::new();
+        let mut by_id = HashMap::<&[u8], usize>::with_capacity(all.len());
+        let links = |index: usize| all.get(index).and_then(|(_, facts)| facts.links.as_deref());
         // Messages first: a Message-ID is the first message's that has it.
-        for (index, facts) in all.iter().enumerate() {
+        for index in 0..all.len() {
             let node = this.new_node(Some(index));
-            let id = facts
-                .message_id
-                .as_deref()
-                .map(message_ids)
-                .unwrap_or_default();
-            if let Some(id) = id.into_iter().next() {
+            if let Some(id) = links(index).and_then(|links| links.message_id.as_deref()) {
                 by_id.entry(id).or_insert(node);
             }
         }
-        for (index, facts) in all.iter().enumerate() {
-            let mut ids = facts
-                .references
-                .as_deref()
-                .map(message_ids)
-                .unwrap_or_default();
-            if ids.is_empty() {
-                ids = facts
-                    .in_reply_to
-                    .as_deref()
-                    .map(message_ids)
-                    .unwrap_or_default();
-                ids.truncate(1);
-            }
+        for index in 0..all.len() {
             let mut before = None;
-            for id in ids {
-                let node = match by_id.get(&id) {
-                    Some(&node) => node,
-                    None => {
-                        let node = this.new_node(None);
-                        by_id.insert(id, node);
-                        node
-                    }
-                };
+            for id in links(index).map_or(&[][..], |links| &links.references) {
+                let node = *by_id.entry(id).or_insert_with(|| this.new_node(None));
                 if let Some(parent) = before
                     && this.parent(node).is_none()
                 {
@@ -206,8 +193,8 @@ impl<'a> References<'a> {
         self.nodes.get(node)?.parent
     }
 
-    fn message(&self, node: usize) -> Option<&'a Facts> {
-        self.all.get(self.nodes.get(node)?.message?)
+    fn message(&self, node: usize) -> Option<&'a (Uid, Facts)> {
+        self.all.get(self.nodes.get(node)?.message?).copied()
     }
 
     fn unlink(&mut self, node: usize) {
@@ -288,7 +275,7 @@ impl<'a> References<'a> {
             true => self.sort(&mut roots),
             false => self.sort_by_newest(&mut roots),
         }
-        let uid = |index: usize| self.message(index).map(|facts| facts.uid);
+        let uid = |index: usize| self.message(index).map(|(uid, _)| *uid);
         let nodes = self
             .children
             .iter()
@@ -341,26 +328,26 @@ impl<'a> References<'a> {
     }
 
     /// The first message of a node: itself, or its first child's where it stands for none.
-    fn first(&self, node: usize) -> Option<&'a Facts> {
+    fn first(&self, node: usize) -> Option<&'a (Uid, Facts)> {
         self.message(node).or_else(|| {
             let children = self
                 .of_children(node)
                 .iter()
                 .filter_map(|&child| self.message(child));
-            children.min_by_key(|facts| (facts.sent, facts.uid))
+            children.min_by_key(|(uid, facts)| (facts.sent, *uid))
         })
     }
 
     /// (4), (6) By sent date, then by the order of the mailbox.
     fn sort(&self, nodes: &mut [usize]) {
-        nodes.sort_by_cached_key(|&node| self.first(node).map(|facts| (facts.sent, facts.uid)));
+        nodes.sort_by_cached_key(|&node| self.first(node).map(|(uid, facts)| (facts.sent, *uid)));
     }
 
     fn sort_by_newest(&self, roots: &mut [usize]) {
         roots.sort_by_cached_key(|&root| {
             let (mut newest, mut todo) = (None, vec![root]);
             while let Some(node) = todo.pop() {
-                let this = self.message(node).map(|facts| (facts.sent, facts.uid));
+                let this = self.message(node).map(|(uid, facts)| (facts.sent, *uid));
                 newest = newest.max(this);
                 todo.extend_from_slice(self.of_children(node));
             }
@@ -371,13 +358,13 @@ impl<'a> References<'a> {
     /// (5) Threads of the same base subject become one.
     fn merge(&mut self, roots: &[usize]) -> Vec<usize> {
         let subject = |this: &Self, node: usize| {
-            let first = this.first(node)?;
-            (!first.collated.is_empty()).then(|| first.collated.clone())
+            let (_, first) = this.first(node)?;
+            (!first.subject.is_empty()).then_some(&*first.subject)
         };
         let is_dummy = |this: &Self, node: usize| this.message(node).is_none();
         let is_reply =
-            |this: &Self, node: usize| this.first(node).is_some_and(|f| f.subject.is_reply);
-        let mut table = HashMap::<String, usize>::new();
+            |this: &Self, node: usize| this.first(node).is_some_and(|(_, facts)| facts.is_reply);
+        let mut table = HashMap::<&str, usize>::new();
         for &node in roots {
             let Some(subject) = subject(self, node) else {
                 continue;

@@ -2,7 +2,7 @@
 
 use hikyaku_wire::Machine;
 use hikyaku_wire::drive::Driver;
-use mailstore::{Disk, Memory, RowCache, Store};
+use mailstore::{Disk, Memory, MessageCache, Store};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +21,8 @@ use crate::{Accounts, Config, imap, metrics, pop3, queue, smtp, tls, web};
 const GRACE: Duration = Duration::from_secs(4);
 /// So many rows of mailboxes are kept in memory: about 32 MiB.
 const ROWS: usize = 250_000;
+/// So many octets of what sorting, threading and searching worked out of messages.
+const CACHE: usize = 64 << 20;
 /// So long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(30);
 
@@ -58,7 +60,7 @@ pub(crate) struct Shared {
     pub(crate) tls: TlsAcceptor,
     pub(crate) metrics: Metrics,
     /// For IMAP, which reads all of a mailbox with each SELECT.
-    pub(crate) rows: RowCache,
+    pub(crate) cache: MessageCache,
     pub(crate) untold: imap::Untold,
     pub(crate) open_maildrops: pop3::OpenMaildrops,
     admission: Arc<Admission>,
@@ -195,7 +197,7 @@ impl Server {
             accounts: Accounts::new(Arc::clone(&store), config.domains.clone(), quota),
             admission: Admission::new(limits.connections, limits.connections_per_ip),
             metrics: Metrics::default(),
-            rows: RowCache::new(ROWS),
+            cache: MessageCache::new(ROWS, CACHE),
             untold: imap::Untold::default(),
             open_maildrops: pop3::OpenMaildrops::default(),
             store,

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use imap_proto::{ESearch, FetchAttribute, Response, ResponseCode, Status};
-use mailstore::search::{Key, search};
-use mailstore::{Criterion, MailboxId, Uid, UidSet, sort};
+use mailstore::search::Key;
+use mailstore::{Criterion, MailboxId, Uid, UidSet};
 use std::collections::HashSet;
 use tracing::warn;
 
@@ -140,10 +140,10 @@ impl Session<'_> {
         context: &Context,
         touched: &[u32],
     ) -> mailstore::Result<Vec<u32>> {
-        let store = &*self.shared.store;
+        let (store, cache) = (&*self.shared.store, &self.shared.cache);
         let touched: UidSet = touched.iter().copied().filter_map(Uid::new).collect();
         let key = Key::And(vec![Key::Uids(touched.clone()), context.key.clone()]);
-        let found = search(store, mailbox, &key).await?;
+        let found = cache.search(store, mailbox, &key).await?;
         let view = self.driver.machine.selected();
         let known = |uid: &u32| view.is_some_and(|view| view.sequence(*uid).is_some());
         let found = found.into_iter().map(|(uid, _)| uid.get()).filter(known);
@@ -154,7 +154,7 @@ impl Session<'_> {
             None => members.sort_unstable(),
             Some(criteria) => {
                 let uids: UidSet = members.into_iter().filter_map(Uid::new).collect();
-                let sorted = sort(store, mailbox, &uids, criteria).await?;
+                let sorted = cache.sort(store, mailbox, &uids, criteria).await?;
                 members = sorted.into_iter().map(mailstore::Uid::get).collect();
             }
         }

@@ -131,7 +131,7 @@ impl Session<'_> {
         since: Option<u64>,
     ) -> Ended {
         let store = &*self.shared.store;
-        let rows = self.shared.rows.rows(store, self.current()?).await?.rows;
+        let rows = self.shared.cache.rows(store, self.current()?).await?.rows;
         let account = self.current()?.account;
         let tells_flags = attributes.contains(&FetchAttribute::Flags);
         let is_wanted =

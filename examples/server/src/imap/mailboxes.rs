@@ -43,7 +43,7 @@ impl Session<'_> {
 
     async fn contents(&self, mailbox: &Mailbox, since: Option<u64>) -> Result<Contents, End> {
         let store = &*self.shared.store;
-        let Rows { at, rows } = self.shared.rows.rows(store, mailbox.id).await?;
+        let Rows { at, rows } = self.shared.cache.rows(store, mailbox.id).await?;
         let mut keywords = Flags::NONE;
         for row in rows
             .iter()

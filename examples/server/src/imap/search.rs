@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use imap_proto::{ESearch, Progress, Response, ResponseCode, Return, Search, SearchKey, Status};
-use mailstore::search::{Key, search};
+use mailstore::search::Key;
 use mailstore::{MailboxId, ModSeq, Uid};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -275,8 +275,8 @@ impl Session<'_> {
 
     /// Searches, and says now and then that it still does.
     async fn run(&mut self, mailbox: MailboxId, key: &Key) -> Result<Vec<(Uid, ModSeq)>, End> {
-        let store = Arc::clone(&self.shared.store);
-        let mut searching = std::pin::pin!(search(&*store, mailbox, key));
+        let shared = Arc::clone(self.shared);
+        let mut searching = std::pin::pin!(shared.cache.search(&*shared.store, mailbox, key));
         loop {
             tokio::select! {
                 found = &mut searching => return Ok(found?),

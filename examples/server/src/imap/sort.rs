@@ -3,8 +3,7 @@
 use imap_proto::{
     Response, Return, SearchKey, Sort, SortCriterion, Thread, ThreadAlgorithm, Threads,
 };
-use mailstore::{Algorithm, Criterion, Uid, UidSet, sort, thread};
-use std::collections::HashMap;
+use mailstore::{Algorithm, Criterion, Uid, UidSet};
 
 use super::search::{Hit, check};
 use super::{End, Ended, Session};
@@ -67,26 +66,29 @@ impl Session<'_> {
         criteria: &[(Criterion, bool)],
         relevancy: Option<(usize, bool)>,
     ) -> Result<Vec<Hit>, End> {
-        let mailbox = self.current()?;
+        let (mailbox, shared) = (self.current()?, &self.shared);
         let (before, behind) = criteria.split_at(relevancy.map_or(criteria.len(), |(at, _)| at));
-        let by_uid: HashMap<u32, Hit> = hits.into_iter().map(|hit| (hit.uid, hit)).collect();
-        let uids: UidSet = by_uid.keys().copied().filter_map(Uid::new).collect();
-        let hits = |sorted: Vec<Uid>| {
-            let known = sorted.iter().filter_map(|uid| by_uid.get(&uid.get()));
-            known.copied().collect::<Vec<Hit>>()
+        let uids: UidSet = hits.iter().filter_map(|hit| Uid::new(hit.uid)).collect();
+        // They come by UID, ascending.
+        let hit = |uid: &Uid| {
+            let at = hits.binary_search_by_key(&uid.get(), |hit| hit.uid);
+            hits.get(at.ok()?).copied()
+        };
+        let sorted = async |criteria: &[(Criterion, bool)]| {
+            let sort = shared.cache.sort(&*shared.store, mailbox, &uids, criteria);
+            let sorted = sort.await?;
+            Ok::<Vec<Hit>, End>(sorted.iter().filter_map(hit).collect())
         };
         let Some((_, reverse)) = relevancy else {
-            return Ok(hits(
-                sort(&*self.shared.store, mailbox, &uids, before).await?,
-            ));
+            return sorted(before).await;
         };
         // By the rest first; then, keeping that order, by relevancy. What stands before relevancy decides
         // alone: equal in all of it two messages hardly are.
         if !before.is_empty() {
             let all: Vec<_> = before.iter().chain(behind).copied().collect();
-            return Ok(hits(sort(&*self.shared.store, mailbox, &uids, &all).await?));
+            return sorted(&all).await;
         }
-        let mut sorted = hits(sort(&*self.shared.store, mailbox, &uids, behind).await?);
+        let mut sorted = sorted(behind).await?;
         sorted.sort_by_key(|hit| match reverse {
             true => hit.relevancy,
             false => 100 - hit.relevancy,
@@ -106,7 +108,11 @@ impl Session<'_> {
             .await?;
         let hits = self.hits(&question).await?;
         let uids: UidSet = hits.iter().filter_map(|hit| Uid::new(hit.uid)).collect();
-        let threads = thread(&*self.shared.store, self.current()?, &uids, algorithm).await?;
+        let shared = &self.shared;
+        let threading = shared
+            .cache
+            .thread(&*shared.store, self.current()?, &uids, algorithm);
+        let threads = threading.await?;
         let view = self.driver.machine.selected();
         let number = |found: Uid| match uid {
             true => Some(found.get()),
