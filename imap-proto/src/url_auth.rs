@@ -7,7 +7,7 @@ use hikyaku_wire::Output;
 use crate::MailboxName;
 use crate::cursor::{Cursor, Result};
 use crate::mailbox::mailbox;
-use crate::text::{write_astring, write_nstring, write_string};
+use crate::text::{write_astring, write_nstring};
 
 /// RESETKEY: URLs that were made before are worth nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -72,7 +72,7 @@ pub(crate) fn rumps(cursor: &mut Cursor<'_>) -> Result<Vec<(Bytes, Bytes)>> {
 pub(crate) fn write_urls(urls: &[Bytes], output: &mut Output) {
     for url in urls {
         output.write(b" ");
-        write_string(url, output);
+        write_astring(url, output);
     }
 }
 
@@ -89,7 +89,7 @@ pub(crate) fn urls(cursor: &mut Cursor<'_>) -> Result<Vec<Bytes>> {
 pub(crate) fn write_fetched(fetched: &[(Bytes, Option<Bytes>)], output: &mut Output) {
     for (url, octets) in fetched {
         output.write(b" ");
-        write_string(url, output);
+        write_astring(url, output);
         output.write(b" ");
         write_nstring(octets.as_deref(), output);
     }

@@ -3,7 +3,10 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::{Changes, Error, MailboxId, ModSeq, Result, Row, Store, Uid, UidSet, Want, Which};
+use crate::search::visit_all;
+use crate::{
+    Bodies, Changes, Error, MailboxId, ModSeq, Result, Row, Store, Uid, UidSet, Want, Which,
+};
 
 /// So many rows or changes are read at a time.
 const PAGE: usize = 5000;
@@ -108,20 +111,15 @@ impl RowCache {
     }
 }
 
+/// Several at a time; what changes meanwhile is told afterwards.
 async fn read(store: &dyn Store, mailbox: MailboxId) -> Result<Rows> {
-    let (mut rows, mut at, mut after) = (Vec::new(), None, None);
-    loop {
-        let which = Which::After(after);
-        let page = store.messages(mailbox, &which, Want::ROW, PAGE).await?;
-        let at = *at.get_or_insert(page.at);
-        after = page.rows.last().map(|row| row.uid).or(after);
-        rows.extend(page.rows);
-        if !page.more {
-            let rows = Arc::new(rows);
-            // What came between the pages.
-            return updated(store, mailbox, Rows { at, rows }).await;
-        }
-    }
+    let newest = Which::NewestBefore(None);
+    let at = store.messages(mailbox, &newest, Want::ROW, 1).await?.at;
+    let all = UidSet::all();
+    let keep = || |row: &Row, _: &mut dyn Bodies| Ok(Some(row.clone()));
+    let rows = visit_all(store, mailbox, &all, Want::ROW, keep).await?;
+    let rows = Arc::new(rows);
+    updated(store, mailbox, Rows { at, rows }).await
 }
 
 async fn updated(store: &dyn Store, mailbox: MailboxId, mut known: Rows) -> Result<Rows> {

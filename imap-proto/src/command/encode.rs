@@ -277,7 +277,11 @@ impl Command {
             }
             Self::CancelUpdate(tags) => {
                 output.write(b"CANCELUPDATE");
-                url_auth::write_urls(tags, output);
+                // RFC 5267 §4.3.2: in quotes.
+                for tag in tags {
+                    output.write(b" ");
+                    write_string(tag, output);
+                }
             }
             Self::ESearch { sources, search } => {
                 output.write(b"ESEARCH ");
