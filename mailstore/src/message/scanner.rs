@@ -287,7 +287,8 @@ impl Scanner {
         part.body = body_start..body_start;
         part.header_lines = self.newlines - open.newlines_before;
         open.newlines_before = self.newlines;
-        for (name, value) in fields.iter() {
+        // Of several fields of a name the first one holds, if it can be read.
+        for (name, value) in fields.iter().rev() {
             part.content.take(name, value);
         }
         if message {
@@ -395,6 +396,15 @@ mod tests {
     fn body<'a>(message: &'a str, structure: &Structure, number: &[u32]) -> &'a str {
         let part = structure.get(structure.find(number).unwrap()).unwrap();
         std::str::from_utf8(Structure::slice(message.as_bytes(), &part.body)).unwrap()
+    }
+
+    #[test]
+    fn the_first_content_type_holds() {
+        let message = "Content-Type: nonsense\r\nContent-Type: multipart/mixed; boundary=b\r\n\
+            Content-Type: text/html\r\n\r\n--b\r\n\r\none\r\n--b--\r\n";
+        let structure = Structure::of(message.as_bytes());
+        assert!(structure.root().content.is("multipart", "mixed"));
+        assert_eq!(structure.parts().len(), 2);
     }
 
     #[test]

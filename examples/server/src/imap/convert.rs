@@ -106,6 +106,21 @@ fn fields(part: &Part) -> BodyFields {
     }
 }
 
+/// An empty text, where the grammar wants a part and there is none.
+fn nothing() -> BodyStructure {
+    let charset = ("charset".into(), "us-ascii".into());
+    BodyStructure::Part(Box::new(BodyPart {
+        kind: "text".into(),
+        subtype: "plain".into(),
+        encoding: "7bit".into(),
+        fields: BodyFields {
+            parameters: vec![charset],
+            ..BodyFields::default()
+        },
+        ..BodyPart::default()
+    }))
+}
+
 /// The tree below a part. As deep as the scanner lets it be: 64.
 pub(super) fn body_structure(structure: &Structure, index: usize) -> BodyStructure {
     let Some(part) = structure.get(index) else {
@@ -118,13 +133,8 @@ pub(super) fn body_structure(structure: &Structure, index: usize) -> BodyStructu
             .map(|child| body_structure(structure, child))
             .collect();
         if parts.is_empty() {
-            // The grammar wants one part at least: an empty text stands for none.
-            parts.push(BodyStructure::Part(Box::new(BodyPart {
-                kind: "text".into(),
-                subtype: "plain".into(),
-                encoding: "7bit".into(),
-                ..BodyPart::default()
-            })));
+            // The grammar wants one part at least.
+            parts.push(nothing());
         }
         return BodyStructure::Multipart {
             parts,
@@ -132,6 +142,9 @@ pub(super) fn body_structure(structure: &Structure, index: usize) -> BodyStructu
             fields: Box::new(fields(part)),
         };
     }
+    // RFC 9051 §9 `body-type-msg`: also one that is not looked into, for its encoding or its depth.
+    let closed = content.is("message", "rfc822") || content.is("message", "global");
+    let closed = (closed && part.kind != Kind::Message).then(|| (Envelope::default(), nothing()));
     let message = (part.kind == Kind::Message).then(|| {
         let inner = structure
             .get(index + 1)
@@ -157,8 +170,42 @@ pub(super) fn body_structure(structure: &Structure, index: usize) -> BodyStructu
         encoding: octets(&content.encoding).unwrap_or("7bit".into()),
         octets: part.body.end - part.body.start,
         lines: part.lines,
-        message,
+        message: message.or(closed),
         md5: octets(&content.md5),
         fields: parameters,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::{Buf as _, Bytes};
+
+    fn told(message: &str) -> Bytes {
+        let structure = Structure::of(message.as_bytes());
+        let mut output = hikyaku_wire::Output::new();
+        body_structure(&structure, 0).encode(false, &mut output);
+        output.copy_to_bytes(output.len())
+    }
+
+    #[test]
+    fn a_message_that_cannot_be_looked_into_has_an_envelope_all_the_same() {
+        let told = told(
+            "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\nAAAA\r\n",
+        );
+        assert_eq!(
+            told,
+            "(\"message\" \"rfc822\" NIL NIL NIL \"base64\" 6 (NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL) \
+             (\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0) 1)"
+        );
+    }
+
+    #[test]
+    fn a_multipart_without_parts_has_one() {
+        let told = told("Content-Type: multipart/mixed; boundary=b\r\n\r\nnone\r\n");
+        assert_eq!(
+            told,
+            "((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0) \"mixed\")"
+        );
+    }
 }
