@@ -240,6 +240,23 @@ impl Browser {
         }
     }
 
+    /// Waits until there are so many of those: a page that is on its way has none.
+    pub async fn until_there_are(&self, count: usize, css: &str) {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let there = self.texts(css).await.len();
+            if there == count {
+                return;
+            }
+            assert!(
+                Instant::now() < until,
+                "{there} of {css}, never {count}\n{}",
+                self.source().await
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// What a script says of the page.
     pub async fn run(&self, script: &str) -> Value {
         self.client.execute(script, Vec::new()).await.unwrap()

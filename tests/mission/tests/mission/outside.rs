@@ -72,11 +72,11 @@ async fn fetching_and_sending(language: &'static str, t: Words) {
             .await;
         browser.folder(folder).await;
         browser.until(".messages .subject", "there 2").await;
-        assert_eq!(browser.texts(".messages li").await.len(), 2);
+        browser.until_there_are(2, ".messages li").await;
         // On a schedule, and the page shows it by itself.
         there.deliver("alice", &message(3)).await;
         browser.until(".messages .subject", "there 3").await;
-        assert_eq!(browser.texts(".messages li").await.len(), 3);
+        browser.until_there_are(3, ".messages li").await;
         browser.press(t("Other accounts")).await;
         browser.picture("outside").await;
         browser.press(t("Fetch now")).await;

@@ -166,11 +166,11 @@ async fn inside(language: &'static str) {
     browser.fill(".search input[type=search]", "number 1").await;
     browser.press(t("Search")).await;
     browser.until(".messages .subject", "message 1").await;
-    assert_eq!(browser.texts(".messages li").await.len(), 1);
+    browser.until_there_are(1, ".messages li").await;
     browser.click(".messages input").await;
     browser.press(t("Delete")).await;
     browser.until("h1", t("Inbox")).await;
-    assert_eq!(browser.texts(".messages li").await.len(), 2);
+    browser.until_there_are(2, ".messages li").await;
     browser.folder(t("Trash")).await;
     browser.click(".messages a").await;
     browser.press(t("Delete for good")).await;
@@ -270,7 +270,7 @@ async fn the_whole_way(origin: &str, name: &str, password: &str, language: &'sta
     browser.until(".said", t("Sent.")).await;
     browser.folder(t("Sent")).await;
     browser.until(".messages .subject", "Re: message 1").await;
-    assert_eq!(browser.texts(".messages li").await.len(), 1);
+    browser.until_there_are(1, ".messages li").await;
     browser.press(t("Write")).await;
     browser.fill("#to", "alice@example.test").await;
     browser.fill("#subject", "later").await;
