@@ -2,6 +2,7 @@
 
 #[path = "../../../../examples/server/tests/e2e/dns.rs"]
 mod dns;
+mod exact;
 mod fences;
 mod foreign;
 mod hostile;
