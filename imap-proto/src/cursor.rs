@@ -140,6 +140,13 @@ impl<'a> Cursor<'a> {
         Ok(to_bytes(self.unit, text))
     }
 
+    /// A quoted mailbox name in which nothing is encoded, if that is next.
+    pub(crate) fn plain_name(&mut self) -> Option<Bytes> {
+        let (rest, name) = crate::text::plain_name(self.rest)?;
+        self.rest = rest;
+        Some(self.unit.slice_ref(name))
+    }
+
     pub(crate) fn string(&mut self) -> Result<Bytes> {
         let text = self.take(string)?;
         Ok(to_bytes(self.unit, text))

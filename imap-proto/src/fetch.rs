@@ -395,7 +395,7 @@ pub(crate) fn items(
         if cursor.eat(b')') {
             return Ok(());
         }
-        items.push(item(cursor, nesting)?);
+        item(cursor, nesting, items)?;
     }
 }
 
@@ -415,42 +415,55 @@ pub(crate) fn items_to_section(
             }
             *cursor = start;
         }
-        items.push(item(cursor, nesting)?);
+        item(cursor, nesting, items)?;
     }
 }
 
 /// One item. A value that is not as the RFC has it costs that item, and no other.
-fn item(cursor: &mut Cursor<'_>, nesting: usize) -> Result<FetchItem> {
-    if let Some(name) = section_name(cursor)? {
-        cursor.sp()?;
-        return Ok(FetchItem::Section(name, cursor.any_nstring()?));
-    }
-    if cursor.eat_prefix("BINARY.SIZE[") {
-        let part = binary_section(cursor)?;
-        cursor.sp()?;
-        return Ok(FetchItem::BinarySize(part, cursor.number64()?));
+fn item(cursor: &mut Cursor<'_>, nesting: usize, items: &mut Vec<FetchItem>) -> Result<()> {
+    // No other item's name begins so.
+    if matches!(cursor.peek(), Some(b'B' | b'b' | b'R' | b'r')) {
+        if let Some(name) = section_name(cursor)? {
+            cursor.sp()?;
+            items.push(FetchItem::Section(name, cursor.any_nstring()?));
+            return Ok(());
+        }
+        if cursor.eat_prefix("BINARY.SIZE[") {
+            let part = binary_section(cursor)?;
+            cursor.sp()?;
+            items.push(FetchItem::BinarySize(part, cursor.number64()?));
+            return Ok(());
+        }
     }
     let name = cursor.word(is_atom_char, "an atom")?;
     cursor.sp()?;
-    let value = cursor.clone();
-    if let Ok(Some(item)) = known_item(name, cursor, nesting)
+    let (value, before) = (cursor.clone(), items.len());
+    if matches!(known_item(name, cursor, nesting, items), Ok(true))
         && matches!(cursor.peek(), None | Some(b' ' | b')'))
     {
-        return Ok(item);
+        return Ok(());
     }
     *cursor = value;
+    items.truncate(before);
     let name = cursor.unit().slice_ref(name);
-    Ok(FetchItem::Other(name, cursor.value()?))
+    items.push(FetchItem::Other(name, cursor.value()?));
+    Ok(())
 }
 
-fn known_item(name: &[u8], cursor: &mut Cursor<'_>, nesting: usize) -> Result<Option<FetchItem>> {
+/// Whether it is one that is known; it is among the items then.
+fn known_item(
+    name: &[u8],
+    cursor: &mut Cursor<'_>,
+    nesting: usize,
+    items: &mut Vec<FetchItem>,
+) -> Result<bool> {
     let mut upper = [0_u8; 13];
     let Some(upper) = upper.get_mut(..name.len()) else {
-        return Ok(None);
+        return Ok(false);
     };
     upper.copy_from_slice(name);
     upper.make_ascii_uppercase();
-    Ok(Some(match &*upper {
+    items.push(match &*upper {
         b"FLAGS" => FetchItem::Flags(told_flags(cursor)?),
         b"UID" => FetchItem::Uid(cursor.take(nz_number)?),
         b"INTERNALDATE" => FetchItem::InternalDate(date_time(cursor)?),
@@ -473,8 +486,9 @@ fn known_item(name: &[u8], cursor: &mut Cursor<'_>, nesting: usize) -> Result<Op
         b"X-GM-MSGID" => FetchItem::GmailMessageId(cursor.number64()?),
         b"X-GM-THRID" => FetchItem::GmailThreadId(cursor.number64()?),
         b"X-GM-LABELS" => FetchItem::GmailLabels(labels(cursor)?),
-        _ => return Ok(None),
-    }))
+        _ => return Ok(false),
+    });
+    Ok(true)
 }
 
 /// `(objectid)`

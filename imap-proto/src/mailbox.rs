@@ -114,6 +114,13 @@ impl Ord for MailboxName {
 }
 
 pub(crate) fn mailbox(cursor: &mut Cursor<'_>) -> Result<MailboxName> {
+    if let Some(name) = cursor.plain_name() {
+        let name = MailboxName::of(name);
+        return Ok(match cursor.is_utf8() {
+            true => name.in_utf8(),
+            false => name,
+        });
+    }
     let wire = cursor.astring()?;
     Ok(read(cursor, wire))
 }

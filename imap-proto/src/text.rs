@@ -12,6 +12,8 @@ static CLASSES: [u8; 256] = classes();
 const ATOM: u8 = 1;
 /// What stands in quotes for itself.
 const PLAIN: u8 = 2;
+/// What stands in a mailbox name for itself, in quotes, be it UTF-8 or modified UTF-7.
+const NAME: u8 = 4;
 
 #[allow(
     clippy::indexing_slicing,
@@ -27,7 +29,10 @@ const fn classes() -> [u8; 256] {
         );
         let atom = octet.is_ascii_graphic() && !special;
         let plain = !matches!(octet, b'"' | b'\\' | b'\r' | b'\n' | 0);
-        classes[octet as usize] = if atom { ATOM } else { 0 } | if plain { PLAIN } else { 0 };
+        let name = plain && matches!(octet, b' '..=b'~') && octet != b'&';
+        classes[octet as usize] = if atom { ATOM } else { 0 }
+            | if plain { PLAIN } else { 0 }
+            | if name { NAME } else { 0 };
         if octet == u8::MAX {
             return classes;
         }
@@ -75,6 +80,14 @@ pub(crate) fn atom(i: &[u8]) -> IResult<'_, &[u8]> {
 
 /// A string as it stands in the input: quoting removed, which allocates only where a `\` is.
 pub(crate) type Text<'a> = Cow<'a, [u8]>;
+
+/// A quoted mailbox name in which nothing is encoded, or nothing.
+pub(crate) fn plain_name(i: &[u8]) -> Option<(&[u8], &[u8])> {
+    let i = i.strip_prefix(b"\"")?;
+    let end = i.iter().position(|&octet| !is_of(NAME, octet))?;
+    let (name, rest) = i.split_at_checked(end)?;
+    Some((rest.strip_prefix(b"\"")?, name))
+}
 
 /// `quoted`, with UTF-8 in it (RFC 9051 §4.3; RFC 3501 has ASCII only).
 pub(crate) fn quoted(start: &[u8]) -> IResult<'_, Text<'_>> {

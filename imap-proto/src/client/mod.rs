@@ -188,20 +188,20 @@ impl Connection {
         self.told.push_back(event);
     }
 
-    fn received(&mut self, unit: &Bytes, output: &mut Output) -> Result<(), Error> {
+    /// What the response tells behind what is in `told`: it need not go through there where that is empty.
+    fn received(&mut self, unit: &Bytes, output: &mut Output) -> Result<Option<Event>, Error> {
         let received = Received::parse_as(unit, &self.options.limits, self.utf8);
         let received = received.map_err(|error| Error::NoResponse(error.expected))?;
         if self.state == State::Greeting {
-            return self.greeting(received, output);
+            self.greeting(received, output)?;
+            return Ok(None);
         }
         match received {
-            Received::Continuation(text) => self.continuation(&text, output),
-            Received::Untagged(response) => {
-                self.untagged(response);
-                Ok(())
-            }
-            Received::Tagged(tag, completion) => self.tagged(&tag, completion, output),
+            Received::Continuation(text) => self.continuation(&text, output)?,
+            Received::Untagged(response) => return Ok(self.untagged(response)),
+            Received::Tagged(tag, completion) => self.tagged(&tag, completion, output)?,
         }
+        Ok(None)
     }
 
     fn greeting(&mut self, received: Received, output: &mut Output) -> Result<(), Error> {
@@ -281,28 +281,30 @@ impl Connection {
         }
     }
 
-    fn untagged(&mut self, response: Response) {
+    fn untagged(&mut self, response: Response) -> Option<Event> {
         match response {
             Response::Status(Status::Bye, code, text) => {
-                if !self.logging_out {
-                    self.state = State::Closed;
-                    self.tell(Event::Bye(code, text));
+                if self.logging_out {
+                    return None;
                 }
+                self.state = State::Closed;
+                Some(Event::Bye(code, text))
             }
             Response::Status(status, code, text) => {
                 if let Some(code) = &code {
                     self.code(code);
                 }
-                self.tell(Event::Status(status, code, text));
+                Some(Event::Status(status, code, text))
             }
             Response::Capability(all) => {
                 self.fresh = true;
                 self.capabilities = Capabilities::new(all);
+                None
             }
             Response::Fetch(sequence, items) => self.fetched(sequence, items),
             Response::UidFetch(uid, mut items) => {
                 items.push(FetchItem::Uid(uid));
-                self.fetched(0, items);
+                self.fetched(0, items)
             }
             Response::Enabled(names) => {
                 let utf8 = |name: &Bytes| {
@@ -310,19 +312,22 @@ impl Connection {
                     all.iter().any(|one| name.eq_ignore_ascii_case(one))
                 };
                 self.utf8 |= names.iter().any(utf8);
-                self.tell(Event::Data(Response::Enabled(names)));
+                Some(Event::Data(Response::Enabled(names)))
             }
             Response::Exists(_) | Response::Expunge(_) | Response::Vanished { .. } => {
-                self.counted(response);
+                self.counted(response)
             }
             Response::Flags(flags) => {
                 self.no_longer_stale();
                 match self.current() {
-                    Some(selected) => selected.flags = flags,
-                    None => self.tell(Event::Data(Response::Flags(flags))),
+                    Some(selected) => {
+                        selected.flags = flags;
+                        None
+                    }
+                    None => Some(Event::Data(Response::Flags(flags))),
                 }
             }
-            other => self.tell(Event::Data(other)),
+            other => Some(Event::Data(other)),
         }
     }
 
@@ -333,17 +338,17 @@ impl Connection {
     }
 
     /// What changes sequence numbers.
-    fn counted(&mut self, response: Response) {
+    fn counted(&mut self, response: Response) -> Option<Event> {
         if let Response::Exists(_) = response {
             self.no_longer_stale();
         }
         if self.stale {
-            return;
+            return None;
         }
         let Some(selected) = self.current() else {
-            return self.tell(Event::Data(response));
+            return Some(Event::Data(response));
         };
-        let event = match response {
+        Some(match response {
             Response::Exists(count) => {
                 selected.view.exists(count);
                 Event::Exists(count)
@@ -359,8 +364,7 @@ impl Connection {
                 Event::Vanished { earlier, uids }
             }
             other => Event::Data(other),
-        };
-        self.tell(event);
+        })
     }
 
     fn code(&mut self, code: &ResponseCode) {
@@ -387,9 +391,9 @@ impl Connection {
         told.or_else(|| self.current()?.view.uid(sequence))
     }
 
-    fn fetched(&mut self, sequence: u32, mut items: Vec<FetchItem>) {
+    fn fetched(&mut self, sequence: u32, mut items: Vec<FetchItem>) -> Option<Event> {
         if self.stale {
-            return;
+            return None;
         }
         let uid = self.uid_of(sequence, &items);
         let most = self.options.limits.messages;
@@ -398,6 +402,14 @@ impl Connection {
         }
         // Sections that came in quotes, or not at all, are told as those are that stream.
         let mut sections = Vec::new();
+        let streams = |item: &FetchItem| matches!(item, FetchItem::Section(..));
+        if !items.iter().any(streams) {
+            return Some(Event::Fetch {
+                sequence,
+                uid,
+                items,
+            });
+        }
         items.retain_mut(|item| match item {
             FetchItem::Section(name, octets) => {
                 sections.push((name.clone(), octets.take()));
@@ -418,11 +430,11 @@ impl Connection {
                 .for_each(|text| self.tell(Event::Chunk(text)));
             self.tell(Event::SectionEnd);
         }
-        self.tell(Event::Fetch {
+        Some(Event::Fetch {
             sequence,
             uid,
             items,
-        });
+        })
     }
 
     /// A FETCH response up to the literal of a section.
@@ -470,10 +482,10 @@ impl Connection {
 
     /// What is left of a FETCH response behind its last section. One that is not as the RFC has it costs
     /// the items in it.
-    fn rest_of_fetch(&mut self, unit: &Bytes, mut begun: Fetching) {
+    fn rest_of_fetch(&mut self, unit: &Bytes, mut begun: Fetching) -> Option<Event> {
         let mut cursor = Cursor::new(unit);
         let _ = fetch::items(&mut cursor, self.options.limits.nesting, &mut begun.items);
-        self.fetched(begun.sequence, begun.items);
+        self.fetched(begun.sequence, begun.items)
     }
 
     fn tagged(
@@ -618,10 +630,18 @@ impl Machine for Connection {
                             return Err(Error::NoResponse("a literal past 63 bits"));
                         }
                         Some(Ok(Framed::Section(head, octets))) => self.section(&head, octets)?,
-                        Some(Ok(Framed::Unit(unit))) => match self.fetching.take() {
-                            Some(begun) => self.rest_of_fetch(&unit, begun),
-                            None => self.received(&unit, output)?,
-                        },
+                        Some(Ok(Framed::Unit(unit))) => {
+                            let event = match self.fetching.take() {
+                                Some(begun) => self.rest_of_fetch(&unit, begun),
+                                None => self.received(&unit, output)?,
+                            };
+                            match event {
+                                Some(event) if self.told.is_empty() => {
+                                    return Ok(Step::Event(event));
+                                }
+                                event => self.told.extend(event),
+                            }
+                        }
                     }
                 }
             }
