@@ -38,6 +38,11 @@ impl<'a> Cursor<'a> {
         self.unit
     }
 
+    /// How many octets of the unit it has passed.
+    pub(crate) fn offset(&self) -> usize {
+        self.unit.len().saturating_sub(self.rest.len())
+    }
+
     pub(crate) fn rest(&self) -> &'a [u8] {
         self.rest
     }

@@ -1,7 +1,6 @@
 //! FETCH: what is asked for, and what is told (RFC 9051 §6.4.5, §7.5.2; modifiers RFC 7162 and 9394; BINARY
 //! RFC 3516, OBJECTID RFC 8474, PREVIEW RFC 8970, SAVEDATE RFC 8514).
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use hikyaku_wire::Output;
@@ -263,7 +262,7 @@ pub enum FetchItem {
     /// `RFC822.SIZE`
     Rfc822Size(u64),
     /// `ENVELOPE`
-    Envelope(Box<Envelope>),
+    Envelope(Envelope),
     /// `BODYSTRUCTURE`
     BodyStructure(BodyStructure),
     /// `BODY`
@@ -468,7 +467,7 @@ fn known_item(
         b"UID" => FetchItem::Uid(cursor.take(nz_number)?),
         b"INTERNALDATE" => FetchItem::InternalDate(date_time(cursor)?),
         b"RFC822.SIZE" => FetchItem::Rfc822Size(cursor.number64()?),
-        b"ENVELOPE" => FetchItem::Envelope(Box::new(envelope(cursor)?)),
+        b"ENVELOPE" => FetchItem::Envelope(envelope(cursor)?),
         b"BODYSTRUCTURE" => FetchItem::BodyStructure(body_structure(cursor, nesting)?),
         b"BODY" => FetchItem::Body(body_structure(cursor, nesting)?),
         b"MODSEQ" => {

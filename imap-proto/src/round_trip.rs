@@ -681,30 +681,34 @@ fn command() -> impl Strategy<Value = Command> {
     ]
 }
 
-fn address() -> BoxedStrategy<Address> {
-    (ntext(), ntext(), ntext(), ntext())
-        .prop_map(|(name, route, mailbox, host)| Address {
-            name,
-            route,
-            mailbox,
-            host,
-        })
-        .boxed()
+fn address(texts: &[Option<Bytes>]) -> Address<'_> {
+    Address {
+        name: texts[0].as_deref(),
+        route: texts[1].as_deref(),
+        mailbox: texts[2].as_deref(),
+        host: texts[3].as_deref(),
+    }
 }
 
 fn envelope() -> BoxedStrategy<Envelope> {
-    (many(ntext(), 4), many(many(address(), 0..3), 6))
-        .prop_map(|(mut texts, mut lists)| Envelope {
-            date: texts.pop().unwrap(),
-            subject: texts.pop().unwrap(),
-            from: lists.pop().unwrap(),
-            sender: lists.pop().unwrap(),
-            reply_to: lists.pop().unwrap(),
-            to: lists.pop().unwrap(),
-            cc: lists.pop().unwrap(),
-            bcc: lists.pop().unwrap(),
-            in_reply_to: texts.pop().unwrap(),
-            message_id: texts.pop().unwrap(),
+    (many(ntext(), 4), many(many(many(ntext(), 4), 0..3), 6))
+        .prop_map(|(texts, lists)| {
+            let lists: Vec<Vec<Address<'_>>> = lists
+                .iter()
+                .map(|list| list.iter().map(|texts| address(texts)).collect())
+                .collect();
+            Envelope::new(EnvelopeFields {
+                date: texts[0].as_deref(),
+                subject: texts[1].as_deref(),
+                from: &lists[0],
+                sender: &lists[1],
+                reply_to: &lists[2],
+                to: &lists[3],
+                cc: &lists[4],
+                bcc: &lists[5],
+                in_reply_to: texts[2].as_deref(),
+                message_id: texts[3].as_deref(),
+            })
         })
         .boxed()
 }
@@ -817,7 +821,7 @@ fn fetch_item() -> BoxedStrategy<FetchItem> {
         (1..=u32::MAX).prop_map(FetchItem::Uid),
         date_time().prop_map(FetchItem::InternalDate),
         number64().prop_map(FetchItem::Rfc822Size),
-        envelope().prop_map(|envelope| FetchItem::Envelope(Box::new(envelope))),
+        envelope().prop_map(FetchItem::Envelope),
         body().prop_map(FetchItem::BodyStructure),
         body().prop_map(|body| FetchItem::Body(plain(body))),
         number64().prop_map(FetchItem::ModSeq),

@@ -1,7 +1,9 @@
 //! From the store's words to IMAP's and back.
 
 use bytes::Bytes;
-use imap_proto::{Address, BodyFields, BodyPart, BodyStructure, Disposition, Envelope, Flag};
+use imap_proto::{
+    Address, BodyFields, BodyPart, BodyStructure, Disposition, Envelope, EnvelopeFields, Flag,
+};
 use mailstore::message::{self, Kind, Part, Structure};
 use mailstore::{AccountId, EmailId, Flags, MailboxId, UidSet};
 
@@ -61,27 +63,29 @@ fn octets(text: &Option<Vec<u8>>) -> Option<Bytes> {
 }
 
 pub(super) fn envelope(envelope: &message::Envelope) -> Envelope {
-    let all = |list: &[message::Address]| {
-        let address = |a: &message::Address| Address {
-            name: octets(&a.name),
-            route: octets(&a.route),
-            mailbox: octets(&a.mailbox),
-            host: octets(&a.host),
-        };
-        list.iter().map(address).collect()
-    };
-    Envelope {
-        date: octets(&envelope.date),
-        subject: octets(&envelope.subject),
-        from: all(&envelope.from),
-        sender: all(&envelope.sender),
-        reply_to: all(&envelope.reply_to),
-        to: all(&envelope.to),
-        cc: all(&envelope.cc),
-        bcc: all(&envelope.bcc),
-        in_reply_to: octets(&envelope.in_reply_to),
-        message_id: octets(&envelope.message_id),
+    fn address(one: &message::Address) -> Address<'_> {
+        Address {
+            name: one.name.as_deref(),
+            route: one.route.as_deref(),
+            mailbox: one.mailbox.as_deref(),
+            host: one.host.as_deref(),
+        }
     }
+    fn all(list: &[message::Address]) -> Vec<Address<'_>> {
+        list.iter().map(address).collect()
+    }
+    Envelope::new(EnvelopeFields {
+        date: envelope.date.as_deref(),
+        subject: envelope.subject.as_deref(),
+        from: &all(&envelope.from),
+        sender: &all(&envelope.sender),
+        reply_to: &all(&envelope.reply_to),
+        to: &all(&envelope.to),
+        cc: &all(&envelope.cc),
+        bcc: &all(&envelope.bcc),
+        in_reply_to: envelope.in_reply_to.as_deref(),
+        message_id: envelope.message_id.as_deref(),
+    })
 }
 
 fn pairs(pairs: &[(Vec<u8>, Vec<u8>)]) -> Vec<(Bytes, Bytes)> {

@@ -259,7 +259,7 @@ impl Session<'_> {
                     let known = structure
                         .as_ref()
                         .and_then(|s| s.root().envelope.as_deref());
-                    FetchItem::Envelope(Box::new(known.map(envelope).unwrap_or_default()))
+                    FetchItem::Envelope(known.map(envelope).unwrap_or_default())
                 }
                 A::BodyStructure | A::Body => {
                     let Some(structure) = &structure else {

@@ -71,7 +71,7 @@ fn told(
                 let (mut envelope, mut body) = (None, None);
                 for item in items {
                     match item {
-                        FetchItem::Envelope(told) => envelope = Some(*told),
+                        FetchItem::Envelope(told) => envelope = Some(told),
                         FetchItem::BodyStructure(told) => body = Some(told),
                         FetchItem::Uid(_) | FetchItem::Flags(_) => {}
                         other => panic!("{other:?}"),
