@@ -65,7 +65,10 @@ mod url_auth;
 
 pub use acl::{Acl, AclChange, ListRights, Rights, SetAcl};
 pub use append::Append;
-pub use body_structure::{BodyFields, BodyPart, BodyStructure, Disposition};
+pub use body_structure::{
+    Body, BodyFields, BodyPart, BodyParts, BodyStructure, Disposition, Message, Multipart, NewBody,
+    NewFields, NewParameters, NewPart, Parameters, Texts,
+};
 pub use command::{Authenticate, Command, QResync, Tagged};
 pub use convert::{Conversion, Convert, ConvertAttribute, ConvertValue, Converted};
 pub use date::{Date, DateTime};

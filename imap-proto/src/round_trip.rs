@@ -713,82 +713,95 @@ fn envelope() -> BoxedStrategy<Envelope> {
         .boxed()
 }
 
-fn body_fields() -> BoxedStrategy<BodyFields> {
-    let disposition =
-        (text(), pairs()).prop_map(|(kind, parameters)| Disposition { kind, parameters });
-    (pairs(), of(disposition), many(text(), 0..3), ntext())
-        .prop_map(|(parameters, disposition, language, location)| BodyFields {
-            parameters,
-            disposition,
-            language,
-            location,
+type Pairs = Vec<(Bytes, Bytes)>;
+/// Parameters, disposition, language and location.
+type Fields = (Pairs, Option<(Bytes, Pairs)>, Vec<Bytes>, Option<Bytes>);
+
+fn body_fields() -> BoxedStrategy<Fields> {
+    let disposition = of((text(), pairs()));
+    (pairs(), disposition, many(text(), 0..3), ntext()).boxed()
+}
+
+fn lent(pairs: &Pairs) -> Vec<(&[u8], &[u8])> {
+    pairs
+        .iter()
+        .map(|(name, value)| (&**name, &**value))
+        .collect()
+}
+
+fn new_fields((_, disposition, language, location): &Fields) -> NewFields<'_> {
+    let disposition = disposition.as_ref();
+    NewFields {
+        disposition: disposition.map(|(kind, parameters)| (&**kind, lent(parameters))),
+        language: language.iter().map(|tag| &**tag).collect(),
+        location: location.as_deref(),
+    }
+}
+
+fn leaf() -> impl Strategy<Value = BodyStructure> {
+    let texts = (text(), ntext(), ntext(), text(), ntext());
+    (texts, number64(), number64(), any::<bool>(), body_fields()).prop_map(
+        |((subtype, id, description, encoding, md5), octets, lines, is_text, fields)| {
+            let part = NewPart {
+                kind: if is_text { b"TEXT" } else { b"image" },
+                subtype: &subtype,
+                parameters: lent(&fields.0),
+                id: id.as_deref(),
+                description: description.as_deref(),
+                encoding: &encoding,
+                octets,
+                lines: if is_text { lines } else { 0 },
+                message: None,
+                md5: md5.as_deref(),
+                fields: new_fields(&fields),
+            };
+            BodyStructure::from(NewBody::from(part))
+        },
+    )
+}
+
+fn body() -> BoxedStrategy<BodyStructure> {
+    leaf()
+        .prop_recursive(3, 8, 3, move |inner| {
+            prop_oneof![
+                (many(inner.clone(), 1..3), text(), body_fields()).prop_map(
+                    |(parts, subtype, fields)| {
+                        BodyStructure::from(NewBody::Multipart {
+                            parts: parts.iter().map(|part| part.root().into()).collect(),
+                            subtype: &subtype,
+                            parameters: lent(&fields.0),
+                            fields: new_fields(&fields),
+                        })
+                    }
+                ),
+                (leaf(), envelope(), inner).prop_map(|(leaf, envelope, inner)| {
+                    let NewBody::Part(mut part) = NewBody::from(leaf.root()) else {
+                        unreachable!()
+                    };
+                    part.kind = b"message";
+                    part.message = Some((envelope, inner.root().into()));
+                    BodyStructure::from(NewBody::Part(part))
+                }),
+            ]
         })
         .boxed()
 }
 
-fn body() -> BoxedStrategy<BodyStructure> {
-    let leaf = || {
-        let texts = (text(), ntext(), ntext(), text(), ntext());
-        (texts, number64(), number64(), any::<bool>(), body_fields()).prop_map(
-            |((subtype, id, description, encoding, md5), octets, lines, is_text, fields)| {
-                BodyPart {
-                    kind: if is_text {
-                        "TEXT".into()
-                    } else {
-                        "image".into()
-                    },
-                    subtype,
-                    id,
-                    description,
-                    encoding,
-                    octets,
-                    lines: if is_text { lines } else { 0 },
-                    message: None,
-                    md5,
-                    fields,
-                }
-            },
-        )
-    };
-    let part = leaf().prop_map(|part| BodyStructure::Part(Box::new(part)));
-    part.prop_recursive(3, 8, 3, move |inner| {
-        prop_oneof![
-            (many(inner.clone(), 1..3), text(), body_fields()).prop_map(
-                |(parts, subtype, fields)| {
-                    BodyStructure::Multipart {
-                        parts,
-                        subtype,
-                        fields: Box::new(fields),
-                    }
-                }
-            ),
-            (leaf(), envelope(), inner).prop_map(|(mut part, envelope, inner)| {
-                part.kind = "message".into();
-                part.message = Some((envelope, inner));
-                BodyStructure::Part(Box::new(part))
-            }),
-        ]
-    })
-    .boxed()
-}
-
 /// As BODY tells it, without what BODYSTRUCTURE has besides.
-fn plain(body: BodyStructure) -> BodyStructure {
+fn plain(body: NewBody<'_>) -> NewBody<'_> {
     match body {
-        BodyStructure::Multipart { parts, subtype, .. } => BodyStructure::Multipart {
+        NewBody::Multipart { parts, subtype, .. } => NewBody::Multipart {
             parts: parts.into_iter().map(plain).collect(),
             subtype,
-            fields: Box::default(),
+            parameters: Vec::new(),
+            fields: NewFields::default(),
         },
-        BodyStructure::Part(mut part) => {
-            part.md5 = None;
-            part.fields = BodyFields {
-                parameters: part.fields.parameters,
-                ..BodyFields::default()
-            };
-            part.message = part.message.map(|(envelope, body)| (envelope, plain(body)));
-            BodyStructure::Part(part)
-        }
+        NewBody::Part(part) => NewBody::from(NewPart {
+            md5: None,
+            fields: NewFields::default(),
+            message: part.message.map(|(envelope, body)| (envelope, plain(body))),
+            ..*part
+        }),
     }
 }
 
@@ -823,7 +836,7 @@ fn fetch_item() -> BoxedStrategy<FetchItem> {
         number64().prop_map(FetchItem::Rfc822Size),
         envelope().prop_map(FetchItem::Envelope),
         body().prop_map(FetchItem::BodyStructure),
-        body().prop_map(|body| FetchItem::Body(plain(body))),
+        body().prop_map(|body| FetchItem::Body(plain(body.root().into()).into())),
         number64().prop_map(FetchItem::ModSeq),
         (section_name, of(octets())).prop_map(|(name, octets)| {
             let is_binary = matches!(name, FetchAttribute::Binary { .. });

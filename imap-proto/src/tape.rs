@@ -7,9 +7,15 @@ use bytes::Bytes;
 use crate::cursor::{Cursor, Result};
 use crate::text::any_string;
 
-/// Where a text begins and ends.
+/// Where a text begins and ends; or a number, in two halves.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Span(u32, u32);
+
+impl Span {
+    pub(crate) fn is_nil(self) -> bool {
+        self.0 == NIL.0
+    }
+}
 
 /// No text.
 pub(crate) const NIL: Span = Span(u32::MAX, 0);
@@ -32,6 +38,16 @@ impl Tape {
     }
 }
 
+impl Tape {
+    /// A number; 0 past the end.
+    pub(crate) fn number(&self, index: usize) -> u64 {
+        let Some(&Span(low, high)) = self.spans.get(index) else {
+            return 0;
+        };
+        u64::from(low) | u64::from(high) << 32
+    }
+}
+
 /// Makes a [`Tape`].
 #[derive(Debug)]
 pub(crate) struct Writer {
@@ -39,6 +55,8 @@ pub(crate) struct Writer {
     begin: usize,
     spans: Vec<Span>,
     own: Vec<u8>,
+    /// Which of the spans are of `own`.
+    owned: Vec<usize>,
 }
 
 impl Writer {
@@ -48,17 +66,41 @@ impl Writer {
             begin: cursor.map_or(0, Cursor::offset),
             spans: Vec::with_capacity(texts),
             own: Vec::new(),
+            owned: Vec::new(),
         }
     }
 
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.spans.len()
+    }
+
     pub(crate) fn push(&mut self, span: Span) {
+        self.note(self.spans.len(), span);
         self.spans.push(span);
     }
 
-    /// In the place of one that was pushed.
+    /// In the place of one that was pushed as NIL.
     pub(crate) fn set(&mut self, index: usize, span: Span) {
+        self.note(index, span);
         if let Some(place) = self.spans.get_mut(index) {
             *place = span;
+        }
+    }
+
+    fn note(&mut self, index: usize, span: Span) {
+        if span.0 & OWN != 0 && span.0 != NIL.0 {
+            self.owned.push(index);
+        }
+    }
+
+    pub(crate) fn push_number(&mut self, number: u64) {
+        self.spans.push(halves(number));
+    }
+
+    pub(crate) fn set_number(&mut self, index: usize, number: u64) {
+        if let Some(place) = self.spans.get_mut(index) {
+            *place = halves(number);
         }
     }
 
@@ -96,29 +138,28 @@ impl Writer {
     pub(crate) fn finish(mut self, cursor: Option<&Cursor<'_>>) -> Tape {
         let came = cursor.map(|cursor| cursor.unit().slice(self.begin..cursor.offset()));
         let came = came.unwrap_or_default();
-        if self.own.is_empty() {
-            // Empty texts of its own are as good anywhere.
-            for span in &mut self.spans {
-                if span.0 & OWN != 0 && span.0 != NIL.0 {
-                    *span = Span(0, 0);
-                }
-            }
-            let spans = self.spans;
-            return Tape { text: came, spans };
-        }
         let before = u32::try_from(came.len()).unwrap_or(0);
-        for Span(start, end) in &mut self.spans {
-            if *start & OWN != 0 && *start != NIL.0 {
+        for index in self.owned {
+            if let Some(Span(start, end)) = self.spans.get_mut(index) {
                 (*start, *end) = (before + (*start & !OWN), before + (*end & !OWN));
             }
         }
-        let text = match came.is_empty() {
-            true => self.own,
-            false => [&came[..], &self.own].concat(),
+        let text = match (came.is_empty(), self.own.is_empty()) {
+            (_, true) => came,
+            (true, false) => self.own.into(),
+            (false, false) => [&came[..], &self.own].concat().into(),
         };
         Tape {
-            text: text.into(),
+            text,
             spans: self.spans,
         }
     }
+}
+
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "the halves are what is wanted"
+)]
+fn halves(number: u64) -> Span {
+    Span(number as u32, (number >> 32) as u32)
 }

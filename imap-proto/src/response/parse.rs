@@ -143,7 +143,9 @@ fn numbered(cursor: &mut Cursor<'_>, limits: &Limits) -> Result<Response> {
         if cursor.eat_word(name) {
             cursor.sp()?;
             cursor.expect(b'(', "\"(\"")?;
-            let mut items = Vec::new();
+            // Seven items are in what clients ask for a list, and few where little is told.
+            let most = if cursor.rest().len() > 160 { 8 } else { 2 };
+            let mut items = Vec::with_capacity(most);
             fetch::items(cursor, limits.nesting, &mut items)?;
             return Ok(match uid {
                 true => Response::UidFetch(number, items),

@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 use imap_proto::{
-    Address, BodyFields, BodyPart, BodyStructure, Disposition, Envelope, EnvelopeFields, Flag,
+    Address, BodyStructure, Envelope, EnvelopeFields, Flag, NewBody, NewFields, NewPart,
 };
-use mailstore::message::{self, Kind, Part, Structure};
+use mailstore::message::{self, Kind, Structure};
 use mailstore::{AccountId, EmailId, Flags, MailboxId, UidSet};
 
 static SYSTEM: [(Flag, Flags); 5] = [
@@ -58,10 +58,6 @@ pub(super) fn uid_set(ranges: &[(u32, u32)]) -> UidSet {
     UidSet::from_ranges(ranges.iter().copied())
 }
 
-fn octets(text: &Option<Vec<u8>>) -> Option<Bytes> {
-    text.as_ref().map(|text| Bytes::from(text.clone()))
-}
-
 pub(super) fn envelope(envelope: &message::Envelope) -> Envelope {
     fn address(one: &message::Address) -> Address<'_> {
         Address {
@@ -88,96 +84,88 @@ pub(super) fn envelope(envelope: &message::Envelope) -> Envelope {
     })
 }
 
-fn pairs(pairs: &[(Vec<u8>, Vec<u8>)]) -> Vec<(Bytes, Bytes)> {
-    let pair = |(name, value): &(Vec<u8>, Vec<u8>)| (name.clone().into(), value.clone().into());
-    pairs.iter().map(pair).collect()
+fn pairs(pairs: &[(Vec<u8>, Vec<u8>)]) -> Vec<(&[u8], &[u8])> {
+    pairs
+        .iter()
+        .map(|(name, value)| (&**name, &**value))
+        .collect()
 }
 
-fn fields(part: &Part) -> BodyFields {
-    let content = &part.content;
-    BodyFields {
-        parameters: pairs(&content.parameters),
-        disposition: content.disposition.as_ref().map(|disposition| Disposition {
-            kind: disposition.kind.clone().into(),
-            parameters: pairs(&disposition.parameters),
-        }),
-        language: content
-            .language
-            .iter()
-            .map(|tag| tag.clone().into())
-            .collect(),
-        location: octets(&content.location),
+fn fields(content: &message::Content) -> NewFields<'_> {
+    let disposition = content.disposition.as_ref();
+    NewFields {
+        disposition: disposition.map(|one| (&*one.kind, pairs(&one.parameters))),
+        language: content.language.iter().map(|tag| &**tag).collect(),
+        location: content.location.as_deref(),
     }
 }
 
+/// RFC 2045 §5.2: what is said of nothing is text/plain in US-ASCII.
+const CHARSET: (&[u8], &[u8]) = (b"charset", b"us-ascii");
+
 /// An empty text, where the grammar wants a part and there is none.
-fn nothing() -> BodyStructure {
-    let charset = ("charset".into(), "us-ascii".into());
-    BodyStructure::Part(Box::new(BodyPart {
-        kind: "text".into(),
-        subtype: "plain".into(),
-        encoding: "7bit".into(),
-        fields: BodyFields {
-            parameters: vec![charset],
-            ..BodyFields::default()
-        },
-        ..BodyPart::default()
-    }))
+fn nothing() -> NewBody<'static> {
+    NewBody::from(NewPart {
+        kind: b"text",
+        subtype: b"plain",
+        encoding: b"7bit",
+        parameters: vec![CHARSET],
+        ..NewPart::default()
+    })
+}
+
+/// What a part is made of, itself among it.
+pub(super) fn body_structure(structure: &Structure, index: usize) -> BodyStructure {
+    body(structure, index).into()
 }
 
 /// The tree below a part. As deep as the scanner lets it be: 64.
-pub(super) fn body_structure(structure: &Structure, index: usize) -> BodyStructure {
+fn body(structure: &Structure, index: usize) -> NewBody<'_> {
     let Some(part) = structure.get(index) else {
-        return BodyStructure::default();
+        return nothing();
     };
     let content = &part.content;
+    let mut parameters = pairs(&content.parameters);
     if part.kind == Kind::Multipart {
-        let mut parts: Vec<_> = structure
-            .children(index)
-            .map(|child| body_structure(structure, child))
-            .collect();
+        let children = structure.children(index);
+        let mut parts: Vec<_> = children.map(|child| body(structure, child)).collect();
         if parts.is_empty() {
             // The grammar wants one part at least.
             parts.push(nothing());
         }
-        return BodyStructure::Multipart {
+        return NewBody::Multipart {
             parts,
-            subtype: content.subtype.clone().into(),
-            fields: Box::new(fields(part)),
+            subtype: &content.subtype,
+            parameters,
+            fields: fields(content),
         };
     }
-    // RFC 9051 §9 `body-type-msg`: also one that is not looked into, for its encoding or its depth.
-    let closed = content.is("message", "rfc822") || content.is("message", "global");
-    let closed = (closed && part.kind != Kind::Message).then(|| (Envelope::default(), nothing()));
-    let message = (part.kind == Kind::Message).then(|| {
-        let inner = structure
-            .get(index + 1)
-            .and_then(|inner| inner.envelope.as_deref());
-        (
-            inner.map(envelope).unwrap_or_default(),
-            body_structure(structure, index + 1),
-        )
-    });
-    let mut parameters = fields(part);
-    // RFC 2045 §5.2: what is said of nothing is text/plain in US-ASCII.
-    let unsaid = content.is("text", "*") && content.parameters.is_empty();
-    if unsaid {
-        parameters
-            .parameters
-            .push(("charset".into(), "us-ascii".into()));
+    let message = if part.kind == Kind::Message {
+        let inner = structure.get(index + 1);
+        let inner = inner.and_then(|inner| inner.envelope.as_deref());
+        let envelope = inner.map(envelope).unwrap_or_default();
+        Some((envelope, body(structure, index + 1)))
+    } else {
+        // RFC 9051 §9 `body-type-msg`: also one that is not looked into, for its encoding or its depth.
+        let closed = content.is("message", "rfc822") || content.is("message", "global");
+        closed.then(|| (Envelope::default(), nothing()))
+    };
+    if content.is("text", "*") && parameters.is_empty() {
+        parameters.push(CHARSET);
     }
-    BodyStructure::Part(Box::new(BodyPart {
-        kind: content.kind.clone().into(),
-        subtype: content.subtype.clone().into(),
-        id: octets(&content.id),
-        description: octets(&content.description),
-        encoding: octets(&content.encoding).unwrap_or("7bit".into()),
+    NewBody::from(NewPart {
+        kind: &content.kind,
+        subtype: &content.subtype,
+        parameters,
+        id: content.id.as_deref(),
+        description: content.description.as_deref(),
+        encoding: content.encoding.as_deref().unwrap_or(b"7bit"),
         octets: part.body.end - part.body.start,
         lines: part.lines,
-        message: message.or(closed),
-        md5: octets(&content.md5),
-        fields: parameters,
-    }))
+        message,
+        md5: content.md5.as_deref(),
+        fields: fields(content),
+    })
 }
 
 #[cfg(test)]

@@ -127,7 +127,7 @@ async fn inside(language: &'static str) {
     browser.picture(&format!("compose-{language}")).await;
     browser.press(t("Send")).await;
     browser.until(".said", t("Sent.")).await;
-    assert_eq!(browser.texts(".messages .mark").await, ["↩"]);
+    browser.until(".messages .mark", "↩").await;
     browser.folder(t("Sent")).await;
     browser.until(".messages .subject", "Re: message 3").await;
     // A reply to all, and what is passed on, whole.
@@ -285,7 +285,8 @@ async fn the_whole_way(origin: &str, name: &str, password: &str, language: &'sta
     browser.click(".messages li:first-child input").await;
     browser.press(t("Delete")).await;
     browser.until("h1", t("Inbox")).await;
-    assert_eq!(browser.texts(".messages .subject").await, ["↩message 1"]);
+    browser.until(".messages .subject", "↩message 1").await;
+    browser.until_there_are(1, ".messages .subject").await;
     browser.folder(t("Trash")).await;
     browser.until(".messages .subject", "message 2").await;
     browser.press(t("Log out")).await;
