@@ -95,4 +95,35 @@ fn main() {
         let ratio = ratios[ratios.len() / 2];
         println!("  {}: {ratio:.2} ({:.2})", once.name, ratio.log2());
     }
+    if chosen.is_empty() || is_chosen("nesting") {
+        nesting();
+    }
+}
+
+/// What is nested deeper than it may be costs no stack and little time.
+fn nesting() {
+    use imap_proto::{Limits, Received, Tagged};
+    const DEPTH: usize = 100_000;
+    let mut limits = Limits::default();
+    limits.response = 1 << 30;
+    let leaf = "(\"TEXT\" \"PLAIN\" NIL NIL NIL \"7BIT\" 0 0)";
+    let inside = " \"MIXED\")".repeat(DEPTH);
+    let body = format!("* 1 FETCH (BODY {}{leaf}{inside})", "(".repeat(DEPTH));
+    let search = format!("a SEARCH {}ALL{}", "(".repeat(DEPTH), ")".repeat(DEPTH));
+    let (body, search) = (bytes::Bytes::from(body), bytes::Bytes::from(search));
+    let time = |read: &dyn Fn()| {
+        let mut times: Vec<Duration> = (0..ROUNDS)
+            .map(|_| {
+                let begun = Instant::now();
+                read();
+                begun.elapsed()
+            })
+            .collect();
+        median(&mut times).as_secs_f64() * 1e3
+    };
+    println!("\n{DEPTH} levels");
+    let multiparts = time(&|| drop(std::hint::black_box(Received::parse(&body, &limits))));
+    println!("  of multipart: {multiparts:.2} ms");
+    let keys = time(&|| drop(std::hint::black_box(Tagged::parse(&search, &limits))));
+    println!("  of search keys: {keys:.2} ms");
 }
