@@ -118,6 +118,11 @@ fn namespace(cursor: &mut Cursor<'_>) -> Result<Namespace> {
 /// A delimiter in quotes, or NIL.
 pub(crate) fn delimiter(cursor: &mut Cursor<'_>) -> Result<Option<char>> {
     let start = cursor.clone();
+    for (usual, delimiter) in [("\"/\"", '/'), ("\".\"", '.')] {
+        if cursor.eat_prefix(usual) {
+            return Ok(Some(delimiter));
+        }
+    }
     if cursor.eat_word("NIL") {
         return Ok(None);
     }

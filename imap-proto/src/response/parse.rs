@@ -95,6 +95,13 @@ const STATUSES: [(&str, Status); 5] = [
 ];
 
 fn status_of(cursor: &mut Cursor<'_>) -> Option<Status> {
+    // Most responses are none of them.
+    if !matches!(
+        cursor.peek()?.to_ascii_uppercase(),
+        b'O' | b'N' | b'B' | b'P'
+    ) {
+        return None;
+    }
     STATUSES
         .into_iter()
         .find_map(|(name, status)| cursor.eat_word(name).then_some(status))
@@ -166,6 +173,9 @@ fn numbered(cursor: &mut Cursor<'_>, limits: &Limits) -> Result<Response> {
 }
 
 fn named(cursor: &mut Cursor<'_>) -> Result<Response> {
+    if cursor.eat_prefix("LIST ") {
+        return list::list_response(cursor).map(Response::List);
+    }
     let start = cursor.clone();
     let name = cursor.word(is_atom_char, "an atom")?;
     let mut upper = [0_u8; 16];
