@@ -36,9 +36,7 @@ impl Tape {
         let place = |at: u32| usize::try_from(at).unwrap_or(usize::MAX);
         self.text.get(place(start)..place(end))
     }
-}
 
-impl Tape {
     /// A number; 0 past the end.
     pub(crate) fn number(&self, index: usize) -> u64 {
         let Some(&Span(low, high)) = self.spans.get(index) else {
@@ -141,7 +139,8 @@ impl Writer {
         let before = u32::try_from(came.len()).unwrap_or(0);
         for index in self.owned {
             if let Some(Span(start, end)) = self.spans.get_mut(index) {
-                (*start, *end) = (before + (*start & !OWN), before + (*end & !OWN));
+                let place = |at: u32| before.saturating_add(at & !OWN);
+                (*start, *end) = (place(*start), place(*end));
             }
         }
         let text = match (came.is_empty(), self.own.is_empty()) {

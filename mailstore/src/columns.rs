@@ -9,6 +9,9 @@ use crate::{MailboxId, Uid};
 /// Values by UID, ascending; not every message needs to have one.
 pub(crate) type Column<T> = Arc<Vec<(Uid, T)>>;
 
+/// More columns than so many are not kept: a small one costs more than its values.
+const COLUMNS: usize = 1000;
+
 /// What a value costs.
 pub(crate) trait Weigh {
     /// Octets beside those of its type.
@@ -84,8 +87,14 @@ impl<K: Hash + Eq + Clone, T: Weigh + Clone> Columns<K, T> {
         values.dedup_by_key(|(uid, _)| *uid);
         values.retain(|(uid, _)| there(*uid));
         let each = size_of::<(Uid, T)>();
-        let octets = values.iter().map(|(_, value)| each + value.octets()).sum();
+        let octets = values.iter().map(|(_, value)| each + value.octets());
+        let octets: usize = octets.sum();
         let mut kept = self.kept();
+        // What has no room pushes nothing else out.
+        if octets > self.most {
+            kept.columns.remove(&(mailbox, key.clone()));
+            return column;
+        }
         kept.clock += 1;
         let entry = Entry {
             column: Arc::clone(&column),
@@ -94,7 +103,7 @@ impl<K: Hash + Eq + Clone, T: Weigh + Clone> Columns<K, T> {
         };
         kept.columns.insert((mailbox, key.clone()), entry);
         let octets = |kept: &Kept<K, T>| kept.columns.values().map(|one| one.octets).sum::<usize>();
-        while octets(&kept) > self.most {
+        while octets(&kept) > self.most || kept.columns.len() > COLUMNS {
             let oldest = kept.columns.iter().min_by_key(|(_, entry)| entry.used);
             let Some(oldest) = oldest.map(|(key, _)| key.clone()) else {
                 break;
@@ -173,6 +182,20 @@ mod tests {
         let many = (1..9).map(|one| (uid(one), one)).collect();
         assert_eq!(columns.add(mailbox(1), &'b', many, |_| true).len(), 8);
         assert!(columns.get(mailbox(1), &'b').is_empty());
+    }
+
+    #[test]
+    fn what_has_no_room_pushes_nothing_out_and_columns_are_counted() {
+        let each = 100 + size_of::<(Uid, u32)>();
+        let columns = Columns::<u32, u32>::new(4000 * each);
+        columns.add(mailbox(1), &0, vec![(uid(1), 1)], |_| true);
+        let many = (1..5000).map(|one| (uid(one), one)).collect();
+        columns.add(mailbox(1), &1, many, |_| true);
+        assert_eq!(columns.get(mailbox(1), &0).len(), 1);
+        for key in 2..2000 {
+            columns.add(mailbox(1), &key, vec![(uid(1), 1)], |_| true);
+        }
+        assert_eq!(columns.kept().columns.len(), COLUMNS);
     }
 
     #[test]

@@ -84,6 +84,11 @@ impl RowCache {
 
     fn keep(&self, mailbox: MailboxId, rows: &Rows) {
         let mut kept = self.kept();
+        // What has no room pushes nothing else out.
+        if rows.rows.len() > self.most {
+            kept.mailboxes.remove(&mailbox);
+            return;
+        }
         kept.clock += 1;
         let clock = kept.clock;
         let newer = |(known, _): &(Rows, u64)| known.at > rows.at;

@@ -190,6 +190,9 @@ impl Weigh for FieldText {
 /// Longer fields are not kept for the next search.
 const FIELD_TEXT: usize = 8 * 1024;
 
+/// Longer names are of no field that anybody searches twice.
+const FIELD_NAME: usize = 78;
+
 /// More names than so many in one question are not kept for the next.
 const FIELDS: usize = 4;
 
@@ -383,7 +386,8 @@ impl Plan {
             Key::Header(name, text) => {
                 let name = name.to_ascii_lowercase();
                 let new = !in_summary(&name, text) && !self.fields.contains(&name);
-                if self.learns && new && self.fields.len() < FIELDS && !text.contains('\0') {
+                let keeps = self.fields.len() < FIELDS && name.len() <= FIELD_NAME;
+                if self.learns && new && keeps && !text.contains('\0') {
                     self.fields.push(name.clone());
                 }
                 Prepared::Header(name, self.term(text, false, false))
