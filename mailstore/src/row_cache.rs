@@ -103,7 +103,8 @@ impl RowCache {
         let count = |kept: &Kept| -> usize {
             kept.mailboxes
                 .values()
-                .map(|(rows, _)| rows.rows.len())
+                // An empty one costs its place.
+                .map(|(rows, _)| rows.rows.len().max(1))
                 .sum()
         };
         while count(&kept) > self.most {
@@ -221,7 +222,7 @@ mod tests {
 
     #[test]
     fn the_oldest_goes_first() {
-        let cache = RowCache::new(0);
+        let cache = RowCache::new(1);
         let store = Memory::new();
         let account = block_on(store.create_account("a")).unwrap();
         let inbox = block_on(store.mailboxes(account, None)).unwrap().mailboxes[0].id;
@@ -232,5 +233,10 @@ mod tests {
         };
         assert!(block_on(cache.rows(&store, gone)).is_err());
         assert_eq!(cache.kept().mailboxes.len(), 1);
+        let other = block_on(store.create_account("b")).unwrap();
+        let other = block_on(store.mailboxes(other, None)).unwrap().mailboxes[0].id;
+        block_on(cache.rows(&store, other)).unwrap();
+        let kept: Vec<_> = cache.kept().mailboxes.keys().copied().collect();
+        assert_eq!(kept, [other]);
     }
 }
