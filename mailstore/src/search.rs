@@ -26,8 +26,8 @@ use crate::message::{
     TransferDecoder, decode_header, fields, parse_date,
 };
 use crate::{
-    Bodies, EmailId, Flags, MailboxId, MessageCache, ModSeq, Result, Row, Store, ThreadId, Uid,
-    UidSet, Want, Which,
+    Bodies, EmailId, Error, Flags, MailboxId, MessageCache, ModSeq, Result, Row, Store, ThreadId,
+    Uid, UidSet, Want, Which,
 };
 
 /// What a message must have.
@@ -218,18 +218,29 @@ async fn judge_all(
     };
     visit_all(store, mailbox, uids, want, move || {
         let (plan, key) = (Arc::clone(&plan), Arc::clone(&prepared));
-        move |row: &Row, bodies: &mut dyn Bodies| {
-            let (found, learned) = matches(bodies, &plan, &key, row)?;
-            let judged = Judged {
-                uid: row.uid,
-                modified: row.modified,
-                found,
-                learned,
-            };
-            Ok((found || !judged.learned.is_empty()).then_some(judged))
-        }
+        move |row: &Row, bodies: &mut dyn Bodies| judge(bodies, &plan, &key, row)
     })
     .await
+}
+
+/// Nothing where there is nothing to say of it. One that cannot be read fails no search.
+fn judge(
+    bodies: &mut dyn Bodies,
+    plan: &Plan,
+    key: &Prepared,
+    row: &Row,
+) -> Result<Option<Judged>> {
+    let (found, learned) = match matches(bodies, plan, key, row) {
+        Err(Error::Damaged(_)) => return Ok(None),
+        judged => judged?,
+    };
+    let judged = Judged {
+        uid: row.uid,
+        modified: row.modified,
+        found,
+        learned,
+    };
+    Ok((found || !judged.learned.is_empty()).then_some(judged))
 }
 
 /// What is made of each of those rows, in their order: several at a time where there are many.
@@ -815,6 +826,23 @@ mod tests {
     fn found(store: &Arc<dyn Store>, inbox: MailboxId, key: &Key) -> Vec<u32> {
         let all = block_on(search(&**store, inbox, key)).unwrap();
         all.into_iter().map(|(uid, _)| uid.get()).collect()
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_not_found_and_fails_nothing() {
+        struct Gone;
+        impl Bodies for Gone {
+            fn read(&mut self, _: &crate::BodyRef, _: Range<u64>) -> Result<Bytes> {
+                Err(Error::Damaged("gone"))
+            }
+        }
+        let (store, inbox) = store_of(&[b"Subject: a\r\n\r\ntea\r\n"]);
+        let all = Which::After(None);
+        let page = block_on(store.messages(inbox, &all, Want::SUMMARY, 1)).unwrap();
+        let mut plan = Plan::default();
+        let key = plan.prepare(&Key::Not(Box::new(Key::Text("coffee".into()))));
+        let judged = judge(&mut Gone, &plan, &key, &page.rows[0]).unwrap();
+        assert!(judged.is_none());
     }
 
     #[test]
