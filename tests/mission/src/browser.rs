@@ -257,6 +257,45 @@ impl Browser {
         }
     }
 
+    /// Waits until all of those say just that: a page may still be on its way, or the one before it may still
+    /// be there. For what shall not be there, name with it something that shall.
+    pub async fn until_texts(&self, css: &str, expected: &[&str]) {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let there = self.texts(css).await;
+            if there == expected {
+                return;
+            }
+            assert!(
+                Instant::now() < until,
+                "{css}: {there:?}, never {expected:?}\n{}",
+                self.source().await
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Waits until a field holds that.
+    pub async fn until_value(&self, css: &str, text: &str) {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let there = match self.find(css).await.prop("value").await {
+                Ok(value) => value.unwrap_or_default(),
+                Err(error) if is_stale(&error) => String::new(),
+                Err(error) => panic!("{css}: {error}"),
+            };
+            if there.contains(text) {
+                return;
+            }
+            assert!(
+                Instant::now() < until,
+                "{css} holds {there:?}, never {text}\n{}",
+                self.source().await
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// What a script says of the page.
     pub async fn run(&self, script: &str) -> Value {
         self.client.execute(script, Vec::new()).await.unwrap()

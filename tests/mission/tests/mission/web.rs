@@ -95,33 +95,26 @@ async fn inside(language: &'static str) {
     );
     log_in(&browser, &origin, "bob@example.test").await;
     browser.until("h1", t("Inbox")).await;
-    assert_eq!(
-        browser.texts(".messages .subject").await,
-        [2, 1].map(|n| format!("{}\nmessage {n}", t("unread")))
-    );
-    assert_eq!(browser.text(".count").await, "2");
+    let two = [2, 1].map(|n| format!("{}\nmessage {n}", t("unread")));
+    browser
+        .until_texts(".messages .subject", &[&two[0], &two[1]])
+        .await;
+    browser.until_texts(".count", &["2"]).await;
     browser.picture(&format!("list-{language}")).await;
     // New mail appears without reload.
     house.deliver_many(3..4).await;
     browser.until(".messages .subject", "message 3").await;
-    assert_eq!(browser.text(".count").await, "3");
+    browser.until_texts(".count", &["3"]).await;
     // Reading.
     browser.click(".messages li:first-child a").await;
     browser.until(".text", "The body of number 3.\n.dot").await;
-    assert_eq!(browser.text(".count").await, "2");
+    browser.until_texts(".count", &["2"]).await;
     browser.picture(&format!("message-{language}")).await;
     // A reply with an attachment.
     let file = house.data.path().join("図.txt");
     std::fs::write(&file, "in a file").unwrap();
     browser.press(t("Reply")).await;
-    assert!(
-        browser
-            .run("return document.getElementById('text').value")
-            .await
-            .as_str()
-            .unwrap()
-            .contains("> The body")
-    );
+    browser.until_value("#text", "> The body").await;
     browser.fill("#to", "alice@example.test").await;
     browser.fill("#files", &file.display().to_string()).await;
     browser.picture(&format!("compose-{language}")).await;
@@ -134,10 +127,7 @@ async fn inside(language: &'static str) {
     browser.folder(t("Inbox")).await;
     browser.click(".messages li:first-child a").await;
     browser.press(t("Reply to all")).await;
-    let subject = browser
-        .run("return document.getElementById('subject').value")
-        .await;
-    assert_eq!(subject, "Re: message 3");
+    browser.until_value("#subject", "Re: message 3").await;
     browser.folder(t("Inbox")).await;
     browser.click(".messages li:first-child a").await;
     browser.press(t("Forward")).await;
@@ -178,8 +168,7 @@ async fn inside(language: &'static str) {
     browser.folder(t("Inbox")).await;
     browser.click("[data-all]").await;
     browser.press(t("Read")).await;
-    browser.until("h1", t("Inbox")).await;
-    assert!(browser.texts(".count").await.is_empty());
+    browser.until_texts("h1, .count", &[t("Inbox")]).await;
     let (other, inbox, out) = match language {
         "en" => ("日本語", "受信トレイ", "ログアウト"),
         _ => ("English", "Inbox", "Log out"),
@@ -443,6 +432,7 @@ async fn mounted_in_somebodys_groupware_with_its_own_login() {
     browser.press("Write").await;
     browser.fill("#subject", "mine").await;
     browser.press("Keep as draft").await;
+    browser.until(".said", "Kept").await;
     browser.folder("Drafts").await;
     browser.until(".messages .subject", "mine").await;
     browser.finish(&web.origin).await;
@@ -468,11 +458,12 @@ async fn a_full_mailbox_is_told_in_the_browser() {
         .await;
     browser.click(".messages input").await;
     browser.press("Delete").await;
+    browser.until(".nothing", "Nothing here.").await;
     browser.folder("Trash").await;
     browser.click(".messages a").await;
     browser.press("Delete for good").await;
     browser.until(".nothing", "Nothing here.").await;
-    assert!(browser.texts(".problem").await.is_empty());
+    browser.until_texts("h1, .problem", &["Trash"]).await;
     browser.finish(&origin).await;
 }
 
@@ -531,12 +522,12 @@ async fn a_long_folder_has_pages_newest_first() {
                 &format!("message {first}"),
             )
             .await;
-        assert_eq!(browser.count(".messages li").await, count);
+        browser.until_there_are(count, ".messages li").await;
         if first > 20 {
             browser.press("Older").await;
         }
     }
-    assert_eq!(browser.count(".pages a").await, 1);
+    browser.until_there_are(1, ".pages a").await;
     browser.press("Newest").await;
     browser
         .until(".messages li:first-child .subject", "message 120")
