@@ -68,7 +68,7 @@ fn imap(criterion: &mut Criterion) {
     group.finish();
     criterion.bench_function("imap 10 000 FETCH (UID FLAGS) responses", |b| {
         let mut machine = selected();
-        let flags = FetchItem::Flags(vec![Flag::Seen, Flag::Answered]);
+        let flags = FetchItem::Flags([Flag::Seen, Flag::Answered].into_iter().collect());
         let mut output = Output::new();
         b.iter(|| {
             for uid in 1..=10_000 {

@@ -1,6 +1,7 @@
 //! A place in a command that is being read.
 
 use bytes::Bytes;
+use core::ops::Range;
 
 use crate::error::{Fault, IResult};
 use crate::text::{any_string, astring, atom, number, number64, run, string, to_bytes};
@@ -10,7 +11,10 @@ pub(crate) type Result<T> = core::result::Result<T, Fault>;
 /// Walks over one unit, literals inside. No parser goes back over more than one token.
 #[derive(Debug, Clone)]
 pub(crate) struct Cursor<'a> {
+    /// What is read, and maybe more around it.
     unit: &'a Bytes,
+    /// Where it begins, and where it ends.
+    place: (usize, usize),
     rest: &'a [u8],
     /// Mailbox names are UTF-8, not modified UTF-7.
     utf8: bool,
@@ -18,9 +22,15 @@ pub(crate) struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     pub(crate) fn new(unit: &'a Bytes) -> Self {
+        Self::within(unit, 0..unit.len())
+    }
+
+    /// Reads that part only.
+    pub(crate) fn within(unit: &'a Bytes, place: Range<usize>) -> Self {
         Self {
             unit,
-            rest: unit,
+            place: (place.start, place.end),
+            rest: unit.get(place).unwrap_or(&[]),
             utf8: false,
         }
     }
@@ -38,9 +48,16 @@ impl<'a> Cursor<'a> {
         self.unit
     }
 
-    /// How many octets of the unit it has passed.
+    /// How many octets it has passed.
     pub(crate) fn offset(&self) -> usize {
-        self.unit.len().saturating_sub(self.rest.len())
+        let (start, end) = self.place;
+        (end - start).saturating_sub(self.rest.len())
+    }
+
+    /// What it passed since it had passed so many octets.
+    pub(crate) fn passed_since(&self, offset: usize) -> Bytes {
+        let start = self.place.0;
+        self.unit.slice(start + offset..start + self.offset())
     }
 
     pub(crate) fn rest(&self) -> &'a [u8] {
@@ -52,8 +69,9 @@ impl<'a> Cursor<'a> {
     }
 
     fn error_at(&self, rest: &[u8], expected: &'static str) -> Fault {
+        let (start, end) = self.place;
         Fault {
-            offset: self.unit.len().saturating_sub(rest.len()),
+            offset: (end - start).saturating_sub(rest.len()),
             expected,
         }
     }
@@ -100,6 +118,11 @@ impl<'a> Cursor<'a> {
     /// One blank.
     pub(crate) fn sp(&mut self) -> Result<()> {
         self.expect(b' ', "one blank")
+    }
+
+    /// Passes over so many octets.
+    pub(crate) fn pass(&mut self, octets: usize) {
+        self.rest = self.rest.get(octets..).unwrap_or(&[]);
     }
 
     /// Takes `word` in any case if it is next, whatever follows it.

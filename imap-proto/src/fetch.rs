@@ -9,7 +9,7 @@ use crate::body_structure::body_structure;
 use crate::cursor::{Cursor, Result};
 use crate::date::date_time;
 use crate::envelope::envelope;
-use crate::flag::{told_flags, write_flags};
+use crate::flag_list::fetched_flags;
 use crate::gmail::{labels, write_labels};
 use crate::partial::partial_range;
 use crate::search::object_id;
@@ -17,7 +17,7 @@ use crate::section::{binary_section, section, write_part};
 use crate::sequence_set::sequence_set;
 use crate::text::{is_atom_char, nz_number, write_list, write_nstring, write_nstring8};
 use crate::{
-    BodyStructure, DateTime, Envelope, Flag, PartialRange, Section, SectionText, SequenceSet,
+    BodyStructure, DateTime, Envelope, FlagList, PartialRange, Section, SectionText, SequenceSet,
 };
 
 /// The FETCH command.
@@ -254,7 +254,7 @@ impl FetchAttribute {
 #[non_exhaustive]
 pub enum FetchItem {
     /// `FLAGS`
-    Flags(Vec<Flag>),
+    Flags(FlagList),
     /// `UID`
     Uid(u32),
     /// `INTERNALDATE`
@@ -298,7 +298,7 @@ impl FetchItem {
         match self {
             Self::Flags(flags) => {
                 output.write(b"FLAGS ");
-                write_flags(flags, output);
+                flags.encode(output);
             }
             Self::Uid(uid) => {
                 output.write(b"UID ");
@@ -463,7 +463,7 @@ fn known_item(
     upper.copy_from_slice(name);
     upper.make_ascii_uppercase();
     items.push(match &*upper {
-        b"FLAGS" => FetchItem::Flags(told_flags(cursor)?),
+        b"FLAGS" => FetchItem::Flags(fetched_flags(cursor)?),
         b"UID" => FetchItem::Uid(cursor.take(nz_number)?),
         b"INTERNALDATE" => FetchItem::InternalDate(date_time(cursor)?),
         b"RFC822.SIZE" => FetchItem::Rfc822Size(cursor.number64()?),

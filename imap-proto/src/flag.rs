@@ -66,7 +66,7 @@ pub(crate) fn flag(cursor: &mut Cursor<'_>) -> Result<Flag> {
 }
 
 /// A flag that a server tells.
-fn told_flag(cursor: &mut Cursor<'_>) -> Result<Flag> {
+pub(crate) fn told_flag(cursor: &mut Cursor<'_>) -> Result<Flag> {
     if cursor.peek() != Some(b'\\') {
         return cursor.atom().map(Flag::Keyword);
     }

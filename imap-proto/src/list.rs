@@ -6,14 +6,14 @@ use bytes::Bytes;
 use hikyaku_wire::Output;
 
 use crate::cursor::{Cursor, Result};
+use crate::list_attribute::list_attributes;
 use crate::mailbox::mailbox;
 use crate::metadata::entry;
 use crate::status::{attributes, write_attributes};
 use crate::text::{
-    is_atom_char, is_list_char, list_mailbox, to_bytes, write_astring, write_list, write_string,
-    write_utf8,
+    is_list_char, list_mailbox, to_bytes, write_astring, write_list, write_string, write_utf8,
 };
-use crate::{Limits, MailboxName, StatusAttribute};
+use crate::{Limits, ListAttribute, ListAttributes, MailboxName, StatusAttribute};
 
 /// The LIST command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -214,92 +214,11 @@ impl Pattern {
     }
 }
 
-/// What LIST tells of a mailbox besides its name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ListAttribute {
-    /// `\Noselect`
-    NoSelect,
-    /// `\NonExistent`
-    NonExistent,
-    /// `\Noinferiors`
-    NoInferiors,
-    /// `\HasChildren`
-    HasChildren,
-    /// `\HasNoChildren`
-    HasNoChildren,
-    /// `\Subscribed`
-    Subscribed,
-    /// `\Marked`
-    Marked,
-    /// `\Unmarked`
-    Unmarked,
-    /// `\Remote`
-    Remote,
-    /// `\NoAccess`: there is something, and it may not be seen (RFC 5465).
-    NoAccess,
-    /// A special use, such as `\Sent`, with its `\` (RFC 6154).
-    SpecialUse(Bytes),
-    /// Another one, with its `\`.
-    Other(Bytes),
-}
-
-/// RFC 6154 §2 and RFC 8457.
-const SPECIAL_USES: [&str; 8] = [
-    "\\All",
-    "\\Archive",
-    "\\Drafts",
-    "\\Flagged",
-    "\\Junk",
-    "\\Sent",
-    "\\Trash",
-    "\\Important",
-];
-
-impl ListAttribute {
-    fn name(&self) -> &[u8] {
-        match self {
-            Self::NoSelect => b"\\Noselect",
-            Self::NonExistent => b"\\NonExistent",
-            Self::NoInferiors => b"\\Noinferiors",
-            Self::HasChildren => b"\\HasChildren",
-            Self::HasNoChildren => b"\\HasNoChildren",
-            Self::Subscribed => b"\\Subscribed",
-            Self::Marked => b"\\Marked",
-            Self::Unmarked => b"\\Unmarked",
-            Self::Remote => b"\\Remote",
-            Self::NoAccess => b"\\NoAccess",
-            Self::SpecialUse(name) | Self::Other(name) => name,
-        }
-    }
-
-    /// `name` has its `\` and lies in `unit`.
-    fn of(unit: &Bytes, name: &[u8]) -> Self {
-        let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
-        match name.len() {
-            9 if is(b"\\Noselect") => Self::NoSelect,
-            12 if is(b"\\NonExistent") => Self::NonExistent,
-            12 if is(b"\\Noinferiors") => Self::NoInferiors,
-            12 if is(b"\\HasChildren") => Self::HasChildren,
-            14 if is(b"\\HasNoChildren") => Self::HasNoChildren,
-            11 if is(b"\\Subscribed") => Self::Subscribed,
-            7 if is(b"\\Marked") => Self::Marked,
-            9 if is(b"\\Unmarked") => Self::Unmarked,
-            7 if is(b"\\Remote") => Self::Remote,
-            9 if is(b"\\NoAccess") => Self::NoAccess,
-            _ if SPECIAL_USES.iter().any(|of| is(of.as_bytes())) => {
-                Self::SpecialUse(unit.slice_ref(name))
-            }
-            _ => Self::Other(unit.slice_ref(name)),
-        }
-    }
-}
-
 /// One line of LIST or LSUB.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListResponse {
     /// What it is.
-    pub attributes: Vec<ListAttribute>,
+    pub attributes: ListAttributes,
     /// What separates levels.
     pub delimiter: Option<char>,
     /// Its name.
@@ -332,9 +251,7 @@ impl ListResponse {
 
     /// Appends what follows `* LIST ` or `* LSUB `.
     pub(crate) fn encode(&self, output: &mut Output) {
-        write_list(&self.attributes, output, |attribute, output| {
-            output.write(attribute.name());
-        });
+        self.attributes.encode(output);
         output.write(b" ");
         crate::namespace::write_delimiter(self.delimiter, output);
         output.write(b" ");
@@ -364,20 +281,17 @@ impl ListResponse {
 
 /// Behind `* LIST ` or `* LSUB `.
 pub(crate) fn list_response(cursor: &mut Cursor<'_>) -> Result<ListResponse> {
-    let attributes = cursor.list(true, |cursor| {
-        let start = cursor.rest();
-        cursor.expect(b'\\', "an attribute")?;
-        let name = cursor.word(is_atom_char, "an attribute")?;
-        let whole = start.get(..=name.len()).unwrap_or(start);
-        Ok(ListAttribute::of(cursor.unit(), whole))
-    })?;
+    let attributes = list_attributes(cursor)?;
     cursor.sp()?;
     let delimiter = crate::namespace::delimiter(cursor)?;
     cursor.sp()?;
     // RFC 5819 §3 and RFC 9051 §6.3.9.8 have two.
     cursor.eat(b' ');
     let name = mailbox(cursor)?;
-    let mut response = ListResponse::new(name, delimiter, attributes);
+    let mut response = ListResponse {
+        attributes,
+        ..ListResponse::new(name, delimiter, [])
+    };
     if cursor.eat(b' ') {
         cursor.list(true, |cursor| {
             let name = cursor.astring()?;

@@ -1,5 +1,6 @@
 //! What is written is read: any command, any response.
 
+use crate::response::Frequent;
 use crate::*;
 use bytes::{Buf as _, Bytes};
 use hikyaku_wire::{Output, Secret};
@@ -830,7 +831,7 @@ fn fetch_item() -> BoxedStrategy<FetchItem> {
             _ => None,
         });
     prop_oneof![
-        many(told_flag(), 0..4).prop_map(FetchItem::Flags),
+        many(told_flag(), 0..4).prop_map(|flags| FetchItem::Flags(flags.into_iter().collect())),
         (1..=u32::MAX).prop_map(FetchItem::Uid),
         date_time().prop_map(FetchItem::InternalDate),
         number64().prop_map(FetchItem::Rfc822Size),
@@ -1233,6 +1234,7 @@ proptest! {
         let line = written(|output| received.encode(output));
         let unit = line.slice(..line.len() - 2);
         prop_assert_eq!(Received::parse(&unit, &Limits::default()), Ok(received), "{:?}", unit);
+        prop_assert!(same_as_frequent(&unit), "{:?}", unit);
     }
 
     #[test]
@@ -1240,7 +1242,27 @@ proptest! {
         let unit = Bytes::from(text);
         let _ = Received::parse(&unit, &Limits::default());
         let _ = Tagged::parse(&unit, &Limits::default());
+        prop_assert!(same_as_frequent(&unit), "{:?}", unit);
     }
+}
+
+/// The short way of what comes by the thousand leads to the same.
+fn same_as_frequent(unit: &Bytes) -> bool {
+    let limits = Limits::default();
+    // Among other octets, as it stands there.
+    let around: Bytes = [b"* OK x\r\n", &unit[..], b"\r\n* 1 EXISTS\r\n"]
+        .concat()
+        .into();
+    let place = 8..8 + unit.len();
+    let whole = Received::parse(unit, &limits);
+    let same = match Frequent::read(&around, &place, &limits, false) {
+        Some(Frequent::List(list)) => whole == Ok(Received::Untagged(Response::List(list))),
+        Some(Frequent::Fetch(sequence, items)) => {
+            whole == Ok(Received::Untagged(Response::Fetch(sequence, items)))
+        }
+        None => true,
+    };
+    same && Received::read(&around, place, &limits, false) == whole
 }
 
 /// As deep as they come, neither the time nor the stack grows out of bounds.

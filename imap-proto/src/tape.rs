@@ -134,7 +134,7 @@ impl Writer {
 
     /// What was written, of the octets between its beginning and the cursor.
     pub(crate) fn finish(mut self, cursor: Option<&Cursor<'_>>) -> Tape {
-        let came = cursor.map(|cursor| cursor.unit().slice(self.begin..cursor.offset()));
+        let came = cursor.map(|cursor| cursor.passed_since(self.begin));
         let came = came.unwrap_or_default();
         let before = u32::try_from(came.len()).unwrap_or(0);
         for index in self.owned {

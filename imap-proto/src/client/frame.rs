@@ -2,14 +2,18 @@
 //!
 //! A line is looked at once, and the literals between lines never. Whether a literal is a section's is
 //! known by where it stands: behind the section's name, in the outermost parentheses of a FETCH.
+//! Lines without literals, which most are, leave the input many at a time.
 
 use bytes::{Buf as _, Bytes, BytesMut};
+use core::ops::Range;
 
 use crate::response::is_text;
 
 /// What the framer found.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Framed {
+    /// A whole response: that part of [`Framer::lines`], without its CRLF.
+    Line(Range<usize>),
     /// A whole response without its last CRLF, or what is left of one after a section.
     Unit(Bytes),
     /// A response up to the literal of a section, and how long that is. Its octets come next.
@@ -25,6 +29,10 @@ pub(super) enum Malformed {
 
 #[derive(Debug, Default)]
 pub(super) struct Framer {
+    /// Whole lines, none of which announces a literal.
+    lines: Bytes,
+    /// Up to here they were told.
+    told: usize,
     /// What was taken from the input already, since a literal in it was passed over.
     held: BytesMut,
     /// Where the line under way begins: behind the literals before it.
@@ -66,6 +74,35 @@ impl Framer {
         };
     }
 
+    /// What [`Framed::Line`] is a part of.
+    pub(super) fn lines(&self) -> &Bytes {
+        &self.lines
+    }
+
+    /// Puts back what was taken from the input and not told yet.
+    pub(super) fn give_back(&mut self, input: &mut BytesMut) {
+        let left = self.lines.slice(self.told..);
+        (self.lines, self.told) = (Bytes::new(), 0);
+        if !left.is_empty() {
+            let behind = core::mem::replace(input, BytesMut::from(left));
+            input.extend_from_slice(&behind);
+        }
+    }
+
+    /// The next of the lines.
+    fn line(&mut self, limit: usize) -> Option<Result<Framed, Malformed>> {
+        let rest = self.lines.get(self.told..)?;
+        let lf = memchr::memchr(b'\n', rest)?;
+        if lf >= limit {
+            return Some(Err(Malformed::TooLong));
+        }
+        let line = rest.get(..lf).unwrap_or(rest);
+        let start = self.told;
+        let end = start + line.strip_suffix(b"\r").unwrap_or(line).len();
+        self.told = start + lf + 1;
+        Some(Ok(Framed::Line(start..end)))
+    }
+
     /// `limit`: octets of a response; `literal`: of one literal in it, past which NIL stands there.
     pub(super) fn next(
         &mut self,
@@ -73,6 +110,13 @@ impl Framer {
         limit: usize,
         literal: u64,
     ) -> Option<Result<Framed, Malformed>> {
+        if let Some(line) = self.line(limit) {
+            return Some(line);
+        }
+        if self.told > 0 {
+            // Whoever reads into the input may use its room again.
+            (self.lines, self.told) = (Bytes::new(), 0);
+        }
         loop {
             if self.skip > 0 {
                 let some = usize::try_from(self.skip)
@@ -95,9 +139,17 @@ impl Framer {
             if self.held.len() + lf >= limit {
                 return Some(Err(Malformed::TooLong));
             }
+            let first = self.line_start == 0 && self.held.is_empty() && self.shape.depth == 0;
+            if first {
+                let plain = plain_lines(input);
+                if plain > 0 {
+                    (self.lines, self.told) = (input.split_to(plain).freeze(), 0);
+                    self.scanned = 0;
+                    return self.line(limit);
+                }
+            }
             let line = input.get(self.line_start..lf).unwrap_or(&[]);
             let line = line.strip_suffix(b"\r").unwrap_or(line);
-            let first = self.line_start == 0 && self.held.is_empty() && self.shape.depth == 0;
             if first && is_text(line) {
                 return Some(Ok(self.unit(input, lf)));
             }
@@ -249,6 +301,17 @@ impl Shape {
             && !self.bracket
             && (is || name.starts_with(b"BODY[") || name.starts_with(b"BINARY["))
     }
+}
+
+/// How many octets of whole lines come first, none of which ends as one does that announces a literal.
+fn plain_lines(input: &[u8]) -> usize {
+    let ends = |at: &usize| {
+        let behind = input.get(at + 1..).unwrap_or(&[]);
+        matches!(behind, [b'\n', ..] | [b'\r', b'\n', ..])
+    };
+    let until = memchr::memchr_iter(b'}', input).find(ends);
+    let head = input.get(..until.unwrap_or(input.len())).unwrap_or(input);
+    memchr::memrchr(b'\n', head).map_or(0, |lf| lf + 1)
 }
 
 /// Behind `* n FETCH (` or `* n UIDFETCH (`.

@@ -24,7 +24,8 @@ use core::time::Duration;
 use hikyaku_wire::{Machine, Output, SaslLine, Step, decode_sasl};
 
 use crate::cursor::Cursor;
-use crate::{Completion, FetchItem, Received, Response, ResponseCode, Status, fetch};
+use crate::response::Frequent;
+use crate::{Completion, FetchItem, Received, Response, ResponseCode, Status, SyntaxError, fetch};
 use frame::{Framed, Framer, Malformed};
 use issue::{Kind, Waiting};
 
@@ -189,8 +190,11 @@ impl Connection {
     }
 
     /// What the response tells behind what is in `told`: it need not go through there where that is empty.
-    fn received(&mut self, unit: &Bytes, output: &mut Output) -> Result<Option<Event>, Error> {
-        let received = Received::parse_as(unit, &self.options.limits, self.utf8);
+    fn received(
+        &mut self,
+        received: Result<Received, SyntaxError>,
+        output: &mut Output,
+    ) -> Result<Option<Event>, Error> {
         let received = received.map_err(|error| Error::NoResponse(error.expected))?;
         if self.state == State::Greeting {
             self.greeting(received, output)?;
@@ -585,17 +589,22 @@ impl Machine for Connection {
             }
             match self.state {
                 State::Closed => {
+                    self.framer.give_back(input);
                     input.clear();
                     return Ok(Step::Closed);
                 }
                 State::StartTls => {
                     // Said in clear, so by whoever: never taken for what the server says under TLS.
+                    self.framer.give_back(input);
                     if !input.is_empty() {
                         return Err(Error::Injected);
                     }
                     return Ok(Step::StartTls);
                 }
-                State::Compress => return Ok(Step::Compress),
+                State::Compress => {
+                    self.framer.give_back(input);
+                    return Ok(Step::Compress);
+                }
                 _ => {}
             }
             match self.reading {
@@ -623,25 +632,46 @@ impl Machine for Connection {
                     let next = self
                         .framer
                         .next(input, limits.response, limits.response_literal);
-                    match next {
+                    let event = match next {
                         None => return Ok(Step::NeedInput),
                         Some(Err(Malformed::TooLong)) => return Err(Error::TooLong),
                         Some(Err(Malformed::Literal)) => {
                             return Err(Error::NoResponse("a literal past 63 bits"));
                         }
-                        Some(Ok(Framed::Section(head, octets))) => self.section(&head, octets)?,
-                        Some(Ok(Framed::Unit(unit))) => {
-                            let event = match self.fetching.take() {
-                                Some(begun) => self.rest_of_fetch(&unit, begun),
-                                None => self.received(&unit, output)?,
-                            };
-                            match event {
-                                Some(event) if self.told.is_empty() => {
-                                    return Ok(Step::Event(event));
+                        Some(Ok(Framed::Section(head, octets))) => {
+                            self.section(&head, octets)?;
+                            None
+                        }
+                        Some(Ok(Framed::Line(place))) => {
+                            let lines = self.framer.lines();
+                            let usual = self.state != State::Greeting;
+                            let frequent = usual
+                                .then(|| Frequent::read(lines, &place, limits, self.utf8))
+                                .flatten();
+                            match frequent {
+                                Some(Frequent::List(list)) => {
+                                    Some(Event::Data(Response::List(list)))
                                 }
-                                event => self.told.extend(event),
+                                Some(Frequent::Fetch(sequence, items)) => {
+                                    self.fetched(sequence, items)
+                                }
+                                None => {
+                                    let received = Received::read(lines, place, limits, self.utf8);
+                                    self.received(received, output)?
+                                }
                             }
                         }
+                        Some(Ok(Framed::Unit(unit))) => match self.fetching.take() {
+                            Some(begun) => self.rest_of_fetch(&unit, begun),
+                            None => {
+                                let received = Received::parse_as(&unit, limits, self.utf8);
+                                self.received(received, output)?
+                            }
+                        },
+                    };
+                    match event {
+                        Some(event) if self.told.is_empty() => return Ok(Step::Event(event)),
+                        event => self.told.extend(event),
                     }
                 }
             }

@@ -481,3 +481,23 @@ fn what_is_said_before_tls_is_never_taken_for_what_is_said_under_it() {
         Err(Error::Injected)
     );
 }
+
+/// RFC 4978 §3: what follows the OK is compressed, however many line ends are in it.
+#[test]
+fn what_follows_the_ok_to_compress_stays_in_the_input() {
+    let octets = b"* 4 EXISTS\r\n* 5 EXISTS\r\na2 OK go\r\n\x0a\x0d\x0a1}\r\n\x0a2";
+    let (_, compressed) = octets.split_at(octets.len() - 9);
+    for size in 1..=octets.len() {
+        let (mut machine, mut input, mut output) = selected(3, Options::default());
+        let compress = crate::Command::Compress("DEFLATE".into());
+        let handle = machine.issue(compress, &mut output).unwrap();
+        let mut told = Vec::new();
+        for piece in octets.chunks(size) {
+            input.extend_from_slice(piece);
+            told.extend(events(&mut machine, &mut input, &mut output).unwrap());
+        }
+        assert_eq!(told[..2], [Event::Exists(4), Event::Exists(5)]);
+        assert!(matches!(&told[2], Event::Completed(done, _) if *done == handle));
+        assert_eq!(input, compressed, "{size}");
+    }
+}

@@ -2,7 +2,7 @@
 
 mod parse;
 
-pub(crate) use parse::is_text;
+pub(crate) use parse::{Frequent, is_text};
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;

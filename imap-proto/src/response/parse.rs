@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use bytes::Bytes;
+use core::ops::Range;
 
 use super::{Completion, Received, Response, Status};
 use crate::cursor::{Cursor, Result};
@@ -12,8 +13,8 @@ use crate::mailbox::mailbox;
 use crate::response_code::{capabilities, response_code};
 use crate::text::is_atom_char;
 use crate::{
-    Limits, SyntaxError, acl, convert, fetch, language, list, metadata, namespace, search,
-    sequence_set, status, thread, uid_batches, url_auth,
+    FetchItem, Limits, SyntaxError, acl, convert, fetch, language, list, metadata, namespace,
+    search, sequence_set, status, thread, uid_batches, url_auth,
 };
 
 impl Received {
@@ -42,7 +43,17 @@ impl Received {
         limits: &Limits,
         utf8: bool,
     ) -> core::result::Result<Self, SyntaxError> {
-        let mut cursor = Cursor::new(unit);
+        Self::read(unit, 0..unit.len(), limits, utf8)
+    }
+
+    /// As `parse_as`, what stands there among other octets.
+    pub(crate) fn read(
+        unit: &Bytes,
+        place: Range<usize>,
+        limits: &Limits,
+        utf8: bool,
+    ) -> core::result::Result<Self, SyntaxError> {
+        let mut cursor = Cursor::within(unit, place);
         cursor.set_utf8(utf8);
         if cursor.eat(b'+') {
             cursor.eat(b' ');
@@ -65,6 +76,49 @@ impl Received {
             _ => Ok(cursor.fail("OK, NO or BAD")?),
         }
     }
+}
+
+/// A line of those that come by the thousand: read as [`Received::read`] reads it, but a value as large as
+/// [`Received`] is not moved from hand to hand, which takes as long as reading it.
+pub(crate) enum Frequent {
+    List(list::ListResponse),
+    Fetch(u32, Vec<FetchItem>),
+}
+
+impl Frequent {
+    /// `None` if it is another one, or not quite as the RFC has it.
+    #[inline]
+    pub(crate) fn read(
+        unit: &Bytes,
+        place: &Range<usize>,
+        limits: &Limits,
+        utf8: bool,
+    ) -> Option<Self> {
+        let mut cursor = Cursor::within(unit, place.clone());
+        cursor.set_utf8(utf8);
+        if !cursor.eat_prefix("* ") {
+            return None;
+        }
+        let read = if cursor.eat_prefix("LIST ") {
+            Self::List(list::list_response(&mut cursor).ok()?)
+        } else {
+            let sequence = cursor.number().ok().filter(|&number| number > 0)?;
+            if !cursor.eat_prefix(" FETCH (") {
+                return None;
+            }
+            Self::Fetch(sequence, fetched(&mut cursor, limits).ok()?)
+        };
+        cursor.is_at_end().then_some(read)
+    }
+}
+
+/// Behind `* n FETCH (`.
+fn fetched(cursor: &mut Cursor<'_>, limits: &Limits) -> Result<Vec<FetchItem>> {
+    // Seven items are in what clients ask for a list, and few where little is told.
+    let most = if cursor.rest().len() > 160 { 8 } else { 2 };
+    let mut items = Vec::with_capacity(most);
+    fetch::items(cursor, limits.nesting, &mut items)?;
+    Ok(items)
 }
 
 /// Whether the line is one that holds no literal, whatever its text ends with.
@@ -150,10 +204,7 @@ fn numbered(cursor: &mut Cursor<'_>, limits: &Limits) -> Result<Response> {
         if cursor.eat_word(name) {
             cursor.sp()?;
             cursor.expect(b'(', "\"(\"")?;
-            // Seven items are in what clients ask for a list, and few where little is told.
-            let most = if cursor.rest().len() > 160 { 8 } else { 2 };
-            let mut items = Vec::with_capacity(most);
-            fetch::items(cursor, limits.nesting, &mut items)?;
+            let items = fetched(cursor, limits)?;
             return Ok(match uid {
                 true => Response::UidFetch(number, items),
                 false => Response::Fetch(number, items),

@@ -84,7 +84,8 @@ impl Actor for Server {
             "fetch" => {
                 let (uid, body) = rest.split_once(' ').unwrap();
                 assert!(machine.begin_fetch(uid.parse().unwrap(), output).unwrap());
-                let flags = FetchItem::Flags([Flag::Seen, Flag::Keyword("x".into())].into());
+                let flags = [Flag::Seen, Flag::Keyword("x".into())];
+                let flags = FetchItem::Flags(flags.into_iter().collect());
                 machine.fetch_item(&flags, output).unwrap();
                 let body = unescape(body);
                 let section = FetchAttribute::BodySection {

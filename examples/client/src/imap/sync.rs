@@ -117,9 +117,9 @@ async fn mailboxes(session: &mut Session, local: &Local) -> Result<Vec<(String, 
         })
         .await?;
     let unselectable = |one: &ListResponse| {
-        one.attributes
+        [ListAttribute::NoSelect, ListAttribute::NonExistent]
             .iter()
-            .any(|a| matches!(a, ListAttribute::NoSelect | ListAttribute::NonExistent))
+            .any(|a| one.attributes.contains(a))
     };
     listed.retain(|one| !unselectable(one));
     let there: BTreeMap<_, _> = local
@@ -169,12 +169,7 @@ async fn mailboxes(session: &mut Session, local: &Local) -> Result<Vec<(String, 
 
 /// What the server says a mailbox is for; by its usual name, where no mailbox says so.
 fn special_use(one: &ListResponse, all: &[ListResponse]) -> Option<String> {
-    let told = |one: &ListResponse| {
-        one.attributes.iter().find_map(|attribute| match attribute {
-            ListAttribute::SpecialUse(name) => Some(String::from_utf8_lossy(name).into_owned()),
-            _ => None,
-        })
-    };
+    let told = |one: &ListResponse| one.attributes.special_uses().next().map(str::to_owned);
     let usual = [
         (
             "\\Sent",
@@ -615,7 +610,7 @@ fn flags_of(items: &[FetchItem]) -> Option<Flags> {
         _ => None,
     })?;
     let mut flags = Flags::NONE;
-    for flag in told {
+    for flag in told.iter() {
         match flag {
             Flag::Seen => flags.add(&Flags::SEEN),
             Flag::Answered => flags.add(&Flags::ANSWERED),
@@ -623,7 +618,7 @@ fn flags_of(items: &[FetchItem]) -> Option<Flags> {
             Flag::Deleted => flags.add(&Flags::DELETED),
             Flag::Draft => flags.add(&Flags::DRAFT),
             Flag::Keyword(name) => {
-                let _ = flags.add_keyword(&String::from_utf8_lossy(name));
+                let _ = flags.add_keyword(&String::from_utf8_lossy(&name));
             }
             _ => {}
         }

@@ -16,7 +16,7 @@ static SYSTEM: [(Flag, Flags); 5] = [
 ];
 
 /// The flags as they are told.
-pub(super) fn flags_told(flags: &Flags) -> Vec<Flag> {
+pub(super) fn flags_told(flags: &Flags) -> impl Iterator<Item = Flag> {
     let system = SYSTEM
         .iter()
         .filter(|(_, kept)| flags.contains(kept))
@@ -24,7 +24,7 @@ pub(super) fn flags_told(flags: &Flags) -> Vec<Flag> {
     let keywords = flags
         .keywords()
         .map(|name| Flag::Keyword(Bytes::copy_from_slice(name.as_bytes())));
-    system.chain(keywords).collect()
+    system.chain(keywords)
 }
 
 /// The flags as they are kept; `\Recent` and what is unknown cannot be.

@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use imap_proto::{
-    Fetch, FetchAttribute, FetchItem, PartialRange, Response, ResponseCode, Section, SectionText,
+    Fetch, FetchAttribute, FetchItem, FlagList, PartialRange, Response, ResponseCode, Section,
+    SectionText,
 };
 use mailstore::message::{Kind, Structure, fields};
 use mailstore::{
@@ -143,7 +144,7 @@ impl Session<'_> {
             let flags = if tells_flags {
                 self.flags_of(row)
             } else {
-                Vec::new()
+                FlagList::default()
             };
             let mut flags = Some(flags);
             let (machine, output) = self.driver.split();

@@ -83,7 +83,7 @@ impl Session<'_> {
 
         let mut flags = system_flags();
         let named = |flag: &Flag| matches!(flag, Flag::Keyword(_));
-        flags.extend(flags_told(&contents.keywords).into_iter().filter(named));
+        flags.extend(flags_told(&contents.keywords).filter(named));
         self.respond(&Response::Flags(flags.clone()));
         let may_set = |flag: &Flag| !read_only && Self::may_set(rights, flag);
         let permanent = flags.into_iter().chain([Flag::Any]);

@@ -204,7 +204,7 @@ impl Session<'_> {
                 continue;
             }
             if !self.rights(&known.mailbox).contains(b'r') {
-                self.tell_name(&known.name, vec![ListAttribute::NoAccess], None);
+                self.tell_name(&known.name, [ListAttribute::NoAccess], None);
             } else if status && events.iter().any(|event| is_message_event(event)) {
                 use StatusAttribute as A;
                 let mut wanted = vec![A::Messages, A::UidNext, A::UidValidity];
@@ -310,7 +310,12 @@ impl Session<'_> {
     }
 
     /// `* LIST`
-    fn tell_name(&mut self, name: &str, attributes: Vec<ListAttribute>, old: Option<&str>) {
+    fn tell_name(
+        &mut self,
+        name: &str,
+        attributes: impl IntoIterator<Item = ListAttribute>,
+        old: Option<&str>,
+    ) {
         let list = ListResponse {
             old_name: old.map(|old| Box::new(MailboxName::new(old))),
             ..ListResponse::new(MailboxName::new(name), Some(DELIMITER), attributes)
@@ -366,7 +371,7 @@ impl Session<'_> {
         for (id, known) in &before.mailboxes {
             let gone = !now.mailboxes.contains_key(id) && !before.own.contains(&known.name);
             if gone && self.wants(known, &now.subscribed, &event) {
-                self.tell_name(&known.name, vec![ListAttribute::NonExistent], None);
+                self.tell_name(&known.name, [ListAttribute::NonExistent], None);
             }
         }
     }

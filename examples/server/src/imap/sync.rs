@@ -1,6 +1,6 @@
 //! Telling the client what changed in the selected mailbox.
 
-use imap_proto::{FetchAttribute, FetchItem, Flag, Response};
+use imap_proto::{FetchAttribute, FetchItem, Flag, FlagList, Response};
 use mailstore::{Changes, Error, Flags, Row, Uid, Want, Which};
 use std::collections::HashSet;
 use tracing::warn;
@@ -169,21 +169,18 @@ impl Session<'_> {
         if selected.keywords.keywords().count() == before {
             return;
         }
-        let told = flags_told(&selected.keywords);
-        let named = told
-            .into_iter()
-            .filter(|flag| matches!(flag, Flag::Keyword(_)));
+        let named = flags_told(&selected.keywords).filter(|flag| matches!(flag, Flag::Keyword(_)));
         let all = system_flags().into_iter().chain(named).collect();
         self.respond(&Response::Flags(all));
     }
 
     /// The flags of a message, `\Recent` with them.
-    pub(super) fn flags_of(&self, row: &Row) -> Vec<Flag> {
-        let mut flags = flags_told(&row.flags);
+    pub(super) fn flags_of(&self, row: &Row) -> FlagList {
+        let mut flags: FlagList = flags_told(&row.flags).collect();
         let view = self.driver.machine.selected();
         let recent = view.map_or(&[][..], |view| view.recent());
         if !recent.is_empty() && recent.binary_search(&row.uid.get()).is_ok() {
-            flags.push(Flag::Recent);
+            flags.insert(Flag::Recent);
         }
         flags
     }

@@ -198,7 +198,7 @@ async fn recent_is_told_to_one_session() {
     two.imap("STORE 1 +FLAGS ($new)").await;
     let said = one.imap("NOOP").await;
     assert!(
-        said.find("* FLAGS (").unwrap() < said.find("FETCH (UID 1 FLAGS ($new").unwrap(),
+        said.find("* FLAGS (").unwrap() < said.find("FETCH (UID 1 FLAGS (\\Recent $new").unwrap(),
         "{said}"
     );
     house.server.stop().await;
