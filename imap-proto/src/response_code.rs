@@ -64,6 +64,10 @@ pub enum ResponseCode {
     NotificationOverflow,
     NotSaved,
     TempFail,
+    /// UIDBATCHES: batches of more messages, please (RFC 10022).
+    TooFew,
+    /// UIDBATCHES: fewer of them (RFC 10022).
+    TooMany,
     UidNotSticky,
     UidRequired,
     UnknownCte,
@@ -237,6 +241,8 @@ impl ResponseCode {
             Self::NotificationOverflow => "NOTIFICATIONOVERFLOW",
             Self::NotSaved => "NOTSAVED",
             Self::TempFail => "TEMPFAIL",
+            Self::TooFew => "TOOFEW",
+            Self::TooMany => "TOOMANY",
             Self::UidNotSticky => "UIDNOTSTICKY",
             Self::UidRequired => "UIDREQUIRED",
             Self::UnknownCte => "UNKNOWN-CTE",
@@ -349,6 +355,8 @@ fn known(name: &Bytes, rest: Option<&Bytes>) -> Option<ResponseCode> {
             C::NotificationOverflow,
             C::NotSaved,
             C::TempFail,
+            C::TooFew,
+            C::TooMany,
             C::UidNotSticky,
             C::UidRequired,
             C::UnknownCte,

@@ -159,6 +159,8 @@ fn key() -> BoxedStrategy<SearchKey> {
             }),
         (1..=u32::MAX).prop_map(K::Older),
         (1..=u32::MAX).prop_map(K::Younger),
+        (1..=u32::MAX).prop_map(K::UidAfter),
+        (1..=u32::MAX).prop_map(K::UidBefore),
         object_id().prop_map(K::EmailId),
         object_id().prop_map(K::ThreadId),
         prop_oneof![
@@ -894,6 +896,8 @@ fn code() -> BoxedStrategy<ResponseCode> {
         C::NotificationOverflow,
         C::NotSaved,
         C::TempFail,
+        C::TooFew,
+        C::TooMany,
         C::UidNotSticky,
         C::UidRequired,
         C::UnknownCte,

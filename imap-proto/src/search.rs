@@ -89,6 +89,10 @@ pub enum SearchKey {
     Sequence(SequenceSet),
     /// UIDs.
     Uid(SequenceSet),
+    /// UIDs past that one (RFC 9738 §3.2).
+    UidAfter(u32),
+    /// UIDs below that one.
+    UidBefore(u32),
     /// Changed at this mod-sequence or later.
     ModSeq(u64),
     /// The same, of one metadata item: its entry name and its kind (RFC 7162 §3.1.5).
@@ -305,6 +309,8 @@ impl SearchKey {
                 output.write(b"UID ");
                 set.encode(output);
             }
+            Self::UidAfter(uid) => number(b"UIDAFTER ", u64::from(*uid), output),
+            Self::UidBefore(uid) => number(b"UIDBEFORE ", u64::from(*uid), output),
             Self::ModSeq(modseq) => number(b"MODSEQ ", *modseq, output),
             Self::ModSeqOf(of) => {
                 let (entry, kind, modseq) = &**of;
@@ -807,6 +813,14 @@ fn simple(cursor: &mut Cursor<'_>) -> Result<SearchKey> {
         b"OLDER" => {
             cursor.sp()?;
             K::Older(cursor.take(nz_number)?)
+        }
+        b"UIDAFTER" => {
+            cursor.sp()?;
+            K::UidAfter(cursor.take(nz_number)?)
+        }
+        b"UIDBEFORE" => {
+            cursor.sp()?;
+            K::UidBefore(cursor.take(nz_number)?)
         }
         b"YOUNGER" => {
             cursor.sp()?;

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -37,6 +38,9 @@ pub struct Config {
     /// What anybody may use up.
     #[serde(default)]
     pub limits: Limits,
+    /// IMAP.
+    #[serde(default)]
+    pub imap: Imap,
     /// Mail to other domains.
     #[serde(default)]
     pub relay: Relay,
@@ -182,6 +186,27 @@ impl Default for Limits {
             quota: Size(1 << 30),
             connections: 4096,
             connections_per_ip: 64,
+        }
+    }
+}
+
+/// `[imap]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct Imap {
+    /// Messages that one command reaches (RFC 9738).
+    pub message_limit: Option<NonZeroU32>,
+    /// How often a client that waits hears that it is not forgotten.
+    pub progress: Span,
+}
+
+impl Default for Imap {
+    fn default() -> Self {
+        Self {
+            message_limit: None,
+            // RFC 9585 §4 asks for 10 to 15 seconds.
+            progress: Span(Duration::from_secs(10)),
         }
     }
 }
@@ -451,6 +476,7 @@ impl Config {
             auth: Auth::default(),
             store: Store::default(),
             limits: Limits::default(),
+            imap: Imap::default(),
             relay: Relay::default(),
             webmail: Webmail::default(),
             quickstart: true,

@@ -153,7 +153,9 @@ impl Connection {
             C::Login { .. } => before_login && !self.capabilities.has("LOGINDISABLED"),
             C::StartTls => before_login && self.is_quiet(),
             C::Capability | C::Noop | C::Logout | C::Id(_) | C::Language(_) => true,
-            C::Compress(_) => self.state == State::Authenticated && self.is_quiet(),
+            C::Compress(_) => {
+                self.state == State::Authenticated && self.is_quiet() && !self.compressed
+            }
             C::ESearch { sources, .. } if !sources.is_empty() => {
                 self.state == State::Authenticated || self.logging_in
             }
@@ -173,6 +175,8 @@ impl Connection {
             | C::StoreLabels { .. }
             | C::Convert { .. }
             | C::Move { .. } => self.selected.is_some() || self.selecting > 0,
+            // RFC 8437 §4.1: it would end the compression.
+            C::Unauthenticate => self.state == State::Authenticated && !self.compressed,
             _ => self.state == State::Authenticated || self.logging_in,
         };
         if !legal || (is_numbered(&command) && !self.numbers_are_certain()) {
@@ -433,6 +437,7 @@ impl Connection {
     pub fn compression_active(&mut self) {
         if self.state == State::Compress {
             self.state = State::Authenticated;
+            self.compressed = true;
         }
     }
 

@@ -62,6 +62,7 @@ pub struct Connection {
     logging_out: bool,
     /// SELECTs under way.
     selecting: usize,
+    compressed: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,6 +157,7 @@ impl Connection {
             logging_in: false,
             logging_out: false,
             selecting: 0,
+            compressed: false,
         }
     }
 

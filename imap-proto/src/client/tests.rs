@@ -499,5 +499,9 @@ fn what_follows_the_ok_to_compress_stays_in_the_input() {
         assert_eq!(told[..2], [Event::Exists(4), Event::Exists(5)]);
         assert!(matches!(&told[2], Event::Completed(done, _) if *done == handle));
         assert_eq!(input, compressed, "{size}");
+        machine.compression_active();
+        // RFC 8437 §4.1: it would end the compression.
+        let unauthenticate = crate::Command::Unauthenticate;
+        assert_eq!(machine.issue(unauthenticate, &mut output), Err(Misuse));
     }
 }

@@ -36,7 +36,10 @@ impl Connection {
         if self.options.compress && !self.options.compressed {
             all.push("COMPRESS=DEFLATE".into());
         }
-        all.extend(self.options.capabilities.iter().cloned());
+        let own = self.options.capabilities.iter();
+        // RFC 8437 §4.1: it would have to end the compression.
+        let is = |name: &&Bytes| !(self.options.compressed && &name[..] == b"UNAUTHENTICATE");
+        all.extend(own.filter(is).cloned());
         all
     }
 }

@@ -37,6 +37,8 @@ impl Connection {
             | C::StoreLabels { .. }
             | C::Convert { .. }
             | C::Move { .. } => self.selected.is_some(),
+            // RFC 8437 §3: what is not announced is BAD.
+            C::Unauthenticate => self.authenticated && !self.options.compressed,
             _ => self.authenticated,
         };
         if !legal {
@@ -229,6 +231,10 @@ fn has_sequence_numbers(command: &Command) -> bool {
     use Command as C;
     let own = |set: &crate::SequenceSet| !set.is_saved();
     match command {
+        // RFC 9586 §3.7
+        C::Select { qresync, .. } => qresync
+            .as_ref()
+            .is_some_and(|qresync| qresync.sequence_match.is_some()),
         C::Fetch { fetch, uid } => !uid && own(&fetch.set),
         C::Store { store, uid } => !uid && own(&store.set),
         C::Copy { set, uid, .. } | C::Move { set, uid, .. } => !uid && own(set),

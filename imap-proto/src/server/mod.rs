@@ -37,7 +37,11 @@ pub struct Connection {
     /// An APPEND under way.
     message: Option<Message>,
     errors: u32,
+    texts: Option<Translation>,
 }
+
+/// A text in another language, where there is one.
+pub type Translation = fn(&str) -> Option<&'static str>;
 
 /// What the client has turned on.
 #[derive(Debug, Clone, Copy, Default)]
@@ -108,6 +112,7 @@ impl Connection {
             fetching: None,
             message: None,
             errors: 0,
+            texts: None,
         }
     }
 
@@ -185,22 +190,46 @@ impl Connection {
         }
         self.state = State::Command;
         let code = ResponseCode::Capability(self.capabilities());
-        output.write(b"* ");
-        write_status(Status::Ok, Some(&code), text.as_bytes(), output);
+        self.write(None, Status::Ok, Some(&code), text, output);
         Ok(())
     }
 
     /// Says BYE and closes, at any time but inside of a FETCH.
     pub fn bye(&mut self, code: Option<&ResponseCode>, text: &str, output: &mut Output) {
         if !matches!(self.state, State::Closed) && self.fetching.is_none() {
-            output.write(b"* ");
-            write_status(Status::Bye, code, text.as_bytes(), output);
+            self.write(None, Status::Bye, code, text, output);
         }
         self.state = State::Closed;
     }
 
+    /// What texts are in another language: whatever is said from here on is looked up there, this machine's
+    /// own texts with the others (RFC 5255 §3.2). UNAUTHENTICATE and TLS end it.
+    pub fn speak(&mut self, texts: Option<Translation>) {
+        self.texts = texts;
+    }
+
+    /// A status, in the language that is spoken.
+    fn write(
+        &self,
+        tag: Option<&Bytes>,
+        status: Status,
+        code: Option<&ResponseCode>,
+        text: &str,
+        output: &mut Output,
+    ) {
+        output.write(tag.map_or(b"*", |tag| &tag[..]));
+        output.write(b" ");
+        let text = self.texts.and_then(|texts| texts(text)).unwrap_or(text);
+        write_status(status, code, text.as_bytes(), output);
+    }
+
     /// Sends an untagged response.
     pub fn respond(&mut self, response: &Response, output: &mut Output) {
+        if let Response::Status(status, code, text) = response
+            && let Ok(text) = core::str::from_utf8(text)
+        {
+            return self.write(None, *status, code.as_ref(), text, output);
+        }
         match self.names_in_utf8() {
             true => response.clone().in_utf8().encode(output),
             false => response.encode(output),
@@ -347,6 +376,7 @@ impl Connection {
                 self.selected = None;
                 self.authenticated = false;
                 self.enabled = Enabled::default();
+                self.texts = None;
             }
             What::Save(_) if status == Status::No => self.save([]),
             What::Append => self.refuse_append(),
@@ -355,9 +385,7 @@ impl Connection {
         if self.may_expunge(what) {
             self.expunge(output);
         }
-        output.write(&tag);
-        output.write(b" ");
-        write_status(status, code.as_ref(), text.as_bytes(), output);
+        self.write(Some(&tag), status, code.as_ref(), text, output);
         self.count(status, output);
         if what == What::Compress && ok {
             self.state = State::Compress;
@@ -377,6 +405,7 @@ impl Connection {
     /// TLS began after [`Step::StartTls`].
     pub fn tls_established(&mut self) {
         self.options.tls = true;
+        self.texts = None;
         if let State::StartTls = self.state {
             self.state = State::Command;
         }
@@ -404,9 +433,7 @@ impl Connection {
         text: &str,
         output: &mut Output,
     ) {
-        output.write(tag.map_or(b"*", |tag| &tag[..]));
-        output.write(b" ");
-        write_status(status, code, text.as_bytes(), output);
+        self.write(tag, status, code, text, output);
         self.count(status, output);
     }
 

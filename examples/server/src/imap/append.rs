@@ -136,6 +136,7 @@ impl Session<'_> {
                 }
             }
         };
+        self.admits_messages(incoming.whole.len() + 1)?;
         // RFC 4314 §4: what may not be set is not, and nothing is said.
         incoming.message.flags = Self::permitted(incoming.target.rights, &flags);
         self.admits(&incoming, octets.unwrap_or(0)).await?;

@@ -2,8 +2,10 @@
 
 use bytes::Bytes;
 
+use crate::config::Config;
+
 /// All of it, in the order of the RFCs.
-const CAPABILITIES: [&str; 49] = [
+const CAPABILITIES: [&str; 50] = [
     "IMAP4rev2",
     "NAMESPACE",
     "CHILDREN",
@@ -16,6 +18,7 @@ const CAPABILITIES: [&str; 49] = [
     "ESEARCH",
     "WITHIN",
     "SEARCHRES",
+    "LANGUAGE",
     "I18NLEVEL=1",
     "SORT",
     "THREAD=ORDEREDSUBJECT",
@@ -55,9 +58,12 @@ const CAPABILITIES: [&str; 49] = [
     "UIDBATCHES",
 ];
 
-/// What is announced where messages may have so many octets.
-pub(super) fn announced(message_size: u64) -> Vec<Bytes> {
-    let limit = format!("APPENDLIMIT={message_size}");
+/// What is announced with that configuration.
+pub(super) fn announced(config: &Config) -> Vec<Bytes> {
+    let append = format!("APPENDLIMIT={}", config.limits.message_size.0);
+    let messages = config.imap.message_limit;
+    let messages = messages.map(|limit| format!("MESSAGELIMIT={limit}").into());
     let known = CAPABILITIES.map(|name| Bytes::from_static(name.as_bytes()));
-    known.into_iter().chain([limit.into()]).collect()
+    let known = known.into_iter().chain([append.into()]);
+    known.chain(messages).collect()
 }

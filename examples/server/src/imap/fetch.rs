@@ -44,6 +44,17 @@ enum Before {
 
 impl Session<'_> {
     pub(super) async fn fetch(&mut self, fetch: Fetch, uid: bool) -> Ended {
+        let mut asked = self.resolve(&fetch.set, uid)?;
+        if let Some(range) = &fetch.partial {
+            asked = self.some_of(&asked, range);
+            self.admits_part(&asked)?;
+        }
+        let reached = self.reached(asked);
+        let end = self.fetch_these(fetch, uid, reached.uids.clone()).await?;
+        Ok(reached.end(end, self))
+    }
+
+    async fn fetch_these(&mut self, fetch: Fetch, uid: bool, mut left: UidSet) -> Ended {
         use FetchAttribute as A;
         if fetch
             .attributes
@@ -53,10 +64,6 @@ impl Session<'_> {
             return Err(End::bad("Not an item that is known here"));
         }
         let mailbox = self.current()?;
-        let mut left = self.resolve(&fetch.set, uid)?;
-        if let Some(range) = &fetch.partial {
-            left = self.some_of(&left, range);
-        }
         if let (true, Some(since)) = (fetch.vanished, fetch.changed_since) {
             let gone = self.gone_since(mailbox, &left, since).await?;
             if !gone.is_empty() {

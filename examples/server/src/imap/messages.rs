@@ -33,8 +33,13 @@ impl Session<'_> {
 
     pub(super) async fn store(&mut self, store: Store, uid: bool) -> Ended {
         self.writable()?;
+        let reached = self.reached(self.resolve(&store.set, uid)?);
+        let end = self.store_these(store, uid, reached.uids.clone()).await?;
+        Ok(reached.end(end, self))
+    }
+
+    async fn store_these(&mut self, store: Store, uid: bool, uids: UidSet) -> Ended {
         let mailbox = self.current()?;
-        let uids = self.resolve(&store.set, uid)?;
         let flags = flags_kept(&store.flags)
             .ok_or(End::no(ResponseCode::Cannot, "Not a flag that can be kept"))?;
         let mut transaction = Transaction::new(mailbox.account);
@@ -137,8 +142,17 @@ impl Session<'_> {
                 return Err(End::no(ResponseCode::NoPerm, "Nothing may go from here"));
             }
         }
+        let reached = self.reached(self.resolve(set, uid)?);
+        if !moves {
+            let uids = reached.all()?;
+            return self.transfer(uids, to, false).await;
+        }
+        let end = self.transfer(reached.uids.clone(), to, true).await?;
+        Ok(reached.end(end, self))
+    }
+
+    async fn transfer(&mut self, uids: UidSet, to: &MailboxName, moves: bool) -> Ended {
         let from = self.current()?;
-        let uids = self.resolve(set, uid)?;
         let target = self.target(to).await?;
         let to = target.mailbox.id;
         let operation = match moves {
@@ -212,17 +226,26 @@ impl Session<'_> {
             return Err(End::no(ResponseCode::NoPerm, "Nothing may go from here"));
         }
         let mailbox = self.current()?;
-        let uids = match set {
-            Some(set) => self.resolve(set, true)?,
-            None => UidSet::all(),
+        let reached = match set {
+            Some(set) => {
+                let uids = self.resolve(set, true)?;
+                Some(self.reached_deleted(mailbox, uids).await?)
+            }
+            // RFC 9738 §3.1: EXPUNGE has no limit.
+            None => None,
         };
+        let uids = reached.as_ref().map(|reached| reached.uids.clone());
         let expunge = Operation::Expunge {
             mailbox,
-            uids,
+            uids: uids.unwrap_or_else(UidSet::all),
             deleted_only: true,
         };
         self.commit(mailbox.account, expunge).await?;
-        Ok(End::ok("Expunged"))
+        let end = End::ok("Expunged");
+        Ok(match reached {
+            Some(reached) => reached.end(end, self),
+            None => end,
+        })
     }
 }
 

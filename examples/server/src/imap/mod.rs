@@ -10,9 +10,11 @@ mod context;
 mod convert;
 mod fetch;
 mod filter;
+mod language;
 mod list;
 mod literal8;
 mod mailboxes;
+mod message_limit;
 mod messages;
 mod metadata;
 mod multisearch;
@@ -49,7 +51,7 @@ pub(crate) async fn serve(shared: &Arc<Shared>, service: Service, stream: Stream
     options.tls = service.is_implicit_tls();
     options.login_needs_tls = shared.config.auth.plaintext == Plaintext::Tls;
     options.mechanisms = MECHANISMS.map(Into::into).into();
-    options.capabilities = capability::announced(shared.config.limits.message_size.0);
+    options.capabilities = capability::announced(&shared.config);
     options.compress = true;
     let mut session = Session {
         shared,
@@ -63,6 +65,7 @@ pub(crate) async fn serve(shared: &Arc<Shared>, service: Service, stream: Stream
         condstore: false,
         notify: None,
         snapshot: None,
+        japanese: false,
     };
     loop {
         let told = session.driver.machine.is_idle() || session.notify.is_some();
@@ -95,6 +98,7 @@ pub(crate) async fn serve(shared: &Arc<Shared>, service: Service, stream: Stream
                     .await;
                 let Some(encrypted) = encrypted else { return };
                 session.driver = encrypted;
+                session.japanese = false;
             }
             Ok(Next::Compress) => {
                 let (mut machine, stream) = session.driver.into_parts();
@@ -166,6 +170,8 @@ struct Session<'a> {
     notify: Option<notify::Asked>,
     /// What the client knows of other mailboxes, when it wants to be told of them.
     snapshot: Option<notify::Snapshot>,
+    /// Whether texts are in Japanese.
+    japanese: bool,
 }
 
 /// How a command ends.
@@ -314,6 +320,17 @@ impl Session<'_> {
         }
     }
 
+    /// `* NAMESPACE`
+    fn tell_namespaces(&mut self) {
+        let mut namespaces = Namespaces::personal("", DELIMITER);
+        namespaces.other_users.push(Namespace {
+            prefix: imap_proto::MailboxName::new(access::OTHERS),
+            delimiter: Some(DELIMITER),
+            extensions: self.translations(access::OTHERS),
+        });
+        self.respond(&Response::Namespace(namespaces));
+    }
+
     async fn command(&mut self, command: Command) -> Ended {
         match command {
             Command::Noop | Command::Check => Ok(End::ok("Done")),
@@ -327,13 +344,7 @@ impl Session<'_> {
                 Ok(End::ok("Pleased to meet you"))
             }
             Command::Namespace => {
-                let mut namespaces = Namespaces::personal("", DELIMITER);
-                namespaces.other_users.push(Namespace {
-                    prefix: imap_proto::MailboxName::new(access::OTHERS),
-                    delimiter: Some(DELIMITER),
-                    extensions: Vec::new(),
-                });
-                self.respond(&Response::Namespace(namespaces));
+                self.tell_namespaces();
                 Ok(End::ok("Namespaces"))
             }
             Command::Select {
@@ -367,7 +378,8 @@ impl Session<'_> {
             Command::Thread { thread, uid } => self.thread(&thread, uid).await,
             Command::ESearch { sources, search } => self.multisearch(sources, search).await,
             Command::CancelUpdate(tags) => Ok(self.cancel_updates(&tags)),
-            Command::UidBatches(batches) => Ok(self.uid_batches(&batches)),
+            Command::UidBatches(batches) => self.uid_batches(&batches),
+            Command::Language(ranges) => self.language(&ranges),
             Command::Fetch { fetch, uid } => self.fetch(fetch, uid).await,
             Command::Store { store, uid } => self.store(store, uid).await,
             Command::Copy { set, mailbox, uid } => self.copy(&set, &mailbox, uid, false).await,
@@ -393,6 +405,7 @@ impl Session<'_> {
                 self.name.clear();
                 (self.watch, self.selected) = (None, None);
                 (self.notify, self.snapshot) = (None, None);
+                self.japanese = false;
                 self.condstore = false;
                 Ok(End::ok("Nobody again"))
             }

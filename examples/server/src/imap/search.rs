@@ -9,12 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::context::Context;
+use super::message_limit::Reached;
 use super::messages::ranges;
 use super::search_key::{Keys, charset};
 use super::{End, Ended, Session};
 
-/// So often a client that waits hears that it is not forgotten (RFC 9585 asks for 10 to 15 seconds).
-const PROGRESS: Duration = Duration::from_secs(10);
+/// No client is told more often than that, whatever the configuration says.
+const SHORTEST: Duration = Duration::from_millis(10);
 
 /// A message that was found, and how the client knows it.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +32,22 @@ pub(super) struct Question {
     pub(super) key: Key,
     /// The same without anything fuzzy, where there is any.
     exact: Option<Key>,
+}
+
+impl Question {
+    /// Keeps to the messages that are reached.
+    fn only(&mut self, reached: &Reached) {
+        if reached.is_all() {
+            return;
+        }
+        for key in [Some(&mut self.key), self.exact.as_mut()]
+            .into_iter()
+            .flatten()
+        {
+            let asked = std::mem::replace(key, Key::All);
+            *key = Key::And(vec![Key::Uids(reached.uids.clone()), asked]);
+        }
+    }
 }
 
 /// Not two lists at once, and no relevancy of what is exact.
@@ -119,9 +136,16 @@ fn saved(returns: &[Return], hits: &[Hit]) -> Vec<u32> {
 
 impl Session<'_> {
     pub(super) async fn search(&mut self, command: Search, uid: bool) -> Ended {
-        let question = self
+        let mut question = self
             .question(command.charset.as_deref(), &command.key, None)
             .await?;
+        let reached = self.reached_by(&question.key);
+        question.only(&reached);
+        let end = self.search_for(question, command, uid).await?;
+        Ok(reached.end(end, self))
+    }
+
+    async fn search_for(&mut self, question: Question, command: Search, uid: bool) -> Ended {
         let returns = match command.returns {
             // RFC 9051 §6.4.4: there is no other result in IMAP4rev2.
             None if self.driver.machine.rev2() => vec![Return::All],
@@ -274,13 +298,18 @@ impl Session<'_> {
     }
 
     /// Searches, and says now and then that it still does.
-    async fn run(&mut self, mailbox: MailboxId, key: &Key) -> Result<Vec<(Uid, ModSeq)>, End> {
+    pub(super) async fn run(
+        &mut self,
+        mailbox: MailboxId,
+        key: &Key,
+    ) -> Result<Vec<(Uid, ModSeq)>, End> {
         let shared = Arc::clone(self.shared);
+        let progress = shared.config.imap.progress.0.max(SHORTEST);
         let mut searching = std::pin::pin!(shared.cache.search(&*shared.store, mailbox, key));
         loop {
             tokio::select! {
                 found = &mut searching => return Ok(found?),
-                () = tokio::time::sleep(PROGRESS) => {}
+                () = tokio::time::sleep(progress) => {}
             }
             let progress = Progress {
                 tag: self.driver.machine.tag().cloned(),

@@ -130,6 +130,15 @@ impl Keys<'_> {
             K::Smaller(octets) => Key::Smaller(*octets),
             K::Sequence(set) => self.numbered(set, false)?,
             K::Uid(set) => self.numbered(set, true)?,
+            // RFC 9738 §3.2
+            K::UidAfter(uid) => Key::Uids(match uid.checked_add(1) {
+                Some(first) => uid_set(&[(first, u32::MAX)]),
+                None => UidSet::new(),
+            }),
+            K::UidBefore(uid) => Key::Uids(match uid - 1 {
+                0 => UidSet::new(),
+                last => uid_set(&[(1, last)]),
+            }),
             K::ModSeq(since) => Key::Modified(ModSeq(*since)),
             // RFC 7162 §3.1.5: what has one mod-sequence for all of its items passes over which is meant.
             K::ModSeqOf(of) => Key::Modified(ModSeq(of.2)),

@@ -1,34 +1,54 @@
 //! UIDBATCHES: where to cut a mailbox into pieces of so many messages (RFC 10022).
+//!
+//! They are read off the view, so that asking again costs next to nothing, and nobody is kept from it.
 
-use imap_proto::{Batches, Response, UidBatches};
+use imap_proto::{Batches, Response, ResponseCode, Status, UidBatches};
 
 use super::{End, Session};
 
+/// A batch has at least so many messages (RFC 10022 §3.1.3.2).
+const LEAST: usize = 500;
+/// Those of a range of batches have at most so many (§3.1.5).
+const MOST: usize = 100_000;
 /// More than so many batches one command is not told.
-const MOST: usize = 10_000;
+const BATCHES: usize = 10_000;
 
 impl Session<'_> {
-    pub(super) fn uid_batches(&mut self, asked: &UidBatches) -> End {
+    pub(super) fn uid_batches(&mut self, asked: &UidBatches) -> Result<End, End> {
+        let index = |at: u32| usize::try_from(at).unwrap_or(usize::MAX);
+        let size = index(asked.size);
+        if size < LEAST {
+            let text = "A batch has at least 500 messages";
+            return Err(End::no(ResponseCode::TooFew, text));
+        }
         let uids = self
             .driver
             .machine
             .selected()
             .map_or(&[][..], |view| view.uids());
-        let size = usize::try_from(asked.size).unwrap_or(usize::MAX);
-        // The newest batch is the first.
-        let batches = uids.rchunks(size);
-        let index = |at: u32| usize::try_from(at).unwrap_or(usize::MAX);
-        let (from, to) = asked
-            .batches
-            .map_or((1, u32::MAX), |(a, b)| (a.min(b), a.max(b)));
-        let count = (index(to) - index(from)).saturating_add(1);
-        let some = batches
-            .skip(index(from).saturating_sub(1))
-            .take(count.min(MOST));
-        let ends = |batch: &[u32]| Some((*batch.last()?, *batch.first()?));
-        let ranges = some.filter_map(ends).collect();
+        let (first, last) = match asked.batches {
+            Some((first, last)) => (index(first), index(last)),
+            None => (1, uids.len().div_ceil(size)),
+        };
+        if last < first && asked.batches.is_some() {
+            let code = Some(ResponseCode::ClientBug);
+            return Err(End(Status::Bad, code, "The lower batch comes first".into()));
+        }
+        let count = (last + 1).saturating_sub(first);
+        let messages = count.saturating_mul(size);
+        if count > BATCHES || (asked.batches.is_some() && messages > MOST) {
+            return Err(End::no(ResponseCode::TooMany, "Too many messages at once"));
+        }
+        // The newest batch is the first, and the oldest one ends with 1, which says that it is (§3.1.4).
+        let oldest = uids.first().copied();
+        let ends = |batch: &[u32]| {
+            let (high, low) = (*batch.last()?, *batch.first()?);
+            Some((high, if Some(low) == oldest { 1 } else { low }))
+        };
+        let batches = uids.rchunks(size).skip(first.saturating_sub(1)).take(count);
+        let ranges = batches.filter_map(ends).collect();
         let tag = self.driver.machine.tag().cloned().unwrap_or_default();
         self.respond(&Response::UidBatches(Batches { tag, ranges }));
-        End::ok("Batches")
+        Ok(End::ok("Batches"))
     }
 }

@@ -14,6 +14,7 @@
 //! L: DONE             a line without a tag; +, when the server asks for more, is waited for before
 //! W: * 4 EXISTS       unasked, in good time, comes a response like this; a command goes on
 //! R: DONE             ends that command
+//! % [imap]            first of all: lines of the server's configuration
 //! ```
 //!
 //! In what is expected `…` is anything, and `$name` one word: the first time any, from then on that one.
@@ -328,6 +329,9 @@ async fn dialogue(house: &House, name: &str, text: &str) -> usize {
     };
     let mut section = "";
     for (number, line) in text.lines().enumerate() {
+        if line.starts_with('%') {
+            continue;
+        }
         if let Some(text) = line.strip_prefix('#') {
             section = text.trim();
             continue;
@@ -362,9 +366,12 @@ async fn all(store: &str) {
         if !name.contains(&only) {
             continue;
         }
-        let more = format!("[auth]\nplaintext = \"always\"\n[store]\nkind = \"{store}\"\n");
-        let house = House::with(&more).await;
+        let mut more = format!("[auth]\nplaintext = \"always\"\n[store]\nkind = \"{store}\"\n");
         let text = std::fs::read_to_string(&file).unwrap();
+        for line in text.lines().filter_map(|line| line.strip_prefix("% ")) {
+            more += &format!("{line}\n");
+        }
+        let house = House::with(&more).await;
         held += dialogue(&house, &name, &text).await;
         house.server.stop().await;
     }

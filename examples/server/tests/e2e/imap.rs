@@ -261,3 +261,28 @@ async fn messages_are_sorted_and_threaded() {
     );
     house.server.stop().await;
 }
+
+/// RFC 9585: who waits for a search hears that it goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_search_says_that_it_goes_on() {
+    let more = "[auth]\nplaintext = \"always\"\n[imap]\nprogress = \"10ms\"\n";
+    let house = House::with(more).await;
+    let mut talk = house.talk(Service::Imap).await;
+    talk.until("* OK").await;
+    talk.imap(&format!("LOGIN alice@example.test \"{PASSWORD}\""))
+        .await;
+    let line = "x".repeat(76) + "\r\n";
+    let message = format!("Subject: long\r\n\r\n{}", line.repeat(20_000));
+    for _ in 0..8 {
+        let octets = message.len();
+        let said = talk
+            .imap(&format!("APPEND INBOX {{{octets}+}}\r\n{message}"))
+            .await;
+        assert!(said.contains("OK [APPENDUID"), "{said}");
+    }
+    talk.imap("SELECT INBOX").await;
+    let said = talk.imap("SEARCH BODY nowhere").await;
+    let progress = "* OK [INPROGRESS (\"x\" NIL NIL)] Searching\n";
+    assert!(said.contains(progress), "{said}");
+    assert!(said.contains("* SEARCH\n"), "{said}");
+}
