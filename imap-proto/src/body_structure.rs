@@ -4,11 +4,11 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use hikyaku_wire::Output;
 
-use crate::Envelope;
 use crate::cursor::{Cursor, Result};
 use crate::envelope::envelope;
 use crate::tape::{NIL, Tape, Writer};
-use crate::text::{write_list, write_nstring, write_string};
+use crate::text::{any_string, write_list, write_nstring, write_string};
+use crate::{Envelope, Leniency};
 
 /// What a message is made of. Its texts lie where they came in, whatever parts there are: one allocation for
 /// all of them, and one for each envelope within.
@@ -43,7 +43,7 @@ pub enum Body<'a> {
     Part(BodyPart<'a>),
 }
 
-/// A part with parts in it: at least one.
+/// A part with parts in it: at least one, but of servers that lose them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Multipart<'a> {
     /// Its parts.
@@ -196,7 +196,7 @@ impl<'a> BodyParts<'a> {
         place(self.count)
     }
 
-    /// Whether there are none, which cannot be.
+    /// Whether there are none: see [`Leniency::MultipartWithoutParts`](crate::Leniency).
     #[must_use]
     pub fn is_empty(self) -> bool {
         self.count == 0
@@ -407,6 +407,9 @@ impl Body<'_> {
             Self::Multipart(multipart) => {
                 for part in multipart.parts.iter() {
                     part.encode(extended, output);
+                }
+                if multipart.parts.is_empty() {
+                    output.write(b"NIL");
                 }
                 output.write(b" ");
                 write_string(multipart.subtype, output);
@@ -724,28 +727,42 @@ impl Maker {
             return cursor.fail("less nesting");
         };
         cursor.expect(b'(', "\"(\"")?;
-        if cursor.peek() != Some(b'(') {
+        if cursor.rest().starts_with(b" (") && cursor.lets(Leniency::Blanks) {
+            cursor.eat(b' ');
+        }
+        let partless = has_no_parts(cursor);
+        if cursor.peek() != Some(b'(') && !partless {
             return self.read_part(cursor, nesting);
         }
         let at = self.begin(MULTIPART);
         let (counted, mut count) = (self.writer.len(), 0);
         self.writer.push_number(0);
-        loop {
-            match cursor.peek() {
-                Some(b'(') => {
-                    self.read(cursor, nesting)?;
-                    count += 1;
-                }
-                Some(b' ') if cursor.rest().starts_with(b" (") => drop(cursor.sp()),
-                _ => break,
+        if partless {
+            if cursor.eat_word("NIL") {
+                cursor.sp()?;
             }
+        } else {
+            loop {
+                match cursor.peek() {
+                    Some(b'(') => {
+                        self.read(cursor, nesting)?;
+                        count += 1;
+                    }
+                    Some(b' ')
+                        if cursor.rest().starts_with(b" (") && cursor.lets(Leniency::Blanks) =>
+                    {
+                        cursor.eat(b' ');
+                    }
+                    _ => break,
+                }
+            }
+            self.writer.set_number(counted, count);
+            cursor.sp()?;
         }
-        self.writer.set_number(counted, count);
-        cursor.sp()?;
         self.text(cursor)?;
         if cursor.eat(b' ') {
             self.parameters(cursor)?;
-            self.extensions(cursor)?;
+            self.extensions(cursor, true)?;
         } else {
             self.writer.push_number(0);
             self.fields(&NewFields::default());
@@ -766,9 +783,18 @@ impl Maker {
     /// missing, and an encoding NIL: such servers are in the world.
     fn read_part(&mut self, cursor: &mut Cursor<'_>, nesting: usize) -> Result<()> {
         let at = self.begin(PART);
-        self.text(cursor)?;
-        cursor.sp()?;
-        self.text(cursor)?;
+        let start = cursor.clone();
+        if cursor.peek() == Some(b' ') && cursor.lets(Leniency::MissingType) {
+            self.writer.push(NIL);
+        } else {
+            self.text(cursor)?;
+        }
+        if lacks_subtype(cursor) {
+            self.writer.push(NIL);
+        } else {
+            cursor.sp()?;
+            self.text(cursor)?;
+        }
         cursor.sp()?;
         self.parameters(cursor)?;
         for _ in 0..3 {
@@ -778,26 +804,31 @@ impl Maker {
         cursor.sp()?;
         let octets = match cursor.eat_word("NIL") {
             true => 0,
-            false => cursor.number64()?,
+            false => size(cursor)?,
         };
         self.writer.push_number(octets);
-        if cursor.rest().starts_with(b" (") {
+        if cursor.rest().starts_with(b" (") && is_message(start) {
             self.writer.set_number(at, MESSAGE);
             cursor.sp()?;
             let envelope = envelope(cursor)?;
             self.envelope(envelope);
             cursor.sp()?;
-            self.read(cursor, nesting)?;
+            let empty = cursor.eat_prefix("()") || cursor.eat_word("NIL");
+            match empty && cursor.lets(Leniency::EmptyMessage) {
+                true => self.body(NewPart::default().into()),
+                false if empty => return cursor.fail("a body"),
+                false => self.read(cursor, nesting)?,
+            }
         }
         let mut lines = 0;
-        if matches!(cursor.rest(), [b' ', b'0'..=b'9', ..]) {
+        if matches!(cursor.rest(), [b' ', b'0'..=b'9' | b'-', ..]) {
             cursor.sp()?;
-            lines = cursor.number64()?;
+            lines = size(cursor)?;
         }
         self.writer.push_number(lines);
         if cursor.eat(b' ') {
-            self.text(cursor)?;
-            self.extensions(cursor)?;
+            self.text_or_list(cursor)?;
+            self.extensions(cursor, false)?;
         } else {
             self.writer.push(NIL);
             self.fields(&NewFields::default());
@@ -808,9 +839,9 @@ impl Maker {
     }
 
     /// Disposition, language, location, and what a later RFC may add; each may be missing.
-    fn extensions(&mut self, cursor: &mut Cursor<'_>) -> Result<()> {
+    fn extensions(&mut self, cursor: &mut Cursor<'_>, multipart: bool) -> Result<()> {
         if cursor.eat(b' ') {
-            self.disposition(cursor)?;
+            self.disposition(cursor, multipart)?;
         } else {
             self.writer.push(NIL);
         }
@@ -835,7 +866,7 @@ impl Maker {
         }
         self.writer.set_number(counted, tags);
         if cursor.eat(b' ') {
-            self.text(cursor)?;
+            self.text_or_list(cursor)?;
         } else {
             self.writer.push(NIL);
         }
@@ -845,20 +876,48 @@ impl Maker {
         Ok(())
     }
 
-    fn disposition(&mut self, cursor: &mut Cursor<'_>) -> Result<()> {
+    fn disposition(&mut self, cursor: &mut Cursor<'_>, multipart: bool) -> Result<()> {
         if cursor.eat_word("NIL") {
             self.writer.push(NIL);
             return Ok(());
         }
+        if cursor.peek() != Some(b'(') {
+            if multipart && cursor.lets(Leniency::MultipartDescription) {
+                cursor.value()?;
+                self.writer.push(NIL);
+                return Ok(());
+            }
+            if !multipart && cursor.lets(Leniency::DispositionWithoutList) {
+                self.text(cursor)?;
+                self.writer.push_number(0);
+                return Ok(());
+            }
+        }
         cursor.expect(b'(', "\"(\"")?;
         let kind = self.writer.nstring(cursor)?;
         if kind.is_nil() {
-            return cursor.fail("a disposition");
+            if !cursor.lets(Leniency::NilDisposition) {
+                return cursor.fail("a disposition");
+            }
+            self.writer.push(NIL);
+            cursor.sp()?;
+            cursor.value()?;
+            return cursor.expect(b')', "\")\"");
         }
         self.writer.push(kind);
         cursor.sp()?;
         self.parameters(cursor)?;
         cursor.expect(b')', "\")\"")
+    }
+
+    /// The next string or NIL; a list in its place is NIL.
+    fn text_or_list(&mut self, cursor: &mut Cursor<'_>) -> Result<()> {
+        if cursor.peek() == Some(b'(') && cursor.lets(Leniency::ListForText) {
+            cursor.value()?;
+            self.writer.push(NIL);
+            return Ok(());
+        }
+        self.text(cursor)
     }
 
     /// A value may be NIL: Mail.ru's server says so.
@@ -881,4 +940,91 @@ impl Maker {
         self.writer.set_number(counted, texts);
         Ok(())
     }
+}
+
+/// Whether a multipart follows the parenthesis that has lost its parts: NIL or nothing stands for them.
+fn has_no_parts(cursor: &Cursor<'_>) -> bool {
+    if !cursor.lets(Leniency::MultipartWithoutParts) {
+        return false;
+    }
+    let mut ahead = cursor.clone();
+    if ahead.peek() == Some(b'N') && ahead.eat_word("NIL") {
+        // A part that knows nothing of itself begins so, too, and goes on with NIL.
+        let subtype = ahead.sp().and_then(|()| ahead.take(any_string));
+        return subtype.is_ok_and(|subtype| is_one_of(&MULTIPARTS, &subtype));
+    }
+    if !matches!(ahead.peek(), Some(b'"' | b'{')) {
+        return false;
+    }
+    // Most parts have a subtype, and are not looked at any further.
+    let Ok(name) = ahead.take(any_string) else {
+        return false;
+    };
+    lacks_string(&ahead) && !is_one_of(&KINDS, &name)
+}
+
+/// Whether what follows the first word is no string, as a subtype is.
+fn lacks_string(cursor: &Cursor<'_>) -> bool {
+    let rest = cursor.rest();
+    rest.starts_with(b")") || rest.starts_with(b" (") || rest.starts_with(b" NIL")
+}
+
+/// Top-level types that have no parts; `multipart` is none of them by itself.
+const KINDS: [&[u8]; 9] = [
+    b"text",
+    b"image",
+    b"audio",
+    b"video",
+    b"application",
+    b"message",
+    b"font",
+    b"model",
+    b"multipart",
+];
+
+/// Subtypes of multipart.
+const MULTIPARTS: [&[u8]; 9] = [
+    b"mixed",
+    b"alternative",
+    b"related",
+    b"digest",
+    b"report",
+    b"signed",
+    b"encrypted",
+    b"parallel",
+    b"form-data",
+];
+
+fn is_one_of(names: &[&[u8]], name: &[u8]) -> bool {
+    names.iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
+/// Behind the type of a part: whether its other fields follow at once, of which the fifth are the octets.
+fn lacks_subtype(cursor: &Cursor<'_>) -> bool {
+    if !lacks_string(cursor) || !cursor.lets(Leniency::MissingSubtype) {
+        return false;
+    }
+    let mut ahead = cursor.clone();
+    for _ in 0..4 {
+        if !ahead.eat(b' ') || ahead.value().is_err() {
+            return false;
+        }
+    }
+    matches!(ahead.rest(), [b' ', b'0'..=b'9', ..])
+}
+
+/// Whether the part that begins there is a message.
+fn is_message(mut cursor: Cursor<'_>) -> bool {
+    let kind = cursor.take(any_string);
+    kind.is_ok_and(|kind| kind.eq_ignore_ascii_case(b"message"))
+}
+
+/// Octets or lines.
+fn size(cursor: &mut Cursor<'_>) -> Result<u64> {
+    if cursor.peek() == Some(b'-') && cursor.lets(Leniency::NegativeNumber) {
+        cursor.eat(b'-');
+        cursor.number64()?;
+        return Ok(0);
+    }
+    cursor.number64()
 }

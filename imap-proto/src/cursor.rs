@@ -1,10 +1,12 @@
 //! A place in a command that is being read.
 
+use alloc::borrow::Cow;
 use bytes::Bytes;
 use core::ops::Range;
 
 use crate::error::{Fault, IResult};
 use crate::text::{any_string, astring, atom, number, number64, run, string, to_bytes};
+use crate::{Leniencies, Leniency};
 
 pub(crate) type Result<T> = core::result::Result<T, Fault>;
 
@@ -18,6 +20,7 @@ pub(crate) struct Cursor<'a> {
     rest: &'a [u8],
     /// Mailbox names are UTF-8, not modified UTF-7.
     utf8: bool,
+    leniencies: Leniencies,
 }
 
 impl<'a> Cursor<'a> {
@@ -32,12 +35,22 @@ impl<'a> Cursor<'a> {
             place: (place.start, place.end),
             rest: unit.get(place).unwrap_or(&[]),
             utf8: false,
+            leniencies: Leniencies::ALL,
         }
     }
 
     /// Mailbox names are in UTF-8 from here on (RFC 9051 §5.1, RFC 6855 §3).
     pub(crate) fn set_utf8(&mut self, utf8: bool) {
         self.utf8 = utf8;
+    }
+
+    pub(crate) fn set_leniencies(&mut self, leniencies: Leniencies) {
+        self.leniencies = leniencies;
+    }
+
+    /// Whether that deviation is understood.
+    pub(crate) fn lets(&self, one: Leniency) -> bool {
+        self.leniencies.contains(one)
     }
 
     pub(crate) fn is_utf8(&self) -> bool {
@@ -189,8 +202,30 @@ impl<'a> Cursor<'a> {
     }
 
     /// A string as servers send it.
-    pub(crate) fn any_string(&mut self) -> Result<Bytes> {
+    pub(crate) fn any_text(&mut self) -> Result<Cow<'a, [u8]>> {
+        let quoted = self.peek() == Some(b'"');
         let text = self.take(any_string)?;
+        let ends = matches!(self.peek(), None | Some(b' ' | b')' | b']'));
+        if ends || !quoted || !self.lets(Leniency::UnescapedQuotes) {
+            return Ok(text);
+        }
+        let mut whole = text.into_owned();
+        loop {
+            // The quote that seemed to end it is a part of it.
+            whole.push(b'"');
+            let Some(end) = memchr::memchr(b'"', self.rest) else {
+                return self.fail("a quote");
+            };
+            whole.extend_from_slice(self.rest.get(..end).unwrap_or(&[]));
+            self.pass(end + 1);
+            if matches!(self.peek(), None | Some(b' ' | b')' | b']')) {
+                return Ok(whole.into());
+            }
+        }
+    }
+
+    pub(crate) fn any_string(&mut self) -> Result<Bytes> {
+        let text = self.any_text()?;
         Ok(to_bytes(self.unit, text))
     }
 

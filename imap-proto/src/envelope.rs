@@ -2,6 +2,7 @@
 
 use hikyaku_wire::Output;
 
+use crate::Leniency;
 use crate::cursor::{Cursor, Result};
 use crate::tape::{NIL, Tape, Writer};
 use crate::text::{write_list, write_nstring};
@@ -332,12 +333,19 @@ pub(crate) fn envelope(cursor: &mut Cursor<'_>) -> Result<Envelope> {
         writer.push(span);
     }
     let (mut ends, mut count) = ([0; 6], 0);
+    let ends_here =
+        |cursor: &Cursor<'_>| cursor.peek() == Some(b')') && cursor.lets(Leniency::ShortEnvelope);
     for end in &mut ends {
-        cursor.sp()?;
-        count += addresses(cursor, &mut writer)?;
+        if !ends_here(cursor) {
+            cursor.sp()?;
+            count += addresses(cursor, &mut writer)?;
+        }
         *end = count;
     }
     for index in [2, 3] {
+        if ends_here(cursor) {
+            break;
+        }
         cursor.sp()?;
         let span = writer.nstring(cursor)?;
         writer.set(index, span);
@@ -357,7 +365,13 @@ fn addresses(cursor: &mut Cursor<'_>, writer: &mut Writer) -> Result<u32> {
     cursor.expect(b'(', "\"(\"")?;
     let mut count = 0;
     while !cursor.eat(b')') {
-        cursor.eat(b' ');
+        if cursor.lets(Leniency::Blanks) {
+            cursor.eat(b' ');
+        }
+        if cursor.lets(Leniency::NilAddress) && cursor.eat_word("NIL") {
+            cursor.eat(b' ');
+            continue;
+        }
         cursor.expect(b'(', "an address")?;
         for index in 0..4 {
             if index > 0 {

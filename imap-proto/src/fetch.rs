@@ -17,7 +17,8 @@ use crate::section::{binary_section, section, write_part};
 use crate::sequence_set::sequence_set;
 use crate::text::{is_atom_char, nz_number, write_list, write_nstring, write_nstring8};
 use crate::{
-    BodyStructure, DateTime, Envelope, FlagList, PartialRange, Section, SectionText, SequenceSet,
+    BodyStructure, DateTime, Envelope, FlagList, Leniency, PartialRange, Section, SectionText,
+    SequenceSet,
 };
 
 /// The FETCH command.
@@ -389,10 +390,19 @@ pub(crate) fn items(
     items: &mut Vec<FetchItem>,
 ) -> Result<()> {
     loop {
-        // Some servers put a blank before the parenthesis.
-        while cursor.eat(b' ') {}
-        if cursor.eat(b')') {
+        let blank = cursor.eat(b' ');
+        if blank && cursor.lets(Leniency::Blanks) {
+            while cursor.eat(b' ') {}
+        }
+        if cursor.peek() == Some(b')') && (!blank || cursor.lets(Leniency::Blanks)) {
+            cursor.eat(b')');
             return Ok(());
+        }
+        if cursor.peek() == Some(b'(') && cursor.lets(Leniency::ItemInParentheses) {
+            cursor.eat(b'(');
+            item(cursor, nesting, items)?;
+            cursor.expect(b')', "\")\"")?;
+            continue;
         }
         item(cursor, nesting, items)?;
     }
@@ -423,8 +433,14 @@ fn item(cursor: &mut Cursor<'_>, nesting: usize, items: &mut Vec<FetchItem>) -> 
     // No other item's name begins so.
     if matches!(cursor.peek(), Some(b'B' | b'b' | b'R' | b'r')) {
         if let Some(name) = section_name(cursor)? {
-            cursor.sp()?;
-            items.push(FetchItem::Section(name, cursor.any_nstring()?));
+            let blank = cursor.eat(b' ');
+            let nothing = matches!(cursor.peek(), None | Some(b')'));
+            let value = match nothing && cursor.lets(Leniency::SectionWithoutValue) {
+                true => None,
+                false if blank => cursor.any_nstring()?,
+                false => return cursor.fail("one blank"),
+            };
+            items.push(FetchItem::Section(name, value));
             return Ok(());
         }
         if cursor.eat_prefix("BINARY.SIZE[") {

@@ -35,6 +35,7 @@ mod gmail;
 #[cfg(test)]
 mod grammar_traps;
 mod language;
+mod leniency;
 mod limits;
 mod list;
 mod list_attribute;
@@ -81,6 +82,7 @@ pub use flag::Flag;
 pub use flag_list::FlagList;
 pub use gmail::LabelStore;
 pub use language::Comparator;
+pub use leniency::{Leniencies, Leniency};
 pub use limits::Limits;
 pub use list::{List, ListResponse, Pattern, ReturnOptions, SelectionOptions};
 pub use list_attribute::{ListAttribute, ListAttributes};

@@ -1,5 +1,7 @@
 //! What a peer may make us hold.
 
+use crate::Leniencies;
+
 /// Limits of both machines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -32,6 +34,8 @@ pub struct Limits {
     pub messages: u32,
     /// Commands that a client has under way at once (32). The rest waits in it.
     pub in_flight: usize,
+    /// What servers may do against the grammar: no limit, and it goes the same way.
+    pub leniencies: Leniencies,
 }
 
 impl Default for Limits {
@@ -49,6 +53,7 @@ impl Default for Limits {
             response_literal: 1024 * 1024,
             messages: 4 * 1024 * 1024,
             in_flight: 32,
+            leniencies: Leniencies::ALL,
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::status::{attributes, write_attributes};
 use crate::text::{
     is_list_char, list_mailbox, to_bytes, write_astring, write_list, write_string, write_utf8,
 };
-use crate::{Limits, ListAttribute, ListAttributes, MailboxName, StatusAttribute};
+use crate::{Leniency, Limits, ListAttribute, ListAttributes, MailboxName, StatusAttribute};
 
 /// The LIST command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -287,7 +287,7 @@ pub(crate) fn list_response(cursor: &mut Cursor<'_>) -> Result<ListResponse> {
     cursor.sp()?;
     // RFC 5819 §3 and RFC 9051 §6.3.9.8 have two.
     cursor.eat(b' ');
-    let name = mailbox(cursor)?;
+    let name = name(cursor)?;
     let mut response = ListResponse {
         attributes,
         ..ListResponse::new(name, delimiter, [])
@@ -316,6 +316,25 @@ pub(crate) fn list_response(cursor: &mut Cursor<'_>) -> Result<ListResponse> {
         })?;
     }
     Ok(response)
+}
+
+/// The name, behind which nothing follows but extended data.
+fn name(cursor: &mut Cursor<'_>) -> Result<MailboxName> {
+    let start = cursor.clone();
+    let name = mailbox(cursor);
+    if cursor.is_at_end() && name.is_ok() {
+        return name;
+    }
+    let rest = cursor.rest();
+    let ends = rest.starts_with(b" (") || rest.iter().all(|&octet| octet == b' ');
+    let quoted = matches!(start.peek(), None | Some(b'"' | b'{'));
+    if (name.is_ok() && ends) || quoted || !cursor.lets(Leniency::UnquotedName) {
+        return name;
+    }
+    *cursor = start;
+    let whole = cursor.unit().slice_ref(cursor.rest());
+    cursor.pass(whole.len());
+    Ok(crate::mailbox::read(cursor, whole))
 }
 
 fn pattern(cursor: &mut Cursor<'_>, limits: &Limits) -> Result<Pattern> {

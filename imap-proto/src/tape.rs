@@ -5,7 +5,6 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use crate::cursor::{Cursor, Result};
-use crate::text::any_string;
 
 /// Where a text begins and ends; or a number, in two halves.
 #[derive(Debug, Clone, Copy)]
@@ -119,7 +118,7 @@ impl Writer {
         if !quoted && cursor.eat_word("NIL") {
             return Ok(NIL);
         }
-        match cursor.take(any_string)? {
+        match cursor.any_text()? {
             Cow::Owned(text) => Ok(self.own(Some(&text))),
             Cow::Borrowed(text) => {
                 let end = cursor.offset() - self.begin - usize::from(quoted);

@@ -25,7 +25,9 @@ use hikyaku_wire::{Machine, Output, SaslLine, Step, decode_sasl};
 
 use crate::cursor::Cursor;
 use crate::response::Frequent;
-use crate::{Completion, FetchItem, Received, Response, ResponseCode, Status, SyntaxError, fetch};
+use crate::{
+    Completion, FetchItem, Leniency, Received, Response, ResponseCode, Status, SyntaxError, fetch,
+};
 use frame::{Framed, Framer, Malformed};
 use issue::{Kind, Waiting};
 
@@ -447,6 +449,7 @@ impl Connection {
     fn section(&mut self, head: &Bytes, octets: u64) -> Result<(), Error> {
         let limits = &self.options.limits;
         let mut cursor = Cursor::new(head);
+        cursor.set_leniencies(limits.leniencies);
         let mut begun = self.fetching.take().unwrap_or_else(|| {
             let _ = cursor.eat_prefix("* ");
             let sequence = cursor.number().unwrap_or(0);
@@ -489,8 +492,15 @@ impl Connection {
     /// What is left of a FETCH response behind its last section. One that is not as the RFC has it costs
     /// the items in it.
     fn rest_of_fetch(&mut self, unit: &Bytes, mut begun: Fetching) -> Option<Event> {
+        let limits = &self.options.limits;
+        if unit.is_empty() && limits.leniencies.contains(Leniency::LiteralTooShort) {
+            self.framer.behind_section();
+            self.fetching = Some(begun);
+            return None;
+        }
         let mut cursor = Cursor::new(unit);
-        let _ = fetch::items(&mut cursor, self.options.limits.nesting, &mut begun.items);
+        cursor.set_leniencies(limits.leniencies);
+        let _ = fetch::items(&mut cursor, limits.nesting, &mut begun.items);
         self.fetched(begun.sequence, begun.items)
     }
 

@@ -1,6 +1,6 @@
 use super::*;
 use crate::text::write_list;
-use crate::{Append, Limits, MailboxName, SequenceSet, Tagged};
+use crate::{Append, Leniencies, Limits, MailboxName, SequenceSet, Tagged};
 use hikyaku_wire::Secret;
 use hikyaku_wire::testkit::{Actor, Role, Told, escape, replay_folder, unescape};
 use std::format;
@@ -503,5 +503,31 @@ fn what_follows_the_ok_to_compress_stays_in_the_input() {
         // RFC 8437 §4.1: it would end the compression.
         let unauthenticate = crate::Command::Unauthenticate;
         assert_eq!(machine.issue(unauthenticate, &mut output), Err(Misuse));
+    }
+}
+
+/// [`Leniency::LiteralTooShort`]: what was announced ends before the last line end.
+#[test]
+fn a_section_that_is_two_octets_longer_than_announced() {
+    let octets = b"* 1 FETCH (BODY[] {3}\r\nabc\r\n UID 7)\r\n* 5 EXISTS\r\n";
+    for (leniencies, understood) in [(Leniencies::ALL, true), (Leniencies::NONE, false)] {
+        for size in 1..=octets.len() {
+            let mut options = Options::default();
+            options.limits.leniencies = leniencies;
+            let (mut machine, mut input, mut output) = selected(3, options);
+            let mut told = Vec::new();
+            let mut failed = false;
+            for piece in octets.chunks(size) {
+                input.extend_from_slice(piece);
+                match events(&mut machine, &mut input, &mut output) {
+                    Ok(more) => told.extend(more),
+                    Err(_) => failed = true,
+                }
+            }
+            let exists = told.contains(&Event::Exists(5));
+            let fetch = |event: &Event| matches!(event, Event::Fetch { uid: Some(7), .. });
+            assert_eq!(exists && told.iter().any(fetch), understood, "{size}");
+            assert_eq!(failed, !understood);
+        }
     }
 }

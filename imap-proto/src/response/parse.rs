@@ -13,8 +13,8 @@ use crate::mailbox::mailbox;
 use crate::response_code::{capabilities, response_code};
 use crate::text::is_atom_char;
 use crate::{
-    FetchItem, Limits, SyntaxError, acl, convert, fetch, language, list, metadata, namespace,
-    search, sequence_set, status, thread, uid_batches, url_auth,
+    FetchItem, Leniency, Limits, SyntaxError, acl, convert, fetch, language, list, metadata,
+    namespace, search, sequence_set, status, thread, uid_batches, url_auth,
 };
 
 impl Received {
@@ -55,6 +55,10 @@ impl Received {
     ) -> core::result::Result<Self, SyntaxError> {
         let mut cursor = Cursor::within(unit, place);
         cursor.set_utf8(utf8);
+        cursor.set_leniencies(limits.leniencies);
+        if let Some(response) = code_alone(&mut cursor) {
+            return Ok(Self::Untagged(response));
+        }
         if cursor.eat(b'+') {
             cursor.eat(b' ');
             return Ok(Self::Continuation(unit.slice_ref(cursor.rest())));
@@ -70,7 +74,7 @@ impl Received {
         cursor.sp()?;
         match status_of(&mut cursor) {
             Some(status @ (Status::Ok | Status::No | Status::Bad)) => {
-                let (code, text) = text(&mut cursor);
+                let (code, text) = text(&mut cursor)?;
                 Ok(Self::Tagged(tag, Completion { status, code, text }))
             }
             _ => Ok(cursor.fail("OK, NO or BAD")?),
@@ -96,6 +100,7 @@ impl Frequent {
     ) -> Option<Self> {
         let mut cursor = Cursor::within(unit, place.clone());
         cursor.set_utf8(utf8);
+        cursor.set_leniencies(limits.leniencies);
         if !cursor.eat_prefix("* ") {
             return None;
         }
@@ -161,24 +166,45 @@ fn status_of(cursor: &mut Cursor<'_>) -> Option<Status> {
         .find_map(|(name, status)| cursor.eat_word(name).then_some(status))
 }
 
-/// `resp-text`: a code, and what is left. Some servers send no text.
-fn text(cursor: &mut Cursor<'_>) -> (Option<crate::ResponseCode>, Bytes) {
+/// `resp-text`: a code, and what is left.
+fn text(cursor: &mut Cursor<'_>) -> Result<(Option<crate::ResponseCode>, Bytes)> {
     cursor.eat(b' ');
     let unit = cursor.unit();
     let rest = cursor.rest();
-    match response_code(unit, rest) {
+    let (code, text) = match response_code(unit, rest) {
         Some((code, length)) => {
             let text = rest.get(length..).unwrap_or(&[]);
-            let text = text.strip_prefix(b" ").unwrap_or(text);
-            (Some(code), unit.slice_ref(text))
+            (Some(code), text.strip_prefix(b" ").unwrap_or(text))
         }
-        None => (None, unit.slice_ref(rest)),
+        None => (None, rest),
+    };
+    if text.is_empty() && !cursor.lets(Leniency::StatusWithoutText) {
+        return cursor.fail("a text");
+    }
+    Ok((code, unit.slice_ref(text)))
+}
+
+/// `[CODE] text` or `* [CODE] text`, as an OK.
+fn code_alone(cursor: &mut Cursor<'_>) -> Option<Response> {
+    let rest = cursor.rest();
+    let begins = rest.strip_prefix(b"* ").unwrap_or(rest).first() == Some(&b'[');
+    if !begins || !cursor.lets(Leniency::CodeWithoutStatus) {
+        return None;
+    }
+    let start = cursor.clone();
+    cursor.eat_prefix("* ");
+    match text(cursor) {
+        Ok((Some(code), text)) => Some(Response::Status(Status::Ok, Some(code), text)),
+        _ => {
+            *cursor = start;
+            None
+        }
     }
 }
 
 fn untagged(cursor: &mut Cursor<'_>, limits: &Limits) -> Result<Response> {
     if let Some(status) = status_of(cursor) {
-        let (code, text) = text(cursor);
+        let (code, text) = text(cursor)?;
         return Ok(Response::Status(status, code, text));
     }
     let response = if cursor.peek().is_some_and(|o| o.is_ascii_digit()) {
