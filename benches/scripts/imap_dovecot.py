@@ -6,7 +6,8 @@
 
 As root, since Dovecot wants to be. Each question is put to both, one after the other, and again: the first
 time, when nothing has been asked yet, and the median of the rest. Dovecot 2.3 keeps its mail as sdbox, with
-its own index and cache, and without a full-text plug-in. All messages differ; a third is in Japanese.
+its own index and cache, and without a full-text plug-in. All messages differ; a third is in Japanese. A second
+mailserver, without its text index, is asked what is looked for in bodies.
 """
 import base64, os, random, re, shutil, socket, statistics, subprocess, sys, tempfile, time
 
@@ -100,13 +101,14 @@ def free_port():
         return one.getsockname()[1]
 
 
-def hikyaku(program, folder):
+def hikyaku(program, folder, index=True):
     config = os.path.join(folder, "mailserver.toml")
     port = free_port()
     with open(config, "w") as file:
         file.write(
             f'hostname = "localhost"\ndata = "{folder}/data"\ndomains = ["example.test"]\n'
             f'[listen]\nimap = "127.0.0.1:{port}"\n[auth]\nplaintext = "always"\n[limits]\nquota = "100 GiB"\n'
+            f"[store]\ntext_index = {str(index).lower()}\n"
         )
     add = [program, "--config", config, "account", "add", "alice@example.test"]
     subprocess.run(add, input=PASSWORD.encode(), check=True, capture_output=True)
@@ -156,6 +158,8 @@ QUESTIONS = [
     ("SEARCH HEADER Received", "SEARCH HEADER Received mx3", None),
     ("SEARCH BODY", "SEARCH BODY needle", None),
     ("SEARCH BODY, Japanese", "SEARCH CHARSET UTF-8 BODY", "干し草".encode()),
+    ("SEARCH BODY, nowhere", "SEARCH BODY zeppelin", None),
+    ("SEARCH BODY, one character", "SEARCH CHARSET UTF-8 BODY", "針".encode()),
     ("SEARCH TEXT, in many", "SEARCH TEXT harbour", None),
     ("SORT (DATE)", "SORT (DATE) UTF-8 ALL", None),
     ("SORT (SUBJECT)", "SORT (SUBJECT) UTF-8 ALL", None),
@@ -166,11 +170,11 @@ QUESTIONS = [
 def main():
     program, count = os.path.abspath(sys.argv[1]), int(sys.argv[2])
     chosen = sys.argv[3:]
-    folders = [tempfile.mkdtemp(), tempfile.mkdtemp()]
-    servers = [hikyaku(program, folders[0]), dovecot(folders[1])]
+    folders = [tempfile.mkdtemp() for _ in range(3)]
+    servers = [hikyaku(program, folders[0]), dovecot(folders[1]), hikyaku(program, folders[2], False)]
     try:
         dice = random.Random(1)
-        took, size = [0.0, 0.0], 0
+        took, size = [0.0] * 3, 0
         clients = [connect(port) for _, port in servers]
         for start in range(1, count + 1, 100):
             batch = [message(n, dice) for n in range(start, min(start + 100, count + 1))]
@@ -180,13 +184,16 @@ def main():
                 client.append(batch)
                 took[at] += time.monotonic() - begun
         print(f"{count} messages, {size / 2**20:.0f} MiB; MULTIAPPEND of 100: {took[0]:.1f} s, Dovecot {took[1]:.1f} s\n")
-        print("| question | first: mailserver | Dovecot | then: mailserver | Dovecot | ratio |\n|---|---|---|---|---|---|")
+        print("| question | first: mailserver | Dovecot | then: mailserver | without index | Dovecot | ratio |\n|---|---|---|---|---|---|---|")
         for name, command, literal in QUESTIONS:
             if chosen and not any(one in name for one in chosen):
                 continue
-            times, answers = [[], []], [None, None]
+            times, answers = [[], [], []], [None] * 3
+            in_bodies = "BODY" in name or "TEXT" in name
             for _ in range(ROUNDS):
                 for at, (_, port) in enumerate(servers):
+                    if at == 2 and not in_bodies:
+                        continue
                     client = connect(port)
                     if not name.startswith("SELECT"):
                         client.ask("SELECT INBOX")
@@ -199,12 +206,16 @@ def main():
                     if answers[at] is None:
                         answers[at] = said
                     client.socket.close()
-            if answers[0] != answers[1]:
-                counts = [len(b"".join(answer).split()) for answer in answers]
+            if any(answer is not None and answer != answers[0] for answer in answers):
+                counts = [len(b"".join(answer).split()) for answer in answers if answer is not None]
                 print(f"(answers differ: {counts})")
-            ours, theirs = (statistics.median(one[1:]) for one in times)
-            cells = [times[0][0], times[1][0], ours, theirs]
-            print(f"| {name} | " + " | ".join(f"{cell * 1e3:.0f} ms" for cell in cells) + f" | {ours / theirs:.2f} |", flush=True)
+            ours, theirs, plain = (statistics.median(one[1:]) if one else None for one in times)
+            cells = [times[0][0], times[1][0], ours, plain, theirs]
+            cells = [f"{cell * 1e3:.0f} ms" if cell else "" for cell in cells]
+            print(f"| {name} | " + " | ".join(cells) + f" | {ours / theirs:.2f} |", flush=True)
+        texts = os.path.join(folders[0], "data/store/text")
+        size = sum(os.path.getsize(os.path.join(texts, name)) for name in os.listdir(texts))
+        print(f"\nthe text index: {size / 2**20:.0f} MiB")
     finally:
         for process, _ in servers:
             process.terminate()

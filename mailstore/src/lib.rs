@@ -23,6 +23,7 @@ pub mod search;
 mod sort;
 mod store;
 mod tables;
+mod text_index;
 mod thread;
 mod transaction;
 mod uid_set;
@@ -49,6 +50,7 @@ pub use store::{
     Watch,
 };
 pub use tables::{AccountRow, Tables};
+pub use text_index::TextIndex;
 pub use thread::{Algorithm, ThreadNode, Threads, thread};
 pub use transaction::{
     Append, Committed, FlagChange, Operation, Outcome, Requirement, Transaction,

@@ -4,7 +4,7 @@ use crate::columns::{Column, Columns, Walk};
 use crate::search::{FieldText, Key};
 use crate::sort::{Criterion, Facts, Needs};
 use crate::thread::{Algorithm, Threads};
-use crate::{MailboxId, ModSeq, Result, RowCache, Rows, Store, Uid, UidSet};
+use crate::{MailboxId, ModSeq, Result, RowCache, Rows, Store, TextIndex, Uid, UidSet};
 
 /// Rows, what sorting and threading compare, and header fields that were searched: so that a question asked
 /// again costs no reading. Answers are those of [`search`](crate::search::search), [`sort`](crate::sort())
@@ -25,6 +25,7 @@ pub struct MessageCache {
     pub(crate) facts: Columns<Needs, Facts>,
     /// By field name in lower case.
     pub(crate) fields: Columns<String, FieldText>,
+    pub(crate) text: Option<TextIndex>,
 }
 
 impl MessageCache {
@@ -35,6 +36,25 @@ impl MessageCache {
             rows: RowCache::new(rows),
             facts: Columns::new(octets / 2),
             fields: Columns::new(octets / 2),
+            text: None,
+        }
+    }
+
+    /// Texts are looked for with that index.
+    #[must_use]
+    pub fn with_text_index(mut self, index: TextIndex) -> Self {
+        self.text = Some(index);
+        self
+    }
+
+    /// Takes away what the text index has of mailboxes that are no more.
+    ///
+    /// # Errors
+    /// The store's, or the index's.
+    pub async fn tidy(&self, store: &dyn Store) -> Result<()> {
+        match &self.text {
+            Some(index) => index.tidy(store).await,
+            None => Ok(()),
         }
     }
 
@@ -129,8 +149,11 @@ mod tests {
         let store = Memory::new();
         let account = block_on(store.create_account("a")).unwrap();
         let inbox = block_on(store.mailboxes(account, None)).unwrap().mailboxes[0].id;
+        let folder = tempfile::tempdir().unwrap();
+        let index = TextIndex::open(folder.path()).unwrap();
         let caches = [
             MessageCache::new(1000, 1 << 20),
+            MessageCache::new(1000, 1 << 20).with_text_index(index),
             MessageCache::new(10, 3000),
             MessageCache::new(0, 0),
         ];
@@ -144,6 +167,13 @@ mod tests {
             Key::Or(vec![header("List-Id", "b"), header("subject", "tea 3")]),
             header("X-Long", "x"),
             header("X-Way", "edo\0"),
+            Key::Text("tea 3".into()),
+            Key::Body("cup 7".into()),
+            Key::Body("京都".into()),
+            Key::Body("茶".into()),
+            Key::Not(Box::new(Key::Text("cup".into()))),
+            Key::Or(vec![Key::Body("cup 1".into()), Key::Text("kyoto".into())]),
+            Key::And(vec![Key::Body("cup".into()), Key::Body("東京".into())]),
         ];
         let criteria = [
             vec![(Criterion::Date, false)],
@@ -172,7 +202,10 @@ mod tests {
                 if dice(9) == 0 {
                     message.push_str(&format!("X-Long: {}\r\n", "x".repeat(9000)));
                 }
-                message.push_str("List-Id: b\r\n\r\nbody");
+                message
+                    .push_str("Content-Type: text/plain; charset=utf-8\r\nList-Id: b\r\n\r\nbody");
+                let town = ["京都", "東京", "京の都"][dice(3) as usize];
+                message.push_str(&format!(" cup {} {town}でお茶\r\n", dice(9)));
                 let mut stage = block_on(store.stage()).unwrap();
                 block_on(stage.write(Bytes::from(message.clone()))).unwrap();
                 let body = block_on(stage.finish()).unwrap();

@@ -25,9 +25,10 @@ use crate::message::{
     AddressView, AddressesView, Encoding, EnvelopeView, Kind, Part, Structure, TextDecoder,
     TransferDecoder, decode_header, fields, parse_date,
 };
+use crate::text_index::{Collector, Learner};
 use crate::{
-    Bodies, EmailId, Error, Flags, MailboxId, MessageCache, ModSeq, Result, Row, Store, ThreadId,
-    Uid, UidSet, Want, Which,
+    Bodies, EmailId, Error, Flags, MailboxId, MessageCache, ModSeq, Result, Row, Rows, Store,
+    ThreadId, Uid, UidSet, Want, Which,
 };
 
 /// What a message must have.
@@ -123,7 +124,6 @@ pub(crate) async fn search_with(
         ..Plan::default()
     };
     let prepared = Arc::new(plan.prepare(key));
-    let plan = Arc::new(plan);
     let rows = cache.rows(store, mailbox).await?.rows;
     let columns: Vec<_> = plan
         .fields
@@ -138,12 +138,8 @@ pub(crate) async fn search_with(
             *field = walk.get(row.uid);
         }
         let known = Known {
-            row,
-            envelope: None,
-            structure: None,
             fields: &fields,
-            header: None,
-            content: None,
+            ..Known::of(row)
         };
         match known.judge(&plan, &prepared) {
             Some(true) => found.push((row.uid, row.modified)),
@@ -154,7 +150,25 @@ pub(crate) async fn search_with(
     if undecided.is_empty() {
         return Ok(found);
     }
+    if let Some(index) = cache.text.as_ref().filter(|_| plan.looks_into_bodies()) {
+        let needles: Vec<&str> = plan.terms.iter().map(|term| &*term.needle).collect();
+        let rows = cache.rows(store, mailbox).await?;
+        let knowledge = index.ask(mailbox, &rows, &undecided, &needles).await;
+        let ruled_out = |uid: Uid| {
+            let absent = knowledge.absent(uid);
+            absent.is_some_and(|absent| plan.is_ruled_out(&prepared, &rows, uid, absent))
+        };
+        undecided = undecided.iter().filter(|uid| !ruled_out(*uid)).collect();
+        if undecided.is_empty() {
+            return Ok(found);
+        }
+        plan.learner = Some(Learner::new(index.clone(), mailbox, knowledge));
+    }
+    let plan = Arc::new(plan);
     let judged = judge_all(store, mailbox, &undecided, Arc::clone(&plan), prepared).await?;
+    if let Some(learner) = &plan.learner {
+        learner.finish();
+    }
     let there = |uid: Uid| rows.binary_search_by_key(&uid, |row| row.uid).is_ok();
     let mut learned: Vec<Vec<_>> = plan.fields.iter().map(|_| Vec::new()).collect();
     let decided = found.len();
@@ -370,6 +384,8 @@ struct Plan {
     learns: bool,
     /// The names, in lower case, of fields that no summary has.
     fields: Vec<String>,
+    /// Takes up the texts that are read.
+    learner: Option<Learner>,
 }
 
 /// A text to look for, as it compares.
@@ -443,6 +459,26 @@ impl Plan {
         }
     }
 
+    fn looks_into_bodies(&self) -> bool {
+        self.terms.iter().any(|term| term.in_body)
+    }
+
+    /// Whether it is enough to know that a message lacks those texts, a bit each.
+    fn is_ruled_out(&self, key: &Prepared, rows: &Rows, uid: Uid, absent: u64) -> bool {
+        let at = rows.rows.binary_search_by_key(&uid, |row| row.uid);
+        let Some(row) = at.ok().and_then(|at| rows.rows.get(at)) else {
+            return false;
+        };
+        let lacks = |at: usize| at < 64 && absent & 1 << at != 0;
+        let known = Known {
+            content: (0..self.terms.len())
+                .map(|at| lacks(at).then_some(false))
+                .collect(),
+            ..Known::of(row)
+        };
+        known.judge(self, key) == Some(false)
+    }
+
     fn needle(&self, number: usize) -> &str {
         self.terms.get(number).map_or("", |term| &term.needle)
     }
@@ -465,8 +501,22 @@ struct Known<'a> {
     /// In the order of [`Plan::fields`]; nothing for what is not known.
     fields: &'a [Option<&'a FieldText>],
     header: Option<Vec<u8>>,
-    /// Which terms its content has; unknown until it was read.
-    content: Option<Vec<bool>>,
+    /// Which terms its content has, as far as that is known.
+    content: Vec<Option<bool>>,
+}
+
+impl<'a> Known<'a> {
+    /// What the row says.
+    fn of(row: &'a Row) -> Self {
+        Self {
+            row,
+            envelope: None,
+            structure: None,
+            fields: &[],
+            header: None,
+            content: Vec::new(),
+        }
+    }
 }
 
 fn matches(
@@ -476,12 +526,8 @@ fn matches(
     row: &Row,
 ) -> Result<(bool, Vec<FieldText>)> {
     let known = Known {
-        row,
         envelope: EnvelopeView::of(&row.summary),
-        structure: None,
-        fields: &[],
-        header: None,
-        content: None,
+        ..Known::of(row)
     };
     if let Some(decided) = known.judge(plan, key) {
         return Ok((decided, Vec::new()));
@@ -507,7 +553,8 @@ fn matches(
     if let Some(decided) = known.judge(plan, key) {
         return Ok((decided, learned));
     }
-    known.content = Some(content(bodies, plan, &known)?);
+    let content = content(bodies, plan, &known)?;
+    known.content = content.into_iter().map(Some).collect();
     Ok((known.judge(plan, key) == Some(true), learned))
 }
 
@@ -573,10 +620,7 @@ impl Known<'_> {
         match key {
             Prepared::Plain(key) => self.plain(key),
             Prepared::Header(name, number) => self.header(plan, name, plan.needle(*number)),
-            Prepared::Content(number) => {
-                let content = self.content.as_ref()?;
-                content.get(*number).copied()
-            }
+            Prepared::Content(number) => self.content.get(*number).copied().flatten(),
             Prepared::Not(key) => self.judge(plan, key).map(|holds| !holds),
             Prepared::And(keys) => {
                 let mut all = Some(true);
@@ -682,11 +726,18 @@ struct Finder<'a> {
     /// The end of what came, as it compares: a needle may lie across pieces.
     window: String,
     longest: usize,
+    /// For the text index.
+    collector: Option<Collector>,
+    /// Up to here the window was collected.
+    collected: usize,
 }
 
 impl Finder<'_> {
     fn feed(&mut self, text: &str, in_header: bool) {
         push_casemapped(text, &mut self.window);
+        // The last character may still be composed with what comes.
+        let last = self.window.char_indices().next_back();
+        self.collect(last.map_or(0, |(at, _)| at));
         for (found, term) in self.found.iter_mut().zip(&self.plan.terms) {
             let looks = if in_header {
                 term.in_header
@@ -698,18 +749,34 @@ impl Finder<'_> {
             }
         }
         let mut keep = self.window.len().saturating_sub(self.longest);
+        if self.collector.is_some() {
+            keep = keep.min(self.collected);
+        }
         while !self.window.is_char_boundary(keep) {
             keep += 1;
         }
         self.window.drain(..keep);
+        self.collected = self.collected.saturating_sub(keep);
+    }
+
+    fn collect(&mut self, end: usize) {
+        if let Some(collector) = &mut self.collector {
+            collector.add(self.window.get(self.collected..end).unwrap_or(""));
+            self.collected = end;
+        }
     }
 
     /// What comes next does not go on with what came.
     fn cut(&mut self) {
+        self.collect(self.window.len());
         self.window.clear();
+        self.collected = 0;
     }
 
     fn is_done(&self) -> bool {
+        if self.collector.is_some() {
+            return false;
+        }
         let mut pairs = self.found.iter().zip(&self.plan.terms);
         pairs.all(|(found, term)| *found || !(term.in_body || term.in_header))
     }
@@ -717,6 +784,8 @@ impl Finder<'_> {
 
 /// Which terms the message's content has.
 fn content(bodies: &mut dyn Bodies, plan: &Plan, known: &Known<'_>) -> Result<Vec<bool>> {
+    let learner = plan.learner.as_ref();
+    let learner = learner.filter(|learner| learner.wants(known.row.uid));
     let mut finder = Finder {
         plan,
         found: vec![false; plan.terms.len()],
@@ -727,6 +796,8 @@ fn content(bodies: &mut dyn Bodies, plan: &Plan, known: &Known<'_>) -> Result<Ve
             .map(|term| term.needle.len())
             .max()
             .unwrap_or(0),
+        collector: learner.map(|_| Collector::default()),
+        collected: 0,
     };
     if let Some(header) = &known.header {
         header_text(header, |field| finder.feed(field, true));
@@ -749,6 +820,9 @@ fn content(bodies: &mut dyn Bodies, plan: &Plan, known: &Known<'_>) -> Result<Ve
             part_text(bodies, known.row, part, &mut finder)?;
             finder.cut();
         }
+    }
+    if let Some((learner, collector)) = learner.zip(finder.collector.as_ref()) {
+        learner.learn(known.row, collector);
     }
     Ok(finder.found)
 }

@@ -142,7 +142,7 @@ pub enum Plaintext {
 }
 
 /// `[store]`
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct Store {
@@ -150,6 +150,18 @@ pub struct Store {
     pub kind: StoreKind,
     /// For `postgres`.
     pub url: Option<String>,
+    /// Whether searches keep an index of texts beside the store.
+    pub text_index: bool,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self {
+            kind: StoreKind::default(),
+            url: None,
+            text_index: true,
+        }
+    }
 }
 
 /// Which backend.

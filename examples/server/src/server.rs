@@ -2,7 +2,7 @@
 
 use hikyaku_wire::Machine;
 use hikyaku_wire::drive::Driver;
-use mailstore::{Disk, Memory, MessageCache, Store};
+use mailstore::{Disk, Memory, MessageCache, Store, TextIndex};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -176,6 +176,18 @@ pub fn open_store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
     }
 }
 
+/// The text index beside a store on disk; in memory there is nothing to be read.
+fn text_index(config: &Config) -> Option<TextIndex> {
+    if !config.store.text_index || config.store.kind == StoreKind::Memory {
+        return None;
+    }
+    // With the store, so that whoever puts back an old store puts back its index too.
+    let index = TextIndex::open(config.data.join("store/text"));
+    index
+        .inspect_err(|error| warn!(%error, "there is no text index"))
+        .ok()
+}
+
 impl Server {
     /// Opens the store, listens everywhere, and serves until [`Server::stop`].
     ///
@@ -197,7 +209,10 @@ impl Server {
             accounts: Accounts::new(Arc::clone(&store), config.domains.clone(), quota),
             admission: Admission::new(limits.connections, limits.connections_per_ip),
             metrics: Metrics::default(),
-            cache: MessageCache::new(ROWS, CACHE),
+            cache: match text_index(&config) {
+                Some(index) => MessageCache::new(ROWS, CACHE).with_text_index(index),
+                None => MessageCache::new(ROWS, CACHE),
+            },
             untold: imap::Untold::default(),
             open_maildrops: pop3::OpenMaildrops::default(),
             store,
@@ -234,6 +249,12 @@ impl Server {
             }
         }
         let mut tasks = JoinSet::new();
+        let tidied = Arc::clone(&shared);
+        tasks.spawn(async move {
+            if let Err(error) = tidied.cache.tidy(&*tidied.store).await {
+                warn!(%error, "the text index was not tidied");
+            }
+        });
         queue::start(&shared, &mut tasks).map_err(StartError::Dns)?;
         crate::control::start(&shared, &mut tasks);
         let addresses: Vec<_> = listeners
