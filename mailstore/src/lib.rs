@@ -14,6 +14,7 @@ mod engine;
 mod error;
 mod flags;
 mod id;
+mod join;
 mod memory;
 pub mod message;
 mod message_cache;

@@ -3,10 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::search::visit_all;
-use crate::{
-    Bodies, Changes, Error, MailboxId, ModSeq, Result, Row, Store, Uid, UidSet, Want, Which,
-};
+use crate::join;
+use crate::search::{in_one, parts};
+use crate::{Changes, Error, MailboxId, ModSeq, Result, Row, Store, Uid, UidSet, Want, Which};
 
 /// So many rows or changes are read at a time.
 const PAGE: usize = 5000;
@@ -121,11 +120,29 @@ impl RowCache {
 async fn read(store: &dyn Store, mailbox: MailboxId) -> Result<Rows> {
     let newest = Which::NewestBefore(None);
     let at = store.messages(mailbox, &newest, Want::ROW, 1).await?.at;
-    let all = UidSet::all();
-    let keep = || |row: &Row, _: &mut dyn Bodies| Ok(Some(row.clone()));
-    let rows = visit_all(store, mailbox, &all, Want::ROW, keep).await?;
-    let rows = Arc::new(rows);
+    let parts = parts(store, mailbox, &UidSet::all()).await?;
+    let read = parts.into_iter().map(|uids| part(store, mailbox, uids));
+    let rows = Arc::new(in_one(join::all(read).await?));
     updated(store, mailbox, Rows { at, rows }).await
+}
+
+/// So many rows are read at a time: not so few that beginning anew costs much.
+const READ: usize = 4000;
+
+async fn part(store: &dyn Store, mailbox: MailboxId, mut uids: UidSet) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    loop {
+        let which = Which::Uids(uids);
+        let mut page = store.messages(mailbox, &which, Want::ROW, READ).await?;
+        rows.append(&mut page.rows);
+        let Which::Uids(asked) = which else {
+            return Ok(rows);
+        };
+        match rows.last() {
+            Some(last) if page.more => uids = asked.above(last.uid),
+            _ => return Ok(rows),
+        }
+    }
 }
 
 async fn updated(store: &dyn Store, mailbox: MailboxId, mut known: Rows) -> Result<Rows> {

@@ -17,10 +17,10 @@ use memchr::memmem;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
 
 use crate::casemap::{casemap, push_casemapped};
 use crate::columns::{Walk, Weigh};
+use crate::join;
 use crate::message::{
     AddressView, AddressesView, Encoding, EnvelopeView, Kind, Part, Structure, TextDecoder,
     TransferDecoder, decode_header, fields, parse_date,
@@ -282,29 +282,21 @@ where
             Ok(wanted.load(Ordering::Relaxed))
         };
         let which = Which::Uids(uids);
-        visits.push((store.visit(mailbox, which, want, Box::new(visitor)), made));
+        let visit = store.visit(mailbox, which, want, Box::new(visitor));
+        visits.push(async move {
+            visit.await?;
+            Ok(std::mem::take(&mut *lock(&made)))
+        });
     }
-    // All at once: the first is waited for while the others work.
-    let (mut visits, made): (Vec<_>, Vec<_>) = visits.into_iter().unzip();
-    std::future::poll_fn(|cx| {
-        let mut at = 0;
-        while let Some(visit) = visits.get_mut(at) {
-            match visit.as_mut().poll(cx) {
-                Poll::Ready(Ok(())) => drop(visits.swap_remove(at)),
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending => at += 1,
-            }
-        }
-        match visits.is_empty() {
-            true => Poll::Ready(Ok(())),
-            false => Poll::Pending,
-        }
-    })
-    .await?;
-    Ok(made
-        .iter()
-        .flat_map(|made| std::mem::take(&mut *lock(made)))
-        .collect())
+    Ok(in_one(join::all(visits).await?))
+}
+
+/// The parts behind each other.
+pub(crate) fn in_one<T>(parts: Vec<Vec<T>>) -> Vec<T> {
+    let mut parts = parts.into_iter();
+    let mut whole = parts.next().unwrap_or_default();
+    parts.for_each(|mut part| whole.append(&mut part));
+    whole
 }
 
 /// Ends visits whose answer nobody waits for any more.
@@ -324,7 +316,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 const PART: u32 = 2000;
 
 /// The UIDs in as many parts as are worth it: about as many messages each.
-async fn parts(store: &dyn Store, mailbox: MailboxId, uids: &UidSet) -> Result<Vec<UidSet>> {
+pub(crate) async fn parts(
+    store: &dyn Store,
+    mailbox: MailboxId,
+    uids: &UidSet,
+) -> Result<Vec<UidSet>> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let most = u32::try_from(threads.min(3)).unwrap_or(1);
     let newest = Which::NewestBefore(None);

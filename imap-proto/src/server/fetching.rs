@@ -24,9 +24,12 @@ impl Connection {
         if self.fetching.is_some() {
             return Err(Misuse);
         }
-        let Some(sequence) = self.selected.as_ref().and_then(|view| view.sequence(uid)) else {
+        let next = self.next_fetched;
+        let view = self.selected.as_ref();
+        let Some(sequence) = view.and_then(|view| view.sequence_near(uid, next)) else {
             return Ok(false);
         };
+        self.next_fetched = sequence;
         output.write(b"* ");
         match self.enabled.uid_only {
             true => {

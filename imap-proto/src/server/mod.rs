@@ -34,6 +34,8 @@ pub struct Connection {
     selected: Option<View>,
     enabled: Enabled,
     fetching: Option<Fetching>,
+    /// Behind so many messages the next one to be fetched probably is.
+    next_fetched: u32,
     /// An APPEND under way.
     message: Option<Message>,
     errors: u32,
@@ -110,6 +112,7 @@ impl Connection {
             selected: None,
             enabled: Enabled::default(),
             fetching: None,
+            next_fetched: 0,
             message: None,
             errors: 0,
             texts: None,

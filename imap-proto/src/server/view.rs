@@ -54,6 +54,15 @@ impl View {
         u32::try_from(at + 1).ok()
     }
 
+    /// The same; quick where the UID stands behind so many others.
+    pub(super) fn sequence_near(&self, uid: u32, behind: u32) -> Option<u32> {
+        let at = usize::try_from(behind).unwrap_or(usize::MAX);
+        match self.uids.get(at) {
+            Some(&there) if there == uid => behind.checked_add(1),
+            _ => self.sequence(uid),
+        }
+    }
+
     /// How many messages the client knows of.
     #[must_use]
     pub fn len(&self) -> u32 {

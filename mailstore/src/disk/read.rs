@@ -41,7 +41,7 @@ const ACCOUNT: &str = "SELECT id, name, at, quota_octets, quota_messages, used_o
 type Sqlite<T> = rusqlite::Result<T>;
 
 pub(super) fn number(row: &rusqlite::Row<'_>, column: usize) -> Sqlite<u64> {
-    row.get::<_, i64>(column).map(i64::cast_unsigned)
+    Ok(row.get_ref(column)?.as_i64()?.cast_unsigned())
 }
 
 fn nonzero<T>(make: fn(u32) -> Option<T>, row: &rusqlite::Row<'_>, column: usize) -> Sqlite<T> {
@@ -208,16 +208,22 @@ fn rows(
     values: impl rusqlite::Params,
     most: usize,
 ) -> Result<Vec<Row>> {
-    let (select, read): (_, fn(&rusqlite::Row<'_>) -> Sqlite<Row>) = if want.contains(Want::SUMMARY)
-    {
-        (MESSAGE_WITH_SUMMARY, message_with_summary)
-    } else {
-        (MESSAGE, message)
+    let summaries = want.contains(Want::SUMMARY);
+    let select = match summaries {
+        true => MESSAGE_WITH_SUMMARY,
+        false => MESSAGE,
     };
     let sql = format!("{select} WHERE account = ?1 AND mailbox = ?2 {rest}");
     let mut statement = c.prepare_cached(&sql)?;
-    let all = statement.query_map(values, read)?;
-    Ok(all.take(most).collect::<Sqlite<_>>()?)
+    let (mut found, mut all) = (statement.query(values)?, Vec::new());
+    while all.len() < most {
+        let Some(row) = found.next()? else { break };
+        all.push(match summaries {
+            true => message_with_summary(row)?,
+            false => message(row)?,
+        });
+    }
+    Ok(all)
 }
 
 impl Read for DiskReader {
