@@ -126,7 +126,7 @@ pub(crate) fn items(cursor: &mut Cursor<'_>) -> Result<Vec<StatusItem>> {
         let value = cursor.value()?;
         let mut again = start;
         let item = known.and_then(|attribute| typed(attribute, &mut again).ok());
-        let whole = again.rest() == cursor.rest();
+        let whole = again.rest().len() == cursor.rest().len();
         Ok(match item.filter(|_| whole) {
             Some(item) => item,
             None => StatusItem::Other(name, value),

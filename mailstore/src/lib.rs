@@ -13,6 +13,7 @@ mod disk;
 mod engine;
 mod error;
 mod flags;
+mod forest;
 mod id;
 mod join;
 mod memory;

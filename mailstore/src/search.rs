@@ -868,7 +868,7 @@ fn part_text(
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::{Append, Memory, Operation, Transaction, block_on};
     use bytes::Bytes;
@@ -898,20 +898,28 @@ mod tests {
         all.into_iter().map(|(uid, _)| uid.get()).collect()
     }
 
-    #[test]
-    fn what_cannot_be_read_is_not_found_and_fails_nothing() {
-        struct Gone;
-        impl Bodies for Gone {
-            fn read(&mut self, _: &crate::BodyRef, _: Range<u64>) -> Result<Bytes> {
-                Err(Error::Damaged("gone"))
-            }
+    /// Bodies none of which can be read.
+    pub(crate) struct Gone;
+
+    impl Bodies for Gone {
+        fn read(&mut self, _: &crate::BodyRef, _: Range<u64>) -> Result<Bytes> {
+            Err(Error::Damaged("gone"))
         }
+    }
+
+    /// The row of a message that has no summary.
+    pub(crate) fn row_without_summary() -> Row {
         let (store, inbox) = store_of(&[b"Subject: a\r\n\r\ntea\r\n"]);
         let all = Which::After(None);
-        let page = block_on(store.messages(inbox, &all, Want::SUMMARY, 1)).unwrap();
+        let page = block_on(store.messages(inbox, &all, Want::SUMMARY, 1));
+        page.unwrap().rows.remove(0)
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_not_found_and_fails_nothing() {
         let mut plan = Plan::default();
         let key = plan.prepare(&Key::Not(Box::new(Key::Text("coffee".into()))));
-        let judged = judge(&mut Gone, &plan, &key, &page.rows[0]).unwrap();
+        let judged = judge(&mut Gone, &plan, &key, &row_without_summary()).unwrap();
         assert!(judged.is_none());
     }
 

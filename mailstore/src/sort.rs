@@ -6,7 +6,7 @@ use crate::columns::Weigh;
 use crate::message::{AddressesView, BaseSubject, EnvelopeView, decode_header, parse_date};
 use crate::search::{structure_of, visit_all};
 use crate::thread::message_ids;
-use crate::{Bodies, MailboxId, Result, Row, Store, Uid, UidSet, Want, casemap};
+use crate::{Bodies, Error, MailboxId, Result, Row, Store, Uid, UidSet, Want, casemap};
 
 /// What to sort by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub enum Criterion {
 }
 
 /// What sorting and threading know of a message, as far as it is needed.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Facts {
     pub(crate) sent: i64,
     /// The base subject as it collates.
@@ -148,10 +148,14 @@ impl Facts {
         let envelope = match EnvelopeView::of(&row.summary) {
             Some(envelope) => envelope,
             None if needs == Needs::default() => EnvelopeView::default(),
-            None => {
-                made = structure_of(bodies, row)?.encode();
-                EnvelopeView::of(&made).unwrap_or_default()
-            }
+            None => match structure_of(bodies, row) {
+                // One that cannot be read stands where one without header fields does.
+                Err(Error::Damaged(_)) => EnvelopeView::default(),
+                structure => {
+                    made = structure?.encode();
+                    EnvelopeView::of(&made).unwrap_or_default()
+                }
+            },
         };
         // §2.2: without a sent date, INTERNALDATE.
         let sent = envelope.date.filter(|_| needs.sent).and_then(parse_date);
@@ -285,5 +289,19 @@ impl Criterion {
             Self::Size => Some(|facts| i64::try_from(facts.octets).unwrap_or(i64::MAX)),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::search::tests::{Gone, row_without_summary};
+
+    #[test]
+    fn what_cannot_be_read_sorts_as_a_message_without_fields() {
+        let row = row_without_summary();
+        let needs = Needs::of(&[(Criterion::Date, false), (Criterion::Subject, false)]);
+        let facts = Facts::of(&mut Gone, &row, needs).unwrap();
+        assert_eq!((facts.sent, &*facts.subject), (row.received.0, ""));
     }
 }

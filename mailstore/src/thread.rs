@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::forest::Forest;
 use crate::sort::{Facts, Needs, facts};
 use crate::{MailboxId, Result, Store, Uid, UidSet};
 
@@ -140,15 +141,25 @@ struct References<'a> {
     all: &'a [&'a (Uid, Facts)],
     nodes: Vec<Node>,
     children: Vec<Vec<usize>>,
+    /// How many steps up are taken before the forest is made, which finds roots without them: few threads
+    /// that people write need it, and keeping it costs each link.
+    patience: usize,
+    forest: Option<Forest>,
 }
 
 impl<'a> References<'a> {
-    /// Step (1).
     fn of(all: &'a [&'a (Uid, Facts)]) -> Self {
+        Self::with_patience(all, all.len() * 4)
+    }
+
+    /// Step (1).
+    fn with_patience(all: &'a [&'a (Uid, Facts)], patience: usize) -> Self {
         let mut this = Self {
             all,
             nodes: Vec::with_capacity(all.len()),
             children: Vec::new(),
+            patience,
+            forest: None,
         };
         let mut by_id = HashMap::<&[u8], usize>::with_capacity(all.len());
         let links = |index: usize| all.get(index).and_then(|(_, facts)| facts.links.as_deref());
@@ -186,6 +197,9 @@ impl<'a> References<'a> {
             parent: None,
             tree: index,
         });
+        if let Some(forest) = &mut self.forest {
+            forest.push();
+        }
         index
     }
 
@@ -198,6 +212,9 @@ impl<'a> References<'a> {
     }
 
     fn unlink(&mut self, node: usize) {
+        if let Some(forest) = &mut self.forest {
+            forest.cut(node);
+        }
         if let Some(node) = self.nodes.get_mut(node) {
             node.parent = None;
         }
@@ -218,19 +235,34 @@ impl<'a> References<'a> {
         }
     }
 
-    /// Makes the link unless it closes a loop.
+    /// The node that has no parent, above this one or itself.
+    fn root(&mut self, node: usize) -> usize {
+        if let Some(forest) = &mut self.forest {
+            return forest.root(node);
+        }
+        let mut root = node;
+        while let Some(parent) = self.parent(root) {
+            root = parent;
+            self.patience = self.patience.saturating_sub(1);
+        }
+        if self.patience == 0 {
+            self.forest = Some(Forest::of(self.nodes.iter().map(|node| node.parent)));
+        }
+        root
+    }
+
+    /// Links a node that has no parent, unless that closes a loop.
     fn link(&mut self, parent: usize, child: usize) {
         let (above, below) = (self.tree(parent), self.tree(child));
-        if above == below {
-            let mut ancestor = Some(parent);
-            while let Some(node) = ancestor {
-                if node == child {
-                    return;
-                }
-                ancestor = self.parent(node);
+        if above != below {
+            if let Some(node) = self.nodes.get_mut(below) {
+                node.tree = above;
             }
-        } else if let Some(node) = self.nodes.get_mut(below) {
-            node.tree = above;
+        } else if self.root(parent) == child {
+            return;
+        }
+        if let Some(forest) = &mut self.forest {
+            forest.link(parent, child);
         }
         if let Some(node) = self.nodes.get_mut(child) {
             node.parent = Some(parent);
@@ -370,8 +402,11 @@ impl<'a> References<'a> {
                 continue;
             };
             let place = table.entry(subject).or_insert(node);
-            let better = is_dummy(self, node) || (is_reply(self, *place) && !is_reply(self, node));
-            if !is_dummy(self, *place) && better {
+            // A dummy stays, and is not asked: its first message is looked for among all its children.
+            if is_dummy(self, *place) {
+                continue;
+            }
+            if is_dummy(self, node) || (is_reply(self, *place) && !is_reply(self, node)) {
                 *place = node;
             }
         }
@@ -431,10 +466,69 @@ impl<'a> References<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sort::Links;
+    use proptest::prelude::*;
 
     #[test]
     fn message_ids_are_normalized() {
         let ids = message_ids(b"<a@b> junk <\"c\\\"d\"@e> <bad> <<f@g>");
         assert_eq!(ids, [&b"a@b"[..], b"c\"d@e", b"f@g"]);
+    }
+
+    /// Messages, each with its ID and what it refers to.
+    fn messages<'a>(all: impl IntoIterator<Item = (u32, &'a [u32])>) -> Vec<(Uid, Facts)> {
+        let id = |id: u32| Box::from(id.to_be_bytes());
+        let message = |(uid, (own, references)): (u32, (u32, &[u32]))| {
+            let links = Links {
+                message_id: Some(id(own)),
+                references: references.iter().copied().map(id).collect(),
+            };
+            let mut facts = Facts::default();
+            facts.links = Some(Box::new(links));
+            (Uid::new(uid).unwrap(), facts)
+        };
+        (1..).zip(all).map(message).collect()
+    }
+
+    fn parents(references: &References<'_>) -> Vec<Option<usize>> {
+        references.nodes.iter().map(|node| node.parent).collect()
+    }
+
+    #[test]
+    fn deep_loops_do_not_cost_their_depth_each_time() {
+        // Half of them each answer the one before; the rest stands below the first of those, by what the
+        // head refers to, and says that it answers the last.
+        const HALF: u32 = 500;
+        let chain: Vec<[u32; 1]> = (0..HALF - 1).map(|id| [id]).collect();
+        let pairs: Vec<u32> = (HALF..2 * HALF).flat_map(|id| [id, 0]).collect();
+        let head = [(2 * HALF, &pairs[..])];
+        let chain = chain.iter().map(|before| (before[0] + 1, &before[..]));
+        let end = [HALF - 1];
+        let rest = (HALF..2 * HALF).map(|id| (id, &end[..]));
+        let all = messages(head.into_iter().chain(chain).chain(rest));
+        let all: Vec<&(Uid, Facts)> = all.iter().collect();
+        let references = References::of(&all);
+        assert!(references.forest.is_some());
+        let walked = References::with_patience(&all, usize::MAX);
+        assert!(usize::MAX - walked.patience > 100 * all.len());
+        assert_eq!(parents(&references), parents(&walked));
+    }
+
+    proptest! {
+        #[test]
+        fn with_the_forest_the_same_parents_are_found(
+            all in proptest::collection::vec(
+                (0_u32..16, proptest::collection::vec(0_u32..20, 0..8)),
+                0..20,
+            ),
+            patience in 0_usize..40,
+        ) {
+            let all = messages(all.iter().map(|(id, references)| (*id, &references[..])));
+            let all: Vec<&(Uid, Facts)> = all.iter().collect();
+            let one = References::with_patience(&all, patience);
+            let other = References::with_patience(&all, usize::MAX);
+            prop_assert_eq!(parents(&one), parents(&other));
+            prop_assert_eq!(one.threads(true), other.threads(true));
+        }
     }
 }

@@ -20,47 +20,31 @@ async fn house() -> House {
     House::with("[auth]\nplaintext = \"always\"\n").await
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn imapclient() {
+/// A script for Python, over TLS.
+async fn python(script: &str) {
     let house = house().await;
-    let path = libraries().join("python");
-    assert!(path.exists(), "scripts/test fetches IMAPClient");
-    let script = format!(
-        "import sys\nsys.path.insert(0, {path:?})\n{}",
-        script("imapclient.py")
-    );
-    let ca = house.ca();
-    let port = house.port(Service::Imaps);
-    let arguments = [
-        "-c",
-        &script,
-        "localhost",
-        &port,
-        ca.to_str().unwrap(),
-        PASSWORD,
-    ];
+    let (ca, port) = (house.ca(), house.port(Service::Imaps));
+    let ca = ca.to_str().unwrap();
+    let arguments = ["-c", script, "localhost", &port, ca, PASSWORD];
     let (ok, said) = run("python3", &arguments, "").await;
     assert!(ok && said.contains("fine"), "{said}");
     house.server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn imapclient() {
+    let path = libraries().join("python");
+    assert!(path.exists(), "scripts/test fetches IMAPClient");
+    let script = script("imapclient.py");
+    python(&format!(
+        "import sys\nsys.path.insert(0, {path:?})\n{script}"
+    ))
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn imaplib() {
-    let house = house().await;
-    let script = script("imaplib_all.py");
-    let ca = house.ca();
-    let port = house.port(Service::Imaps);
-    let arguments = [
-        "-c",
-        &script,
-        "localhost",
-        &port,
-        ca.to_str().unwrap(),
-        PASSWORD,
-    ];
-    let (ok, said) = run("python3", &arguments, "").await;
-    assert!(ok && said.contains("fine"), "{said}");
-    house.server.stop().await;
+    python(&script("imaplib_all.py")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

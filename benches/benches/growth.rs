@@ -1,0 +1,688 @@
+//! What hostile input costs: for every parser of IMAP and of messages, how many times as long twice as much of
+//! it takes. Linear is 2, quadratic 4.
+//!
+//! `cargo bench -p hikyaku-benches --bench growth`; a word as an argument chooses among the inputs.
+
+use bytes::{Buf as _, Bytes, BytesMut};
+use hikyaku_wire::{Machine as _, Output, Step};
+use imap_proto::{Limits, Received, Tagged, client, server};
+use mailstore::message::{
+    BaseSubject, Encoding, Structure, TextDecoder, TransferDecoder, decode_header, parse_addresses,
+    parse_date,
+};
+use std::hint::black_box;
+use std::time::Instant;
+
+/// Octets of the smaller one.
+const OCTETS: usize = 64 * 1024;
+const ROUNDS: usize = 101;
+/// More than that and it is named at the end.
+const MOST: f64 = 2.2;
+
+/// What reads it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reader {
+    Response,
+    Command,
+    Client,
+    Server,
+    Message,
+    /// A field, as a message has it: no more than 64 KiB of it are read.
+    Header,
+    /// A field, or what a part contains.
+    Field,
+}
+
+use Reader::{Client, Command, Field, Header, Message, Response, Server};
+
+type Read<'a> = &'a dyn Fn(&[u8]);
+
+/// Begin, what is repeated, and the end. `#` stands for a number that grows.
+const INPUTS: &[(Reader, &str, &str, &str, &str)] = &[
+    (Response, "flags", "* 1 FETCH (FLAGS (a", " k#", "))"),
+    (
+        Response,
+        "the same flag",
+        "* 1 FETCH (FLAGS (a",
+        " \\Seen",
+        "))",
+    ),
+    (
+        Response,
+        "FETCH items",
+        "* 1 FETCH (UID 1",
+        " MODSEQ (#)",
+        ")",
+    ),
+    (
+        Response,
+        "items nobody knows",
+        "* 1 FETCH (UID 1",
+        " X#Y (a (b))",
+        ")",
+    ),
+    (Response, "parentheses", "* 1 FETCH (X ", "(", ""),
+    (Response, "brackets", "* 1 FETCH (X ", "[", ""),
+    (Response, "quotes", "* OK [X ", "\"", "] a"),
+    (
+        Response,
+        "backslashes in quotes",
+        "* 1 FETCH (X \"",
+        "\\\\",
+        "\")",
+    ),
+    (Response, "literals", "* 1 FETCH (X (a", " {1}\r\nb", "))"),
+    (
+        Response,
+        "empty literals",
+        "* 1 FETCH (X (a",
+        " {0}\r\n",
+        "))",
+    ),
+    (
+        Response,
+        "addresses",
+        "* 1 FETCH (ENVELOPE (NIL NIL (",
+        "(NIL NIL \"a#\" \"b\")",
+        ") NIL NIL NIL NIL NIL NIL NIL))",
+    ),
+    (
+        Response,
+        "body parts",
+        "* 1 FETCH (BODY (",
+        "(\"TEXT\" \"PLAIN\" NIL NIL NIL \"7BIT\" 0 0)",
+        " \"MIXED\"))",
+    ),
+    (
+        Response,
+        "body parameters",
+        "* 1 FETCH (BODY (\"TEXT\" \"PLAIN\" (\"a\" \"b\"",
+        " \"n#\" \"v\"",
+        ") NIL NIL \"7BIT\" 0 0))",
+    ),
+    (
+        Response,
+        "body languages",
+        "* 1 FETCH (BODYSTRUCTURE (\"TEXT\" \"PLAIN\" NIL NIL NIL \"7BIT\" 0 0 NIL NIL (\"a\"",
+        " \"l#\"",
+        ")))",
+    ),
+    (Response, "levels of multipart", "* 1 FETCH (BODY ", "(", ""),
+    (Response, "SEARCH", "* SEARCH", " #", ""),
+    (Response, "ESEARCH", "* ESEARCH (TAG \"a\") ALL 1", ",#", ""),
+    (Response, "VANISHED", "* VANISHED 1", ",#:#", ""),
+    (
+        Response,
+        "ESEARCH of one number",
+        "* ESEARCH ALL 1",
+        ",1",
+        "",
+    ),
+    (Response, "SORT", "* SORT", " #", ""),
+    (Response, "threads", "* THREAD ", "(#)", ""),
+    (Response, "levels of threads", "* THREAD ", "(# ", ""),
+    (Response, "a thread in a row", "* THREAD (1", " #", ")"),
+    (Response, "capabilities", "* CAPABILITY A", " X#", ""),
+    (Response, "ENABLED", "* ENABLED A", " X#", ""),
+    (
+        Response,
+        "LIST attributes",
+        "* LIST (\\a",
+        " \\X#",
+        ") \"/\" a",
+    ),
+    (
+        Response,
+        "LIST CHILDINFO",
+        "* LIST () \"/\" a (\"CHILDINFO\" (\"a\"",
+        " \"SUBSCRIBED\"",
+        "))",
+    ),
+    (
+        Response,
+        "a name in UTF-7",
+        "* LIST () \"/\" \"",
+        "&MEI-",
+        "\"",
+    ),
+    (
+        Response,
+        "a name of ampersands",
+        "* LIST () \"/\" \"",
+        "&",
+        "\"",
+    ),
+    (
+        Response,
+        "STATUS",
+        "* STATUS a (MESSAGES 1",
+        " UIDNEXT #",
+        ")",
+    ),
+    (
+        Response,
+        "namespaces",
+        "* NAMESPACE (",
+        "(\"a#\" \"/\")",
+        ") NIL NIL",
+    ),
+    (Response, "ACL", "* ACL a", " u# lr", ""),
+    (Response, "LISTRIGHTS", "* LISTRIGHTS a b \"\"", " l", ""),
+    (
+        Response,
+        "METADATA",
+        "* METADATA \"\" (/a \"b\"",
+        " /x# \"v\"",
+        ")",
+    ),
+    (Response, "QUOTA", "* QUOTA a (STORAGE 1 2", " X# 1 2", ")"),
+    (Response, "QUOTAROOT", "* QUOTAROOT a", " r#", ""),
+    (Response, "ID", "* ID (\"a\" \"b\"", " \"n#\" \"v\"", ")"),
+    (Response, "LANGUAGE", "* LANGUAGE (\"en\"", " \"l#\"", ")"),
+    (
+        Response,
+        "BADCHARSET",
+        "* NO [BADCHARSET (a",
+        " c#",
+        ")] no",
+    ),
+    (Response, "COPYUID", "* OK [COPYUID 1 1,", "#,", "1 1] ok"),
+    (
+        Response,
+        "Gmail's labels",
+        "* 1 FETCH (X-GM-LABELS (a",
+        " l#",
+        "))",
+    ),
+    (Response, "a line that is nothing", "* ", "\u{1}", ""),
+    (Command, "search keys", "a SEARCH ALL", " SUBJECT t#", ""),
+    (Command, "OR", "a SEARCH ", "OR ", "ALL ALL"),
+    (Command, "NOT", "a SEARCH ", "NOT ", "ALL"),
+    (Command, "parentheses of keys", "a SEARCH ", "(", "ALL"),
+    (Command, "lists of keys", "a SEARCH (ALL)", " (SEEN)", ""),
+    (Command, "sets", "a FETCH 1", ",#", " FLAGS"),
+    (
+        Command,
+        "ranges that overlap",
+        "a FETCH 1",
+        ",1:*",
+        " FLAGS",
+    ),
+    (
+        Command,
+        "FETCH attributes",
+        "a FETCH 1 (UID",
+        " BODY.PEEK[#]",
+        ")",
+    ),
+    (
+        Command,
+        "HEADER.FIELDS",
+        "a FETCH 1 BODY[HEADER.FIELDS (A",
+        " X#",
+        ")]",
+    ),
+    (Command, "a section", "a FETCH 1 BODY[1", ".1", "]"),
+    (Command, "STORE", "a STORE 1 FLAGS (a", " k#", ")"),
+    (
+        Command,
+        "SORT",
+        "a SORT (DATE",
+        " REVERSE SIZE",
+        ") UTF-8 ALL",
+    ),
+    (Command, "patterns", "a LIST \"\" (a", " p#", ")"),
+    (Command, "a pattern", "a LIST \"\" \"", "%*", "\""),
+    (Command, "STATUS", "a STATUS a (MESSAGES", " UIDNEXT", ")"),
+    (Command, "ENABLE", "a ENABLE A", " X#", ""),
+    (
+        Command,
+        "METADATA",
+        "a SETMETADATA \"\" (/private/a \"b\"",
+        " /private/x# \"v\"",
+        ")",
+    ),
+    (
+        Command,
+        "GETMETADATA",
+        "a GETMETADATA \"\" (/private/a",
+        " /private/x#",
+        ")",
+    ),
+    (
+        Command,
+        "NOTIFY",
+        "a NOTIFY SET (PERSONAL NONE)",
+        " (SUBTREE m# NONE)",
+        "",
+    ),
+    (
+        Command,
+        "MULTISEARCH",
+        "a ESEARCH IN (PERSONAL",
+        " SUBTREE (m#)",
+        ") ALL",
+    ),
+    (Command, "a mailbox of ampersands", "a SELECT \"", "&", "\""),
+    (Command, "backslashes", "a SELECT \"", "\\\\", "\""),
+    (Command, "no command", "a ", "\"", ""),
+    (
+        Response,
+        "a name without quotes",
+        "* LIST () \"/\" a",
+        " b",
+        "",
+    ),
+    (
+        Response,
+        "structures that cannot be read",
+        "* 1 FETCH (UID 1",
+        " BODY ((((",
+        ")",
+    ),
+    (
+        Response,
+        "sections",
+        "* 1 FETCH (UID 1",
+        " BODY[#] \"a\"",
+        ")",
+    ),
+    (
+        Response,
+        "header fields of a section",
+        "* 1 FETCH (BODY[HEADER.FIELDS (A",
+        " X#",
+        ")] \"a\")",
+    ),
+    (
+        Response,
+        "CONVERTED",
+        "* 1 CONVERTED (TAG \"a\") (BINARY[1] \"a\"",
+        " BINARY[#] \"a\"",
+        ")",
+    ),
+    (
+        Response,
+        "UIDBATCHES",
+        "* UIDBATCHES (TAG \"a\") 3:2",
+        ",1:1",
+        "",
+    ),
+    (Response, "BADURL", "* NO [BADURL \"", "%41", "\"] no"),
+    (Response, "codes nobody knows", "* OK [X", " (a]b", "] no"),
+    (
+        Command,
+        "an address of a message",
+        "a APPEND a CATENATE (URL \"/",
+        "%41/",
+        "\")",
+    ),
+    (
+        Command,
+        "CATENATE",
+        "a APPEND a CATENATE (URL \"/a\"",
+        " URL \"/b\"",
+        ")",
+    ),
+    (Command, "APPEND's flags", "a APPEND a (a", " k#", ") \"a\""),
+    (Command, "ID", "a ID (\"a\" \"b\"", " \"n#\" \"v\"", ")"),
+    (Command, "CREATE", "a CREATE a (USE (\\a", " \\b", "))"),
+    (
+        Command,
+        "QRESYNC",
+        "a SELECT a (QRESYNC (1 1 1:9 (1",
+        ",#",
+        " 1)))",
+    ),
+    (Command, "RETURN", "a SEARCH RETURN (ALL", " COUNT", ") ALL"),
+    (Client, "empty lines", "", "\r\n", ""),
+    (Client, "line feeds", "", "\n", ""),
+    (Client, "lines without a tag", "", "* X\r\n", ""),
+    (
+        Client,
+        "EXPUNGE",
+        "* 4000000 EXISTS\r\n",
+        "* 1 EXPUNGE\r\n",
+        "",
+    ),
+    (Client, "EXISTS", "", "* # EXISTS\r\n", ""),
+    (
+        Client,
+        "UIDs",
+        "* 4000000 EXISTS\r\n",
+        "* # FETCH (UID #)\r\n",
+        "",
+    ),
+    (
+        Client,
+        "VANISHED",
+        "* 4000000 EXISTS\r\n",
+        "* VANISHED #\r\n",
+        "",
+    ),
+    (
+        Client,
+        "a literal after the other",
+        "",
+        "* X {0}\r\n {0}\r\n\r\n",
+        "",
+    ),
+    (
+        Client,
+        "literals in one response",
+        "* X (a",
+        " {1}\r\nb",
+        ")\r\n",
+    ),
+    (Client, "braces", "", "* OK }\r\n", ""),
+    (
+        Client,
+        "sections",
+        "* 1 EXISTS\r\n* 1 FETCH (UID 1",
+        " BODY[#] {1}\r\nx",
+        ")\r\n",
+    ),
+    (Server, "empty lines", "", "\r\n", ""),
+    (Server, "NOOP", "", "a NOOP\r\n", ""),
+    (Server, "a line that does not end", "", "a", ""),
+    (
+        Server,
+        "literals that are refused",
+        "",
+        "a X {99999+}\r\n",
+        "",
+    ),
+    (
+        Server,
+        "literals in a command",
+        "a SEARCH ",
+        "TEXT {1+}\r\na ",
+        "ALL\r\n",
+    ),
+    (Server, "line feeds", "", "\n", ""),
+    (Server, "carriage returns", "", "\r", ""),
+    (Message, "fields", "", "X-#: a\r\n", "\r\n"),
+    (Message, "the same field", "", "Subject: a\r\n", "\r\n"),
+    (Header, "a folded field", "Subject: a", "\r\n b", "\r\n\r\n"),
+    (Message, "a line that does not end", "\r\n", "a", ""),
+    (Message, "carriage returns", "\r\n", "\r", ""),
+    (
+        Message,
+        "parts",
+        "Content-Type: multipart/mixed; boundary=b\r\n\r\n",
+        "--b\r\n\r\n",
+        "--b--",
+    ),
+    (
+        Message,
+        "levels",
+        "",
+        "Content-Type: multipart/mixed; boundary=b#x\r\n\r\n--b#x\r\n",
+        "",
+    ),
+    (
+        Message,
+        "messages in messages",
+        "",
+        "Content-Type: message/rfc822\r\n\r\n",
+        "",
+    ),
+    (
+        Message,
+        "lines that are nearly boundaries",
+        "Content-Type: multipart/mixed; boundary=bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\r\n\r\n",
+        "--bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\r\n",
+        "",
+    ),
+    (
+        Header,
+        "parameters",
+        "Content-Type: text/plain",
+        "; p#=v",
+        "\r\n\r\n",
+    ),
+    (
+        Header,
+        "pieces of a parameter",
+        "Content-Type: text/plain",
+        "; p*#=v",
+        "\r\n\r\n",
+    ),
+    (
+        Header,
+        "the same parameter",
+        "Content-Type: text/plain",
+        "; p*0*=v",
+        "\r\n\r\n",
+    ),
+    (
+        Header,
+        "semicolons",
+        "Content-Type: text/plain",
+        ";",
+        "\r\n\r\n",
+    ),
+    (Field, "addresses", "a@b", ", a#@b", ""),
+    (Field, "comments", "", "(", ""),
+    (Field, "closed comments", "a", " (b)", ""),
+    (Field, "angles", "", "<", ""),
+    (Field, "groups", "", "g#: a@b;", ""),
+    (Field, "colons", "", "a:", ""),
+    (Field, "routes", "<", "@a,", ":b@c>"),
+    (Field, "quotes", "", "\"", ""),
+    (Field, "words", "a", " b", ""),
+    (Field, "dots", "a", ".b", "@c"),
+    (Field, "ats", "a", "@", ""),
+    (Field, "encoded words", "", "=?utf-8?q?a?= ", ""),
+    (Field, "the beginnings of encoded words", "", "=?", ""),
+    (
+        Field,
+        "encoded words that do not end",
+        "",
+        "=?utf-8?q?a",
+        "",
+    ),
+    (Field, "question marks", "=?", "?", ""),
+    (Field, "blobs", "", "[a]", "tea"),
+    (Field, "opening brackets", "", "[", ""),
+    (Field, "replies", "", "re:", ""),
+    (Field, "replies to blobs", "", "re[a]: [b] ", "tea"),
+    (Field, "forwards at the end", "", "(fwd)", ""),
+    (Field, "forwards", "", "[fwd:", ""),
+    (Field, "forwards within each other", "[fwd:", "[fwd:", "]]"),
+    (Field, "escapes of ISO-2022-JP", "", "\u{1b}$B\u{1b}(B", ""),
+    (Field, "equals signs", "", "=", ""),
+    (Field, "soft line ends", "", "=\r\n", ""),
+    (Field, "blanks", "", " ", "a"),
+    (Field, "plus signs", "", "+", ""),
+];
+
+fn input(begin: &str, again: &str, end: &str, octets: usize) -> Vec<u8> {
+    let mut all = Vec::from(begin);
+    let mut number = 1_u32;
+    while all.len() < octets {
+        for octet in again.bytes() {
+            match octet {
+                b'#' => all.extend_from_slice(number.to_string().as_bytes()),
+                octet => all.push(octet),
+            }
+        }
+        number += 2;
+    }
+    all.extend_from_slice(end.as_bytes());
+    all
+}
+
+/// Nothing is refused for being long: that would be measured instead.
+fn limits() -> Limits {
+    let mut limits = Limits::default();
+    limits.command = usize::MAX / 2;
+    limits.command_before_login = usize::MAX / 2;
+    limits.response = usize::MAX / 2;
+    limits.pattern = usize::MAX / 2;
+    limits.patterns = usize::MAX / 2;
+    limits.errors = u32::MAX;
+    limits
+}
+
+/// The client machine; an error ends it, and what is left is not read.
+fn client(octets: &[u8]) {
+    let mut options = client::Options::default();
+    options.limits = limits();
+    let mut machine = client::Connection::new(options);
+    let (mut input, mut output) = (BytesMut::new(), Output::new());
+    let poll = |machine: &mut client::Connection, input: &mut BytesMut, output: &mut Output| {
+        while let Ok(Step::Event(event)) = machine.poll(input, output) {
+            black_box(&event);
+        }
+    };
+    input.extend_from_slice(b"* PREAUTH [CAPABILITY IMAP4rev1 QRESYNC ENABLE] hi\r\n");
+    poll(&mut machine, &mut input, &mut output);
+    let select = imap_proto::Command::select(imap_proto::MailboxName::new("x"));
+    machine.issue(select, &mut output).expect("selected");
+    input.extend_from_slice(b"* 1 EXISTS\r\na1 OK done\r\n");
+    poll(&mut machine, &mut input, &mut output);
+    for piece in octets.chunks(1460) {
+        input.extend_from_slice(piece);
+        poll(&mut machine, &mut input, &mut output);
+        output.advance(output.len());
+    }
+}
+
+fn server(octets: &[u8]) {
+    let mut options = server::Options::default();
+    options.limits = limits();
+    let mut machine = server::Connection::new(options);
+    let (mut input, mut output) = (BytesMut::new(), Output::new());
+    input.extend_from_slice(b"a LOGIN u p\r\nb SELECT INBOX\r\n");
+    for piece in octets.chunks(1460) {
+        input.extend_from_slice(piece);
+        loop {
+            let told = match machine.poll(&mut input, &mut output) {
+                Ok(Step::Event(server::Event::Connected)) => machine.greet("hi", &mut output),
+                Ok(Step::Event(event)) => {
+                    if let server::Event::Command(imap_proto::Command::Select { .. }) = event {
+                        machine.select((1..=200).collect(), u32::MAX, false, &mut output);
+                    }
+                    machine.complete(imap_proto::Status::Ok, None, "", &mut output)
+                }
+                _ => break,
+            };
+            if told.is_err() {
+                break;
+            }
+        }
+        output.advance(output.len());
+    }
+}
+
+type ReadField = fn(&[u8]);
+
+/// All that reads a field, or what a part contains.
+const FIELD: [(&str, ReadField); 7] = [
+    ("addresses", |octets| {
+        drop(black_box(parse_addresses(octets)));
+    }),
+    ("words", |octets| drop(black_box(decode_header(octets)))),
+    ("base subject", |octets| {
+        let subject = String::from_utf8_lossy(octets);
+        black_box(BaseSubject::of(&subject));
+    }),
+    ("date", |octets| _ = black_box(parse_date(octets))),
+    ("base64", |octets| transfer("base64", octets)),
+    ("quoted-printable", |octets| {
+        transfer("quoted-printable", octets);
+    }),
+    ("ISO-2022-JP", |octets| {
+        let mut text = String::new();
+        TextDecoder::new(Some(b"iso-2022-jp")).decode(octets, true, &mut text);
+        black_box(text);
+    }),
+];
+
+fn transfer(name: &str, octets: &[u8]) {
+    let mut decoder = TransferDecoder::new(Encoding::named(name.as_bytes()));
+    let mut decoded = Vec::new();
+    for piece in octets.chunks(1460) {
+        decoder.decode(piece, &mut decoded);
+    }
+    black_box(decoded);
+}
+
+/// Nanoseconds, the medians of the rounds. In turns, and many: both then have the same luck with the heap, where
+/// what is large costs page faults or not by what was there before.
+fn times(once: &[u8], twice: &[u8], read: impl Fn(&[u8])) -> (f64, f64) {
+    let timed = |octets: &[u8]| {
+        let begun = Instant::now();
+        read(octets);
+        begun.elapsed().as_nanos() as f64
+    };
+    let (mut short, mut long): (Vec<f64>, Vec<f64>) =
+        (0..ROUNDS).map(|_| (timed(once), timed(twice))).unzip();
+    let median = |all: &mut Vec<f64>| {
+        all.sort_by(f64::total_cmp);
+        all[all.len() / 2]
+    };
+    (median(&mut short), median(&mut long))
+}
+
+fn main() {
+    let chosen: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|one| !one.starts_with("--"))
+        .collect();
+    let is_chosen = |name: &str| chosen.is_empty() || chosen.iter().any(|one| name.contains(one));
+    let (mut worst, mut all) = (Vec::new(), 0);
+    println!("| input | reader | {OCTETS} octets | twice takes so many times as long | exponent |");
+    println!("|---|---|---|---|---|");
+    for (reader, name, begin, again, end) in INPUTS.iter().filter(|input| is_chosen(input.1)) {
+        let octets = if *reader == Header {
+            OCTETS / 2 - 1024
+        } else {
+            OCTETS
+        };
+        let once = input(begin, again, end, octets);
+        let twice = input(begin, again, end, octets * 2);
+        let limits = limits();
+        let response = |octets: &[u8]| {
+            let unit = Bytes::copy_from_slice(octets);
+            drop(black_box(Received::parse(&unit, &limits)));
+        };
+        let command = |octets: &[u8]| {
+            let unit = Bytes::copy_from_slice(octets);
+            drop(black_box(Tagged::parse(&unit, &limits)));
+        };
+        let message = |octets: &[u8]| drop(black_box(Structure::of(octets)));
+        let readers: Vec<(&str, Read<'_>)> = match reader {
+            Response => vec![("response", &response)],
+            Command => vec![("command", &command)],
+            Client => vec![("client", &client)],
+            Server => vec![("server", &server)],
+            Message | Header => vec![("message", &message)],
+            Field => FIELD
+                .iter()
+                .map(|(name, read)| (*name, read as Read<'_>))
+                .collect(),
+        };
+        for (of, read) in readers {
+            let (short, long) = times(&once, &twice, read);
+            let ratio = long / short;
+            let row = format!(
+                "| {name} | {of} | {:.3} ms | {ratio:.2} | {:.2} |",
+                short / 1e6,
+                ratio.log2()
+            );
+            println!("{row}");
+            all += 1;
+            // What takes no time has no growth.
+            if ratio > MOST && long > 150_000.0 {
+                worst.push(row);
+            }
+        }
+    }
+    println!(
+        "\n{} of {all} take more than {MOST} times as long:",
+        worst.len()
+    );
+    worst.iter().for_each(|row| println!("{row}"));
+}
