@@ -96,6 +96,9 @@ impl When {
 /// So many octets of a body are read at a time.
 const PIECE: u64 = 64 * 1024;
 
+/// So much text, at least, is looked through at once.
+const LOOK: usize = 4096;
+
 /// The messages that have it, ascending by UID, with their mod-sequences.
 ///
 /// # Errors
@@ -719,8 +722,13 @@ fn person(address: AddressView<'_>) -> String {
 struct Finder<'a> {
     plan: &'a Plan,
     found: Vec<bool>,
-    /// The end of what came, as it compares: a needle may lie across pieces.
+    /// What came and was not looked through, and the end of what was, as it compares: a needle may lie across
+    /// pieces.
     window: String,
+    /// So much of it was looked through.
+    looked: usize,
+    /// Whether what came is of the message's header section.
+    in_header: bool,
     longest: usize,
     /// For the text index.
     collector: Option<Collector>,
@@ -731,11 +739,20 @@ struct Finder<'a> {
 impl Finder<'_> {
     fn feed(&mut self, text: &str, in_header: bool) {
         push_casemapped(text, &mut self.window);
+        self.in_header = in_header;
+        // As much as is kept of what was looked through before: pieces may be small, and needles long.
+        if self.window.len().saturating_sub(self.looked) >= self.longest.max(LOOK) {
+            self.look();
+        }
+    }
+
+    /// Looks through what came.
+    fn look(&mut self) {
         // The last character may still be composed with what comes.
         let last = self.window.char_indices().next_back();
         self.collect(last.map_or(0, |(at, _)| at));
         for (found, term) in self.found.iter_mut().zip(&self.plan.terms) {
-            let looks = if in_header {
+            let looks = if self.in_header {
                 term.in_header
             } else {
                 term.in_body
@@ -753,6 +770,7 @@ impl Finder<'_> {
         }
         self.window.drain(..keep);
         self.collected = self.collected.saturating_sub(keep);
+        self.looked = self.window.len();
     }
 
     fn collect(&mut self, end: usize) {
@@ -764,9 +782,10 @@ impl Finder<'_> {
 
     /// What comes next does not go on with what came.
     fn cut(&mut self) {
+        self.look();
         self.collect(self.window.len());
         self.window.clear();
-        self.collected = 0;
+        (self.collected, self.looked) = (0, 0);
     }
 
     fn is_done(&self) -> bool {
@@ -786,6 +805,8 @@ fn content(bodies: &mut dyn Bodies, plan: &Plan, known: &Known<'_>) -> Result<Ve
         plan,
         found: vec![false; plan.terms.len()],
         window: String::new(),
+        looked: 0,
+        in_header: true,
         longest: plan
             .terms
             .iter()
