@@ -127,14 +127,17 @@ async fn read(store: &dyn Store, mailbox: MailboxId) -> Result<Rows> {
 }
 
 /// So many rows are read at a time: not so few that beginning anew costs much.
-const READ: usize = 4000;
+const READ: usize = 64_000;
 
 async fn part(store: &dyn Store, mailbox: MailboxId, mut uids: UidSet) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     loop {
         let which = Which::Uids(uids);
         let mut page = store.messages(mailbox, &which, Want::ROW, READ).await?;
-        rows.append(&mut page.rows);
+        match rows.is_empty() {
+            true => rows = page.rows,
+            false => rows.append(&mut page.rows),
+        }
         let Which::Uids(asked) = which else {
             return Ok(rows);
         };
