@@ -45,6 +45,7 @@ mod mailbox_filter;
 mod metadata;
 mod namespace;
 mod notify;
+mod object_id;
 mod partial;
 mod response;
 mod response_code;

@@ -7,7 +7,7 @@ use hikyaku_wire::Output;
 use crate::cursor::{Cursor, Result};
 use crate::flag::{told_flags, write_flags};
 use crate::metadata::metadata_code;
-use crate::search::object_id;
+use crate::object_id::object_id;
 use crate::sequence_set::{ranges, write_ranges};
 use crate::text::{nz_number, write_astring, write_list, write_nstring, write_string};
 use crate::{Flag, MetadataCode};

@@ -11,6 +11,7 @@ use crate::cursor::{Cursor, Result};
 use crate::date::date;
 use crate::fetch::attribute;
 use crate::mailbox::mailbox;
+use crate::object_id::object_id;
 use crate::partial::partial_range;
 use crate::sequence_set::{ranges, sequence_set, write_ranges};
 use crate::text::{is_atom_char, nz_number, write_astring, write_list, write_string};
@@ -862,17 +863,6 @@ fn simple(cursor: &mut Cursor<'_>) -> Result<SearchKey> {
         }
         _ => return start.fail("a search key"),
     })
-}
-
-/// `objectid`: up to 255 letters, digits, `_` and `-` (RFC 8474 §7).
-pub(crate) fn object_id(cursor: &mut Cursor<'_>) -> Result<Bytes> {
-    let start = cursor.clone();
-    let is = |o: u8| o.is_ascii_alphanumeric() || matches!(o, b'_' | b'-');
-    let id = cursor.word(is, "an object identifier")?;
-    if id.len() > 255 {
-        return start.fail("an object identifier");
-    }
-    Ok(cursor.unit().slice_ref(id))
 }
 
 #[cfg(test)]

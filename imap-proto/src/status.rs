@@ -6,7 +6,7 @@ use bytes::Bytes;
 use hikyaku_wire::Output;
 
 use crate::cursor::{Cursor, Result};
-use crate::search::object_id;
+use crate::object_id::object_id;
 use crate::text::write_list;
 
 /// What STATUS asks for.

@@ -29,6 +29,7 @@ mod text_index;
 mod thread;
 mod transaction;
 mod uid_set;
+mod visit;
 
 pub use backend::Backend;
 pub use blocking::{Blocking, block_on};

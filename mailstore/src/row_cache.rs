@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::join;
-use crate::search::{in_one, parts};
+use crate::visit::{in_one, parts};
 use crate::{Changes, Error, MailboxId, ModSeq, Result, Row, Store, Uid, UidSet, Want, Which};
 
 /// So many rows or changes are read at a time.

@@ -3,9 +3,11 @@
 use std::cmp::Ordering;
 
 use crate::columns::Weigh;
-use crate::message::{AddressesView, BaseSubject, EnvelopeView, decode_header, parse_date};
-use crate::search::{structure_of, visit_all};
-use crate::thread::message_ids;
+use crate::message::{
+    AddressesView, BaseSubject, EnvelopeView, decode_header, message_ids, parse_date,
+};
+use crate::search::structure_of;
+use crate::visit::visit_all;
 use crate::{Bodies, Error, MailboxId, Result, Row, Store, Uid, UidSet, Want, casemap};
 
 /// What to sort by.
