@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn many_blobs_cost_no_more_than_their_octets() {
-        // Seen with each of them taken off alone: it did not end within minutes.
+        // With each of them taken off alone, this did not end within a minute.
         let subject = "[a]".repeat(300_000) + "tea";
         assert_eq!(BaseSubject::of(&subject).text, "tea");
     }
