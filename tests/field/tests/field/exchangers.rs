@@ -1,0 +1,1 @@
+//! Exchangers for the relay, each answer scripted.

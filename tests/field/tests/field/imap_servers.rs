@@ -1,0 +1,1 @@
+//! IMAP servers for the client, each answer scripted.

@@ -1,0 +1,1 @@
+//! POP3 servers for the client, each answer scripted.

@@ -1,0 +1,1 @@
+//! Clients for the server, scripted: SMTP, submission, POP3 and IMAP.
