@@ -7,12 +7,15 @@ use mailstore::message::{Address, Envelope, decode_header};
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use crate::recipient::name_of;
 use crate::{Account, Error, Result, show};
+
+pub use crate::recipient::{NotAnAddress, address_of, recipients, written};
 
 /// A message being written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Draft {
-    /// To whom.
+    /// To whom, each as [`recipients`] returns it.
     pub to: Vec<String>,
     /// Copies to.
     pub cc: Vec<String>,
@@ -30,28 +33,8 @@ pub struct Draft {
     pub attachments: Vec<(String, String, Bytes)>,
 }
 
-/// The address in `Name <local@domain>`, or the whole.
-#[must_use]
-pub fn address_of(text: &str) -> &str {
-    let inner = text
-        .rsplit_once('<')
-        .and_then(|(_, rest)| rest.split_once('>'));
-    inner.map_or(text, |(address, _)| address).trim()
-}
-
-fn name_of(text: &str) -> Option<&str> {
-    let (name, _) = text.rsplit_once('<')?;
-    let name = name.trim().trim_matches('"').trim();
-    (!name.is_empty()).then_some(name)
-}
-
-fn written(all: &[String]) -> Written<'static> {
-    let one = |text: &String| {
-        Written::new_address(
-            name_of(text).map(str::to_owned),
-            address_of(text).to_owned(),
-        )
-    };
+fn header(all: &[String]) -> Written<'static> {
+    let one = |text: &String| Written::new_address(name_of(text), address_of(text).to_owned());
     Written::new_list(all.iter().map(one).collect())
 }
 
@@ -103,13 +86,13 @@ impl Draft {
             .subject(self.subject.clone())
             .text_body(self.text.clone());
         if !self.to.is_empty() {
-            builder = builder.to(written(&self.to));
+            builder = builder.to(header(&self.to));
         }
         if !self.cc.is_empty() {
-            builder = builder.cc(written(&self.cc));
+            builder = builder.cc(header(&self.cc));
         }
         if with_bcc && !self.bcc.is_empty() {
-            builder = builder.bcc(written(&self.bcc));
+            builder = builder.bcc(header(&self.bcc));
         }
         if let Some(id) = &self.in_reply_to {
             builder = builder.in_reply_to(id.clone());
@@ -223,8 +206,8 @@ fn shown(addresses: &[Address]) -> Vec<String> {
     let whole = |address: &Address| {
         let spec = String::from_utf8_lossy(&address.addr_spec()?).into_owned();
         Some(match &address.name {
-            Some(name) if !name.is_empty() => format!("{} <{spec}>", decode_header(name)),
-            _ => spec,
+            Some(name) => written(Some(&decode_header(name)), &spec),
+            None => spec,
         })
     };
     addresses.iter().filter_map(whole).collect()

@@ -12,6 +12,7 @@ mod outbox;
 mod pending;
 pub mod pop;
 mod progress;
+mod recipient;
 mod secret;
 pub mod show;
 mod submission;
