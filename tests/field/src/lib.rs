@@ -1,2 +1,4 @@
 //! What real mail and real servers do against the RFCs, as tables: each public report is a row. The tests
 //! themselves lie in `tests/field`, one file for each kind of table.
+
+pub mod message;
