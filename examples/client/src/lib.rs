@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod cli;
+pub mod clock;
 pub mod compose;
 mod config;
 mod connect;
@@ -17,6 +18,8 @@ mod secret;
 pub mod show;
 mod submission;
 mod sync;
+pub mod terminal;
+pub mod visible;
 mod watch;
 
 pub use config::{Account, Bodies, Config, Deletion, Interval, Kind, Server};

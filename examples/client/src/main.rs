@@ -2,10 +2,11 @@
 
 use clap::Parser as _;
 use hikyaku_client::cli::{Cli, run};
+use hikyaku_client::{terminal, visible};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::parse().fitting(terminal::columns());
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -16,7 +17,9 @@ fn main() -> ExitCode {
     match runtime.block_on(run(cli, &mut std::io::stdout())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("mailclient: {error}");
+            // A server's words may be in it.
+            let said = error.to_string();
+            eprintln!("mailclient: {}", visible::text(&said));
             ExitCode::from(error.exit_code())
         }
     }

@@ -28,7 +28,7 @@ impl Progress {
     }
 
     pub(crate) fn begin(&self, what: &str, count: u64) {
-        self.0.set_message(what.to_owned());
+        self.0.set_message(crate::visible::line(what).into_owned());
         self.0.set_position(0);
         self.0.set_length(count);
     }

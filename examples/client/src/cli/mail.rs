@@ -2,62 +2,94 @@
 
 use bytes::Bytes;
 use mailstore::Flags;
+use mailstore::message::{Address, Envelope, parse_date};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::{Context, Marks, dial};
-use crate::{Account, Error, Kind, Local, Message, Result, show};
+use crate::visible::{self, Person};
+use crate::{Account, Error, Kind, Local, Message, Result, show, terminal};
 
-fn day(seconds: i64) -> String {
-    let format = time::macros::format_description!("[year]-[month]-[day] [hour]:[minute]");
-    let moment = time::OffsetDateTime::from_unix_timestamp(seconds);
-    moment
-        .ok()
-        .and_then(|moment| moment.format(format).ok())
-        .unwrap_or_default()
+/// Columns for names of messages, and for people, in a list that is as wide as it likes.
+const NAME: usize = 12;
+const PERSON: usize = 24;
+/// Columns between them: marks, the time, and blanks.
+const BETWEEN: usize = 1 + 4 + 1 + 16 + 2 + 2;
+/// The most people of a field that are printed.
+const PEOPLE: usize = 200;
+
+fn author(message: &Message) -> Person {
+    let first = message.envelope.from.first();
+    first.map_or_else(|| Person::new("", ""), Person::of)
 }
 
-fn described(message: &Message) -> (Value, String) {
+/// What a list says of a message, as JSON.
+fn value(message: &Message) -> Value {
     let has = |flag: &Flags| message.flags.contains(flag);
-    let (seen, flagged, answered) = (
-        has(&Flags::SEEN),
-        has(&Flags::FLAGGED),
-        has(&Flags::ANSWERED),
-    );
-    let address = message
-        .envelope
-        .from
-        .first()
-        .and_then(mailstore::message::Address::addr_spec);
-    let value = json!({
-        "message": message.name, "folder": message.mailbox, "from": message.from(),
-        "address": address.map(|a| String::from_utf8_lossy(&a).into_owned()),
-        "subject": message.subject(), "date": message.date(), "octets": message.octets,
-        "read": seen, "flagged": flagged, "answered": answered, "attachments": message.mixed,
-    });
-    let mark = |is: bool, mark: char| if is { mark } else { ' ' };
-    let marks: String = [
-        mark(!seen, 'N'),
-        mark(flagged, '*'),
-        mark(answered, 'r'),
-        mark(message.mixed, '@'),
-    ]
-    .iter()
-    .collect();
-    let from: String = show::harmless(&message.from()).chars().take(24).collect();
-    let line = format!(
-        "{:<12} {marks} {}  {from:<24}  {}",
-        message.name,
-        day(message.date()),
-        show::harmless(&message.subject()),
-    );
-    (value, line)
+    let author = author(message);
+    let name = match author.name.is_empty() {
+        true => &author.address,
+        false => &author.name,
+    };
+    json!({
+        "message": message.name, "folder": message.mailbox, "from": name,
+        "address": (!author.address.is_empty()).then_some(&author.address), "misleading": author.misleads,
+        "subject": visible::line(&message.subject()), "date": message.date(), "octets": message.octets,
+        "read": has(&Flags::SEEN), "flagged": has(&Flags::FLAGGED), "answered": has(&Flags::ANSWERED),
+        "attachments": message.mixed,
+    })
+}
+
+/// A list of messages: JSON where that is asked for, else a line each.
+fn listed(context: &mut Context<'_>, messages: &[Message]) -> Result<()> {
+    let longest = messages.iter().map(|one| terminal::width(&one.name)).max();
+    let name = longest.unwrap_or(0).max(NAME);
+    // Where there is little room, the subject has the most of it.
+    let person = context
+        .columns
+        .map_or(PERSON, |columns| (columns / 5).min(PERSON));
+    let before = name + BETWEEN + person;
+    let mut items = Vec::new();
+    for message in messages {
+        let has = |flag: &Flags| message.flags.contains(flag);
+        let mark = |is: bool, mark: char| if is { mark } else { ' ' };
+        let marks: String = [
+            mark(!has(&Flags::SEEN), 'N'),
+            mark(has(&Flags::FLAGGED), '*'),
+            mark(has(&Flags::ANSWERED), 'r'),
+            mark(message.mixed, '@'),
+        ]
+        .iter()
+        .collect();
+        let author = author(message);
+        let who = match author.misleads {
+            true => format!("! {}", author.short()),
+            false => author.short().to_owned(),
+        };
+        let subject = message.subject();
+        let subject = match context.columns {
+            Some(columns) => terminal::fitted(&subject, columns.saturating_sub(before).max(8)),
+            None => visible::line(&subject).into_owned(),
+        };
+        let line = format!(
+            "{} {marks} {}  {}  {subject}",
+            terminal::column(&message.name, name),
+            context.clock.short(message.date()),
+            terminal::column(&who, person),
+        );
+        items.push((value(message), line));
+    }
+    context.list(items)
 }
 
 pub(super) async fn folders(context: &mut Context<'_>) -> Result<()> {
     let account = context.account()?;
     let local = context.local(&account).await?;
-    let folders = local.folders().await?.into_iter().map(|folder| {
+    let folders = local.folders().await?;
+    let longest = folders.iter().map(|one| terminal::width(&one.name)).max();
+    let name = longest.unwrap_or(0).max(24);
+    let folders = folders.into_iter().map(|folder| {
         let value = json!({
             "folder": folder.name, "messages": folder.messages, "unread": folder.unseen,
             "use": folder.special_use,
@@ -65,8 +97,10 @@ pub(super) async fn folders(context: &mut Context<'_>) -> Result<()> {
         (
             value,
             format!(
-                "{:<24} {:>6} messages, {} unread",
-                folder.name, folder.messages, folder.unseen
+                "{} {:>6} messages, {} unread",
+                terminal::column(&folder.name, name),
+                folder.messages,
+                folder.unseen
             ),
         )
     });
@@ -78,7 +112,7 @@ pub(super) async fn list(context: &mut Context<'_>, folder: &str, count: usize) 
     let account = context.account()?;
     let local = context.local(&account).await?;
     let messages = local.list(folder, count).await?;
-    context.list(messages.iter().map(described).collect())
+    listed(context, &messages)
 }
 
 pub(super) async fn search(
@@ -89,7 +123,7 @@ pub(super) async fn search(
     let account = context.account()?;
     let local = context.local(&account).await?;
     let found = local.search(text, folder).await?;
-    context.list(found.iter().map(described).collect())
+    listed(context, &found)
 }
 
 /// All of a message: from here, or from the server, when it was never brought.
@@ -108,49 +142,149 @@ pub(super) async fn read(context: &mut Context<'_>, name: &str, source: bool) ->
     if !message.flags.contains(&Flags::SEEN) {
         local.mark(&message, &Flags::SEEN, &Flags::NONE).await?;
     }
+    if source && context.columns.is_none() {
+        return context.out.write_all(&octets).map_err(super::unwritten);
+    }
     if source {
-        let written = context.out.write_all(&octets);
-        return written.map_err(|error| Error::File("standard output".into(), error));
+        // A terminal is not given what would steer it.
+        return context.say(String::from_utf8_lossy(&octets));
     }
     let attachments = show::attachments(&octets);
     if context.json {
-        let (mut value, _) = described(&message);
+        let mut value = value(&message);
         let attachments: Vec<_> = attachments
             .iter()
-            .map(|one| json!({"number": one.number, "name": one.name, "type": one.media_type}))
+            .map(|one| json!({"number": one.number, "name": visible::line(&one.name), "type": one.media_type}))
             .collect();
-        value["text"] = json!(show::text(&octets));
+        value["to"] = people_as_json(&message.envelope.to);
+        value["cc"] = people_as_json(&message.envelope.cc);
+        value["reply_to"] = people_as_json(&message.envelope.reply_to);
+        value["text"] = json!(visible::text(&show::text(&octets)));
         value["attachments"] = json!(attachments);
         return context.say(value);
     }
-    let people = |all: &[mailstore::message::Address]| {
-        all.iter().map(show::person).collect::<Vec<_>>().join(", ")
-    };
-    context.say(format_args!(
-        "From:     {}",
-        show::harmless(&message.from())
-    ))?;
-    context.say(format_args!(
-        "To:       {}",
-        show::harmless(&people(&message.envelope.to))
-    ))?;
-    if !message.envelope.cc.is_empty() {
-        context.say(format_args!(
-            "Cc:       {}",
-            show::harmless(&people(&message.envelope.cc))
-        ))?;
+    let envelope = &message.envelope;
+    people(context, "From:", &envelope.from)?;
+    if answers_elsewhere(envelope) {
+        people(context, "Reply-To:", &envelope.reply_to)?;
     }
-    context.say(format_args!("Date:     {}", day(message.date())))?;
-    context.say(format_args!(
-        "Subject:  {}\n",
-        show::harmless(&message.subject())
-    ))?;
-    context.say(show::text(&octets).trim_end())?;
+    people(context, "To:", &envelope.to)?;
+    if !envelope.cc.is_empty() {
+        people(context, "Cc:", &envelope.cc)?;
+    }
+    if !envelope.bcc.is_empty() {
+        people(context, "Bcc:", &envelope.bcc)?;
+    }
+    let written = envelope.date.as_deref().and_then(parse_date);
+    let date = match written {
+        Some(date) => context.clock.written(date.seconds, date.zone),
+        None => format!("{} (when it came)", context.clock.long(message.received)),
+    };
+    field(context, "Date:", &[date])?;
+    let subject = message.subject();
+    let subject = match visible::line(subject.trim()) {
+        subject if subject.is_empty() => "(none)".into(),
+        subject => subject.into_owned(),
+    };
+    field(context, "Subject:", &[subject])?;
+    context.say("")?;
+    let text = show::text(&octets);
+    let text = visible::text(text.trim_end());
+    match context.columns {
+        Some(columns) => context.say(terminal::wrapped(&text, columns))?,
+        None => context.say(text)?,
+    }
     for one in attachments {
         context.say(format_args!(
             "\n[{}] {} ({})",
-            one.number, one.name, one.media_type
+            one.number,
+            visible::line(&one.name),
+            visible::line(&one.media_type)
         ))?;
+    }
+    Ok(())
+}
+
+/// Whether answers go to somebody else than the message came from.
+fn answers_elsewhere(envelope: &Envelope) -> bool {
+    let specs = |all: &[Address]| -> BTreeSet<String> {
+        let specs = all.iter().filter_map(Address::addr_spec);
+        specs
+            .map(|one| String::from_utf8_lossy(&one).to_lowercase())
+            .collect()
+    };
+    !envelope.reply_to.is_empty() && specs(&envelope.reply_to) != specs(&envelope.from)
+}
+
+fn people_as_json(all: &[Address]) -> Value {
+    let one = |address: &Address| {
+        let person = Person::of(address);
+        json!({"name": person.name, "address": person.address, "misleading": person.misleads})
+    };
+    all.iter()
+        .filter(|one| one.addr_spec().is_some())
+        .map(one)
+        .collect()
+}
+
+/// Prints the people of a field, each with the address.
+fn people(context: &mut Context<'_>, name: &str, all: &[Address]) -> Result<()> {
+    // Where a group begins and ends stands an address without a domain.
+    let all: Vec<_> = all.iter().map(Person::of).collect();
+    let mut shown: Vec<_> = all
+        .iter()
+        .take(PEOPLE)
+        .map(|one| match one.misleads {
+            true => format!("{one} [!]"),
+            false => one.to_string(),
+        })
+        .filter(|one| !one.is_empty())
+        .collect();
+    if all.len() > PEOPLE {
+        shown.push(format!("and {} more", all.len() - PEOPLE));
+    }
+    field(context, name, &shown)?;
+    for one in all.iter().take(PEOPLE).filter(|one| one.misleads) {
+        field(
+            context,
+            "",
+            &[format!(
+                "[!] the name looks like an address, but this is from or for {}",
+                one.address
+            )],
+        )?;
+    }
+    Ok(())
+}
+
+/// Prints a field of the header. On a terminal, what does not fit stands below what does.
+fn field(context: &mut Context<'_>, name: &str, values: &[String]) -> Result<()> {
+    const INDENT: usize = 10;
+    let room = context.columns.unwrap_or(usize::MAX).max(INDENT * 3) - INDENT;
+    let mut line = String::new();
+    let mut lines = Vec::new();
+    for (at, value) in values.iter().enumerate() {
+        let comma = if at + 1 < values.len() { "," } else { "" };
+        let wide = terminal::width(value) + comma.len();
+        if !line.is_empty() && terminal::width(&line) + 1 + wide > room {
+            lines.push(std::mem::take(&mut line));
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(value);
+        line.push_str(comma);
+    }
+    lines.push(line);
+    for (at, line) in lines.iter().enumerate() {
+        let wrapped = match context.columns {
+            Some(_) => terminal::wrapped(line, room),
+            None => line.clone(),
+        };
+        for (below, line) in wrapped.lines().enumerate() {
+            let name = if at + below == 0 { name } else { "" };
+            context.say(format_args!("{name:<INDENT$}{line}"))?;
+        }
     }
     Ok(())
 }

@@ -10,8 +10,10 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::clock::Clock;
 use crate::{
-    Account, Config, Dial, Error, Fate, Kind, Local, Progress, Result, Tcp, local, sync, watch,
+    Account, Config, Dial, Error, Fate, Kind, Local, Progress, Result, Tcp, local, sync, visible,
+    watch,
 };
 
 /// Mail on this device: POP and IMAP accounts, readable offline.
@@ -35,6 +37,18 @@ pub struct Cli {
     json: bool,
     #[command(subcommand)]
     command: Command,
+    /// Columns of the terminal that is written to.
+    #[arg(skip)]
+    columns: Option<usize>,
+}
+
+impl Cli {
+    /// Makes lines fit a terminal of so many columns; `None` is a file or a pipe, whose lines are whole.
+    #[must_use]
+    pub fn fitting(mut self, columns: Option<usize>) -> Self {
+        self.columns = columns;
+        self
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -194,6 +208,9 @@ struct Context<'a> {
     config: Config,
     account: Option<String>,
     json: bool,
+    /// Columns of the terminal, where it is one.
+    columns: Option<usize>,
+    clock: Clock,
     out: &'a mut (dyn Write + Send),
 }
 
@@ -215,8 +232,10 @@ impl Context<'_> {
         Local::of(local::open(&self.folder).await?, account).await
     }
 
+    /// Prints a line, or several. Whatever strangers put into it, it does no more than say something.
     fn say(&mut self, line: impl std::fmt::Display) -> Result<()> {
-        writeln!(self.out, "{line}").map_err(|error| Error::File("standard output".into(), error))
+        let line = line.to_string();
+        writeln!(self.out, "{}", visible::text(&line)).map_err(unwritten)
     }
 
     /// A listing: JSON where that is asked for, else a line each.
@@ -230,6 +249,10 @@ impl Context<'_> {
         }
         Ok(())
     }
+}
+
+fn unwritten(error: std::io::Error) -> Error {
+    Error::File("standard output".into(), error)
 }
 
 fn dial(account: &Account) -> Tcp {
@@ -253,6 +276,8 @@ pub async fn run(cli: Cli, out: &mut (dyn Write + Send)) -> Result<()> {
         config,
         account: cli.account,
         json: cli.json,
+        columns: cli.columns,
+        clock: Clock::of_the_reader(),
         out,
     };
     match cli.command {
@@ -325,7 +350,8 @@ async fn run_watch(context: &mut Context<'_>) -> Result<()> {
         Arc::new(|account: &Account| Arc::new(dial(account)) as Arc<dyn Dial>);
     let told: watch::Told = Arc::new(|account, outcome| {
         let mut out = std::io::stdout().lock();
-        let _ = writeln!(out, "{}: {}", account.address, watch::said(outcome));
+        let line = format!("{}: {}", account.address, watch::said(outcome));
+        let _ = writeln!(out, "{}", visible::text(&line));
     });
     watch::watch(&context.folder, accounts, dialer, told, stop).await
 }

@@ -11,4 +11,5 @@ mod outside;
 mod pop;
 mod sending;
 mod staying;
+mod terminal;
 mod web;
