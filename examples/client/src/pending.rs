@@ -50,18 +50,10 @@ pub enum Op {
 }
 
 const PREFIX: &str = "op/";
+/// Digits of a change's number in its key.
+const DIGITS: usize = 16;
 
 impl Op {
-    /// The UID that goes from a mailbox by it.
-    pub(crate) fn leaves(&self, from: &str) -> Option<u32> {
-        match self {
-            Self::Move { mailbox, uid, .. } | Self::Delete { mailbox, uid } if mailbox == from => {
-                Some(*uid)
-            }
-            _ => None,
-        }
-    }
-
     pub(crate) fn property(&self, key: String) -> Operation {
         let value = postcard::to_allocvec(self).ok().map(Bytes::from);
         Operation::SetProperty { key, value }
@@ -93,11 +85,33 @@ impl Local {
 
     /// The change that notes one more.
     pub(crate) async fn note(&self, op: &Op) -> Result<Operation> {
+        let mut all = self.notes(std::slice::from_ref(op)).await?;
+        all.pop()
+            .ok_or_else(|| mailstore::Error::Damaged("a note").into())
+    }
+
+    /// The changes that note some more, in that order.
+    pub(crate) async fn notes(&self, ops: &[Op]) -> Result<Vec<Operation>> {
         let mut last = 0_u64;
         for (key, _) in self.ops().await? {
-            let number = key.strip_prefix(PREFIX).and_then(|n| n.parse().ok());
-            last = last.max(number.unwrap_or(0));
+            last = last.max(number(&key).unwrap_or(0));
         }
-        Ok(op.property(format!("{PREFIX}{:016}", last + 1)))
+        let noted = ops.iter().zip(last + 1..).map(|(op, number)| {
+            // Two that are noted in one moment do not take each other's place.
+            op.property(format!("{PREFIX}{number:0DIGITS$}-{}", mark()))
+        });
+        Ok(noted.collect())
     }
+}
+
+/// The place of a change among those that wait, by its key.
+fn number(key: &str) -> Option<u64> {
+    key.strip_prefix(PREFIX)?.get(..DIGITS)?.parse().ok()
+}
+
+/// A few letters that are others each time.
+fn mark() -> String {
+    use std::hash::{BuildHasher as _, RandomState};
+    let hash = RandomState::new().hash_one(std::time::SystemTime::now());
+    format!("{:08x}", hash & 0xffff_ffff)
 }

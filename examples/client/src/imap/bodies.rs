@@ -38,7 +38,7 @@ pub(super) async fn bring(
     let Some(since) = recent(account.bodies) else {
         return Ok(());
     };
-    let folder = local.folder(mailbox).await?;
+    let folder = local.mailbox(mailbox).await?;
     let Some(mirror) = Mirror::of(&local.properties(local.account).await?, mailbox) else {
         return Ok(());
     };

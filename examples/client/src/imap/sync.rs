@@ -123,7 +123,7 @@ async fn mailboxes(session: &mut Session, local: &Local) -> Result<Vec<(String, 
     };
     listed.retain(|one| !unselectable(one));
     let there: BTreeMap<_, _> = local
-        .folders()
+        .mailboxes()
         .await?
         .into_iter()
         .map(|folder| (folder.name.clone(), folder))
@@ -305,7 +305,7 @@ impl Pull<'_> {
     }
 
     async fn known(&self) -> Result<Known> {
-        let id = self.local.folder(self.mailbox).await?.id;
+        let id = self.local.mailbox(self.mailbox).await?.id;
         let properties = self.local.properties(self.local.account).await?;
         let which = Which::After(None);
         let rows = self
@@ -326,7 +326,7 @@ impl Pull<'_> {
 
     /// The mirror is of another mailbox than the one there is now: it is begun anew.
     async fn forget(&self, known: &Known) -> Result<()> {
-        let folder = self.local.folder(self.mailbox).await?;
+        let folder = self.local.mailbox(self.mailbox).await?;
         let create = Operation::Create {
             name: mirrored(self.mailbox).to_owned(),
             special_use: folder.special_use,

@@ -24,16 +24,54 @@ impl Local {
             .with(flags(FlagChange::Add(add.clone())))
             .with(flags(FlagChange::Remove(remove.clone())));
         if self.kind == Kind::Imap && message.id.account == self.account {
+            let (mailbox, uid) = (self.mailbox_of(message), message.uid.get());
             let op = Op::Flags {
-                mailbox: self.mailbox_of(message),
-                uid: message.uid.get(),
+                mailbox,
+                uid,
                 add: flag_names(add),
                 remove: flag_names(remove),
             };
-            transaction = transaction.with(self.note(&op).await?);
+            // On the server a message that was moved has another UID: flags go before the move.
+            let moves = self.moves_of(message).await?;
+            let mut ops = vec![op];
+            for (key, before) in moves {
+                transaction = transaction.with(Operation::SetProperty { key, value: None });
+                ops.push(before);
+            }
+            transaction.operations.extend(self.notes(&ops).await?);
+        } else if self.kind == Kind::Imap {
+            for (key, op) in self.ops().await? {
+                if self.is_append_of(&op, message).await?
+                    && let Op::Append {
+                        to,
+                        origin,
+                        mut flags,
+                        tried,
+                    } = op
+                {
+                    let (add, remove) = (flag_names(add), flag_names(remove));
+                    flags.retain(|flag| !add.contains(flag) && !remove.contains(flag));
+                    flags.extend(add);
+                    let op = Op::Append {
+                        to,
+                        origin,
+                        flags,
+                        tried,
+                    };
+                    transaction = transaction.with(op.property(key));
+                }
+            }
         }
         self.commit(transaction).await?;
         Ok(())
+    }
+
+    /// The moves of a mirror's message that wait.
+    async fn moves_of(&self, message: &Message) -> Result<Vec<(String, Op)>> {
+        let (home, number) = (self.mailbox_of(message), message.uid.get());
+        let mut all = self.ops().await?;
+        all.retain(|(_, op)| matches!(op, Op::Move { mailbox, uid, .. } if *mailbox == home && *uid == number));
+        Ok(all)
     }
 
     /// The mailbox that a message is in, which may be another one than where it is shown.
@@ -54,12 +92,10 @@ impl Local {
         if to.name == message.mailbox {
             return Ok(());
         }
-        let uids = UidSet::from_ranges([(message.uid.get(), message.uid.get())]);
         let transaction = if self.kind == Kind::Pop {
+            let uids = UidSet::from_ranges([(message.uid.get(), message.uid.get())]);
             let (from, to) = (message.id, to.id);
             Transaction::new(self.account).with(Operation::Move { from, uids, to })
-        } else if message.id.account == self.side {
-            self.redirect(message, to.name).await?
         } else {
             self.moving(message, to.name).await?
         };
@@ -67,16 +103,19 @@ impl Local {
         Ok(())
     }
 
-    /// A move of a mirror's message, for the next sync.
+    /// A move on the server, with the next sync. Of a message that was moved before, the last move counts.
     async fn moving(&self, message: &Message, to: String) -> Result<Transaction> {
+        if message.id.account == self.side {
+            return self.redirect(message, to).await;
+        }
         let (mailbox, uid) = (self.mailbox_of(message), message.uid.get());
         let mut transaction = Transaction::new(self.account);
-        for (key, before) in self.ops().await? {
-            // Moved twice before a sync: the last one counts.
-            let same = matches!(&before, Op::Move { mailbox: from, uid: of, .. } if *from == mailbox && *of == uid);
-            if same {
-                transaction = transaction.with(Operation::SetProperty { key, value: None });
-            }
+        for (key, _) in self.moves_of(message).await? {
+            transaction = transaction.with(Operation::SetProperty { key, value: None });
+        }
+        if to == mailbox {
+            // Back to where it is on the server: there is nothing to do.
+            return Ok(transaction);
         }
         let op = Op::Move { mailbox, uid, to };
         Ok(transaction.with(self.note(&op).await?))
@@ -88,17 +127,14 @@ impl Local {
     /// The store's.
     pub async fn delete(&self, message: &Message, for_good: bool) -> Result<()> {
         let trash = self.special("\\Trash").await?.map(|folder| folder.name);
-        let is_mirror = self.kind == Kind::Imap && message.id.account == self.account;
-        match trash {
-            Some(trash) if !for_good && trash != message.mailbox => {
+        // A server without a trash gets one.
+        let trash = trash.or_else(|| (self.kind == Kind::Imap).then(|| "Trash".to_owned()));
+        if let Some(trash) = trash.filter(|trash| !for_good && *trash != message.mailbox) {
+            if self.kind == Kind::Pop {
                 return self.move_to(message, &trash).await;
             }
-            // A server without a trash gets one.
-            None if !for_good && is_mirror => {
-                let transaction = self.moving(message, "Trash".into()).await?;
-                return self.commit(transaction).await.map(drop);
-            }
-            _ => {}
+            let transaction = self.moving(message, trash).await?;
+            return self.commit(transaction).await.map(drop);
         }
         let expunge = Operation::Expunge {
             mailbox: message.id,
@@ -117,8 +153,13 @@ impl Local {
             transaction
         } else {
             let (mailbox, uid) = (self.mailbox_of(message), message.uid.get());
+            let mut transaction = Transaction::new(self.account);
+            // It is deleted where it is, without being moved before.
+            for (key, _) in self.moves_of(message).await? {
+                transaction = transaction.with(Operation::SetProperty { key, value: None });
+            }
             let op = Op::Delete { mailbox, uid };
-            Transaction::new(self.account).with(self.note(&op).await?)
+            transaction.with(self.note(&op).await?)
         };
         self.commit(transaction).await?;
         Ok(())

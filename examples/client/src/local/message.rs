@@ -44,10 +44,11 @@ impl Message {
             })
     }
 
-    /// Its UID.
+    /// Its UID in the mailbox where it is shown; none yet, where it is to come there with the next sync.
     #[must_use]
     pub fn number(&self) -> Option<u32> {
-        Some(self.uid.get())
+        let (home, _) = self.name.rsplit_once('/')?;
+        (home == self.mailbox).then(|| self.uid.get())
     }
 
     /// When it was written, as its Date field says; when it came, where that says nothing.

@@ -8,6 +8,7 @@
 mod change;
 mod message;
 mod reading;
+mod waiting;
 
 pub use message::Message;
 
@@ -222,11 +223,8 @@ impl Local {
         Ok(())
     }
 
-    /// The mailboxes.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn folders(&self) -> Result<Vec<Folder>> {
+    /// The mailboxes that are here, without what waits.
+    pub(crate) async fn mailboxes(&self) -> Result<Vec<Folder>> {
         let mailboxes = self.store.mailboxes(self.account, None).await?.mailboxes;
         let mirror = self.kind == Kind::Imap;
         Ok(mailboxes
@@ -250,10 +248,12 @@ impl Local {
     /// # Errors
     /// When there is none.
     pub async fn folder(&self, name: &str) -> Result<Folder> {
-        let inbox = name.eq_ignore_ascii_case("INBOX");
-        let mut all = self.folders().await?.into_iter();
-        let found = all.find(|folder| folder.name == name || (inbox && folder.name == "INBOX"));
-        found.ok_or_else(|| Error::NotFound(format!("folder: {name}")))
+        named_so(self.folders().await?, name)
+    }
+
+    /// The mailbox of that name that is here, without what waits; INBOX in any case.
+    pub(crate) async fn mailbox(&self, name: &str) -> Result<Folder> {
+        named_so(self.mailboxes().await?, name)
     }
 
     /// Makes a mailbox: here, or at the next sync.
@@ -293,6 +293,14 @@ impl Local {
     pub(crate) async fn pending_mailbox(&self) -> Result<MailboxId> {
         self.side_mailbox(PENDING).await
     }
+}
+
+fn named_so(all: Vec<Folder>, name: &str) -> Result<Folder> {
+    let inbox = name.eq_ignore_ascii_case("INBOX");
+    let found = all
+        .into_iter()
+        .find(|folder| folder.name == name || (inbox && folder.name == "INBOX"));
+    found.ok_or_else(|| Error::NotFound(format!("folder: {name}")))
 }
 
 async fn named(store: &dyn Store, name: &str) -> Result<AccountId> {

@@ -6,9 +6,10 @@ use mailstore::{
     Append, BodyRef, MailboxId, Operation, Row, Transaction, Uid, UidSet, Want, Which, search,
 };
 
-use super::{PENDING, SIZE_FIELD, now, origin};
+use super::waiting::Arrival;
+use super::{PENDING, SIZE_FIELD, named_so, now, origin};
 use crate::imap::Mirror;
-use crate::{Error, Kind, Local, Message, Op, Result};
+use crate::{Error, Kind, Local, Message, Result};
 
 impl Local {
     /// The newest messages of a mailbox, newest first, as they will be once what waits is done.
@@ -29,71 +30,55 @@ impl Local {
         before: Option<u32>,
         limit: usize,
     ) -> Result<Vec<Message>> {
-        let folder = self.folder(mailbox).await?;
-        let ops = self.ops().await?;
-        let gone: Vec<u32> = ops
-            .iter()
-            .filter_map(|(_, op)| op.leaves(&folder.name))
-            .collect();
-        let which = Which::NewestBefore(before.and_then(Uid::new));
-        let page = self
-            .store
-            .messages(
-                folder.id,
-                &which,
-                Want::SUMMARY,
-                limit.saturating_add(gone.len()),
-            )
-            .await?;
-        let stays = |row: &Row| !gone.contains(&row.uid.get());
-        let rows = page.rows.into_iter().filter(stays);
-        let mut messages: Vec<_> = Vec::new();
-        for row in rows {
-            messages.push(self.message(&folder.name, folder.id, row).await?);
+        let waiting = self.waiting().await?;
+        let (name, id) = match self.mailbox(mailbox).await {
+            Ok(folder) => (folder.name, Some(folder.id)),
+            Err(_) if waiting.makes(mailbox) => (mailbox.to_owned(), None),
+            Err(error) => return Err(error),
+        };
+        let mut messages = Vec::new();
+        if let Some(id) = id {
+            let which = Which::NewestBefore(before.and_then(Uid::new));
+            let limit = limit.saturating_add(waiting.leaving(&name));
+            let page = self
+                .store
+                .messages(id, &which, Want::SUMMARY, limit)
+                .await?;
+            for row in page.rows {
+                if waiting.place(&name, row.uid.get()) == Some(&name) {
+                    messages.push(self.message(&name, id, row).await?);
+                }
+            }
         }
-        for (_, op) in ops.iter().filter(|_| before.is_none()) {
-            if let Some(message) = self.arriving(op, &folder.name).await? {
+        // What comes from elsewhere stands where its date belongs: on a page before this one, or not.
+        let key = |message: &Message| (message.received, message.uid);
+        let below = match (before, id) {
+            (Some(uid), Some(id)) => self.received(id, uid).await?.or(messages.first().map(key)),
+            _ => None,
+        };
+        for arrival in self.arrivals(&waiting, Some(&name), Want::SUMMARY).await? {
+            let message = self.arrived(arrival).await?;
+            if below.is_none_or(|below| key(&message) < below) {
                 messages.push(message);
             }
         }
-        messages.sort_by_key(|message| std::cmp::Reverse((message.received, message.uid)));
+        messages.sort_by_key(|message| std::cmp::Reverse(key(message)));
         messages.truncate(limit);
         Ok(messages)
     }
 
-    /// What an operation that waits will put into a mailbox.
-    async fn arriving(&self, op: &Op, mailbox: &str) -> Result<Option<Message>> {
-        let (id, which, from) = match op {
-            Op::Move {
-                mailbox: from,
-                uid,
-                to,
-            } if to == mailbox => {
-                let Ok(folder) = self.folder(from).await else {
-                    return Ok(None);
-                };
-                (
-                    folder.id,
-                    Which::Uids(UidSet::from_ranges([(*uid, *uid)])),
-                    from.as_str(),
-                )
-            }
-            Op::Append { to, origin, .. } if to == mailbox => {
-                let which = Which::Origin(Bytes::copy_from_slice(origin.as_bytes()));
-                (self.pending_mailbox().await?, which, PENDING)
-            }
-            _ => return Ok(None),
-        };
-        let row = self
-            .store
-            .messages(id, &which, Want::SUMMARY, 1)
-            .await?
-            .rows
-            .pop();
-        let Some(row) = row else { return Ok(None) };
-        let mut message = self.message(from, id, row).await?;
-        mailbox.clone_into(&mut message.mailbox);
-        Ok(Some(message))
+    /// When a message came, and its UID.
+    async fn received(&self, id: MailboxId, uid: u32) -> Result<Option<(i64, Uid)>> {
+        let which = Which::Uids(UidSet::from_ranges([(uid, uid)]));
+        let rows = self.store.messages(id, &which, Want::ROW, 1).await?.rows;
+        Ok(rows.first().map(|row| (row.received.0, row.uid)))
+    }
+
+    /// A message that will be in another mailbox than its row is.
+    async fn arrived(&self, arrival: Arrival) -> Result<Message> {
+        let mut message = self.message(&arrival.from, arrival.id, arrival.row).await?;
+        message.mailbox = arrival.to;
+        Ok(message)
     }
 
     async fn message(&self, mailbox: &str, id: MailboxId, row: Row) -> Result<Message> {
@@ -123,10 +108,11 @@ impl Local {
         })
     }
 
-    /// The message that a command names: `INBOX/7`, or `7` in INBOX.
+    /// The message that a command names: `INBOX/7`, or `7` in INBOX. One that was moved keeps its name until the
+    /// next sync, and is where it was moved to.
     ///
     /// # Errors
-    /// When there is none.
+    /// When there is none, or there will be none: it was deleted for good.
     pub async fn find(&self, name: &str) -> Result<Message> {
         let missing = || Error::NotFound(format!("message: {name}"));
         let (mailbox, uid) = name.rsplit_once('/').unwrap_or(("INBOX", name));
@@ -136,7 +122,7 @@ impl Local {
                 (self.pending_mailbox().await?, PENDING.to_owned())
             }
             mailbox => {
-                let folder = self.folder(mailbox).await?;
+                let folder = self.mailbox(mailbox).await?;
                 (folder.id, folder.name)
             }
         };
@@ -147,7 +133,17 @@ impl Local {
             .await?
             .rows
             .pop();
-        self.message(&mailbox, id, row.ok_or_else(missing)?).await
+        let row = row.ok_or_else(missing)?;
+        let waiting = self.waiting().await?;
+        let to = if id.account == self.account {
+            let place = waiting.place(&mailbox, uid);
+            Some(place.ok_or_else(missing)?.to_owned())
+        } else {
+            self.pending_places(&waiting).await?.remove(&uid)
+        };
+        let mut message = self.message(&mailbox, id, row).await?;
+        message.mailbox = to.unwrap_or(mailbox);
+        Ok(message)
     }
 
     pub(crate) async fn octets(&self, body: &BodyRef) -> Result<Bytes> {
@@ -232,7 +228,7 @@ impl Local {
     /// The name and the state of the mirror that a mailbox is.
     pub(crate) async fn mirror_of(&self, id: MailboxId) -> Result<Option<(String, Mirror)>> {
         let name = self
-            .folders()
+            .mailboxes()
             .await?
             .into_iter()
             .find(|folder| folder.id == id);
@@ -247,7 +243,7 @@ impl Local {
     /// and in the whole message where this device has it.
     ///
     /// # Errors
-    /// The store's.
+    /// The store's; when there is no such mailbox.
     pub async fn search(&self, text: &str, mailbox: Option<&str>) -> Result<Vec<Message>> {
         let key = search::Key::Text(text.to_owned());
         let properties = self.properties(self.account).await?;
@@ -258,9 +254,17 @@ impl Local {
             }
             Kind::Pop => UidSet::new(),
         };
+        let waiting = self.waiting().await?;
+        let order = self.folders().await?;
+        let wanted = match mailbox {
+            Some(name) => Some(named_so(order.clone(), name)?.name),
+            None => None,
+        };
+        let is_wanted = |place: &str| wanted.as_deref().is_none_or(|wanted| wanted == place);
         let mut found = Vec::new();
-        for folder in self.folders().await? {
-            if mailbox.is_some_and(|mailbox| mailbox != folder.name) {
+        for folder in self.mailboxes().await? {
+            let feeds = |to: &str| waiting.feeds(&folder.name, to);
+            if !is_wanted(&folder.name) && !wanted.as_deref().is_some_and(feeds) {
                 continue;
             }
             let mut uids = self.matching(folder.id, &key).await?;
@@ -282,17 +286,44 @@ impl Local {
                     }
                 }
             }
-            let which = Which::Uids(uids);
-            let rows = self
-                .store
-                .messages(folder.id, &which, Want::SUMMARY, usize::MAX)
-                .await?
-                .rows;
-            for row in rows.into_iter().rev() {
-                found.push(self.message(&folder.name, folder.id, row).await?);
+            for row in self.rows(folder.id, uids).await? {
+                let place = waiting.place(&folder.name, row.uid.get());
+                let Some(place) = place.filter(|place| is_wanted(place)) else {
+                    continue;
+                };
+                let mut message = self.message(&folder.name, folder.id, row).await?;
+                place.clone_into(&mut message.mailbox);
+                found.push(message);
             }
         }
+        if self.kind == Kind::Imap {
+            let mut places = self.pending_places(&waiting).await?;
+            places.retain(|_, to| is_wanted(to));
+            if !places.is_empty() {
+                let id = self.pending_mailbox().await?;
+                let uids = self.matching(id, &key).await?;
+                for row in self.rows(id, uids).await? {
+                    if let Some(to) = places.remove(&row.uid.get()) {
+                        let mut message = self.message(PENDING, id, row).await?;
+                        message.mailbox = to;
+                        found.push(message);
+                    }
+                }
+            }
+        }
+        let place = |message: &Message| order.iter().position(|one| one.name == message.mailbox);
+        let newest = |message: &Message| std::cmp::Reverse((message.received, message.uid));
+        found.sort_by_cached_key(|message| (place(message), newest(message)));
         Ok(found)
+    }
+
+    async fn rows(&self, id: MailboxId, uids: UidSet) -> Result<Vec<Row>> {
+        let which = Which::Uids(uids);
+        let page = self
+            .store
+            .messages(id, &which, Want::SUMMARY, usize::MAX)
+            .await?;
+        Ok(page.rows)
     }
 
     async fn matching(&self, mailbox: MailboxId, key: &search::Key) -> Result<UidSet> {

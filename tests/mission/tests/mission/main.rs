@@ -7,6 +7,7 @@ mod fences;
 mod foreign;
 mod hostile;
 mod imap;
+mod offline;
 mod outside;
 mod pop;
 mod sending;
