@@ -7,6 +7,7 @@ mod config;
 mod connect;
 mod discover;
 mod error;
+pub mod html;
 pub mod imap;
 mod local;
 mod outbox;

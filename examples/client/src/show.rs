@@ -5,9 +5,6 @@ use mailstore::message::{
     Address, Encoding, Kind, Part, Structure, TextDecoder, TransferDecoder, decode_header,
 };
 
-/// So wide HTML is laid out.
-const WIDTH: usize = 80;
-
 /// A part that is not shown as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attachment {
@@ -126,8 +123,7 @@ pub fn text(message: &[u8]) -> String {
         };
         let text = text_of(message, part);
         if part.content.is("text", "html") {
-            let plain = html2text::from_read(text.as_bytes(), WIDTH);
-            all += &plain.unwrap_or(text);
+            all += &crate::html::to_text(&text);
         } else {
             all += &text;
         }
