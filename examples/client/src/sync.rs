@@ -37,11 +37,7 @@ pub async fn sync(
 ) -> Result<Report> {
     let password = account.password.get(&account.address).await?;
     match account.kind {
-        Kind::Pop => {
-            let session =
-                pop::Session::open(dial, &account.incoming, account.login(), password).await?;
-            pop::sync(session, local, account, progress).await
-        }
+        Kind::Pop => pop::sync(dial, local, account, &password, progress).await,
         Kind::Imap => {
             let session = imap::Session::open(dial, &account.incoming, account.login(), password);
             let mut session = session.await?;

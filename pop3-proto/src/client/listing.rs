@@ -54,8 +54,8 @@ pub(super) fn size(text: &[u8]) -> Option<Event> {
 }
 
 pub(super) fn unique_id(text: &Bytes) -> Option<Event> {
+    // Ids with a blank are in the world: cut at it, two would be one.
     let (number, rest) = pair(text).filter(|(number, _)| *number > 0)?;
-    let end = memchr::memchr(b' ', rest).unwrap_or(rest.len());
-    let unique_id = text.slice_ref(rest.get(..end)?);
+    let unique_id = text.slice_ref(rest);
     Some(Event::UniqueId { number, unique_id })
 }

@@ -155,6 +155,10 @@ impl Connection {
             self.respond(Some(&initial), output).ok();
             return Ok(None);
         }
+        if line.is_empty() {
+            // Between two responses: outlook.office365.com sends one before its answer to DELE.
+            return Ok(None);
+        }
         let response = Response::parse(line).ok_or(Error::NoResponse("neither +OK nor -ERR"))?;
         let Some((handle, sent)) = self.sent.pop_front() else {
             self.state = State::Closed;
