@@ -31,6 +31,8 @@ pub struct Draft {
     pub references: Vec<String>,
     /// File name, media type, octets.
     pub attachments: Vec<(String, String, Bytes)>,
+    /// Its own Message-ID; it gets a new one where there is none.
+    pub message_id: Option<String>,
 }
 
 fn header(all: &[String]) -> Written<'static> {
@@ -79,7 +81,8 @@ impl Draft {
     pub fn message_from(&self, address: &str, name: Option<&str>, with_bcc: bool) -> Result<Bytes> {
         let from = Written::new_address(name.map(str::to_owned), address.to_owned());
         let (_, domain) = address.rsplit_once('@').unwrap_or(("", "localhost"));
-        let id = format!("{}@{domain}", unique());
+        let id = self.message_id.clone();
+        let id = id.unwrap_or_else(|| format!("{}@{domain}", unique()));
         let mut builder = MessageBuilder::new()
             .from(from)
             .message_id(id)
@@ -176,6 +179,7 @@ impl Draft {
                     )
                 })
                 .collect(),
+            message_id: None,
         }
     }
 

@@ -18,6 +18,8 @@ pub enum Fate {
     Deferred(String),
     /// Never. In the server's words.
     Refused(String),
+    /// The connection was lost after the whole message had been sent: the server may have taken it.
+    Unknown(String),
 }
 
 impl Fate {
@@ -160,7 +162,7 @@ impl Submission {
     /// Sends a message: the fate of each recipient, in their order.
     ///
     /// # Errors
-    /// The network's, before anything was decided.
+    /// The network's, before anything was decided and before the end of the message was sent: nobody has it.
     pub async fn send(&mut self, from: &str, to: &[String], message: &Bytes) -> Result<Vec<Fate>> {
         let bad = |address: &str| Error::Usage(format!("{address} is no address"));
         let mailbox = |address: &str| Mailbox::parse(address.as_bytes()).map_err(|_| bad(address));
@@ -179,6 +181,7 @@ impl Submission {
             return Ok(vec![Fate::of(&error.reply()); to.len()]);
         }
         let mut fates: Vec<Option<Fate>> = vec![None; to.len()];
+        let mut all_sent = false;
         let settle = |fates: &mut Vec<Option<Fate>>, reply: &Reply| {
             for fate in fates.iter_mut().filter(|fate| fate.is_none()) {
                 *fate = Some(Fate::of(reply));
@@ -187,10 +190,14 @@ impl Submission {
         loop {
             let event = match self.next().await {
                 Ok(event) => event,
-                // What is decided is decided; the rest is tried again.
-                Err(error) if fates.iter().any(Option::is_some) => {
+                // What is decided is decided. The rest is tried again, unless the server may have it.
+                Err(error) if all_sent || fates.iter().any(Option::is_some) => {
+                    let why = error.to_string();
                     let rest = |fate: Option<Fate>| {
-                        fate.unwrap_or_else(|| Fate::Deferred(error.to_string()))
+                        fate.unwrap_or_else(|| match all_sent {
+                            true => Fate::Unknown(why.clone()),
+                            false => Fate::Deferred(why.clone()),
+                        })
                     };
                     return Ok(fates.into_iter().map(rest).collect());
                 }
@@ -216,10 +223,15 @@ impl Submission {
                     }
                     let (machine, output) = self.driver.split();
                     machine.end_of_body(output).map_err(out_of_turn)?;
+                    all_sent = true;
                 }
                 Event::Done => {
-                    let unknown = Fate::Deferred("not answered".into());
-                    let known = |fate: Option<Fate>| fate.unwrap_or_else(|| unknown.clone());
+                    let why = || "not answered".into();
+                    let unknown = || match all_sent {
+                        true => Fate::Unknown(why()),
+                        false => Fate::Deferred(why()),
+                    };
+                    let known = |fate: Option<Fate>| fate.unwrap_or_else(unknown);
                     return Ok(fates.into_iter().map(known).collect());
                 }
                 _ => {}
