@@ -10,7 +10,7 @@ use hikyaku_webmail::{
     router,
 };
 use hikyaku_wire::Secret;
-use mailstore::{BoxFuture, Flags};
+use mailstore::BoxFuture;
 use smtp_proto::{ForwardPath, Mailbox, ReversePath};
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -64,26 +64,14 @@ impl Post for Own {
                 paths.push(ForwardPath::Mailbox(mailbox(to)?));
             }
             let from = ReversePath(Some(mailbox(&user.address)?));
-            let replies = smtp::submit(
-                &self.0,
-                user.local.account_id(),
-                from,
-                paths,
-                message.clone(),
-            )
-            .await?;
+            let replies =
+                smtp::submit(&self.0, user.local.account_id(), from, paths, message).await?;
             let fate = |reply: &smtp_proto::Reply| match reply {
                 reply if reply.is_positive() => Fate::Accepted,
                 reply if reply.is_transient() => Fate::Deferred(reply.to_string()),
                 reply => Fate::Refused(reply.to_string()),
             };
-            let fates: Vec<_> = to.into_iter().zip(replies.iter().map(fate)).collect();
-            if fates.iter().any(|(_, fate)| *fate == Fate::Accepted) {
-                let sent = user.local.special("\\Sent").await?;
-                let sent = sent.map_or_else(|| "Sent".to_owned(), |folder| folder.name);
-                user.local.add(&sent, message, Flags::SEEN).await?;
-            }
-            Ok(fates)
+            Ok(to.into_iter().zip(replies.iter().map(fate)).collect())
         })
     }
 

@@ -19,7 +19,10 @@ pub trait Backend: Send + Sync + 'static {
 
 /// How a person's mail leaves, and how the mailboxes are brought up to date.
 pub trait Post: Send + Sync {
-    /// Hands on a message and keeps a copy in `\Sent`: what became of each recipient.
+    /// Hands on a message: what became of each recipient. Nothing of it is kept here, and nothing is tried again
+    /// later: who was not accepted is sent to by the next call.
+    ///
+    /// An error means that nobody has it; where that is not known, the fate is [`Fate::Unknown`].
     fn send<'a>(
         &'a self,
         user: &'a User,

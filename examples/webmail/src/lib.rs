@@ -70,6 +70,7 @@ pub(crate) struct Shared {
     pub(crate) sessions: Sessions,
     pub(crate) attempts: Attempts,
     pub(crate) images: images::Key,
+    pub(crate) in_turn: pages::compose::InTurn,
 }
 
 pub(crate) type State = axum::extract::State<Arc<Shared>>;
@@ -81,6 +82,7 @@ pub fn router(backend: Arc<dyn Backend>, options: Options) -> Router {
         sessions: Sessions::new(options.idle),
         attempts: Attempts::default(),
         images: images::Key::new(),
+        in_turn: pages::compose::InTurn::default(),
         backend,
         options,
     });
@@ -96,7 +98,10 @@ pub fn router(backend: Arc<dyn Backend>, options: Options) -> Router {
         .route("/message/part", get(pages::message::part))
         .route(
             "/compose",
-            get(pages::compose::show).post(pages::compose::send),
+            get(pages::compose::show)
+                .post(pages::compose::write)
+                // It counts what it reads.
+                .layer(DefaultBodyLimit::disable()),
         )
         .route("/act", post(pages::act::act))
         .route("/refresh", post(pages::act::refresh))

@@ -12,8 +12,6 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::User;
-
 const PREFIX: &str = "outside/";
 /// So many accounts are asked for at a time.
 const PAGE: usize = 100;
@@ -258,7 +256,6 @@ fn name(one: &Elsewhere, message: &Message) -> String {
 /// Sends as that address, through that provider.
 pub(crate) async fn send(
     dial: &dyn Dial,
-    user: &User,
     one: &Elsewhere,
     to: Vec<String>,
     message: Bytes,
@@ -268,13 +265,6 @@ pub(crate) async fn send(
     let mut session = Submission::open(dial, &account.outgoing, account.login(), password).await?;
     let fates = session.send(&account.address, &to, &message).await?;
     session.quit().await;
-    if fates.contains(&Fate::Accepted) {
-        let sent = user.local.special("\\Sent").await?;
-        let sent = sent.map_or_else(|| "Sent".to_owned(), |folder| folder.name);
-        user.local
-            .add(&sent, message, mailstore::Flags::SEEN)
-            .await?;
-    }
     Ok(to.into_iter().zip(fates).collect())
 }
 

@@ -3,8 +3,8 @@
 
 use bytes::Bytes;
 use hikyaku_client::{
-    Account, Bodies, Deletion, Dial, Error, Fate, Interval, Kind, Local, Message, Password,
-    Progress, Result, Server, Tcp, fetch_whole, queue, send_all, sync,
+    Account, Bodies, Deletion, Error, Fate, Interval, Kind, Local, Message, Password, Progress,
+    Result, Server, Submission, Tcp, fetch_whole, sync,
 };
 use hikyaku_wire::Secret;
 use mailstore::{BoxFuture, Store};
@@ -165,10 +165,13 @@ impl Post for Elsewhere {
         message: Bytes,
     ) -> BoxFuture<'a, Result<Vec<(String, Fate)>>> {
         Box::pin(async move {
-            queue(&user.local, &user.address, to, message).await?;
-            let fates = send_all(&self.dial as &dyn Dial, &user.local, &self.account).await?;
-            self.refresh(user).await?;
-            Ok(fates)
+            let account = &self.account;
+            let password = account.password.get(&account.address).await?;
+            let mut session =
+                Submission::open(&self.dial, &account.outgoing, account.login(), password).await?;
+            let fates = session.send(&user.address, &to, &message).await?;
+            session.quit().await;
+            Ok(to.into_iter().zip(fates).collect())
         })
     }
 

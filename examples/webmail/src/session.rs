@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::words::Language;
+use crate::words::{Language, Words};
 use crate::{Shared, User};
 
 /// So many sessions there are at most; the one that was used longest ago goes first.
@@ -44,6 +44,12 @@ impl Session {
         let chosen = *self.language.lock().unwrap_or_else(PoisonError::into_inner);
         chosen.unwrap_or_else(|| Language::of(headers))
     }
+
+    /// Has the pages in the other language from now on.
+    pub(crate) fn other_language(&self, w: &Words) {
+        let other = Language::named(if w.code == "en" { "ja" } else { "en" });
+        *self.language.lock().unwrap_or_else(PoisonError::into_inner) = Some(other);
+    }
 }
 
 pub(crate) struct Sessions {
@@ -52,7 +58,7 @@ pub(crate) struct Sessions {
 }
 
 /// A word that nobody can guess.
-fn random() -> String {
+pub(crate) fn random() -> String {
     use std::fmt::Write as _;
     let mut octets = [0; 32];
     // Without randomness nobody may log in.

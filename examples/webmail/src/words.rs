@@ -109,7 +109,6 @@ words! {
     text: "Text", "本文";
     attachments: "Attachments", "添付ファイル";
     attach: "Attach files", "ファイルを添付";
-    attached: "attached", "添付";
     send: "Send", "送信";
     keep: "Keep as draft", "下書きに保存";
     sent_to_all: "Sent.", "送信しました。";
@@ -142,6 +141,30 @@ words! {
     skip: "Skip to the mail", "メールへ移動";
     flagged: "flagged", "フラグ付き";
     answered: "answered", "返信済み";
+    not_now: "Not sent yet; the mail server asks to try again later:", "メールサーバーの都合でまだ送信できていません。後でもう一度送信してください:";
+    unknown_fate: "The connection was lost, so it is not known whether these recipients have the message. Sending again may deliver it twice:", "接続が切れたため、次の宛先に届いたかどうか分かりません。もう一度送信すると二重に届くことがあります:";
+    no_answer: "no answer", "応答がありません";
+    has_it: "Already sent, and not sent again, to:", "次の宛先には送信済みです (再送されません):";
+    all_have_it: "Everyone named here already has this message.", "ここにある宛先にはすべて送信済みです。";
+    sent_before: "This message was already sent. To send what is written here now as a new message, press Send again.", "このメールは送信済みです。ここに書かれている内容を新しいメールとして送るには、もう一度「送信」を押してください。";
+    tried_before: "Sending this was already tried. To try again, press Send.", "このメールは一度送信を試みました。再試行するには「送信」を押してください。";
+    no_address: "This is not an e-mail address:", "メールアドレスとして正しくありません:";
+    draft_kept: "Everything below is saved as a draft.", "以下の内容は下書きに保存されています。";
+    not_kept: "This could not be saved as a draft:", "下書きに保存できませんでした:";
+    attach_again: "Please attach these files again:", "次のファイルを添付し直してください:";
+    attachments_gone: "Some attachments of this draft are no longer there. Please check before sending.", "この下書きの添付ファイルの一部が見つかりません。送信前に確認してください。";
+    no_copy: "No copy could be saved in Sent.", "送信済みフォルダーに控えを保存できませんでした。";
+    sent_without_copy: "Sent, but no copy could be saved in Sent.", "送信しましたが、送信済みフォルダーに控えを保存できませんでした。";
+    discarded: "The draft is in the trash.", "下書きをごみ箱に移動しました。";
+    discard: "Discard", "破棄";
+    detach: "Remove", "削除";
+    too_large: "Too large to attach:", "大きすぎて添付できません:";
+    at_most: "all attachments together may have", "添付ファイルの合計の上限:";
+    broken_off: "The upload ended before everything had arrived. Please check before sending.", "アップロードが途中で終わりました。送信前に確認してください。";
+    not_sent_yet: "You have logged in again since this page was opened, so nothing was sent. Please check and send again.", "このページを開いた後にログインし直したため、まだ送信していません。内容を確認して、もう一度送信してください。";
+    autosaved: "Saved as a draft", "下書きに保存しました";
+    not_autosaved: "Not saved", "保存できていません";
+    without_scripts: "Without scripts nothing is saved while you type: save the draft before you leave this page.", "スクリプトが無効なため、入力中の内容は自動保存されません。このページを離れる前に下書きを保存してください。";
 }
 
 impl Words {

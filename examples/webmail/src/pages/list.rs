@@ -151,6 +151,8 @@ async fn shown(
         said: match asked.said.as_str() {
             "sent" => Some(w.sent_to_all),
             "kept" => Some(w.kept),
+            "sent-without-copy" => Some(w.sent_without_copy),
+            "discarded" => Some(w.discarded),
             _ => None,
         },
         messages: lines,

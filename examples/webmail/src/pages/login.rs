@@ -8,10 +8,9 @@ use hikyaku_client::Error;
 use hikyaku_wire::Secret;
 use serde::Deserialize;
 use std::net::SocketAddr;
-use std::sync::PoisonError;
 
 use super::{own, page, problem, words};
-use crate::session::{Signed, cookie};
+use crate::session::{Session, Signed, cookie};
 use crate::words::{Language, Words};
 use crate::{Peer, Shared, State};
 
@@ -131,9 +130,22 @@ pub(crate) async fn log_out(
     if let Err(error) = own(&session, &form.csrf) {
         return problem(&shared, words(&session, &headers), &error);
     }
-    shared.sessions.end(&session);
+    ended(&shared, &session)
+}
+
+/// Ends a session.
+pub(crate) fn ended(shared: &Shared, session: &Session) -> Response {
+    shared.sessions.end(session);
     let to = Redirect::to(&format!("{}/login", shared.options.base));
-    ([(header::SET_COOKIE, cookie(&shared, None))], to).into_response()
+    let headers = [
+        (header::SET_COOKIE, cookie(shared, None)),
+        // Also what the browser would show when one goes back.
+        (
+            header::HeaderName::from_static("clear-site-data"),
+            "\"cache\"".into(),
+        ),
+    ];
+    (headers, to).into_response()
 }
 
 pub(crate) async fn language(
@@ -148,10 +160,6 @@ pub(crate) async fn language(
     if let Err(error) = own(&session, &token) {
         return problem(&shared, w, &error);
     }
-    let other = Language::named(if w.code == "en" { "ja" } else { "en" });
-    *session
-        .language
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner) = Some(other);
+    session.other_language(w);
     Redirect::to(&format!("{}/folder", shared.options.base)).into_response()
 }

@@ -34,6 +34,8 @@ pub(crate) struct Shell {
     pub(crate) quota: Option<QuotaBar>,
     /// The code of the language that can be chosen instead.
     pub(crate) other: &'static str,
+    /// Something is being written, which the buttons above the page save first.
+    pub(crate) writing: bool,
 }
 
 pub(crate) struct FolderLink {
@@ -106,6 +108,7 @@ impl Shell {
             folders,
             quota,
             other: if words.code == "en" { "ja" } else { "en" },
+            writing: false,
         })
     }
 }

@@ -1,0 +1,802 @@
+//! What somebody writes in the webmail is never lost, and goes to each recipient once.
+
+use hikyaku_client::{Kind, Security, Server as Entry};
+use hikyaku_mission::{House, PASSWORD, Web};
+use hikyaku_server::Service;
+use hikyaku_webmail::Provider;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+
+/// A browser without scripts: cookies, and the page it shows.
+struct Tab {
+    origin: String,
+    folder: Arc<TempDir>,
+    page: String,
+    /// Where it ended up.
+    path: String,
+    language: &'static str,
+}
+
+/// A form, as a browser holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Form(BTreeMap<String, String>);
+
+fn plain(html: &str) -> String {
+    let mut plain = html.to_owned();
+    for (written, meant) in [
+        ("&#60;", "<"),
+        ("&#62;", ">"),
+        ("&#39;", "'"),
+        ("&#34;", "\""),
+    ] {
+        plain = plain.replace(written, meant);
+    }
+    plain.replace("&#38;", "&")
+}
+
+/// What stands between the two, each time.
+fn between<'a>(page: &'a str, start: &'a str, end: &'a str) -> Vec<&'a str> {
+    let pieces = page.split(start).skip(1);
+    pieces.filter_map(|piece| piece.split(end).next()).collect()
+}
+
+impl Tab {
+    fn new(origin: &str) -> Self {
+        Self {
+            origin: origin.to_owned(),
+            folder: Arc::new(tempfile::tempdir().unwrap()),
+            page: String::new(),
+            path: String::new(),
+            language: "en",
+        }
+    }
+
+    /// Another tab of the same browser.
+    fn another(&self) -> Self {
+        Self {
+            origin: self.origin.clone(),
+            folder: Arc::clone(&self.folder),
+            page: String::new(),
+            path: String::new(),
+            language: self.language,
+        }
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn command(&self, arguments: &[String], path: &str) -> Command {
+        let mut command = Command::new("curl");
+        let jar = self.at("cookies").display().to_string();
+        command.args(["-s", "-k", "-L", "-m", "30", "-b", &jar, "-c", &jar]);
+        command.args(["-H", "Expect:", "-w", "\n%{url_effective}"]);
+        command.args(["-H", &format!("Accept-Language: {}", self.language)]);
+        command.args(arguments);
+        command.arg(format!("{}{path}", self.origin));
+        command
+    }
+
+    fn ask(&mut self, arguments: &[String], path: &str) {
+        let done = self.command(arguments, path).output().unwrap();
+        let said = String::from_utf8_lossy(&done.stdout).into_owned();
+        let (page, url) = said.rsplit_once('\n').unwrap();
+        self.path = url.replace(&self.origin, "");
+        self.page = page.to_owned();
+    }
+
+    fn open(&mut self, path: &str) {
+        self.ask(&[], path);
+    }
+
+    fn log_in(&mut self, name: &str) {
+        self.log_in_with(name, PASSWORD, &[]);
+    }
+
+    /// Fills in the login that the page shows, with all that is hidden in it.
+    fn log_in_with(&mut self, name: &str, password: &str, more: &[(&str, &str)]) {
+        let mut fields = self.form().0;
+        fields.insert("name".into(), name.into());
+        fields.insert("password".into(), password.into());
+        for (name, value) in more {
+            fields.insert((*name).into(), (*value).into());
+        }
+        let mut arguments = Vec::new();
+        for (name, value) in fields {
+            arguments.extend(["--data-urlencode".to_owned(), format!("{name}={value}")]);
+        }
+        self.ask(&arguments, "/login");
+    }
+
+    /// The fields of the form that the page shows.
+    fn form(&self) -> Form {
+        let mut fields = BTreeMap::new();
+        let main = self.page.split("<main").nth(1).unwrap_or("");
+        for input in between(main, "<input", ">") {
+            let of = |name: &str| {
+                let value = input.split(&format!(" {name}=\"")).nth(1)?;
+                Some(plain(value.split('"').next()?))
+            };
+            if let (Some(name), Some(value)) = (of("name"), of("value")) {
+                fields.insert(name, value);
+            }
+        }
+        for area in between(main, "<textarea", "</textarea>") {
+            let (head, text) = area.split_once('>').unwrap();
+            let name = between(head, "name=\"", "\"")[0].to_owned();
+            let text = text.strip_prefix('\n').unwrap_or(text);
+            fields.insert(name, plain(text));
+        }
+        Form(fields)
+    }
+
+    /// What the form is sent as.
+    fn arguments(form: &Form, action: &[(&str, &str)], files: &[&Path]) -> Vec<String> {
+        let mut arguments = Vec::new();
+        for (name, value) in &form.0 {
+            let value = value.replace('\n', "\r\n");
+            arguments.extend(["--form-string".into(), format!("{name}={value}")]);
+        }
+        for file in files {
+            arguments.extend(["-F".into(), format!("files=@{}", file.display())]);
+        }
+        for (name, value) in action {
+            arguments.extend(["--form-string".into(), format!("{name}={value}")]);
+        }
+        arguments
+    }
+
+    /// Presses a button of the form, after that was typed and chosen.
+    fn press(&mut self, action: &str, typed: &[(&str, &str)], files: &[&Path]) {
+        let form = self.form().with(typed);
+        self.ask(
+            &Self::arguments(&form, &[("action", action)], files),
+            "/compose",
+        );
+    }
+
+    fn problems(&self) -> String {
+        plain(&between(&self.page, "<p class=\"problem\" role=\"alert\">", "</p>").join("\n"))
+    }
+
+    fn notes(&self) -> String {
+        plain(&between(&self.page, "<p class=\"said\" role=\"status\">", "</p>").join("\n"))
+    }
+
+    fn attached(&self) -> Vec<String> {
+        let all = between(&self.page, "<p class=\"attached\"><span>", "</span>");
+        all.into_iter().map(plain).collect()
+    }
+
+    /// Fails unless the form holds all of that.
+    #[track_caller]
+    fn holds(&self, fields: &[(&str, &str)], attached: &[&str]) {
+        let form = self.form();
+        for (name, value) in fields {
+            let there = form.0.get(*name).map(String::as_str);
+            assert_eq!(
+                there,
+                Some(*value),
+                "{name} at {}\n{}",
+                self.path,
+                self.page
+            );
+        }
+        assert_eq!(self.attached(), attached, "{}", self.page);
+    }
+
+    /// Opens the newest draft, as from the list of drafts.
+    fn open_draft(&mut self) {
+        self.open("/folder?name=Drafts");
+        let id = between(&self.page, "/message?id=", "\"");
+        let id = (*id.first().expect("a draft")).to_owned();
+        self.open(&format!("/compose?draft={id}"));
+    }
+
+    /// Deletes what a folder has.
+    fn empty(&mut self, folder: &str) {
+        self.open(&format!("/folder?name={folder}"));
+        let csrf = between(&self.page, "name=\"csrf\" value=\"", "\"")[0];
+        let mut delete = format!("csrf={csrf}&folder={folder}&action=delete-for-good");
+        for id in between(&self.page, "/message?id=", "\"") {
+            delete += &format!("&message={id}");
+        }
+        self.ask(&["-d".into(), delete], "/act");
+    }
+
+    fn count(&mut self, folder: &str) -> usize {
+        self.open(&format!("/folder?name={folder}"));
+        between(&self.page, "/message?id=", "\"").len()
+    }
+}
+
+impl Form {
+    fn with(mut self, typed: &[(&str, &str)]) -> Self {
+        for (name, value) in typed {
+            self.0.insert((*name).into(), (*value).into());
+        }
+        self
+    }
+}
+
+/// Messages of somebody's INBOX, by POP3.
+async fn mail_of(house: &House, who: &str) -> Vec<String> {
+    let stream = TcpStream::connect(house.at(Service::Pop3)).await.unwrap();
+    let (read, mut write) = stream.into_split();
+    let mut read = BufReader::new(read);
+    let mut line = String::new();
+    read.read_line(&mut line).await.unwrap();
+    let login = format!("USER {who}@{}\r\nPASS {PASSWORD}\r\nSTAT\r\n", house.domain);
+    write.write_all(login.as_bytes()).await.unwrap();
+    for _ in 0..3 {
+        line.clear();
+        read.read_line(&mut line).await.unwrap();
+    }
+    let count: usize = line.split(' ').nth(1).unwrap().parse().unwrap();
+    let mut all = Vec::new();
+    for number in 1..=count {
+        write
+            .write_all(format!("RETR {number}\r\n").as_bytes())
+            .await
+            .unwrap();
+        let mut message = String::new();
+        loop {
+            line.clear();
+            read.read_line(&mut line).await.unwrap();
+            if line == ".\r\n" {
+                break;
+            }
+            message += &line;
+        }
+        all.push(message);
+    }
+    write.write_all(b"QUIT\r\n").await.unwrap();
+    all
+}
+
+fn origin(house: &House) -> String {
+    format!("https://localhost:{}", house.at(Service::Https).port())
+}
+
+/// A file in a folder of its own.
+fn file(folder: &TempDir, name: &str, octets: &[u8]) -> PathBuf {
+    let path = folder.path().join(name);
+    std::fs::write(&path, octets).unwrap();
+    path
+}
+
+/// What is hard to keep: quotes, markup, other scripts, marks of direction, lines that end a form or a message.
+const TEXT: &str = "</textarea><b>\"&amp;\n\n.\n-- \n 飛脚\u{200e}\u{5d0}\n\ttab  \nFrom me\n";
+const SUBJECT: &str = " \"お茶\" & <tea>  ";
+
+/// A submission server that answers by the recipient's local part: `refused` never, `later` not now, `lost` breaks
+/// off after the message.
+struct Submission {
+    port: u16,
+    /// Recipient and message, of each that was taken.
+    taken: Arc<Mutex<Vec<(String, String)>>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Submission {
+    async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let taken = Arc::<Mutex<Vec<_>>>::default();
+        let keeping = Arc::clone(&taken);
+        let task = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let _ = Self::serve(stream, &keeping).await;
+            }
+        });
+        Self { port, taken, task }
+    }
+
+    async fn serve(stream: TcpStream, taken: &Mutex<Vec<(String, String)>>) -> std::io::Result<()> {
+        let (read, mut write) = stream.into_split();
+        let mut read = BufReader::new(read);
+        write.write_all(b"220 scripted\r\n").await?;
+        let (mut to, mut line, mut lost) = (Vec::new(), String::new(), false);
+        loop {
+            line.clear();
+            if read.read_line(&mut line).await? == 0 {
+                return Ok(());
+            }
+            let answer = match line.get(..4).unwrap_or("").to_uppercase().as_str() {
+                "EHLO" => "250-scripted\r\n250 8BITMIME\r\n",
+                "MAIL" => "250 fine\r\n",
+                "RCPT" if line.contains("<refused") => "550 5.1.1 nobody\r\n",
+                "RCPT" if line.contains("<later") => "451 4.7.1 not now\r\n",
+                "RCPT" => {
+                    lost |= line.contains("<lost");
+                    to.push(between(&line, "<", ">")[0].to_owned());
+                    "250 fine\r\n"
+                }
+                "DATA" if to.is_empty() => "554 nobody left\r\n",
+                "DATA" => {
+                    write.write_all(b"354 go on\r\n").await?;
+                    let mut message = String::new();
+                    loop {
+                        line.clear();
+                        read.read_line(&mut line).await?;
+                        if line == ".\r\n" {
+                            break;
+                        }
+                        message += &line;
+                    }
+                    let mut all = taken.lock().unwrap();
+                    all.extend(to.drain(..).map(|to| (to, message.clone())));
+                    if lost {
+                        return Ok(());
+                    }
+                    "250 taken\r\n"
+                }
+                "QUIT" => "221 bye\r\n",
+                _ => "250 ok\r\n",
+            };
+            write.write_all(answer.as_bytes()).await?;
+        }
+    }
+
+    /// How often each recipient got a message.
+    fn counts(&self) -> BTreeMap<String, usize> {
+        let mut counts = BTreeMap::new();
+        for (to, _) in &*self.taken.lock().unwrap() {
+            *counts.entry(to.clone()).or_default() += 1;
+        }
+        counts
+    }
+}
+
+impl Drop for Submission {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// The webmail in front of a house's IMAP or POP3 server and of that submission server.
+fn provider(house: &House, kind: Kind, submission: u16) -> Provider {
+    let incoming = match kind {
+        Kind::Pop => Service::Pop3s,
+        Kind::Imap => Service::Imaps,
+    };
+    Provider {
+        kind,
+        incoming: Entry {
+            host: "localhost".into(),
+            port: house.at(incoming).port(),
+            security: Security::Tls,
+        },
+        outgoing: Entry {
+            host: "localhost".into(),
+            port: submission,
+            security: Security::None,
+        },
+        domain: Some("example.test".into()),
+        ca: Some(house.data.path().join("tls/ca.pem")),
+        interval: Duration::from_secs(600),
+    }
+}
+
+/// What is typed in all of these.
+fn all_fields<'a>(to: &'a str, cc: &'a str, bcc: &'a str) -> Vec<(&'a str, &'a str)> {
+    let mut fields = vec![("to", to), ("cc", cc), ("bcc", bcc)];
+    fields.extend([("subject", SUBJECT), ("text", TEXT)]);
+    fields
+}
+
+/// Rows: whom it is for at first, who stays in the form, what is said, and whom it is for then.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_it_is_not_sent_to_again() {
+    let rows: [([&str; 3], [&str; 3], &str, [&str; 3]); 7] = [
+        (
+            ["good@x.test, refused@x.test", "", ""],
+            ["refused@x.test", "", ""],
+            "refused@x.test: 550 5.1.1 nobody",
+            ["mended@x.test", "", ""],
+        ),
+        (
+            ["good@x.test", "Refused, Inc <refused@x.test>", ""],
+            ["", "", ""],
+            "This is not an e-mail address: Refused",
+            ["good@x.test", "mended@x.test", ""],
+        ),
+        (
+            [
+                "good@x.test",
+                "\"Refused, Inc\" <refused@x.test>",
+                "two@x.test",
+            ],
+            ["", "\"Refused, Inc\" <refused@x.test>", ""],
+            "refused@x.test: 550",
+            ["", "mended@x.test", ""],
+        ),
+        (
+            [
+                "good@x.test",
+                "",
+                "later@x.test, refused@x.test, good@x.test",
+            ],
+            ["", "", "later@x.test, refused@x.test"],
+            "later@x.test: 451 4.7.1 not now",
+            ["", "", "mended@x.test"],
+        ),
+        (
+            ["refused@x.test", "later@x.test", ""],
+            ["refused@x.test", "later@x.test", ""],
+            "refused@x.test: 550",
+            ["good@x.test", "mended@x.test", ""],
+        ),
+        // Who has it is typed again.
+        (
+            ["good@x.test, refused@x.test", "", ""],
+            ["refused@x.test", "", ""],
+            "refused@x.test: 550",
+            ["GOOD@x.test, mended@x.test", "good@x.test", "good@x.test"],
+        ),
+        (
+            ["good@x.test, not an address", "", ""],
+            ["good@x.test, not an address", "", ""],
+            "This is not an e-mail address: not an address",
+            ["good@x.test, mended@x.test", "", ""],
+        ),
+    ];
+    let house = House::new().await;
+    let tls = house.data.path().join("tls");
+    let folder = tempfile::tempdir().unwrap();
+    let picture = file(&folder, "図 1.png", b"\x89PNG\r\n\x1a\n\0\xff");
+    let notes = file(&folder, "notes.txt", b"one\ntwo\r\nthree");
+    for kind in [Kind::Imap, Kind::Pop] {
+        let submission = Submission::start().await;
+        let web = Web::in_front_of(provider(&house, kind, submission.port), &tls).await;
+        let mut tab = Tab::new(&web.origin);
+        tab.log_in("bob");
+        for (first, left, said, then) in rows {
+            submission.taken.lock().unwrap().clear();
+            tab.open("/compose");
+            tab.press(
+                "send",
+                &all_fields(first[0], first[1], first[2]),
+                &[&picture, &notes],
+            );
+            assert!(tab.problems().contains(said), "{said}: {}", tab.problems());
+            let is_sent = submission.counts().contains_key("good@x.test");
+            if is_sent {
+                tab.holds(
+                    &all_fields(left[0], left[1], left[2]),
+                    &["図 1.png", "notes.txt"],
+                );
+                assert!(tab.notes().contains("good@x.test"), "{}", tab.notes());
+            }
+            // It is the same from the folder of drafts, where it is once.
+            assert_eq!(tab.count("Drafts"), 1, "{said}");
+            tab.open_draft();
+            if is_sent {
+                tab.holds(
+                    &all_fields(left[0], left[1], left[2]),
+                    &["図 1.png", "notes.txt"],
+                );
+            }
+            tab.press(
+                "send",
+                &[("to", then[0]), ("cc", then[1]), ("bcc", then[2])],
+                &[],
+            );
+            assert!(tab.path.ends_with("said=sent"), "{said}: {}", tab.page);
+            let mut expected = BTreeMap::from([("good@x.test".to_owned(), 1)]);
+            expected.insert("mended@x.test".into(), 1);
+            if first[2] == "two@x.test" {
+                expected.insert("two@x.test".into(), 1);
+            }
+            assert_eq!(submission.counts(), expected, "{said}");
+            let taken = submission.taken.lock().unwrap().clone();
+            for (_, message) in &taken {
+                assert!(
+                    message.contains("notes.txt") && !message.contains("X-Hikyaku"),
+                    "{message}"
+                );
+                assert!(!message.to_lowercase().contains("\nbcc:"), "{message}");
+            }
+            assert_eq!(tab.count("Drafts"), 0, "{said}");
+            assert_eq!(tab.count("Sent"), 1, "{said}");
+            tab.empty("Sent");
+        }
+    }
+}
+
+/// Rows: what happens to the one who is written to, what is said, and how often it came in the end, after one more try
+/// that goes to somebody else too.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_sent_is_there_to_be_sent_again() {
+    let rows = [
+        ("later@x.test", "later@x.test: 451 4.7.1 not now", 0),
+        ("refused@x.test", "Not sent to: refused@x.test: 550", 0),
+        (
+            "lost@x.test",
+            "it is not known whether these recipients have the message",
+            1,
+        ),
+        (
+            "late r@x.test",
+            "This is not an e-mail address: late r@x.test",
+            0,
+        ),
+    ];
+    let house = House::new().await;
+    let tls = house.data.path().join("tls");
+    let folder = tempfile::tempdir().unwrap();
+    let notes = file(&folder, "notes.txt", b"one\ntwo\r\nthree");
+    let submission = Submission::start().await;
+    let web = Web::in_front_of(provider(&house, Kind::Imap, submission.port), &tls).await;
+    let mut tab = Tab::new(&web.origin);
+    tab.log_in("bob");
+    for (to, said, times) in rows {
+        submission.taken.lock().unwrap().clear();
+        tab.open("/compose");
+        tab.press("send", &all_fields(to, "", ""), &[&notes]);
+        assert!(tab.problems().contains(said), "{to}: {}", tab.problems());
+        tab.holds(&all_fields(to, "", ""), &["notes.txt"]);
+        assert_eq!(submission.counts().values().sum::<usize>(), times, "{to}");
+        assert_eq!((tab.count("Drafts"), tab.count("Sent")), (1, 0), "{to}");
+        tab.open_draft();
+        tab.holds(&all_fields(to, "", ""), &["notes.txt"]);
+        if times > 0 {
+            assert!(tab.problems().contains(said), "{to}: {}", tab.problems());
+        }
+        tab.press("send", &[("to", "good@x.test")], &[]);
+        assert!(tab.path.ends_with("said=sent"), "{to}: {}", tab.page);
+        assert_eq!(submission.counts()["good@x.test"], 1);
+        assert_eq!((tab.count("Drafts"), tab.count("Sent")), (0, 1), "{to}");
+        tab.empty("Sent");
+    }
+    // Nobody is there at all.
+    let gone = provider(&house, Kind::Imap, 1);
+    let web = Web::in_front_of(gone, &tls).await;
+    let mut tab = Tab::new(&web.origin);
+    tab.log_in("bob");
+    for (to, cc) in [
+        ("good@x.test", ""),
+        ("a@x.test; b@x.test", "c@x.test"),
+        ("", "d@x.test"),
+    ] {
+        tab.open("/compose");
+        tab.press("send", &all_fields(to, cc, ""), &[&notes]);
+        assert!(
+            tab.problems().contains("cannot be reached"),
+            "{}",
+            tab.problems()
+        );
+        tab.holds(&all_fields(&to.replace(';', ","), cc, ""), &["notes.txt"]);
+        tab.press("discard", &[], &[]);
+        assert_eq!(tab.count("Drafts"), 0, "{to}");
+    }
+}
+
+/// A form is sent more than once: at the same moment, one after the other, after going back, changed or not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_that_comes_twice_is_sent_once() {
+    let house = House::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    let notes = file(&folder, "notes.txt", b"one\ntwo\r\nthree");
+    let mut tab = Tab::new(&origin(&house));
+    tab.log_in("bob@example.test");
+    // To alice alone, with nobody beside her, and when the draft was saved before.
+    for (to, saved, sent) in [
+        ("alice@example.test", false, true),
+        ("alice@example.test, nobody@example.test", false, false),
+        ("alice@example.test", true, true),
+    ] {
+        let before = mail_of(&house, "alice").await.len();
+        tab.open("/compose");
+        if saved {
+            tab.press("save", &all_fields(to, "", ""), &[&notes]);
+            tab.holds(&all_fields(to, "", ""), &["notes.txt"]);
+        }
+        let form = tab.form().with(&all_fields(to, "", ""));
+        let files: &[&Path] = if saved { &[] } else { &[&notes] };
+        let arguments = Tab::arguments(&form, &[("action", "send")], files);
+        let clicks: Vec<_> = (0..3)
+            .map(|_| {
+                tab.another()
+                    .command(&arguments, "/compose")
+                    .spawn()
+                    .unwrap()
+            })
+            .collect();
+        for mut click in clicks {
+            click.wait().unwrap();
+        }
+        tab.ask(&arguments, "/compose");
+        assert_eq!(tab.path.ends_with("said=sent"), sent, "{}", tab.page);
+        if !sent {
+            assert!(
+                tab.problems().contains("nobody@example.test: 550"),
+                "{}",
+                tab.problems()
+            );
+            tab.holds(&all_fields("nobody@example.test", "", ""), &["notes.txt"]);
+            tab.press("discard", &[], &[]);
+        }
+        assert_eq!(mail_of(&house, "alice").await.len(), before + 1, "{to}");
+        assert_eq!(tab.count("Drafts"), 0, "{to}");
+    }
+    // Going back, and writing something else into the form of what was sent.
+    tab.open("/compose");
+    let form = tab.form();
+    tab.press("send", &all_fields("alice@example.test", "", ""), &[&notes]);
+    assert!(tab.path.ends_with("said=sent"));
+    let before = mail_of(&house, "alice").await.len();
+    let typed = [
+        ("to", "alice@example.test"),
+        ("subject", "another"),
+        ("text", "else\n"),
+    ];
+    tab.ask(
+        &Tab::arguments(&form.with(&typed), &[("action", "send")], &[]),
+        "/compose",
+    );
+    assert!(tab.problems().contains("already sent"), "{}", tab.page);
+    tab.holds(&typed, &[]);
+    assert_eq!(mail_of(&house, "alice").await.len(), before);
+    tab.press("send", &[], &[]);
+    assert!(tab.path.ends_with("said=sent"), "{}", tab.page);
+    assert_eq!(mail_of(&house, "alice").await.len(), before + 1);
+    assert_eq!(tab.count("Drafts"), 0);
+}
+
+/// What a message answers or passes on is known also when a draft lay between.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_draft_keeps_all_that_it_is() {
+    let house = House::new().await;
+    house.deliver_many(1..4).await;
+    let folder = tempfile::tempdir().unwrap();
+    let picture = file(&folder, "図 1.png", b"\x89PNG\r\n\x1a\n\0\xff");
+    let notes = file(&folder, "notes.txt", b"one\ntwo\r\nthree");
+    let mut tab = Tab::new(&origin(&house));
+    tab.log_in("bob@example.test");
+    tab.open("/compose?reply=INBOX%2F1");
+    // Half an address is kept, too.
+    let typed = [
+        ("to", "alice@example.test, and half"),
+        ("bcc", "secret@"),
+        ("text", TEXT),
+    ];
+    tab.press("draft", &typed, &[&picture, &notes]);
+    assert!(tab.path.ends_with("said=kept"), "{}", tab.page);
+    for _ in 0..2 {
+        tab.open_draft();
+        tab.holds(&typed, &["図 1.png", "notes.txt"]);
+        tab.press("draft", &[], &[]);
+        assert_eq!(tab.count("Drafts"), 1);
+    }
+    tab.open_draft();
+    tab.press("send", &[("to", "alice@example.test")], &[]);
+    assert!(tab.problems().contains("secret@"), "{}", tab.problems());
+    assert!(tab.page.contains(
+        "name=\"bcc\" value=\"secret@\" autocomplete=\"off\" autocapitalize=\"none\" aria-invalid"
+    ));
+    // One attachment goes, one comes.
+    let more = file(&folder, "more <1>.bin", &[0; 5000]);
+    let mut form = tab.form().with(&[("bcc", "")]);
+    form.0.insert("remove".into(), "0:図 1.png".into());
+    tab.ask(&Tab::arguments(&form, &[], &[&more]), "/compose");
+    tab.holds(
+        &[("to", "alice@example.test"), ("bcc", ""), ("text", TEXT)],
+        &["notes.txt", "more <1>.bin"],
+    );
+    tab.press("send", &[], &[]);
+    assert!(tab.path.ends_with("said=sent"), "{}", tab.page);
+    let all = mail_of(&house, "alice").await;
+    let [message] = &all[..] else {
+        panic!("{all:?}")
+    };
+    assert!(
+        message.contains("In-Reply-To: <1@elsewhere.test>"),
+        "{message}"
+    );
+    assert!(
+        message.contains("References: <1@elsewhere.test>"),
+        "{message}"
+    );
+    assert!(
+        !message.contains("1.png") && message.contains("notes.txt"),
+        "{message}"
+    );
+    // Passed on, with a draft between.
+    tab.open("/compose?forward=INBOX%2F2");
+    tab.press("save", &[("to", "alice@example.test")], &[&notes]);
+    tab.holds(
+        &[("to", "alice@example.test")],
+        &["message 2.eml", "notes.txt"],
+    );
+    tab.press("send", &[], &[]);
+    assert!(tab.path.ends_with("said=sent"), "{}", tab.page);
+    assert_eq!(mail_of(&house, "alice").await.len(), 2);
+    assert_eq!(tab.count("Drafts"), 0);
+    let (said, flags) = imap_flags(&house).await;
+    assert!(
+        flags[0].contains("\\Answered") && !flags[1].contains("\\Answered"),
+        "{said}"
+    );
+    assert!(
+        flags[1].contains("$Forwarded") && !flags[2].contains("$Forwarded"),
+        "{said}"
+    );
+}
+
+/// The flags of bob's messages, by IMAP.
+async fn imap_flags(house: &House) -> (String, Vec<String>) {
+    let mut stream = TcpStream::connect(house.at(Service::Imap)).await.unwrap();
+    let login = format!("a LOGIN bob@{} \"{PASSWORD}\"\r\n", house.domain);
+    let more = "b SELECT INBOX\r\nc FETCH 1:* FLAGS\r\nd LOGOUT\r\n";
+    stream.write_all((login + more).as_bytes()).await.unwrap();
+    let mut said = String::new();
+    tokio::io::AsyncReadExt::read_to_string(&mut stream, &mut said)
+        .await
+        .unwrap();
+    let flags = said
+        .lines()
+        .filter(|line| line.contains("FETCH ("))
+        .map(Into::into)
+        .collect();
+    (said, flags)
+}
+
+/// Rows: sizes of what is attached in three steps, and what stays, where 64 KiB may be.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_too_large_is_named_and_the_rest_is_kept() {
+    let rows: [(&[usize], &[usize], &[&str], &[&str]); 4] = [
+        (&[1000], &[100_000], &["0-0"], &["1-0"]),
+        (&[100_000, 1000], &[], &["0-1"], &["0-0"]),
+        (&[40_000], &[30_000, 20_000], &["0-0", "1-1"], &["1-0"]),
+        (
+            &[3_000_000, 2000, 70_000],
+            &[2000],
+            &["0-1", "1-0"],
+            &["0-0", "0-2"],
+        ),
+    ];
+    let house = House::with("example.test", "[limits]\nmessage_size = \"64 KiB\"\n").await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut tab = Tab::new(&origin(&house));
+    tab.log_in("bob@example.test");
+    for (first, then, kept, refused) in rows {
+        tab.open("/compose");
+        let fields = all_fields("alice@example.test, nobody@example.test", "", "");
+        let mut said = String::new();
+        for (step, sizes) in [first, then].into_iter().enumerate() {
+            let files: Vec<_> = sizes
+                .iter()
+                .enumerate()
+                .map(|(n, size)| file(&folder, &format!("{step}-{n}"), &vec![b'x'; *size]))
+                .collect();
+            let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
+            // Pressing "Send" sends nothing as long as a file is missing that was chosen.
+            tab.press(
+                if step == 1 && then.len() == 1 && refused == ["1-0"] {
+                    "send"
+                } else {
+                    "save"
+                },
+                &fields,
+                &files,
+            );
+            said += &tab.problems();
+        }
+        for name in refused {
+            assert!(
+                said.contains(name) && said.contains("64 KiB"),
+                "{name}: {said}"
+            );
+        }
+        tab.holds(&fields, kept);
+        assert_eq!(mail_of(&house, "alice").await.len(), 0);
+        tab.press("discard", &[], &[]);
+    }
+}
