@@ -1,5 +1,6 @@
 //! Mailbox names (RFC 9051 §5.1) and their modified UTF-7 (RFC 3501 §5.1.3).
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -22,6 +23,10 @@ pub struct MailboxName {
     name: Bytes,
     /// How it is written; no part of what it is.
     utf8: bool,
+    /// What came over the wire, where writing the name gives something else.
+    raw: Option<Box<Bytes>>,
+    /// `raw` is written.
+    verbatim: bool,
 }
 
 impl MailboxName {
@@ -37,15 +42,37 @@ impl MailboxName {
             true => Bytes::from_static(b"INBOX"),
             false => name,
         };
-        Self { name, utf8: false }
+        Self {
+            name,
+            utf8: false,
+            raw: None,
+            verbatim: false,
+        }
     }
 
-    /// Reads the form on the wire. What is no modified UTF-7 stands for itself, as UTF-8: clients
-    /// that send it are in the world, and no name may be lost.
+    /// Reads the form on the wire. What is no modified UTF-7 stands for itself, as UTF-8: clients and
+    /// servers that send it are in the world, and no name may be lost. See [`as_it_came`](Self::as_it_came).
     #[must_use]
     pub fn decode(wire: &[u8]) -> Self {
-        let decoded = decode_utf7(wire);
-        Self::new(decoded.unwrap_or_else(|| String::from_utf8_lossy(wire).into_owned()))
+        if let Some(name) = decode_utf7(wire) {
+            return Self::new(name);
+        }
+        let mut name = Self::new(String::from_utf8_lossy(wire).into_owned());
+        name.raw = Some(Box::new(Bytes::copy_from_slice(wire)));
+        name
+    }
+
+    /// The same name, written as it came: a server that lists a name in no valid form knows it by no other.
+    #[must_use]
+    pub fn as_it_came(mut self) -> Self {
+        self.verbatim = true;
+        self
+    }
+
+    /// What came over the wire, where it was no modified UTF-7.
+    #[must_use]
+    pub fn raw(&self) -> Option<&[u8]> {
+        self.raw.as_deref().map(AsRef::as_ref)
     }
 
     pub(crate) fn is_in_utf8(&self) -> bool {
@@ -75,6 +102,7 @@ impl MailboxName {
     pub fn encode(&self, output: &mut Output) {
         match self.utf8 {
             true => write_utf8(self.as_str(), output),
+            false if self.verbatim && self.raw.is_some() => write_astring(self.raw().unwrap_or(&[]), output),
             false if is_plain(&self.name) => write_astring(&self.name, output),
             false => write_astring(self.wire().as_bytes(), output),
         }
@@ -265,6 +293,14 @@ mod tests {
             ("inbox/Sub", "inbox/Sub"),
         ] {
             assert_eq!(MailboxName::decode(wire.as_bytes()).as_str(), name);
+        }
+        // A server knows a name that it writes wrongly by no other one.
+        for wire in [&b"Entw&APw-rfe&"[..], "Entwürfe".as_bytes(), b"Entw\xfcrfe"] {
+            let mut output = Output::new();
+            MailboxName::decode(wire).as_it_came().encode(&mut output);
+            let length = output.len();
+            let written = bytes::Buf::copy_to_bytes(&mut output, length);
+            assert!(written.ends_with(wire) || written.ends_with(&[wire, b"\""].concat()));
         }
         assert_eq!(
             MailboxName::decode("受信".as_bytes()).as_str().to_string(),

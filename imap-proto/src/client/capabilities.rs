@@ -18,6 +18,12 @@ impl Capabilities {
         Self(all)
     }
 
+    /// More lines of the same answer.
+    pub(super) fn add(&mut self, more: Vec<Bytes>) {
+        self.0.extend(more);
+        self.0.truncate(MOST);
+    }
+
     /// Whether it has that one; `AUTH=PLAIN` is one.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {

@@ -21,7 +21,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use bytes::{Buf as _, Bytes, BytesMut};
 use core::time::Duration;
-use hikyaku_wire::{Machine, Output, SaslLine, Step, decode_sasl};
+use hikyaku_wire::{Machine, Output, SaslLine, Secret, Step, decode_sasl};
 
 use crate::cursor::Cursor;
 use crate::response::Frequent;
@@ -40,6 +40,8 @@ pub struct Connection {
     capabilities: Capabilities,
     /// They were told since the last thing that may have changed them.
     fresh: bool,
+    /// They were told in this answer: one more line adds to them.
+    listing: bool,
     /// What is told when they are known.
     withheld: Option<Event>,
     selected: Option<Selected>,
@@ -142,6 +144,7 @@ impl Connection {
             state: State::Greeting,
             capabilities: Capabilities::default(),
             fresh: false,
+            listing: false,
             withheld: None,
             selected: None,
             stale: false,
@@ -187,6 +190,20 @@ impl Connection {
             Some(Kind::Select(selected)) => Some(selected),
             _ => self.selected.as_mut(),
         }
+    }
+
+    /// Whether a SELECT is under way, whose answers add up.
+    fn is_opening(&self) -> bool {
+        matches!(
+            self.sent.first().map(|sent| &sent.kind),
+            Some(Kind::Select(_))
+        )
+    }
+
+    /// A line that is empty is no response.
+    fn is_passed_over(&self, line: &[u8]) -> bool {
+        let lenient = self.options.limits.leniencies.contains(Leniency::EmptyLine);
+        lenient && line.trim_ascii().is_empty()
     }
 
     fn tell(&mut self, event: Event) {
@@ -242,6 +259,7 @@ impl Connection {
     }
 
     fn continuation(&mut self, text: &Bytes, output: &mut Output) -> Result<(), Error> {
+        let leniencies = self.options.limits.leniencies;
         if let Some(piece) = self.holding.pop_front() {
             output.push(piece);
             self.ask_for_message();
@@ -273,8 +291,10 @@ impl Connection {
                 Ok(())
             }
             (Kind::Authenticate { held, challenged }, _) => {
-                let Ok(SaslLine::Response(challenge)) = decode_sasl(text.trim_ascii()) else {
-                    return Err(Error::NoResponse("expected a challenge in base64"));
+                let challenge = match decode_sasl(text.trim_ascii()) {
+                    Ok(SaslLine::Response(challenge)) => challenge,
+                    _ if leniencies.contains(Leniency::ChallengeInWords) => Secret::default(),
+                    _ => return Err(Error::NoResponse("expected a challenge in base64")),
                 };
                 if core::mem::replace(challenged, true) {
                     return Err(Error::Unasked);
@@ -306,7 +326,10 @@ impl Connection {
             }
             Response::Capability(all) => {
                 self.fresh = true;
-                self.capabilities = Capabilities::new(all);
+                match core::mem::replace(&mut self.listing, true) {
+                    true => self.capabilities.add(all),
+                    false => self.capabilities = Capabilities::new(all),
+                }
                 None
             }
             Response::Fetch(sequence, items) => self.fetched(sequence, items),
@@ -327,9 +350,10 @@ impl Connection {
             }
             Response::Flags(flags) => {
                 self.no_longer_stale();
+                let opening = self.is_opening();
                 match self.current() {
                     Some(selected) => {
-                        selected.flags = flags;
+                        selected.may_have(flags, opening);
                         None
                     }
                     None => Some(Event::Data(Response::Flags(flags))),
@@ -383,8 +407,9 @@ impl Connection {
             }
             ResponseCode::Closed => self.stale = false,
             code => {
+                let opening = self.is_opening();
                 if let Some(selected) = self.current() {
-                    selected.told(code);
+                    selected.told(code, opening);
                 }
             }
         }
@@ -514,6 +539,7 @@ impl Connection {
             .strip_prefix(b"a")
             .and_then(|digits| core::str::from_utf8(digits).ok());
         let id: Option<u64> = id.and_then(|digits| digits.parse().ok());
+        self.listing = false;
         let at = self.sent.iter().position(|sent| Some(sent.id) == id);
         let Some(at) = at else {
             return Err(Error::Unasked);
@@ -656,6 +682,9 @@ impl Machine for Connection {
                         }
                         Some(Ok(Framed::Line(place))) => {
                             let lines = self.framer.lines();
+                            if self.is_passed_over(lines.get(place.clone()).unwrap_or(&[])) {
+                                continue;
+                            }
                             let usual = self.state != State::Greeting;
                             let frequent = usual
                                 .then(|| Frequent::read(lines, &place, limits, self.utf8))
@@ -675,6 +704,7 @@ impl Machine for Connection {
                         }
                         Some(Ok(Framed::Unit(unit))) => match self.fetching.take() {
                             Some(begun) => self.rest_of_fetch(&unit, begun),
+                            None if self.is_passed_over(&unit) => None,
                             None => {
                                 let received = Received::parse_as(&unit, limits, self.utf8);
                                 self.received(received, output)?

@@ -42,16 +42,43 @@ impl Selected {
         }
     }
 
-    pub(super) fn told(&mut self, code: &ResponseCode) {
+    /// FLAGS. While the mailbox is being opened, several lines add up; later a line stands for all.
+    pub(super) fn may_have(&mut self, flags: Vec<Flag>, opening: bool) {
+        match opening {
+            true => add(&mut self.flags, flags),
+            false => self.flags = flags,
+        }
+    }
+
+    /// What a response code says of it; `opening`: as in [`may_have`](Self::may_have).
+    pub(super) fn told(&mut self, code: &ResponseCode, opening: bool) {
         match code {
             ResponseCode::UidValidity(value) => self.uid_validity = Some(*value),
             ResponseCode::UidNext(uid) => self.uid_next = Some(*uid),
             ResponseCode::HighestModSeq(modseq) => self.highest_modseq = Some(*modseq),
             ResponseCode::NoModSeq => self.highest_modseq = None,
-            ResponseCode::PermanentFlags(flags) => self.permanent_flags = Some(flags.clone()),
+            ResponseCode::PermanentFlags(flags) => match &mut self.permanent_flags {
+                Some(all) if opening => add(all, flags.clone()),
+                all => *all = Some(flags.clone()),
+            },
             ResponseCode::ReadOnly => self.read_only = true,
             ResponseCode::ReadWrite => self.read_only = false,
             _ => {}
+        }
+    }
+}
+
+/// So many flags are kept of a mailbox: each line is looked up among those before it.
+const MOST: usize = 1_000;
+
+fn add(all: &mut Vec<Flag>, more: Vec<Flag>) {
+    if all.is_empty() {
+        *all = more;
+        return;
+    }
+    for flag in more {
+        if all.len() < MOST && !all.contains(&flag) {
+            all.push(flag);
         }
     }
 }

@@ -116,6 +116,18 @@ impl Actor for Client {
                 let uids: Vec<_> = machine.selected().unwrap().view.uids().collect();
                 assert_eq!(format!("{uids:?}"), rest);
             }
+            "capable" => assert!(rest.split(' ').all(|one| machine.capabilities().has(one))),
+            "incapable" => assert!(!rest.split(' ').any(|one| machine.capabilities().has(one))),
+            "flags" => {
+                let selected = machine.selected().unwrap();
+                let names = |flags: &[crate::Flag]| {
+                    let names = flags.iter().map(|flag| escape(flag.as_bytes()));
+                    names.collect::<Vec<_>>().join(" ").replace("\\\\", "\\")
+                };
+                let permanent = selected.permanent_flags.as_deref().unwrap_or(&[]);
+                let both = format!("{}; {}", names(&selected.flags), names(permanent));
+                assert_eq!(both, rest);
+            }
             "refused" => {
                 let tagged =
                     Tagged::parse(&unescape(&format!("x {rest}")).into(), &Limits::default());
