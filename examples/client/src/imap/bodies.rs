@@ -1,12 +1,14 @@
 //! Whole messages: those the account wants at each sync, and the one that is read.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use imap_proto::client::Event;
-use imap_proto::{Command, FetchAttribute, MailboxName, Section, SequenceSet};
+use imap_proto::{Command, FetchAttribute, MailboxName, Section};
 use mailstore::{Operation, Transaction, UidSet, Want, Which};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
-use super::{Mirror, Session, accepted};
+use super::parts::{Part, Parts, Wanted};
+use super::requests::Requests;
+use super::{Mirror, Session, answers, missing};
 use crate::local::now;
 use crate::{Account, Bodies, Error, Local, Message, Progress, Report, Result};
 
@@ -32,6 +34,7 @@ pub(super) async fn bring(
     local: &Local,
     account: &Account,
     mailbox: &str,
+    remote: MailboxName,
     progress: &Progress,
     report: &mut Report,
 ) -> Result<()> {
@@ -62,15 +65,26 @@ pub(super) async fn bring(
     if wanted.is_empty() {
         return Ok(());
     }
-    select(session, &mirror).await?;
+    select(session, remote, &mirror).await?;
     progress.begin(mailbox, wanted.len() as u64);
-    report.bodies += bring_all(session, local, mailbox, &mirror, &wanted, progress).await?;
+    let (count, mut refused) =
+        bring_all(session, local, mailbox, &mirror, &wanted, progress).await?;
+    report.bodies += count;
     progress.end();
+    if !refused.is_empty() {
+        // What is gone by now need not come.
+        let uids: Vec<u32> = refused.keys().copied().collect();
+        match answers::still_there(session, &uids).await {
+            Ok(there) => refused.retain(|uid, _| there.contains(uid)),
+            Err(Error::Refused(_)) => {}
+            Err(error) => return Err(error),
+        }
+        missing::name(report, mailbox, "the whole message", &refused);
+    }
     Ok(())
 }
 
-async fn select(session: &mut Session, mirror: &Mirror) -> Result<()> {
-    let name = MailboxName::new(mirror.remote.clone());
+async fn select(session: &mut Session, name: MailboxName, mirror: &Mirror) -> Result<()> {
     if session
         .selected()
         .is_none_or(|selected| selected.mailbox != name)
@@ -79,9 +93,8 @@ async fn select(session: &mut Session, mirror: &Mirror) -> Result<()> {
     }
     let validity = session
         .selected()
-        .and_then(|selected| selected.uid_validity)
-        .unwrap_or(1);
-    if validity != mirror.uid_validity {
+        .and_then(|selected| selected.uid_validity);
+    if validity.is_some_and(|validity| validity != mirror.uid_validity) {
         return Err(Error::Refused(
             "the mailbox is another one by now: sync".into(),
         ));
@@ -98,7 +111,7 @@ async fn bring_all(
     mirror: &Mirror,
     wanted: &[u32],
     progress: &Progress,
-) -> Result<usize> {
+) -> Result<(usize, BTreeMap<u32, String>)> {
     let mut whole = Whole {
         local,
         mailbox,
@@ -109,7 +122,7 @@ async fn bring_all(
     };
     let brought = whole.bring(session, wanted, progress).await;
     whole.keep().await?;
-    brought.map(|()| whole.count)
+    brought.map(|refused| (whole.count, refused))
 }
 
 /// Whole messages on their way to the disk.
@@ -123,41 +136,32 @@ struct Whole<'a> {
 }
 
 impl Whole<'_> {
+    /// Returns what did not come, and why.
     async fn bring(
         &mut self,
         session: &mut Session,
         wanted: &[u32],
         progress: &Progress,
-    ) -> Result<()> {
+    ) -> Result<BTreeMap<u32, String>> {
         let mut missing: HashSet<u32> = wanted.iter().copied().collect();
-        let (mut next, mut under_way) = (wanted.chunks(TOGETHER), 0);
-        let mut body = BytesMut::new();
-        let mut told = None;
+        let mut next = wanted.chunks(TOGETHER);
+        let whole = FetchAttribute::peek(Section::default());
+        let mut requests = Requests::new([FetchAttribute::Uid, whole]);
+        let mut parts = Parts::new(Wanted::Whole);
         loop {
-            while under_way < AHEAD {
+            while requests.under_way() < AHEAD {
                 let Some(some) = next.next() else { break };
                 let mut some = some.to_vec();
                 some.sort_unstable();
-                let Some(set) = SequenceSet::of_numbers(some) else {
-                    break;
-                };
-                let whole = FetchAttribute::peek(Section::default());
-                session.issue(Command::uid_fetch(set, [FetchAttribute::Uid, whole]))?;
-                under_way += 1;
+                requests.ask(session, some)?;
             }
-            if under_way == 0 {
-                return Ok(());
+            if requests.under_way() == 0 {
+                return Ok(requests.refused);
             }
-            match session.next().await? {
-                Event::Section { octets, .. } => {
-                    body.clear();
-                    told = octets;
-                }
-                Event::Chunk(octets) => body.extend_from_slice(&octets),
-                Event::Fetch { uid: Some(uid), .. } => {
-                    let octets = body.split().freeze();
-                    let is_whole = told.take() == Some(octets.len() as u64);
-                    if is_whole && missing.remove(&uid) {
+            match parts.take(session.next().await?) {
+                Part::Of(uid, told) => {
+                    let Some(octets) = told.section else { continue };
+                    if missing.remove(&uid) {
                         self.octets += octets.len();
                         self.waiting.push((uid, octets));
                         progress.step();
@@ -166,11 +170,10 @@ impl Whole<'_> {
                         self.keep().await?;
                     }
                 }
-                Event::Completed(_, end) => {
-                    accepted(end)?;
-                    under_way -= 1;
+                Part::Other(Event::Completed(handle, end)) => {
+                    requests.ended(session, handle, &end, |uid| !missing.contains(&uid))?;
                 }
-                _ => {}
+                Part::Other(_) | Part::Taken => {}
             }
         }
     }
@@ -194,9 +197,9 @@ pub(crate) async fn fetch_whole(
     let Some((mailbox, mirror)) = local.mirror_of(message.id).await? else {
         return Err(Error::NotFound(format!("message: {}", message.name)));
     };
-    select(session, &mirror).await?;
+    select(session, mirror.name(), &mirror).await?;
     let uid = message.uid.get();
-    bring_all(
+    let (_, mut refused) = bring_all(
         session,
         local,
         &mailbox,
@@ -205,9 +208,14 @@ pub(crate) async fn fetch_whole(
         &Progress::hidden(),
     )
     .await?;
-    let whole = local.whole(message).await?;
-    whole
-        .ok_or_else(|| Error::NotFound(format!("message on the server any more: {}", message.name)))
+    if let Some(whole) = local.whole(message).await? {
+        return Ok(whole);
+    }
+    let there = answers::still_there(session, &[uid]).await;
+    Err(match refused.remove(&uid) {
+        Some(why) if there.is_ok_and(|there| !there.is_empty()) => Error::Refused(why),
+        _ => Error::NotFound(format!("message on the server any more: {}", message.name)),
+    })
 }
 
 /// Forgets the whole messages of UIDs that are gone.

@@ -1,6 +1,7 @@
 //! What is known of a mailbox on the server, as of the last sync.
 
 use bytes::Bytes;
+use imap_proto::MailboxName;
 use mailstore::Operation;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -8,7 +9,7 @@ use std::collections::BTreeMap;
 /// The state of a mirror.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mirror {
-    /// Its name on the server, in Unicode, with the server's delimiter.
+    /// Its name on the server, in Unicode, with the server's delimiter; see [`remote_of`](Self::remote_of).
     pub remote: String,
     /// UIDVALIDITY: with another one all UIDs mean nothing any more.
     pub uid_validity: u32,
@@ -21,6 +22,29 @@ pub struct Mirror {
 impl Mirror {
     fn key(mailbox: &str) -> String {
         format!("mirror/{mailbox}")
+    }
+
+    /// A name on the server as it is kept: in Unicode; one that is no modified UTF-7, behind a NUL, an octet for
+    /// each character.
+    pub(crate) fn remote_of(name: &MailboxName) -> String {
+        match name.raw() {
+            Some(raw) => std::iter::once('\0')
+                .chain(raw.iter().map(|&octet| char::from(octet)))
+                .collect(),
+            None => name.as_str().to_owned(),
+        }
+    }
+
+    /// Its name on the server.
+    #[must_use]
+    pub fn name(&self) -> MailboxName {
+        match self.remote.strip_prefix('\0') {
+            Some(raw) => {
+                let octets = raw.chars().map(|c| u8::try_from(c).unwrap_or(b'?'));
+                MailboxName::decode(&octets.collect::<Vec<_>>()).as_it_came()
+            }
+            None => MailboxName::new(self.remote.as_str()),
+        }
     }
 
     /// The state of a mailbox, out of the account's properties.

@@ -1,8 +1,17 @@
 //! A session on an IMAP server, and what an account's sync does with it.
 
+mod answers;
 mod bodies;
+mod expunge;
+mod late;
+mod lists;
+mod login;
+mod mailboxes;
 mod mirror;
+mod missing;
+mod parts;
 mod replay;
+mod requests;
 mod sync;
 
 pub(crate) use bodies::fetch_whole;
@@ -12,8 +21,8 @@ pub(crate) use sync::sync;
 use bytes::Bytes;
 use hikyaku_wire::Secret;
 use hikyaku_wire::drive::{Driver, Next};
-use imap_proto::client::{Capabilities, Connection, Event, Handle, Options, Selected};
-use imap_proto::{Append, Command, Completion, MailboxName, SequenceSet, Status};
+use imap_proto::client::{Capabilities, Connection, Event, Handle, Misuse, Options, Selected};
+use imap_proto::{Append, Command, Completion, MailboxName, Status};
 
 use crate::error::out_of_turn;
 use crate::{Account, Dial, Error, Result, Security, Server, Wire, connect};
@@ -55,7 +64,7 @@ impl Session {
             session = session.start_tls(dial, server).await?;
         }
         if !preauth {
-            session.log_in(name, password).await?;
+            session.log_in(name, &password).await?;
         }
         Ok(session)
     }
@@ -90,29 +99,6 @@ impl Session {
         Ok(self)
     }
 
-    async fn log_in(&mut self, name: &str, password: Secret) -> Result<()> {
-        let plain = self
-            .capabilities()
-            .mechanisms()
-            .any(|m| m.eq_ignore_ascii_case(b"PLAIN"));
-        let disabled = self.capabilities().has("LOGINDISABLED");
-        let (machine, output) = self.driver.split();
-        let handle = if plain {
-            let message = [b"\0", name.as_bytes(), b"\0", password.expose()].concat();
-            machine.authenticate("PLAIN", Some(Secret::from(message)), output)
-        } else if disabled {
-            return Err(Error::Login("it takes no password without TLS".into()));
-        } else {
-            machine.login(name.to_owned(), password, output)
-        };
-        let handle = handle.map_err(out_of_turn)?;
-        let end = self.end_of(handle, |_| {}).await?;
-        match end.status {
-            Status::Ok => Ok(()),
-            _ => Err(Error::Login(text(&end.text))),
-        }
-    }
-
     /// What the server can do.
     #[must_use]
     pub fn capabilities(&self) -> &Capabilities {
@@ -128,10 +114,10 @@ impl Session {
     /// Issues a command and does not wait for its end.
     ///
     /// # Errors
-    /// When it is not legal now.
+    /// [`Error::Refused`] when it is not legal now, or cannot be written: nothing was sent.
     pub fn issue(&mut self, command: Command) -> Result<Handle> {
         let (machine, output) = self.driver.split();
-        machine.issue(command, output).map_err(out_of_turn)
+        machine.issue(command, output).map_err(not_sent)
     }
 
     /// What the server has to say next.
@@ -168,6 +154,15 @@ impl Session {
         }
     }
 
+    /// Does a command, and returns its end, whatever that is; all that is told meanwhile goes to `on`.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next).
+    pub async fn ask(&mut self, command: Command, on: impl FnMut(Event)) -> Result<Completion> {
+        let handle = self.issue(command)?;
+        self.end_of(handle, on).await
+    }
+
     /// Does a command; all that is told meanwhile goes to `on`.
     ///
     /// # Errors
@@ -177,27 +172,15 @@ impl Session {
         accepted(self.end_of(handle, on).await?)
     }
 
-    /// Moves messages, by whatever means the server has.
+    /// Appends a message, and returns the end of the command, whatever that is.
     ///
     /// # Errors
-    /// As [`run`](Self::run).
-    pub async fn move_messages(&mut self, set: SequenceSet, to: MailboxName) -> Result<Completion> {
-        let (machine, output) = self.driver.split();
-        let handle = machine
-            .move_messages(set, to, output)
-            .map_err(out_of_turn)?;
-        accepted(self.end_of(handle, |_| {}).await?)
-    }
-
-    /// Appends a message.
-    ///
-    /// # Errors
-    /// As [`run`](Self::run).
+    /// As [`next`](Self::next).
     pub async fn append(&mut self, append: &Append, message: Bytes) -> Result<Completion> {
         let (machine, output) = self.driver.split();
         let handle = machine
             .append(append, message.len() as u64, output)
-            .map_err(out_of_turn)?;
+            .map_err(not_sent)?;
         loop {
             match self.next().await? {
                 Event::SendMessage(of) if of == handle => {
@@ -208,7 +191,7 @@ impl Session {
                         self.driver.flush_if_full().await?;
                     }
                 }
-                Event::Completed(of, end) if of == handle => return accepted(end),
+                Event::Completed(of, end) if of == handle => return Ok(end),
                 _ => {}
             }
         }
@@ -272,6 +255,11 @@ pub async fn changed(dial: &dyn Dial, account: &Account) -> Result<()> {
     session.idle().await?;
     session.log_out().await;
     Ok(())
+}
+
+/// Nothing was sent: the connection is as good as before.
+fn not_sent(misuse: Misuse) -> Error {
+    Error::Refused(format!("the command cannot be sent: {misuse}"))
 }
 
 fn accepted(end: Completion) -> Result<Completion> {

@@ -1,48 +1,139 @@
 //! What was done offline, done on the server.
+//!
+//! A server that is busy, full or broken says NO, and says yes the next time: what it refuses waits for the next
+//! sync, for some of them, before it is given up with a word to the user. Other changes go on, except those of the
+//! same message, whose order is kept.
 
 use bytes::Bytes;
-use imap_proto::client::Event;
 use imap_proto::{
-    Append, Command, Flag, MailboxName, Response, Search, SearchKey, SequenceSet, Store,
-    StoreAction,
+    Append, Command, Completion, Flag, MailboxName, ResponseCode, SearchKey, SequenceSet, Status,
+    Store, StoreAction,
 };
 use mailstore::message::Structure;
-use mailstore::{Operation, Transaction, UidSet, Want, Which};
+use mailstore::{AccountId, Operation, Transaction, UidSet, Want, Which};
+use std::collections::BTreeSet;
 
-use super::{Mirror, Session};
+use super::answers::search;
+use super::expunge::{Removed, is_for_good, remove};
+use super::mailboxes::Mailboxes;
+use super::{Mirror, Session, text};
 use crate::{Error, Local, Op, Report, Result};
 
-/// Does all that waits, in order, appends last. What the server refuses is told and given up; what the network keeps
-/// from being done waits on.
+/// How many syncs try a change before it is given up. A message that waits to be appended is never thrown away:
+/// it stays on this device, and is tried again after as many syncs.
+const TRIES: u32 = 20;
+
+/// What a change came to.
+enum Done {
+    Yes,
+    /// As far as the server has it; the rest is for the user to know.
+    Partly(&'static str),
+    No(Refusal),
+}
+
+/// Why it was not done.
+struct Refusal {
+    why: String,
+    /// No later try will do better.
+    for_good: bool,
+}
+
+impl From<Completion> for Done {
+    fn from(end: Completion) -> Self {
+        match end.status {
+            Status::Ok => Self::Yes,
+            _ => Self::No(Refusal {
+                why: text(&end.text),
+                for_good: is_for_good(&end),
+            }),
+        }
+    }
+}
+
+impl From<Removed> for Done {
+    fn from(removed: Removed) -> Self {
+        match removed {
+            Removed::Yes => Self::Yes,
+            Removed::Marked(why) => Self::Partly(why),
+            Removed::Refused(end) => end.into(),
+        }
+    }
+}
+
+impl Done {
+    fn not(why: &str, for_good: bool) -> Self {
+        let why = why.to_owned();
+        Self::No(Refusal { why, for_good })
+    }
+}
+
+/// Does all that waits, in order, appends last. What the network keeps from being done waits on.
 pub(super) async fn replay(
     session: &mut Session,
     local: &Local,
+    mailboxes: &Mailboxes,
     report: &mut Report,
 ) -> Result<()> {
     let mut ops = local.ops().await?;
     // Room is made before it is asked for.
     ops.sort_by_key(|(_, op)| matches!(op, Op::Append { .. }));
+    let mut held = BTreeSet::new();
     for (key, op) in ops {
-        let done = match &op {
-            Op::Append { .. } => append(session, local, &key, &op).await,
-            _ => change(session, local, &op).await,
-        };
-        match done {
-            Ok(()) => report.replayed += 1,
-            Err(Error::Refused(why)) => {
-                report.warnings.push(format!("{}: {why}", describe(&op)));
-                // A message is never given up: it waits until the server takes it.
-                if let Op::Append { .. } = op {
-                    continue;
-                }
-            }
-            Err(error) => return Err(error),
+        if of(&op).is_some_and(|message| held.contains(&message)) {
+            report.warnings.push(format!(
+                "{}: it waits for an earlier change of the same message",
+                describe(&op)
+            ));
+            continue;
         }
         let account = match op {
             Op::Append { .. } => local.side,
             _ => local.account,
         };
-        let mut transaction = Transaction::new(account);
+        let tries = Tries::of(local, account, &key).await?;
+        let is_append = matches!(op, Op::Append { .. });
+        if is_append && !tries.are_due() {
+            report.warnings.push(format!(
+                "{}: the server did not take it; it stays on this device",
+                describe(&op)
+            ));
+            local.commit(tries.one_more(account, false)).await?;
+            continue;
+        }
+        let mut doing = Doing {
+            session: &mut *session,
+            local,
+            mailboxes,
+            key: &key,
+        };
+        let done = match doing.change(&op).await {
+            Err(Error::Refused(why)) => Done::not(&why, false),
+            done => done?,
+        };
+        match done {
+            Done::Yes => report.replayed += 1,
+            Done::Partly(why) => {
+                report.replayed += 1;
+                report.warnings.push(format!("{}: {why}", describe(&op)));
+            }
+            Done::No(Refusal { why, for_good }) => {
+                let last = for_good || tries.are_last();
+                let next = match (last, is_append) {
+                    (false, _) => "it is tried again with the next sync",
+                    (true, false) => "it is given up",
+                    (true, true) => "it stays on this device",
+                };
+                report
+                    .warnings
+                    .push(format!("{}: {why}; {next}", describe(&op)));
+                if !last || is_append {
+                    held.extend(of(&op));
+                    local.commit(tries.one_more(account, for_good)).await?;
+                    continue;
+                }
+            }
+        }
+        let mut transaction = Transaction::new(account).with(tries.forget());
         if let Op::Append { origin, .. } = &op
             && let Some(row) = waiting(local, origin).await?
         {
@@ -59,12 +150,68 @@ pub(super) async fn replay(
     Ok(())
 }
 
+/// The message that a change is of.
+fn of(op: &Op) -> Option<(String, u32)> {
+    match op {
+        Op::Flags { mailbox, uid, .. }
+        | Op::Move { mailbox, uid, .. }
+        | Op::Delete { mailbox, uid } => Some((mailbox.clone(), *uid)),
+        Op::Append { .. } => None,
+    }
+}
+
 fn describe(op: &Op) -> String {
     match op {
         Op::Flags { mailbox, uid, .. } => format!("the flags of {mailbox}/{uid}"),
         Op::Move { mailbox, uid, to } => format!("moving {mailbox}/{uid} to {to}"),
         Op::Delete { mailbox, uid } => format!("deleting {mailbox}/{uid}"),
         Op::Append { to, .. } => format!("a message for {to}"),
+    }
+}
+
+/// How often a change was refused.
+struct Tries {
+    key: String,
+    count: u32,
+}
+
+impl Tries {
+    async fn of(local: &Local, account: AccountId, op: &str) -> Result<Self> {
+        let key = format!("tries/{op}");
+        let properties = local.properties(account).await?;
+        let value = properties.get(&key).and_then(|value| {
+            let octets: [u8; 4] = value.as_ref().try_into().ok()?;
+            Some(u32::from_le_bytes(octets))
+        });
+        let count = value.unwrap_or(0);
+        Ok(Self { key, count })
+    }
+
+    /// Whether this sync is the last one that tries.
+    fn are_last(&self) -> bool {
+        self.count + 1 >= TRIES
+    }
+
+    /// Whether this sync tries: each of the first ones, then one of as many.
+    fn are_due(&self) -> bool {
+        self.count < TRIES || self.count.is_multiple_of(TRIES)
+    }
+
+    fn one_more(&self, account: AccountId, for_good: bool) -> Transaction {
+        let count = self.count.saturating_add(1);
+        let count = if for_good {
+            count.max(TRIES + 1)
+        } else {
+            count
+        };
+        let value = Some(Bytes::copy_from_slice(&count.to_le_bytes()));
+        let key = self.key.clone();
+        Transaction::new(account).with(Operation::SetProperty { key, value })
+    }
+
+    fn forget(&self) -> Operation {
+        let key = self.key.clone();
+        Operation::SetProperty { key, value: None }
     }
 }
 
@@ -79,98 +226,241 @@ async fn waiting(local: &Local, origin: &str) -> Result<Option<mailstore::Row>> 
         .pop())
 }
 
-/// The mailbox on the server, by its name here.
-async fn remote(local: &Local, mailbox: &str) -> Result<(MailboxName, Option<Mirror>)> {
-    let mirror = Mirror::of(&local.properties(local.account).await?, mailbox);
-    let name = mirror.as_ref().map_or(mailbox, |mirror| &mirror.remote);
-    Ok((MailboxName::new(name), mirror))
+/// A change on its way to the server.
+struct Doing<'a> {
+    session: &'a mut Session,
+    local: &'a Local,
+    mailboxes: &'a Mailboxes,
+    /// The property that keeps it.
+    key: &'a str,
 }
 
-/// Selects a mailbox for changes, unless it is.
-async fn select(session: &mut Session, local: &Local, mailbox: &str) -> Result<()> {
-    let (name, mirror) = remote(local, mailbox).await?;
-    let is = session
-        .selected()
-        .is_some_and(|selected| selected.mailbox == name && !selected.read_only);
-    if !is {
-        session.run(Command::select(name), |_| {}).await?;
+impl Doing<'_> {
+    async fn change(&mut self, op: &Op) -> Result<Done> {
+        let (Op::Flags { mailbox, uid, .. }
+        | Op::Move { mailbox, uid, .. }
+        | Op::Delete { mailbox, uid }) = op
+        else {
+            return self.append(op).await;
+        };
+        let Some(set) = SequenceSet::of_numbers([*uid]) else {
+            return Ok(Done::not("no such message", true));
+        };
+        if let Some(refused) = self.select(mailbox).await? {
+            return Ok(refused);
+        }
+        match op {
+            Op::Flags { add, remove, .. } => {
+                for (action, names) in [(StoreAction::Add, add), (StoreAction::Remove, remove)] {
+                    if !names.is_empty() {
+                        let end = self.store(set.clone(), action, names).await?;
+                        if end.status != Status::Ok {
+                            return Ok(end.into());
+                        }
+                    }
+                }
+                Ok(Done::Yes)
+            }
+            Op::Move { to, .. } => self.move_to(mailbox, *uid, set, to).await,
+            _ => self.delete(*uid, set).await,
+        }
     }
-    let validity = session
-        .selected()
-        .and_then(|selected| selected.uid_validity);
-    if mirror.is_none_or(|mirror| validity != Some(mirror.uid_validity)) {
-        return Err(Error::Refused("the mailbox is another one by now".into()));
-    }
-    Ok(())
-}
 
-async fn change(session: &mut Session, local: &Local, op: &Op) -> Result<()> {
-    let set = |uid: &u32| {
-        SequenceSet::of_numbers([*uid]).ok_or_else(|| Error::NotFound("message".into()))
-    };
-    match op {
-        Op::Flags {
-            mailbox,
+    /// Selects a mailbox for changes, unless it is. What it says where it cannot.
+    async fn select(&mut self, mailbox: &str) -> Result<Option<Done>> {
+        let name = self.mailboxes.remote(mailbox);
+        let mirror = Mirror::of(&self.local.properties(self.local.account).await?, mailbox);
+        let is = self
+            .session
+            .selected()
+            .is_some_and(|selected| selected.mailbox == name && !selected.read_only);
+        if !is {
+            let end = self.session.ask(Command::select(name), |_| {}).await?;
+            if end.status != Status::Ok {
+                return Ok(Some(end.into()));
+            }
+        }
+        let selected = self.session.selected();
+        // A server that says none has not changed it.
+        let same = selected.zip(mirror).is_some_and(|(selected, mirror)| {
+            let said = selected.uid_validity;
+            said.is_none_or(|validity| validity == mirror.uid_validity)
+        });
+        Ok((!same).then(|| Done::not("the mailbox is another one by now", true)))
+    }
+
+    /// MOVE; where there is none, COPY, and then what a deletion is.
+    async fn move_to(
+        &mut self,
+        mailbox: &str,
+        uid: u32,
+        set: SequenceSet,
+        to: &str,
+    ) -> Result<Done> {
+        let to = self.mailboxes.remote(to);
+        if self.session.capabilities().can_move() {
+            let command = || Command::Move {
+                set: set.clone(),
+                mailbox: to.clone(),
+                uid: true,
+            };
+            let end = self.to_mailbox(&to, command).await?;
+            // It may announce MOVE and not know it.
+            if end.status != Status::Bad {
+                return Ok(end.into());
+            }
+        }
+        let copy = || Command::Copy {
+            set: set.clone(),
+            mailbox: to.clone(),
+            uid: true,
+        };
+        let end = self.to_mailbox(&to, copy).await?;
+        if end.status != Status::Ok {
+            return Ok(end.into());
+        }
+        // From here on it is a deletion: to copy once more would double it.
+        let delete = Op::Delete {
+            mailbox: mailbox.to_owned(),
             uid,
-            add,
-            remove,
-        } => {
-            select(session, local, mailbox).await?;
-            for (action, names) in [(StoreAction::Add, add), (StoreAction::Remove, remove)] {
-                if !names.is_empty() {
-                    store(session, set(uid)?, action, names).await?;
-                }
-            }
-            Ok(())
-        }
-        Op::Move { mailbox, uid, to } => {
-            select(session, local, mailbox).await?;
-            let (to, _) = remote(local, to).await?;
-            match session.move_messages(set(uid)?, to.clone()).await {
-                Err(Error::Refused(_)) => {
-                    // It may not be there yet: the first message that goes to the trash.
-                    session
-                        .run(Command::Create(to.clone(), Vec::new()), |_| {})
-                        .await?;
-                    session.move_messages(set(uid)?, to).await?;
-                }
-                // A connection that breaks is no answer: it waits for the next sync.
-                moved => drop(moved?),
-            }
-            expunge_where_nothing_else_is(session, *uid).await
-        }
-        Op::Delete { mailbox, uid } => {
-            select(session, local, mailbox).await?;
-            store(session, set(uid)?, StoreAction::Add, &["\\Deleted".into()]).await?;
-            if session.capabilities().has_uid_plus() {
-                session
-                    .run(Command::Expunge(Some(set(uid)?)), |_| {})
-                    .await?;
-                return Ok(());
-            }
-            expunge_where_nothing_else_is(session, *uid).await
-        }
-        Op::Append { .. } => Ok(()),
+        };
+        let delete = delete.property(self.key.to_owned());
+        self.local
+            .commit(Transaction::new(self.local.account).with(delete))
+            .await?;
+        self.delete(uid, set).await
     }
-}
 
-async fn store(
-    session: &mut Session,
-    set: SequenceSet,
-    action: StoreAction,
-    names: &[String],
-) -> Result<()> {
-    let store = Store {
-        set,
-        unchanged_since: None,
-        action,
-        silent: true,
-        flags: names.iter().map(|name| flag(name)).collect(),
-    };
-    session
-        .run(Command::Store { store, uid: true }, |_| {})
-        .await?;
-    Ok(())
+    /// Does something that puts a message into a mailbox, which may not be there yet: then it is made.
+    async fn to_mailbox(
+        &mut self,
+        to: &MailboxName,
+        command: impl Fn() -> Command,
+    ) -> Result<Completion> {
+        let end = self.session.ask(command(), |_| {}).await?;
+        if end.status != Status::No || !self.may_lack(to, &end) {
+            return Ok(end);
+        }
+        if let Some(refused) = self.create(to).await? {
+            return Ok(refused);
+        }
+        self.session.ask(command(), |_| {}).await
+    }
+
+    /// Whether it was refused since there is no such mailbox: it says so, or none of that name is known.
+    fn may_lack(&self, to: &MailboxName, end: &Completion) -> bool {
+        let known = self.mailboxes.all.iter().any(|(_, remote)| remote == to);
+        match end.code {
+            Some(ResponseCode::TryCreate | ResponseCode::NonExistent) => true,
+            _ => !known,
+        }
+    }
+
+    /// Makes a mailbox. What it says where it cannot.
+    async fn create(&mut self, name: &MailboxName) -> Result<Option<Completion>> {
+        let create = Command::Create(name.clone(), Vec::new());
+        let end = self.session.ask(create, |_| {}).await?;
+        let there = end.code == Some(ResponseCode::AlreadyExists);
+        Ok((end.status != Status::Ok && !there).then_some(end))
+    }
+
+    async fn delete(&mut self, uid: u32, set: SequenceSet) -> Result<Done> {
+        let marks = ["\\Deleted".to_owned()];
+        let end = self.store(set.clone(), StoreAction::Add, &marks).await?;
+        if end.status != Status::Ok {
+            return Ok(end.into());
+        }
+        remove(self.session, uid, set).await.map(Done::from)
+    }
+
+    async fn store(
+        &mut self,
+        set: SequenceSet,
+        action: StoreAction,
+        names: &[String],
+    ) -> Result<Completion> {
+        let store = Store {
+            set,
+            unchanged_since: None,
+            action,
+            silent: true,
+            flags: names.iter().map(|name| flag(name)).collect(),
+        };
+        let store = Command::Store { store, uid: true };
+        self.session.ask(store, |_| {}).await
+    }
+
+    /// APPEND. One that was begun before and not seen to end is looked for first, so that it is not doubled.
+    async fn append(&mut self, op: &Op) -> Result<Done> {
+        let Op::Append {
+            to,
+            origin,
+            flags,
+            tried,
+        } = op
+        else {
+            return Ok(Done::Yes);
+        };
+        let Some(row) = waiting(self.local, origin).await? else {
+            return Ok(Done::Yes);
+        };
+        let octets = self.local.octets(&row.body).await?;
+        let name = self.mailboxes.remote(to);
+        let structure = Structure::of(&octets);
+        let message_id = structure
+            .root()
+            .envelope
+            .as_ref()
+            .and_then(|envelope| envelope.message_id.clone());
+        if let Some(message_id) = message_id.filter(|_| *tried)
+            && self.holds(&name, message_id.into()).await?
+        {
+            return Ok(Done::Yes);
+        }
+        self.note(op, true).await?;
+        let mut append = Append::new(name.clone());
+        append.flags = flags.iter().map(|name| flag(name)).collect();
+        let mut end = self.session.append(&append, octets.clone()).await?;
+        if end.status == Status::No && self.may_lack(&name, &end) {
+            end = match self.create(&name).await? {
+                Some(refused) => refused,
+                None => self.session.append(&append, octets).await?,
+            };
+        }
+        if end.status != Status::Ok {
+            // It was seen to end: it is not there.
+            self.note(op, false).await?;
+        }
+        Ok(end.into())
+    }
+
+    /// Notes whether an APPEND was begun and not seen to end.
+    async fn note(&self, op: &Op, begun: bool) -> Result<()> {
+        let mut op = op.clone();
+        if let Op::Append { tried, .. } = &mut op {
+            *tried = begun;
+        }
+        let note = op.property(self.key.to_owned());
+        self.local
+            .commit(Transaction::new(self.local.side).with(note))
+            .await?;
+        Ok(())
+    }
+
+    /// Whether a mailbox has the message of that Message-ID.
+    async fn holds(&mut self, name: &MailboxName, message_id: Bytes) -> Result<bool> {
+        let examine = Command::examine(name.clone());
+        if self.session.ask(examine, |_| {}).await?.status != Status::Ok {
+            return Ok(false);
+        }
+        let key = SearchKey::Header("Message-ID".into(), message_id);
+        match search(self.session, key).await {
+            Ok(found) => Ok(!found.is_empty()),
+            // Doubled is better than lost.
+            Err(Error::Refused(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 pub(super) fn flag(name: &str) -> Flag {
@@ -184,82 +474,4 @@ pub(super) fn flag(name: &str) -> Flag {
     let mut system = system.into_iter();
     let known = system.find(|flag| flag.as_bytes().eq_ignore_ascii_case(name.as_bytes()));
     known.unwrap_or_else(|| Flag::Keyword(Bytes::copy_from_slice(name.as_bytes())))
-}
-
-/// Without UIDPLUS an EXPUNGE takes all that is marked: it is done when that is our message alone.
-async fn expunge_where_nothing_else_is(session: &mut Session, uid: u32) -> Result<()> {
-    if session.capabilities().has_uid_plus() || session.capabilities().can_move() {
-        return Ok(());
-    }
-    let marked = search(session, SearchKey::Flag(Flag::Deleted, true)).await?;
-    if marked == [uid] {
-        session.run(Command::Expunge(None), |_| {}).await?;
-    }
-    Ok(())
-}
-
-pub(super) async fn search(session: &mut Session, key: SearchKey) -> Result<Vec<u32>> {
-    let mut found = Vec::new();
-    let search = Search::new(key);
-    session
-        .run(Command::Search { search, uid: true }, |event| {
-            if let Event::Data(Response::Search(numbers, _)) = event {
-                found = numbers;
-            }
-        })
-        .await?;
-    found.sort_unstable();
-    Ok(found)
-}
-
-/// APPEND. One that was begun before and not seen to end is looked for first, so that it is not doubled.
-async fn append(session: &mut Session, local: &Local, key: &str, op: &Op) -> Result<()> {
-    let Op::Append {
-        to,
-        origin,
-        flags,
-        tried,
-    } = op
-    else {
-        return Ok(());
-    };
-    let Some(row) = waiting(local, origin).await? else {
-        return Ok(());
-    };
-    let octets = local.octets(&row.body).await?;
-    let (name, _) = remote(local, to).await?;
-    let structure = Structure::of(&octets);
-    let message_id = structure
-        .root()
-        .envelope
-        .as_ref()
-        .and_then(|envelope| envelope.message_id.clone());
-    if let Some(message_id) = message_id.filter(|_| *tried) {
-        session.run(Command::examine(name.clone()), |_| {}).await?;
-        let key = SearchKey::Header("Message-ID".into(), message_id.into());
-        if !search(session, key).await?.is_empty() {
-            return Ok(());
-        }
-    }
-    let begun = Op::Append {
-        to: to.clone(),
-        origin: origin.clone(),
-        flags: flags.clone(),
-        tried: true,
-    };
-    local
-        .commit(Transaction::new(local.side).with(begun.property(key.to_owned())))
-        .await?;
-    let mut append = Append::new(name.clone());
-    append.flags = flags.iter().map(|name| flag(name)).collect();
-    match session.append(&append, octets.clone()).await {
-        Err(Error::Refused(_)) if !tried => {
-            // The mailbox may not be there yet.
-            session
-                .run(Command::Create(name, Vec::new()), |_| {})
-                .await?;
-            session.append(&append, octets).await.map(drop)
-        }
-        other => other.map(drop),
-    }
 }

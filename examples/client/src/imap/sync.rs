@@ -1,41 +1,37 @@
 //! Bringing the mirrors to what the server has: by QRESYNC where it has that, else by CONDSTORE, else by
 //! asking for all UIDs and flags.
+//!
+//! A server may announce what it does not know, count wrong, or answer in part. What it refuses is asked in a
+//! plainer way; what it does not list is asked for once more, in another way, before it is taken for gone; what
+//! goes wrong with one mailbox is named and stops no other.
 
-use bytes::{Bytes, BytesMut};
 use imap_proto::client::Event;
 use imap_proto::{
-    Command, DateTime, Fetch, FetchAttribute, FetchItem, Flag, List, ListAttribute, ListResponse,
-    MailboxName, Pattern, QResync, Response, ReturnOptions, SearchKey, Section, SectionText,
-    SequenceSet,
+    Command, Fetch, FetchAttribute, MailboxName, QResync, Response, ResponseCode, SearchKey,
+    SequenceSet, Status, StatusAttribute, StatusItem,
 };
-use mailstore::message::Structure;
-use mailstore::{
-    Append, FlagChange, Flags, MailboxId, Operation, Outcome, Transaction, Uid, UidSet, Want, Which,
-};
+use mailstore::{FlagChange, Flags, MailboxId, Operation, Transaction, Uid, UidSet, Want, Which};
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 
-use super::replay::{replay, search};
-use super::{Mirror, Session, bodies};
-use crate::local::{SIZE_FIELD, mirrored};
-use crate::{Account, Local, Progress, Report, Result};
+use super::answers::{listed, search, still_there};
+use super::mailboxes::mailboxes;
+use super::missing::{Doubt, Missing, set_of};
+use super::parts::{flags_named, flags_of};
+use super::replay::replay;
+use super::{Mirror, Session, accepted, bodies};
+use crate::local::mirrored;
+use crate::{Account, Error, Local, Op, Progress, Report, Result};
 
-/// So many messages are asked for, and kept, at a time.
-const BATCH: usize = 500;
-/// So many such commands are under way at once.
-const AHEAD: usize = 4;
-/// The fields that a list, a reply and a thread need.
-const FIELDS: [&str; 10] = [
-    "DATE",
-    "FROM",
-    "SENDER",
-    "REPLY-TO",
-    "TO",
-    "CC",
-    "SUBJECT",
-    "MESSAGE-ID",
-    "REFERENCES",
-    "CONTENT-TYPE",
-];
+/// What the server turned out to know of what it announces.
+pub(super) struct Able {
+    /// QRESYNC, which was enabled.
+    qresync: bool,
+    /// SELECT with CONDSTORE.
+    condstore: bool,
+    /// FETCH with CHANGEDSINCE.
+    changed_since: bool,
+}
 
 /// Replays what waits, then brings the list of every mailbox, and the bodies the account wants.
 pub(crate) async fn sync(
@@ -45,174 +41,133 @@ pub(crate) async fn sync(
     progress: &Progress,
 ) -> Result<Report> {
     let mut report = Report::default();
-    let can = |name| session.capabilities().has(name);
-    let (enable, qresync) = (can("ENABLE"), can("QRESYNC"));
-    let qresync = enable && qresync && {
-        let command = Command::Enable(["QRESYNC".into()].into());
-        session.run(command, |_| {}).await.is_ok()
+    let mut able = Able {
+        qresync: enable_qresync(session).await?,
+        condstore: session.capabilities().has_condstore(),
+        changed_since: true,
     };
-    mailboxes(session, local).await?;
-    replay(session, local, &mut report).await?;
+    let there = mailboxes(session, local, &mut Report::default()).await?;
+    replay(session, local, &there, &mut report).await?;
     let mut wanted = Vec::new();
-    for (mailbox, remote) in mailboxes(session, local).await? {
+    for (mailbox, remote) in mailboxes(session, local, &mut report).await?.all {
         let mut pull = Pull {
             session: &mut *session,
             local,
             mailbox: &mailbox,
-            remote,
-            qresync,
+            remote: remote.clone(),
+            able: &mut able,
             progress,
             report: &mut report,
         };
         match pull.run().await {
-            Ok(()) => wanted.push(mailbox),
+            Ok(()) => wanted.push((mailbox, remote)),
             // One mailbox that cannot be opened keeps no other from being brought.
-            Err(crate::Error::Refused(why)) => report.warnings.push(format!("{mailbox}: {why}")),
+            Err(error @ (Error::Refused(_) | Error::Store(_) | Error::NotFound(_))) => {
+                report.warnings.push(format!("{mailbox}: {}", words(error)));
+            }
             Err(error) => return Err(error),
         }
     }
     if session.capabilities().has("QUOTA") {
         report.quota = quota(session).await?;
     }
-    for mailbox in wanted {
-        bodies::bring(session, local, account, &mailbox, progress, &mut report).await?;
+    for (mailbox, remote) in wanted {
+        let brought = bodies::bring(
+            session,
+            local,
+            account,
+            &mailbox,
+            remote,
+            progress,
+            &mut report,
+        );
+        match brought.await {
+            Ok(()) => {}
+            Err(error @ (Error::Refused(_) | Error::Store(_) | Error::NotFound(_))) => {
+                report.warnings.push(format!("{mailbox}: {}", words(error)));
+            }
+            Err(error) => return Err(error),
+        }
     }
     Ok(report)
 }
 
-/// Octets used and allowed of what INBOX counts for (RFC 9208), which is told in units of 1 024.
+/// A reason for a line of the report.
+pub(super) fn words(error: Error) -> String {
+    match error {
+        Error::Refused(why) => why,
+        other => other.to_string(),
+    }
+}
+
+/// Whether the server says that QRESYNC is enabled: one that says OK and no more did not understand.
+async fn enable_qresync(session: &mut Session) -> Result<bool> {
+    let can = |name| session.capabilities().has(name);
+    if !can("ENABLE") || !can("QRESYNC") {
+        return Ok(false);
+    }
+    let mut enabled = false;
+    let command = Command::Enable(["QRESYNC".into()].into());
+    let end = session.ask(command, |event| {
+        if let Event::Data(Response::Enabled(names)) = event {
+            enabled |= names.iter().any(|one| one.eq_ignore_ascii_case(b"QRESYNC"));
+        }
+    });
+    Ok(end.await?.status == Status::Ok && enabled)
+}
+
+/// Octets used and allowed of what INBOX counts for (RFC 9208), which is told in units of 1 024. Of several roots
+/// the one that is fullest.
 async fn quota(session: &mut Session) -> Result<Option<(u64, u64)>> {
-    let mut storage = None;
+    let mut storage: Option<(u64, u64)> = None;
     let ask = Command::GetQuotaRoot(MailboxName::new("INBOX"));
-    let asked = session.run(ask, |event| {
+    let asked = session.ask(ask, |event| {
         if let Event::Data(Response::Quota(_, resources)) = event {
             let found = resources
                 .iter()
-                .find(|(name, ..)| name.eq_ignore_ascii_case(b"STORAGE"));
-            storage = found
-                .map(|(_, used, limit)| (used.saturating_mul(1024), limit.saturating_mul(1024)));
+                .filter(|(name, ..)| name.eq_ignore_ascii_case(b"STORAGE"));
+            for (_, used, limit) in found {
+                let one = (used.saturating_mul(1024), limit.saturating_mul(1024));
+                let left = |(used, limit): (u64, u64)| limit.saturating_sub(used);
+                storage = Some(storage.map_or(one, |before| {
+                    if left(one) < left(before) {
+                        one
+                    } else {
+                        before
+                    }
+                }));
+            }
         }
     });
-    match asked.await {
-        Ok(_) | Err(crate::Error::Refused(_)) => Ok(storage),
-        Err(error) => Err(error),
-    }
-}
-
-/// Makes the mailboxes here as they are there: names here, and names there.
-async fn mailboxes(session: &mut Session, local: &Local) -> Result<Vec<(String, MailboxName)>> {
-    let mut list = List::new(Pattern::new("*"));
-    if session.capabilities().has("SPECIAL-USE") && session.capabilities().has("LIST-EXTENDED") {
-        list.extended = true;
-        let mut returns = ReturnOptions::default();
-        returns.special_use = true;
-        list.returns = returns;
-    }
-    let mut listed: Vec<ListResponse> = Vec::new();
-    session
-        .run(Command::List(list), |event| {
-            if let Event::Data(Response::List(one)) = event {
-                listed.push(one);
-            }
-        })
-        .await?;
-    let unselectable = |one: &ListResponse| {
-        [ListAttribute::NoSelect, ListAttribute::NonExistent]
-            .iter()
-            .any(|a| one.attributes.contains(a))
-    };
-    listed.retain(|one| !unselectable(one));
-    let there: BTreeMap<_, _> = local
-        .mailboxes()
-        .await?
-        .into_iter()
-        .map(|folder| (folder.name.clone(), folder))
-        .collect();
-    let mut all = Vec::new();
-    let mut used = BTreeSet::new();
-    for one in &listed {
-        let remote = one.name.as_str();
-        let name = match one.delimiter {
-            Some(delimiter) if delimiter != '/' => remote.replace('/', "_").replace(delimiter, "/"),
-            _ => remote.to_owned(),
-        };
-        if !used.insert(name.clone()) {
-            continue;
-        }
-        if !there.contains_key(&name) {
-            let create = Operation::Create {
-                name: mirrored(&name).to_owned(),
-                special_use: special_use(one, &listed),
-                uid_validity: None,
-            };
-            match local
-                .commit(Transaction::new(local.account).with(create))
-                .await
-            {
-                // A name that no mailbox here may have is left out.
-                Err(crate::Error::Store(mailstore::Error::InvalidName(_))) => continue,
-                done => done.map(drop)?,
-            }
-        }
-        all.push((name, one.name.clone()));
-    }
-    for (name, folder) in there {
-        if !used.contains(&name) {
-            let gone = Transaction::new(local.account)
-                .with(Operation::Delete(folder.id))
-                .with(Mirror::forget(&name));
-            local.commit(gone).await?;
-        }
-    }
-    Ok(all)
-}
-
-/// What the server says a mailbox is for; by its usual name, where no mailbox says so.
-fn special_use(one: &ListResponse, all: &[ListResponse]) -> Option<String> {
-    let told = |one: &ListResponse| one.attributes.special_uses().next().map(str::to_owned);
-    let usual = [
-        (
-            "\\Sent",
-            &["sent", "sent items", "sent messages", "送信済み"][..],
-        ),
-        ("\\Drafts", &["drafts", "draft", "下書き"]),
-        (
-            "\\Trash",
-            &["trash", "deleted items", "deleted messages", "ごみ箱"],
-        ),
-        ("\\Junk", &["junk", "spam", "junk e-mail", "迷惑メール"]),
-    ];
-    told(one).or_else(|| {
-        let name = one.name.as_str().to_lowercase();
-        let last = one
-            .delimiter
-            .and_then(|d| name.rsplit(d).next())
-            .unwrap_or(&name);
-        let (found, _) = usual.into_iter().find(|(_, names)| names.contains(&last))?;
-        let said = all
-            .iter()
-            .any(|other| told(other).is_some_and(|said| said == found));
-        (!said).then(|| found.to_owned())
-    })
+    asked.await?;
+    Ok(storage)
 }
 
 /// One mailbox, brought here.
-struct Pull<'a> {
-    session: &'a mut Session,
-    local: &'a Local,
-    mailbox: &'a str,
+pub(super) struct Pull<'a> {
+    pub(super) session: &'a mut Session,
+    pub(super) local: &'a Local,
+    pub(super) mailbox: &'a str,
     remote: MailboxName,
-    qresync: bool,
-    progress: &'a Progress,
-    report: &'a mut Report,
+    able: &'a mut Able,
+    pub(super) progress: &'a Progress,
+    pub(super) report: &'a mut Report,
 }
 
 /// What is known here.
-struct Known {
-    id: MailboxId,
-    mirror: Mirror,
+pub(super) struct Known {
+    pub(super) id: MailboxId,
+    pub(super) mirror: Mirror,
     /// UIDs, and the flags of each.
     flags: BTreeMap<u32, Flags>,
+    /// UIDs below `uid_next` that the server has and did not give.
+    pub(super) missing: BTreeSet<u32>,
+    /// Flags that were changed here and wait for the server: they stay as they are shown.
+    waiting: Vec<(u32, Flags, Flags)>,
+    /// What the last sync missed and did not believe to be gone.
+    doubt: UidSet,
+    /// The server says UIDVALIDITY when a mailbox is opened.
+    pub(super) told_validity: bool,
 }
 
 /// What changed there.
@@ -222,6 +177,9 @@ struct Changes {
     flags: BTreeMap<u32, Flags>,
     /// All UIDs that there are, when the server was asked for them.
     all: Option<BTreeSet<u32>>,
+    /// VANISHED and EXPUNGE, as they came.
+    vanished: Vec<(u32, u32)>,
+    /// The same, put together.
     gone: UidSet,
 }
 
@@ -229,79 +187,110 @@ impl Pull<'_> {
     async fn run(&mut self) -> Result<()> {
         let mut known = self.known().await?;
         let mut changes = Changes::default();
-        let resync = self.qresync && known.mirror.modseq > 0 && known.mirror.uid_validity > 0;
-        let select = Command::Select {
-            mailbox: self.remote.clone(),
-            read_only: true,
-            condstore: !self.qresync && self.session.capabilities().has_condstore(),
-            qresync: resync.then_some(QResync {
-                uid_validity: known.mirror.uid_validity,
-                modseq: known.mirror.modseq,
-                known_uids: None,
-                sequence_match: None,
-            }),
-        };
-        self.session
-            .run(select, |event| changes.take(event))
-            .await?;
+        let mut resync = self.select(&known, &mut changes).await?;
         let Some(selected) = self.session.selected() else {
-            return Ok(());
+            return Err(Error::Refused("it was not opened".into()));
         };
-        let validity = selected.uid_validity.unwrap_or(1);
         let modseq = selected.highest_modseq.unwrap_or(0);
-        let exists = selected.view.len();
         let uid_next = selected.uid_next;
+        known.told_validity = selected.uid_validity.is_some();
+        let validity = match selected.uid_validity {
+            Some(validity) => validity,
+            None => self.validity(&known).await?,
+        };
         if validity != known.mirror.uid_validity {
             if known.mirror.uid_validity > 0 {
                 self.forget(&known).await?;
                 known = self.known().await?;
             }
             known.mirror = Mirror {
-                remote: self.remote.as_str().to_owned(),
+                remote: Mirror::remote_of(&self.remote),
                 uid_validity: validity,
                 uid_next: 1,
                 modseq: 0,
             };
+            known.missing.clear();
+            known.told_validity = true;
             changes = Changes::default();
-        } else if !resync {
-            let unchanged = modseq > 0
-                && modseq == known.mirror.modseq
-                && uid_next == Some(known.mirror.uid_next);
-            if unchanged && exists as usize == known.flags.len() {
+            resync = false;
+        }
+        // A server that went back knows nothing of what changed since.
+        let resync = resync && modseq >= known.mirror.modseq;
+        if !resync {
+            let unchanged = modseq > 0 && modseq == known.mirror.modseq;
+            if unchanged && known.missing.is_empty() && self.counts(known.flags.len()) {
                 return Ok(());
             }
             self.ask_for_flags(&known, modseq, &mut changes).await?;
         }
-        // UIDs from here on are not known.
-        let from = known.mirror.uid_next.max(1);
-        let new = match uid_next {
-            Some(uid_next) if uid_next <= from => Vec::new(),
-            _ if exists == 0 => Vec::new(),
-            _ => self.new_uids(from).await?,
+        changes.settle();
+        let new = self.news(&mut known, &changes, uid_next).await?;
+        let (new, gone) = self.gone(&mut known, &mut changes, new).await?;
+        self.apply(&mut known, &changes, &gone).await?;
+        self.fetch(&mut known, &new).await?;
+        known.mirror.modseq = modseq;
+        let transaction = Transaction::new(self.local.account)
+            .with(known.mirror.keep(self.mailbox))
+            .with(self.missing(&known).keep(self.mailbox));
+        self.local.commit(transaction).await?;
+        Ok(())
+    }
+
+    /// Opens the mailbox, in the way that knows most and is not refused. Whether what changed comes with that.
+    async fn select(&mut self, known: &Known, changes: &mut Changes) -> Result<bool> {
+        let open = |condstore, qresync| Command::Select {
+            mailbox: self.remote.clone(),
+            read_only: true,
+            condstore,
+            qresync,
         };
-        if changes.all.is_none() && !known.flags.is_empty() {
-            // Those that went without a word: the counts do not match.
-            let gone = known
-                .flags
-                .keys()
-                .filter(|uid| changes.is_gone(**uid))
-                .count();
-            if known.flags.len() - gone + new.len() != exists as usize {
-                let all = search(self.session, SearchKey::All).await?;
-                changes.all = Some(all.into_iter().collect());
+        let mut ways = Vec::new();
+        if self.able.qresync && known.mirror.modseq > 0 && known.mirror.uid_validity > 0 {
+            let qresync = QResync {
+                uid_validity: known.mirror.uid_validity,
+                modseq: known.mirror.modseq,
+                known_uids: None,
+                sequence_match: None,
+            };
+            ways.push((true, open(false, Some(qresync))));
+        }
+        if self.able.condstore && !self.able.qresync {
+            ways.push((false, open(true, None)));
+        }
+        ways.push((false, open(false, None)));
+        let last = ways.len() - 1;
+        for (at, (resync, way)) in ways.into_iter().enumerate() {
+            *changes = Changes::default();
+            let end = self.session.ask(way, |event| changes.take(event)).await?;
+            match end.status {
+                Status::Ok => return Ok(resync),
+                _ if at == last => return accepted(end).map(|_| false),
+                // It announces what it does not know, and need not be asked so again.
+                Status::Bad if resync => self.able.qresync = false,
+                Status::Bad => self.able.condstore = false,
+                _ => {}
             }
         }
-        self.apply(&known, &changes).await?;
-        self.fetch_new(&mut known, &new).await?;
-        known.mirror.modseq = modseq;
-        known.mirror.uid_next = uid_next
-            .unwrap_or(known.mirror.uid_next)
-            .max(known.mirror.uid_next);
-        let keep = known.mirror.keep(self.mailbox);
-        self.local
-            .commit(Transaction::new(self.local.account).with(keep))
-            .await?;
-        Ok(())
+        Ok(false)
+    }
+
+    /// UIDVALIDITY of a server that does not say it when a mailbox is opened: by STATUS; else what it was before.
+    async fn validity(&mut self, known: &Known) -> Result<u32> {
+        let mut found = None;
+        let attributes = [StatusAttribute::UidValidity].into();
+        let command = Command::Status(self.remote.clone(), attributes);
+        let asked = self.session.ask(command, |event| {
+            if let Event::Data(Response::MailboxStatus(_, items)) = event {
+                for item in items {
+                    if let StatusItem::Number(StatusAttribute::UidValidity, value) = item {
+                        found = u32::try_from(value).ok().filter(|&value| value > 0);
+                    }
+                }
+            }
+        });
+        asked.await?;
+        let before = Some(known.mirror.uid_validity).filter(|&before| before > 0);
+        Ok(found.or(before).unwrap_or(1))
     }
 
     async fn known(&self) -> Result<Known> {
@@ -314,13 +303,32 @@ impl Pull<'_> {
             .messages(id, &which, Want::ROW, usize::MAX)
             .await?
             .rows;
+        let mirror = Mirror::of(&properties, self.mailbox).unwrap_or_default();
+        let mut waiting = Vec::new();
+        for (_, op) in self.local.ops().await? {
+            if let Op::Flags {
+                mailbox,
+                uid,
+                add,
+                remove,
+            } = op
+                && mailbox == self.mailbox
+            {
+                waiting.push((uid, flags_named(&add), flags_named(&remove)));
+            }
+        }
+        let missing = Missing::of(&properties, self.mailbox, mirror.uid_validity);
         Ok(Known {
             id,
-            mirror: Mirror::of(&properties, self.mailbox).unwrap_or_default(),
             flags: rows
                 .into_iter()
                 .map(|row| (row.uid.get(), row.flags))
                 .collect(),
+            missing: missing.iter().map(Uid::get).collect(),
+            waiting,
+            doubt: Doubt::of(&properties, self.mailbox),
+            mirror,
+            told_validity: true,
         })
     }
 
@@ -335,10 +343,21 @@ impl Pull<'_> {
         let transaction = Transaction::new(self.local.account)
             .with(Operation::Delete(known.id))
             .with(create)
-            .with(Mirror::forget(self.mailbox));
+            .with(Mirror::forget(self.mailbox))
+            .with(Missing::default().keep(self.mailbox));
         self.local.commit(transaction).await?;
         let all = UidSet::from_ranges(known.flags.keys().map(|&uid| (uid, uid)));
         bodies::forget(self.local, self.mailbox, known.mirror.uid_validity, &all).await
+    }
+
+    /// Whether the server counts so many messages.
+    fn counts(&self, messages: usize) -> bool {
+        self.counted() == messages
+    }
+
+    fn counted(&self) -> usize {
+        let selected = self.session.selected();
+        selected.map_or(0, |selected| selected.view.len() as usize)
     }
 
     async fn ask_for_flags(
@@ -350,42 +369,180 @@ impl Pull<'_> {
         if known.flags.is_empty() {
             return Ok(());
         }
-        let last = known.mirror.uid_next.saturating_sub(1).max(1);
-        let Some(set) = SequenceSet::of_ranges([(1, last)]) else {
-            return Ok(());
-        };
-        let mut fetch = Fetch::new(set, [FetchAttribute::Uid, FetchAttribute::Flags]);
-        if modseq > 0 && known.mirror.modseq > 0 {
-            fetch.changed_since = Some(known.mirror.modseq);
+        let since = known.mirror.modseq;
+        if modseq >= since && since > 0 && self.able.changed_since {
+            let (end, _) = self.flags_below(known, Some(since), None, changes).await?;
+            match end {
+                Status::Ok => return Ok(()),
+                _ => self.able.changed_since = false,
+            }
         }
-        let partly = fetch.changed_since.is_some();
-        self.session
-            .run(Command::Fetch { fetch, uid: true }, |event| {
+        let mut below = None;
+        loop {
+            let (end, limit) = self.flags_below(known, None, below, changes).await?;
+            match (end, limit) {
+                // RFC 9738: it stopped at that UID, from above.
+                (Status::Ok, Some(lowest)) if lowest > 1 && below.is_none_or(|b| lowest < b) => {
+                    below = Some(lowest);
+                }
+                (Status::Ok, _) => {
+                    // All that there are were told; those that are not among them are gone, as it seems.
+                    changes.all = Some(changes.flags.keys().copied().collect());
+                    return Ok(());
+                }
+                // Which there are is asked by SEARCH then.
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    async fn flags_below(
+        &mut self,
+        known: &Known,
+        changed_since: Option<u64>,
+        below: Option<u32>,
+        changes: &mut Changes,
+    ) -> Result<(Status, Option<u32>)> {
+        let last = known.flags.keys().next_back().copied().unwrap_or(1);
+        let last = below.map_or(last, |below| last.min(below - 1));
+        let set = SequenceSet::of_ranges([(1, last.max(1))]).unwrap_or_else(SequenceSet::all);
+        let mut fetch = Fetch::new(set, [FetchAttribute::Uid, FetchAttribute::Flags]);
+        fetch.changed_since = changed_since;
+        let end = self
+            .session
+            .ask(Command::Fetch { fetch, uid: true }, |event| {
                 changes.take(event);
             })
             .await?;
-        if !partly {
-            // All that there are were told; those that are not among them are gone.
-            let all = changes.flags.keys().copied();
-            changes.all = Some(all.collect());
-        }
-        Ok(())
+        let limit = match end.code {
+            Some(ResponseCode::MessageLimit(_, lowest)) => lowest,
+            _ => None,
+        };
+        Ok((end.status, limit))
     }
 
-    async fn new_uids(&mut self, from: u32) -> Result<Vec<u32>> {
-        let set = SequenceSet::of_ranges([(from, u32::MAX)]).unwrap_or_else(SequenceSet::all);
-        // Some servers take `n:4294967295` for nothing, and all of them `n:*`, which has the last always.
-        let set = std::num::NonZeroU32::new(from).map_or(set, SequenceSet::from_first);
-        let mut uids = search(self.session, SearchKey::Uid(set)).await?;
-        uids.retain(|&uid| uid >= from);
-        uids.dedup();
-        Ok(uids)
+    /// UIDs that are there and not here: past the last one, and of those that were missed before. UIDNEXT is
+    /// not relied on, since it may be wrong: the count is looked at, too.
+    async fn news(
+        &mut self,
+        known: &mut Known,
+        changes: &Changes,
+        uid_next: Option<u32>,
+    ) -> Result<BTreeSet<u32>> {
+        let from = known.mirror.uid_next.max(1);
+        let gone = known.flags.keys().filter(|uid| changes.is_gone(**uid));
+        let left = known.flags.len() - gone.count();
+        let none = uid_next.is_some_and(|uid_next| uid_next <= from);
+        if none && known.missing.is_empty() && self.counts(left) {
+            return Ok(BTreeSet::new());
+        }
+        // `n:4294967295` is nothing for some servers; `n:*` has the last one always, for all of them.
+        let first = NonZeroU32::new(from).map_or_else(SequenceSet::all, SequenceSet::from_first);
+        let missing: Vec<u32> = known.missing.iter().copied().collect();
+        let mut found = match search(self.session, SearchKey::Uid(first.clone())).await {
+            Ok(found) => found.into_iter().collect(),
+            Err(Error::Refused(why)) => match listed(self.session, first).await {
+                Ok(found) => found,
+                // There is nothing that it could have found.
+                Err(Error::Refused(_)) if self.counts(0) => BTreeSet::new(),
+                Err(Error::Refused(_)) => return Err(Error::Refused(why)),
+                Err(error) => return Err(error),
+            },
+            Err(error) => return Err(error),
+        };
+        found.retain(|&uid| uid >= from);
+        if !missing.is_empty() {
+            match still_there(self.session, &missing).await {
+                Ok(there) => known.missing.retain(|uid| there.contains(uid)),
+                Err(Error::Refused(_)) => {}
+                Err(error) => return Err(error),
+            }
+            found.extend(known.missing.iter().copied());
+        }
+        Ok(found)
+    }
+
+    /// What is gone, and what is new. A message is gone when two questions pass it over and the count agrees;
+    /// where the count says otherwise, nothing goes before the next sync hears the same.
+    async fn gone(
+        &mut self,
+        known: &mut Known,
+        changes: &mut Changes,
+        mut new: BTreeSet<u32>,
+    ) -> Result<(Vec<u32>, Vec<u32>)> {
+        let left = |gone: &[u32], new: &BTreeSet<u32>| known.flags.len() - gone.len() + new.len();
+        let missed = |changes: &Changes| -> Vec<u32> {
+            let gone = known.flags.keys().filter(|uid| changes.is_gone(**uid));
+            gone.copied().collect()
+        };
+        let mut gone = missed(changes);
+        if !self.counts(left(&gone, &new)) {
+            // Some went or came without a word, or the count is wrong: all are asked for.
+            match search(self.session, SearchKey::All).await {
+                Ok(all) => {
+                    let all: BTreeSet<u32> = all.into_iter().collect();
+                    let from = known.mirror.uid_next.max(1);
+                    new.extend(all.range(from..).copied());
+                    changes.gone = UidSet::new();
+                    changes.all = Some(all);
+                    gone = missed(changes);
+                }
+                Err(Error::Refused(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if !gone.is_empty() {
+            match still_there(self.session, &gone).await {
+                Ok(there) => gone.retain(|uid| !there.contains(uid)),
+                Err(Error::Refused(why)) => {
+                    self.report.warnings.push(format!(
+                        "{}: what is gone cannot be asked for: {why}",
+                        self.mailbox
+                    ));
+                    gone.clear();
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let mut doubt = UidSet::new();
+        if !gone.is_empty() && left(&gone, &new) < self.counted() {
+            // What came meanwhile is counted, too.
+            self.session.ask(Command::Noop, |_| {}).await?;
+            let believed = gone
+                .iter()
+                .all(|&uid| Uid::new(uid).is_some_and(|uid| known.doubt.contains(uid)));
+            if left(&gone, &new) < self.counted() && !believed {
+                doubt = set_of(&gone);
+                self.report.warnings.push(format!(
+                    "{}: the server counts {} messages and lists {}; nothing is taken for gone before the next \
+                     sync hears the same",
+                    self.mailbox,
+                    self.counted(),
+                    left(&gone, &new)
+                ));
+                gone.clear();
+            }
+        }
+        if doubt != known.doubt {
+            let keep = Doubt::keep(self.mailbox, &doubt);
+            self.local
+                .commit(Transaction::new(self.local.account).with(keep))
+                .await?;
+        }
+        Ok((new.into_iter().collect(), gone))
     }
 
     /// Flags that changed, and what is gone.
-    async fn apply(&mut self, known: &Known, changes: &Changes) -> Result<()> {
+    async fn apply(&mut self, known: &mut Known, changes: &Changes, gone: &[u32]) -> Result<()> {
         let mut by_flags: Vec<(Flags, UidSet)> = Vec::new();
-        for (uid, flags) in &changes.flags {
+        let mut told = changes.flags.clone();
+        for (uid, add, remove) in &known.waiting {
+            if let Some(flags) = told.get_mut(uid) {
+                flags.add(add);
+                flags.remove(remove);
+            }
+        }
+        for (uid, flags) in &told {
             let changed = known.flags.get(uid).is_some_and(|before| before != flags);
             let Some(uid) = Uid::new(*uid).filter(|_| changed) else {
                 continue;
@@ -400,12 +557,7 @@ impl Pull<'_> {
                 }
             }
         }
-        let mut gone = UidSet::new();
-        for uid in known.flags.keys().filter(|uid| changes.is_gone(**uid)) {
-            if let Some(uid) = Uid::new(*uid) {
-                gone.insert(uid);
-            }
-        }
+        let gone = set_of(gone);
         let mut transaction = Transaction::new(self.local.account);
         for (flags, uids) in by_flags {
             transaction = transaction.with(Operation::Flags {
@@ -428,100 +580,6 @@ impl Pull<'_> {
         self.report.gone += usize::try_from(gone.len()).unwrap_or(usize::MAX);
         bodies::forget(self.local, self.mailbox, known.mirror.uid_validity, &gone).await
     }
-
-    /// Brings the list of new messages, a batch at a time: a batch is kept when all of it was told, so
-    /// that no UID is passed over.
-    async fn fetch_new(&mut self, known: &mut Known, new: &[u32]) -> Result<()> {
-        if new.is_empty() {
-            return Ok(());
-        }
-        self.progress.begin(self.mailbox, new.len() as u64);
-        let mut batches = new.chunks(BATCH);
-        let mut under_way = std::collections::VecDeque::new();
-        let mut arrived: BTreeMap<u32, Arrived> = BTreeMap::new();
-        let mut header = BytesMut::new();
-        loop {
-            while under_way.len() < AHEAD {
-                let Some(batch) = batches.next() else { break };
-                let Some(set) = SequenceSet::of_numbers(batch.iter().copied()) else {
-                    continue;
-                };
-                let handle = self
-                    .session
-                    .issue(Command::uid_fetch(set, list_attributes()))?;
-                let last = batch.last().copied().unwrap_or(0);
-                under_way.push_back((handle, last, false));
-            }
-            if under_way.is_empty() {
-                break;
-            }
-            match self.session.next().await? {
-                Event::Section { .. } => header.clear(),
-                Event::Chunk(octets) => header.extend_from_slice(&octets),
-                Event::Fetch {
-                    uid: Some(uid),
-                    items,
-                    ..
-                } => {
-                    let header = header.split().freeze();
-                    // Flags alone may be told of any message at any time.
-                    if new.binary_search(&uid).is_ok() && !header.is_empty() {
-                        arrived.insert(uid, Arrived::of(header, items));
-                        self.progress.step();
-                    }
-                }
-                Event::Completed(handle, end) => {
-                    super::accepted(end)?;
-                    for one in under_way.iter_mut().filter(|(of, ..)| *of == handle) {
-                        one.2 = true;
-                    }
-                    // In the order they were asked for: UIDs ascend.
-                    while let Some((_, last, true)) = under_way.front().copied() {
-                        under_way.pop_front();
-                        let rest = arrived.split_off(&(last + 1));
-                        let batch = std::mem::replace(&mut arrived, rest);
-                        self.keep(known, batch, last).await?;
-                    }
-                }
-                _ => {}
-            }
-        }
-        self.progress.end();
-        Ok(())
-    }
-
-    async fn keep(
-        &mut self,
-        known: &mut Known,
-        batch: BTreeMap<u32, Arrived>,
-        last: u32,
-    ) -> Result<()> {
-        let mut transaction = Transaction::new(self.local.account);
-        let count = batch.len();
-        for (uid, arrived) in batch {
-            let octets = arrived.octets();
-            let summary = Structure::of(&octets).encode();
-            let mut stage = self.local.store.stage().await?;
-            stage.write(octets).await?;
-            let mut append = Append::new(known.id, stage.finish().await?, arrived.received);
-            append.summary = summary;
-            append.flags = arrived.flags;
-            append.uid = Uid::new(uid);
-            transaction = transaction.with(Operation::Append(Box::new(append)));
-        }
-        known.mirror.uid_next = last.saturating_add(1);
-        // Flags are brought again until all is here: the mod-sequence comes last.
-        let state = Mirror {
-            modseq: 0,
-            ..known.mirror.clone()
-        };
-        transaction = transaction.with(state.keep(self.mailbox));
-        let committed = self.local.commit(transaction).await?;
-        let appended = |outcome: &&Outcome| matches!(outcome, Outcome::Appended { .. });
-        debug_assert_eq!(committed.outcomes.iter().filter(appended).count(), count);
-        self.report.new += count;
-        Ok(())
-    }
 }
 
 impl Changes {
@@ -536,11 +594,17 @@ impl Changes {
                     self.flags.insert(uid, flags);
                 }
             }
-            Event::Vanished { uids, .. } => {
-                let before = self.gone.ranges().to_vec();
-                self.gone = UidSet::from_ranges(before.into_iter().chain(uids));
-            }
+            Event::Vanished { uids, .. } => self.vanished.extend(uids),
+            Event::Expunged { uid: Some(uid), .. } => self.vanished.push((uid, uid)),
             _ => {}
+        }
+    }
+
+    /// Puts together what came in many lines.
+    fn settle(&mut self) {
+        if !self.vanished.is_empty() {
+            let before = self.gone.ranges().iter().copied();
+            self.gone = UidSet::from_ranges(before.chain(self.vanished.drain(..)));
         }
     }
 
@@ -548,80 +612,4 @@ impl Changes {
         let told = Uid::new(uid).is_some_and(|uid| self.gone.contains(uid));
         told || self.all.as_ref().is_some_and(|all| !all.contains(&uid))
     }
-}
-
-fn list_attributes() -> [FetchAttribute; 5] {
-    let fields = FIELDS
-        .iter()
-        .map(|name| Bytes::from_static(name.as_bytes()));
-    let text = SectionText::fields(fields);
-    [
-        FetchAttribute::Uid,
-        FetchAttribute::Flags,
-        FetchAttribute::InternalDate,
-        FetchAttribute::Rfc822Size,
-        FetchAttribute::peek(Section {
-            part: Vec::new(),
-            text,
-        }),
-    ]
-}
-
-/// What a list tells of a message.
-struct Arrived {
-    header: Bytes,
-    octets: u64,
-    flags: Flags,
-    received: (i64, i16),
-}
-
-impl Arrived {
-    fn of(header: Bytes, items: Vec<FetchItem>) -> Self {
-        let flags = flags_of(&items).unwrap_or(Flags::NONE);
-        let mut arrived = Self {
-            header,
-            octets: 0,
-            flags,
-            received: (0, 0),
-        };
-        for item in items {
-            match item {
-                FetchItem::Rfc822Size(octets) => arrived.octets = octets,
-                FetchItem::InternalDate(DateTime { seconds, zone }) => {
-                    arrived.received = (seconds, zone);
-                }
-                _ => {}
-            }
-        }
-        arrived
-    }
-
-    /// The row's octets: the size of the whole, and the fields.
-    fn octets(&self) -> Bytes {
-        let size = format!("{SIZE_FIELD}: {}\r\n", self.octets);
-        [size.as_bytes(), &self.header].concat().into()
-    }
-}
-
-/// `\Recent` and what else is no flag that stays is left out.
-fn flags_of(items: &[FetchItem]) -> Option<Flags> {
-    let told = items.iter().find_map(|item| match item {
-        FetchItem::Flags(flags) => Some(flags),
-        _ => None,
-    })?;
-    let mut flags = Flags::NONE;
-    for flag in told.iter() {
-        match flag {
-            Flag::Seen => flags.add(&Flags::SEEN),
-            Flag::Answered => flags.add(&Flags::ANSWERED),
-            Flag::Flagged => flags.add(&Flags::FLAGGED),
-            Flag::Deleted => flags.add(&Flags::DELETED),
-            Flag::Draft => flags.add(&Flags::DRAFT),
-            Flag::Keyword(name) => {
-                let _ = flags.add_keyword(&String::from_utf8_lossy(&name));
-            }
-            _ => {}
-        }
-    }
-    Some(flags)
 }

@@ -29,7 +29,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) const SIZE_FIELD: &str = "X-Hikyaku-Size";
 /// What the store calls the mirror of INBOX: its own INBOX cannot be begun anew, which another UIDVALIDITY
 /// asks for.
-const MIRRORED_INBOX: &str = "INBOX~";
+pub(crate) const MIRRORED_INBOX: &str = "INBOX~";
+/// What the store calls a mirror that is being written anew, beside the one whose place it will take.
+pub(crate) const ANEW: &str = "INBOX~~";
 /// Where messages wait that are to be appended on the server.
 const PENDING: &str = "Pending";
 
@@ -229,7 +231,7 @@ impl Local {
         let mirror = self.kind == Kind::Imap;
         Ok(mailboxes
             .into_iter()
-            .filter(|mailbox| !mirror || mailbox.name != "INBOX")
+            .filter(|mailbox| !mirror || !["INBOX", ANEW].contains(&mailbox.name.as_str()))
             .map(|mailbox| Folder {
                 name: match mailbox.name {
                     name if mirror && name == MIRRORED_INBOX => "INBOX".into(),

@@ -1,0 +1,305 @@
+//! The lists of new messages: header fields, size, flags and date of each, as rows of a mirror.
+
+use bytes::Bytes;
+use imap_proto::client::Event;
+use imap_proto::{FetchAttribute, Section, SectionText};
+use mailstore::message::{Structure, parse_date};
+use mailstore::{Flags, Transaction};
+use std::collections::{BTreeMap, VecDeque};
+
+use super::missing::Missing;
+use super::parts::{Part, Parts, Told, Wanted};
+use super::requests::Requests;
+use super::sync::{Known, Pull};
+use super::{Mirror, answers, late, missing};
+use crate::local::{SIZE_FIELD, now};
+use crate::{Error, Result};
+
+/// How many messages are asked for, and kept, at a time.
+const BATCH: usize = 500;
+/// How many such commands are under way at once.
+const AHEAD: usize = 4;
+/// How many messages that come late are put into a mirror by one sync.
+const LATE: usize = 10_000;
+/// The fields that a list, a reply and a thread need.
+const FIELDS: [&str; 10] = [
+    "DATE",
+    "FROM",
+    "SENDER",
+    "REPLY-TO",
+    "TO",
+    "CC",
+    "SUBJECT",
+    "MESSAGE-ID",
+    "REFERENCES",
+    "CONTENT-TYPE",
+];
+
+impl Pull<'_> {
+    /// Brings the list of messages that are not here, a batch at a time. What the server does not give is
+    /// remembered, so that no UID is passed over.
+    pub(super) async fn fetch(&mut self, known: &mut Known, uids: &[u32]) -> Result<()> {
+        let floor = self.next_row(known).await?;
+        let at = uids.partition_point(|&uid| uid < floor);
+        let (late, ahead) = uids.split_at(at.min(uids.len()));
+        let late = late.get(..LATE.min(late.len())).unwrap_or(late);
+        self.progress.begin(self.mailbox, uids.len() as u64);
+        let mut lacking = self.bring(known, ahead, true).await?.1;
+        if !late.is_empty() {
+            let (arrived, refused) = self.bring(known, late, false).await?;
+            lacking.extend(refused);
+            self.put_in(known, arrived).await?;
+        }
+        self.progress.end();
+        self.name(known, lacking).await
+    }
+
+    /// The lowest UID that the store takes.
+    async fn next_row(&self, known: &Known) -> Result<u32> {
+        let all = self.local.store.mailboxes(self.local.account, None).await?;
+        let mut all = all.mailboxes.into_iter();
+        let next = all.find(|mailbox| mailbox.id == known.id);
+        Ok(next.map_or(1, |mailbox| mailbox.uid_next))
+    }
+
+    /// Asks for messages, and keeps them batch by batch in the order of their UIDs, or returns them. Returns also
+    /// what did not come, and why.
+    async fn bring(
+        &mut self,
+        known: &mut Known,
+        uids: &[u32],
+        keep: bool,
+    ) -> Result<(BTreeMap<u32, Arrived>, BTreeMap<u32, String>)> {
+        let mut next = answers::batches(uids.iter().copied(), BATCH).into_iter();
+        let mut under_way: VecDeque<Vec<u32>> = VecDeque::new();
+        let mut requests = Requests::new(list_attributes());
+        let mut parts = Parts::new(Wanted::Header);
+        let mut told: BTreeMap<u32, Told> = BTreeMap::new();
+        let mut arrived = BTreeMap::new();
+        loop {
+            while requests.under_way() < AHEAD && under_way.len() < 2 * AHEAD {
+                let Some(batch) = next.next() else { break };
+                requests.ask(self.session, batch.clone())?;
+                under_way.push_back(batch);
+            }
+            let is_here = |told: &BTreeMap<u32, Told>, uid: &u32| {
+                told.get(uid).is_some_and(|told| told.section.is_some())
+            };
+            // In the order they were asked for: UIDs ascend. More of a message may come until the end of the command.
+            while let Some(last) = under_way.front().and_then(|batch| {
+                let (first, last) = (batch.first()?, batch.last()?);
+                (!requests.expects(*first, *last)).then_some(*last)
+            }) {
+                let batch = under_way.pop_front().unwrap_or_default();
+                let rest = told.split_off(&last.saturating_add(1));
+                let of_batch = arrived_of(std::mem::replace(&mut told, rest));
+                match keep {
+                    true => {
+                        let lacking = batch.into_iter().filter(|uid| !of_batch.contains_key(uid));
+                        known.missing.extend(lacking);
+                        self.keep(known, of_batch, last).await?;
+                    }
+                    false => arrived.extend(of_batch),
+                }
+            }
+            if under_way.is_empty() {
+                return Ok((arrived, requests.refused));
+            }
+            let event = match self.session.next().await {
+                Ok(event) => event,
+                Err(error) => {
+                    if keep {
+                        self.keep_the_first(known, under_way, told).await?;
+                    }
+                    return Err(error);
+                }
+            };
+            match parts.take(event) {
+                Part::Of(uid, more) => {
+                    // Flags alone may be sent of any message at any time.
+                    if uids.binary_search(&uid).is_ok() {
+                        if more.section.is_some() {
+                            self.progress.step();
+                        }
+                        told.entry(uid).or_default().add(more);
+                    }
+                }
+                Part::Other(Event::Completed(handle, end)) => {
+                    requests.ended(self.session, handle, &end, |uid| is_here(&told, &uid))?;
+                }
+                Part::Other(_) | Part::Taken => {}
+            }
+        }
+    }
+
+    /// The connection broke: what came without a gap is kept, so that a server that closes after some
+    /// messages gives all of them in the end.
+    async fn keep_the_first(
+        &mut self,
+        known: &mut Known,
+        under_way: VecDeque<Vec<u32>>,
+        mut told: BTreeMap<u32, Told>,
+    ) -> Result<()> {
+        let whole = |uid: &u32| told.get(uid).is_some_and(|told| told.section.is_some());
+        let last = under_way
+            .iter()
+            .flatten()
+            .take_while(|uid| whole(uid))
+            .last();
+        let Some(last) = last.copied() else {
+            return Ok(());
+        };
+        told.retain(|uid, _| *uid <= last);
+        self.keep(known, arrived_of(told), last).await
+    }
+
+    async fn keep(
+        &mut self,
+        known: &mut Known,
+        batch: BTreeMap<u32, Arrived>,
+        last: u32,
+    ) -> Result<()> {
+        self.is_the_same(known)?;
+        let mut transaction = Transaction::new(self.local.account);
+        let count = batch.len();
+        for (uid, arrived) in batch {
+            transaction = transaction.with(arrived.append(self.local, known.id, uid).await?);
+        }
+        known.mirror.uid_next = last.saturating_add(1);
+        // Flags are brought again until all is here: the mod-sequence comes last.
+        let state = Mirror {
+            modseq: 0,
+            ..known.mirror.clone()
+        };
+        transaction = transaction
+            .with(state.keep(self.mailbox))
+            .with(self.missing(known).keep(self.mailbox));
+        self.local.commit(transaction).await?;
+        self.report.new += count;
+        Ok(())
+    }
+
+    /// Messages that came late, put below those that are here.
+    async fn put_in(&mut self, known: &mut Known, late: BTreeMap<u32, Arrived>) -> Result<()> {
+        if late.is_empty() {
+            return Ok(());
+        }
+        self.is_the_same(known)?;
+        let count = late.len();
+        known.missing.retain(|uid| !late.contains_key(uid));
+        late::insert(self.local, self.mailbox, known.id, late).await?;
+        known.id = self.local.mailbox(self.mailbox).await?.id;
+        let state = Mirror {
+            modseq: 0,
+            ..known.mirror.clone()
+        };
+        let transaction = Transaction::new(self.local.account)
+            .with(state.keep(self.mailbox))
+            .with(self.missing(known).keep(self.mailbox));
+        self.local.commit(transaction).await?;
+        self.report.new += count;
+        Ok(())
+    }
+
+    /// Names what did not come. What is not there any more need not come.
+    async fn name(&mut self, known: &mut Known, mut lacking: BTreeMap<u32, String>) -> Result<()> {
+        if lacking.is_empty() {
+            return Ok(());
+        }
+        let uids: Vec<u32> = lacking.keys().copied().collect();
+        let mut there = std::collections::BTreeSet::new();
+        for some in answers::batches(uids.iter().copied(), usize::MAX) {
+            let Some(set) = imap_proto::SequenceSet::of_numbers(some.iter().copied()) else {
+                continue;
+            };
+            match answers::search(self.session, imap_proto::SearchKey::Uid(set)).await {
+                Ok(found) => there.extend(found),
+                Err(Error::Refused(_)) => there.extend(some),
+                Err(error) => return Err(error),
+            }
+        }
+        lacking.retain(|uid, _| there.contains(uid));
+        known
+            .missing
+            .retain(|uid| uids.binary_search(uid).is_err() || there.contains(uid));
+        known.missing.extend(lacking.keys());
+        missing::name(self.report, self.mailbox, "the header", &lacking);
+        Ok(())
+    }
+
+    pub(super) fn missing(&self, known: &Known) -> Missing {
+        Missing::new(known.mirror.uid_validity, known.missing.iter().copied())
+    }
+
+    /// The mailbox is still the one that was opened.
+    fn is_the_same(&self, known: &Known) -> Result<()> {
+        let now = self.session.selected().and_then(|now| now.uid_validity);
+        match now {
+            Some(validity) if known.told_validity && validity != known.mirror.uid_validity => {
+                Err(Error::Refused(
+                    "it became another mailbox meanwhile; the next sync begins it anew".into(),
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn list_attributes() -> [FetchAttribute; 5] {
+    let fields = FIELDS
+        .iter()
+        .map(|name| Bytes::from_static(name.as_bytes()));
+    let text = SectionText::fields(fields);
+    [
+        FetchAttribute::Uid,
+        FetchAttribute::Flags,
+        FetchAttribute::InternalDate,
+        FetchAttribute::Rfc822Size,
+        FetchAttribute::peek(Section {
+            part: Vec::new(),
+            text,
+        }),
+    ]
+}
+
+fn arrived_of(told: BTreeMap<u32, Told>) -> BTreeMap<u32, Arrived> {
+    told.into_iter()
+        .filter_map(|(uid, told)| Some((uid, Arrived::of(told)?)))
+        .collect()
+}
+
+/// What a list shows of a message.
+pub(super) struct Arrived {
+    header: Bytes,
+    octets: u64,
+    pub(super) flags: Flags,
+    pub(super) received: (i64, i16),
+}
+
+impl Arrived {
+    fn of(told: Told) -> Option<Self> {
+        let header = told.section?;
+        Some(Self {
+            octets: told.octets.unwrap_or(header.len() as u64),
+            flags: told.flags.unwrap_or(Flags::NONE),
+            received: told.received.unwrap_or_else(|| written(&header)),
+            header,
+        })
+    }
+
+    /// The row's octets: the size of the whole, and the fields; with what an index needs of them.
+    pub(super) fn row(&self) -> (Bytes, Bytes) {
+        let size = format!("{SIZE_FIELD}: {}\r\n", self.octets);
+        let octets: Bytes = [size.as_bytes(), &self.header].concat().into();
+        let summary = Structure::of(&octets).encode();
+        (octets, summary)
+    }
+}
+
+/// Where INTERNALDATE cannot be read: when the message says it was written, or now.
+fn written(header: &Bytes) -> (i64, i16) {
+    let structure = Structure::of(header);
+    let envelope = structure.root().envelope.as_ref();
+    let date = envelope.and_then(|envelope| envelope.date.as_deref().and_then(parse_date));
+    (date.map_or_else(now, |date| date.seconds.min(now())), 0)
+}
