@@ -196,10 +196,7 @@ mod tests {
             Leniency::ChallengeInWords,
         ];
         for one in Leniency::ALL {
-            assert!(
-                shown.contains(one) || elsewhere.contains(&one),
-                "{one:?}"
-            );
+            assert!(shown.contains(one) || elsewhere.contains(&one), "{one:?}");
         }
     }
 }

@@ -1,4 +1,5 @@
 //! What real mail and real servers do against the RFCs, as tables: each public report is a row. The tests
 //! themselves lie in `tests/field`, one file for each kind of table.
 
+pub mod imap_server;
 pub mod message;
