@@ -27,6 +27,9 @@ pub struct Row {
     /// Texts that are not.
     #[serde(default)]
     pub not_text: Vec<String>,
+    /// Whole lines of the text that `mailclient` reads: what is joined, and what is not.
+    #[serde(default)]
+    pub lines: Vec<String>,
     /// The names that are offered for saving, in their order.
     pub attachments: Option<Vec<String>>,
     /// Pieces of the document that the webmail shows HTML in.
@@ -82,7 +85,7 @@ impl Row {
     #[must_use]
     pub fn asks(&self) -> bool {
         let texts = [&self.to, &self.text, &self.not_text, &self.html];
-        let more = [&self.not_html, &self.search];
+        let more = [&self.not_html, &self.search, &self.lines];
         self.subject.is_some()
             || self.from.is_some()
             || self.date.is_some()

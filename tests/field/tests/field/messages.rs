@@ -361,6 +361,12 @@ fn differences(row: &Row, seen: &Seen) -> Vec<String> {
             differs("text in webmail", &wanted, &format!("{body} | {frame}"));
         }
     }
+    let as_it_is = text(&seen.read["text"]);
+    for wanted in &row.lines {
+        if !as_it_is.lines().any(|line| line.trim_end() == wanted) {
+            differs("line in mailclient", wanted, &as_it_is);
+        }
+    }
     for unwanted in &row.not_text {
         let unwanted = plain(unwanted);
         for (what, shown) in [("mailclient", &read), ("page", &body), ("frame", &frame)] {
