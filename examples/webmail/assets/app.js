@@ -28,9 +28,50 @@
     }
     for (const box of document.querySelectorAll('#list input[name="message"]')) box.checked = ticked.has(box.value);
     ticks();
+    times();
+  }
+
+  // Times stand in UTC; the reader's zone is known here. Lists have what is short, the rest is in the title.
+  function times() {
+    const language = document.documentElement.lang;
+    const format = (options) => new Intl.DateTimeFormat(language, options);
+    const clock = { hour: "2-digit", minute: "2-digit" };
+    const full = format({ year: "numeric", month: "short", day: "numeric", weekday: "short", ...clock, timeZoneName: "short" });
+    const day = format({ year: "numeric", month: "numeric", day: "numeric" });
+    const [time, date] = [format(clock), format({ month: "short", day: "numeric" })];
+    const now = new Date();
+    for (const element of document.querySelectorAll("time[datetime]")) {
+      const moment = new Date(element.dateTime);
+      if (isNaN(moment)) continue;
+      const whole = full.format(moment);
+      let short = day;
+      if (moment.getFullYear() === now.getFullYear()) short = date;
+      if (day.format(moment) === day.format(now)) short = time;
+      element.textContent = "full" in element.dataset ? whole : short.format(moment);
+      element.title = whole;
+    }
+  }
+
+  // A message's frame is as high as what is in it; no script runs there, so this one measures it.
+  function fit(frame) {
+    const measure = () => {
+      const page = frame.contentDocument && frame.contentDocument.documentElement;
+      if (!page || !frame.contentDocument.body) return;
+      const height = Math.ceil(page.getBoundingClientRect().height) + frame.offsetHeight - frame.clientHeight;
+      frame.style.height = Math.min(Math.max(height, 48), 100000) + "px";
+    };
+    const loaded = () => {
+      measure();
+      const page = frame.contentDocument && frame.contentDocument.documentElement;
+      if (page) new ResizeObserver(measure).observe(page);
+    };
+    frame.addEventListener("load", loaded);
+    if (frame.contentDocument && frame.contentDocument.readyState === "complete") loaded();
   }
 
   ticks();
+  times();
+  for (const frame of document.querySelectorAll("article iframe")) fit(frame);
   const list = document.getElementById("list");
   if (list && list.dataset.live === "true") {
     const events = new EventSource(base + "/events?at=" + list.dataset.at);

@@ -6,16 +6,21 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
 use crate::State;
 use crate::outside::is_public;
+use crate::words::Language;
 
 /// The most octets of one.
 const OCTETS: u64 = 4 * 1024 * 1024;
 const PATIENCE: Duration = Duration::from_secs(15);
+/// The most that are fetched at once.
+const FETCHES: usize = 16;
 const KINDS: [&str; 4] = ["image/png", "image/jpeg", "image/gif", "image/webp"];
 
 /// What says that an image's URL was written here, and not by who wants us to fetch something.
@@ -51,10 +56,11 @@ impl Key {
         })
     }
 
-    /// Where the page finds an image.
-    pub(crate) fn link(&self, base: &str, url: &str) -> String {
+    /// Where the page finds an image, and in which language it is said why it does not.
+    pub(crate) fn link(&self, base: &str, url: &str, language: &str) -> String {
         let escaped: String = url.bytes().map(|octet| format!("%{octet:02X}")).collect();
-        format!("{base}/image?u={escaped}&m={}", self.mark(url))
+        let mark = self.mark(url);
+        format!("{base}/image?u={escaped}&m={mark}&l={language}")
     }
 }
 
@@ -62,6 +68,27 @@ impl Key {
 pub(crate) struct Asked {
     u: String,
     m: String,
+    #[serde(default)]
+    l: String,
+}
+
+/// Why there is no image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    /// Nobody answers, or not with one, or not in time.
+    Failed,
+    /// What came is none, or is too large.
+    Refused,
+}
+
+/// Images that are fetched, at once and in one session's frames: a server that lets all wait holds up no more.
+#[derive(Debug)]
+pub(crate) struct Fetches(Arc<Semaphore>);
+
+impl Fetches {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Semaphore::new(FETCHES)))
+    }
 }
 
 /// Names within our own network have no address here.
@@ -101,29 +128,52 @@ pub(crate) async fn show(
     if !same {
         return StatusCode::FORBIDDEN.into_response();
     }
-    let outside = &shared.options.outside;
-    let private = outside.private;
-    let fetched = tokio::task::spawn_blocking(move || fetch(&asked.u, private)).await;
-    match fetched {
-        Ok(Some((kind, octets))) => {
-            let mut response = octets.into_response();
-            let headers = response.headers_mut();
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-            headers.insert(
-                header::CONTENT_SECURITY_POLICY,
-                HeaderValue::from_static("default-src 'none'; sandbox"),
-            );
-            headers.insert(
-                "cross-origin-resource-policy",
-                HeaderValue::from_static("cross-origin"),
-            );
-            response
+    let turn = Arc::clone(&shared.fetches.0).acquire_owned();
+    let fetched = match tokio::time::timeout(PATIENCE, turn).await {
+        Ok(Ok(turn)) => {
+            let private = shared.options.outside.private;
+            let fetching = tokio::task::spawn_blocking(move || {
+                let _turn = turn;
+                fetch(&asked.u, private)
+            });
+            fetching.await.unwrap_or(Err(Missing::Failed))
         }
-        _ => StatusCode::NOT_FOUND.into_response(),
-    }
+        _ => Err(Missing::Failed),
+    };
+    let words = Language::named(&asked.l).words();
+    let (kind, octets) = fetched.unwrap_or_else(|missing| {
+        let said = match missing {
+            Missing::Failed => words.image_failed,
+            Missing::Refused => words.image_refused,
+        };
+        ("image/svg+xml", placeholder(said).into_bytes())
+    });
+    let mut response = octets.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; sandbox"),
+    );
+    response
 }
 
-fn fetch(url: &str, private: bool) -> Option<(&'static str, Vec<u8>)> {
+/// An image that says why there is none.
+fn placeholder(said: &str) -> String {
+    let width = said
+        .chars()
+        .map(|c| if c.is_ascii() { 8 } else { 15 })
+        .sum::<u32>()
+        + 16;
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"28\" viewBox=\"0 0 {width} 28\">\
+         <rect x=\".5\" y=\".5\" width=\"{}\" height=\"27\" fill=\"#f4f4f4\" stroke=\"#888\" stroke-dasharray=\"3\"/>\
+         <text x=\"8\" y=\"19\" font-family=\"sans-serif\" font-size=\"14\" fill=\"#555\">{said}</text></svg>",
+        width - 1
+    )
+}
+
+fn fetch(url: &str, private: bool) -> Result<(&'static str, Vec<u8>), Missing> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let config = ureq::Agent::config_builder()
         .timeout_global(Some(PATIENCE))
@@ -135,31 +185,38 @@ fn fetch(url: &str, private: bool) -> Option<(&'static str, Vec<u8>)> {
         private,
     };
     let agent = ureq::Agent::with_parts(config, DefaultConnector::default(), resolver);
-    let mut response = agent.get(url).call().ok()?;
-    let said = response
-        .headers()
-        .get(header::CONTENT_TYPE)?
-        .to_str()
-        .ok()?;
+    let mut response = agent.get(url).call().map_err(|_| Missing::Failed)?;
+    let said = response.headers().get(header::CONTENT_TYPE);
+    let said = said.and_then(|said| said.to_str().ok()).unwrap_or("");
     let said = said
         .split(';')
         .next()
         .unwrap_or("")
         .trim()
         .to_ascii_lowercase();
-    let kind = KINDS.into_iter().find(|kind| *kind == said)?;
+    let kind = KINDS.into_iter().find(|kind| *kind == said);
+    let kind = kind.ok_or(Missing::Refused)?;
     let octets = response
         .body_mut()
         .with_config()
         .limit(OCTETS)
         .read_to_vec()
-        .ok()?;
-    Some((kind, octets))
+        .map_err(|_| Missing::Refused)?;
+    Ok((kind, octets))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_image_that_is_not_there_says_so() {
+        let said = placeholder(Language::Japanese.words().image_failed);
+        assert!(
+            said.starts_with("<svg ") && said.contains("画像を取得できません"),
+            "{said}"
+        );
+    }
 
     #[test]
     fn a_mark_is_of_one_url_and_one_key() {

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod aside;
 mod backend;
 mod html;
 mod images;
@@ -71,6 +72,8 @@ pub(crate) struct Shared {
     pub(crate) attempts: Attempts,
     pub(crate) images: images::Key,
     pub(crate) in_turn: pages::compose::InTurn,
+    pub(crate) fetches: images::Fetches,
+    pub(crate) aside: aside::Aside,
 }
 
 pub(crate) type State = axum::extract::State<Arc<Shared>>;
@@ -83,6 +86,8 @@ pub fn router(backend: Arc<dyn Backend>, options: Options) -> Router {
         attempts: Attempts::default(),
         images: images::Key::new(),
         in_turn: pages::compose::InTurn::default(),
+        fetches: images::Fetches::new(),
+        aside: aside::Aside::new(),
         backend,
         options,
     });
@@ -95,6 +100,7 @@ pub fn router(backend: Arc<dyn Backend>, options: Options) -> Router {
         .route("/message", get(pages::message::show))
         .route("/message/frame", get(pages::message::frame))
         .route("/image", get(images::show))
+        .route("/images", post(pages::trust::choose))
         .route("/message/part", get(pages::message::part))
         .route(
             "/compose",

@@ -165,6 +165,19 @@ words! {
     autosaved: "Saved as a draft", "下書きに保存しました";
     not_autosaved: "Not saved", "保存できていません";
     without_scripts: "Without scripts nothing is saved while you type: save the draft before you leave this page.", "スクリプトが無効なため、入力中の内容は自動保存されません。このページを離れる前に下書きを保存してください。";
+    image: "Image", "画像";
+    images_hidden: "Images from elsewhere are not shown.", "外部の画像は表示していません。";
+    images_always: "Always show images from this sender", "この差出人の画像を常に表示";
+    images_trusted: "Images from this sender are always shown.", "この差出人の画像は常に表示されます。";
+    images_stop: "Do not show them any more", "今後は表示しない";
+    image_failed: "Image could not be fetched", "画像を取得できません";
+    image_refused: "Image is too large, or none", "画像が大きすぎるか、画像ではありません";
+    leads_to: "This link leads to:", "リンク先:";
+    reply_to: "Replies go to", "返信先";
+    misleads: "The name looks like another address.", "名前が別のアドレスに見えます。";
+    is_cut: "This message is very long. Only its beginning is shown.", "このメールは非常に長いため、先頭だけを表示しています。";
+    save_message: "Save the whole message", "メール全体を保存";
+    too_slow: "This could not be shown in time. Try again, or save the message.", "時間内に表示できませんでした。再度お試しいただくか、メールを保存してください。";
 }
 
 impl Words {

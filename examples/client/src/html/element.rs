@@ -61,7 +61,7 @@ use Kind::{
 };
 
 /// In the order of their names.
-const TABLE: [(&str, Kind); 76] = [
+const TABLE: [(&str, Kind); 75] = [
     ("a", Formatting),
     ("abbr", Inline),
     ("acronym", Inline),
@@ -69,7 +69,6 @@ const TABLE: [(&str, Kind); 76] = [
     ("aside", Block),
     ("b", Formatting),
     ("bdi", Inline),
-    ("bdo", Inline),
     ("big", Formatting),
     ("blockquote", Block),
     ("body", Body),
@@ -141,8 +140,10 @@ const TABLE: [(&str, Kind); 76] = [
 ];
 
 /// Elements that are shown as others, whose place they take.
-const ALIASES: [(&str, &str); 14] = [
+const ALIASES: [(&str, &str); 15] = [
     ("address", "div"),
+    // What overrides the order of letters makes of one name another.
+    ("bdo", "bdi"),
     ("dir", "ul"),
     ("fieldset", "div"),
     ("form", "div"),

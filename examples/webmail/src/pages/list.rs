@@ -4,10 +4,11 @@ use askama::Template;
 use axum::extract::Query;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use hikyaku_client::{Error, Message};
+use hikyaku_client::{Error, Message, visible};
 use mailstore::Flags;
 use serde::Deserialize;
 
+use super::people::People;
 use super::{Shell, moment, page, problem, state, words};
 use crate::session::{Session, Signed};
 use crate::words::Words;
@@ -15,6 +16,8 @@ use crate::{Shared, State};
 
 /// So many are on a page.
 const PAGE: usize = 50;
+/// The most characters of a subject: a field may have 64 KiB of them.
+const SUBJECT: usize = 300;
 /// So many are found at most.
 const FOUND: usize = 200;
 
@@ -58,10 +61,10 @@ impl Line {
         } else {
             &message.envelope.from
         };
-        let people: Vec<_> = people.iter().map(hikyaku_client::show::person).collect();
+        let subject: String = visible::line(&subject).chars().take(SUBJECT).collect();
         Self {
             name: message.name.clone(),
-            from: people.join(", "),
+            from: People::short(people),
             subject: if subject.trim().is_empty() {
                 w.no_subject.into()
             } else {
@@ -134,10 +137,14 @@ async fn shown(
         messages.truncate(FOUND);
     }
     let outgoing = matches!(folder.special_use.as_deref(), Some("\\Sent" | "\\Drafts"));
-    let lines = messages
-        .iter()
-        .map(|message| Line::of(message, w, outgoing))
-        .collect();
+    let lines = move || {
+        messages
+            .iter()
+            .map(|message| Line::of(message, w, outgoing))
+            .collect()
+    };
+    let lines = shared.aside.run(lines).await;
+    let lines = lines.map_err(|_| Error::Usage(w.too_slow.into()))?;
     let shell = Shell::new(session, w, &folder.name, query).await?;
     let heading = w
         .folder(&folder.name, folder.special_use.as_deref())

@@ -2,15 +2,17 @@
 
 use askama::Template;
 use axum::extract::Query;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
-use hikyaku_client::{Error, Message, show as shows};
+use hikyaku_client::{Error, Message, show as shows, visible};
 use mailstore::Flags;
 use serde::Deserialize;
 use std::sync::Arc;
 
-use super::{Shell, moment, page, problem, size, words};
+use super::people::People;
+use super::{Shell, moment, page, problem, size, trust, words};
+use crate::aside::Busy;
 use crate::session::{Session, Signed};
 use crate::words::Words;
 use crate::{Shared, State, html};
@@ -24,9 +26,11 @@ struct Page<'a> {
     shell: Shell,
     id: String,
     subject: String,
-    from: String,
-    to: String,
-    cc: String,
+    from: People,
+    to: People,
+    cc: People,
+    /// Where answers go, when that is not From.
+    reply_to: Option<People>,
     date: String,
     iso: String,
     /// Whether its HTML is shown.
@@ -34,7 +38,14 @@ struct Page<'a> {
     has_html: bool,
     /// Whether images elsewhere could be shown, and are.
     images: Option<bool>,
+    /// Whether they always are, of this sender.
+    trusted: Option<bool>,
+    /// Its text, as HTML.
     text: String,
+    /// Whether that is only its beginning.
+    is_cut: bool,
+    /// Whether it took too long to look at it.
+    is_late: bool,
     attachments: Vec<File>,
     flagged: bool,
     draft: bool,
@@ -59,19 +70,35 @@ pub(crate) struct Asked {
     n: usize,
 }
 
-fn people(all: &[mailstore::message::Address]) -> String {
-    let one = |address: &mailstore::message::Address| {
-        let spec = address
-            .addr_spec()
-            .map(|spec| String::from_utf8_lossy(&spec).into_owned());
-        let name = shows::person(address);
-        match spec {
-            Some(spec) if spec != name => format!("{name} <{spec}>"),
-            Some(spec) => spec,
-            None => name,
-        }
+/// What is worked out of all of a message.
+#[derive(Default)]
+struct Looked {
+    look: html::Look,
+    text: String,
+    is_cut: bool,
+    attachments: Vec<File>,
+}
+
+fn look(whole: &Bytes, plain: bool) -> Looked {
+    let look = html::look(whole);
+    // Nobody sees the text beside the frame.
+    let (text, is_cut) = match plain || !look.has_html {
+        true => html::text(whole),
+        false => (String::new(), look.is_cut),
     };
-    all.iter().map(one).collect::<Vec<_>>().join(", ")
+    let attachments = shows::attachments(whole);
+    let attachments = attachments.iter().map(|one| File {
+        number: one.number,
+        name: visible::line(&one.name).into_owned(),
+        media_type: visible::line(&one.media_type).into_owned(),
+        size: size(one.octets(whole).len() as u64),
+    });
+    Looked {
+        attachments: attachments.collect(),
+        look,
+        text,
+        is_cut,
+    }
 }
 
 pub(crate) async fn show(
@@ -111,15 +138,18 @@ async fn shown(
         .and_then(|folder| folder.special_use);
     let shell = Shell::new(session, w, &message.mailbox, "").await?;
     let (date, iso) = moment(message.date());
-    let has_html = html::has_html(&whole);
-    let attachments = shows::attachments(&whole);
-    let attachments = attachments.iter().map(|one| File {
-        number: one.number,
-        name: one.name.clone(),
-        media_type: one.media_type.clone(),
-        size: size(one.octets(&whole).len() as u64),
-    });
-    let subject = message.subject();
+    let plain = asked.plain > 0;
+    let looked = shared.aside.run(move || look(&whole, plain)).await;
+    let is_late = looked.is_err();
+    let looked = looked.unwrap_or_default();
+    let trusted = match looked.look.remote {
+        0 => None,
+        _ => trust::is_trusted(session, &message).await?,
+    };
+    let images = asked.images > 0 || trusted == Some(true);
+    let subject = visible::line(&message.subject()).into_owned();
+    let from = People::of(&message.envelope.from);
+    let reply_to = People::of(&message.envelope.reply_to);
     Ok(page(&Page {
         w,
         base: &shared.options.base,
@@ -131,16 +161,20 @@ async fn shown(
         } else {
             subject
         },
-        from: people(&message.envelope.from),
-        to: people(&message.envelope.to),
-        cc: people(&message.envelope.cc),
+        reply_to: reply_to.differ_from(&from).then_some(reply_to),
+        from,
+        to: People::of(&message.envelope.to),
+        cc: People::of(&message.envelope.cc),
         date,
         iso,
-        html: has_html && asked.plain == 0,
-        has_html,
-        images: html::has_remote_images(&whole).then_some(asked.images > 0),
-        text: shows::text(&whole),
-        attachments: attachments.collect(),
+        html: looked.look.has_html && !plain,
+        has_html: looked.look.has_html,
+        images: (looked.look.remote > 0).then_some(images),
+        trusted,
+        text: looked.text,
+        is_cut: looked.is_cut,
+        is_late,
+        attachments: looked.attachments,
         flagged: message.flags.contains(&Flags::FLAGGED),
         draft: message.flags.contains(&Flags::DRAFT),
         trash: special.as_deref() == Some("\\Trash"),
@@ -154,27 +188,37 @@ pub(crate) async fn frame(
     headers: HeaderMap,
     Query(asked): Query<Asked>,
 ) -> Response {
-    match found(&session, &asked.id).await {
-        Ok((_, whole)) => {
-            let (images, base) = (shared.images.clone(), shared.options.base.clone());
-            let (remote, policy): (html::Remote, _) = match asked.images {
-                0 => (None, html::POLICY),
-                _ => (
-                    Some(Arc::new(move |url: &str| images.link(&base, url))),
-                    html::POLICY_WITH_IMAGES,
-                ),
-            };
-            let headers = [
-                (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-                (header::CONTENT_SECURITY_POLICY, policy),
-            ];
-            (headers, html::document(&whole, &remote)).into_response()
-        }
-        Err(error) => problem(&shared, words(&session, &headers), &error),
+    let w = words(&session, &headers);
+    let whole = match found(&session, &asked.id).await {
+        Ok((_, whole)) => whole,
+        Err(error) => return problem(&shared, w, &error),
+    };
+    let (images, base) = (shared.images.clone(), shared.options.base.clone());
+    let (remote, policy): (html::Remote, _) = match asked.images {
+        0 => (None, html::POLICY),
+        _ => (
+            Some(Arc::new(move |url: &str| images.link(&base, url, w.code))),
+            html::POLICY_WITH_IMAGES,
+        ),
+    };
+    let asked = html::Asked { remote, words: w };
+    let document = shared.aside.run(move || html::document(&whole, &asked));
+    let headers = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CONTENT_SECURITY_POLICY, policy),
+    ];
+    match document.await {
+        Ok(document) => (headers, document).into_response(),
+        Err(Busy) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            headers,
+            format!("<!doctype html><p>{}</p>", w.too_slow),
+        )
+            .into_response(),
     }
 }
 
-/// An attachment, to be saved and never to be shown here.
+/// An attachment, to be saved and never to be shown here; number 0 is the whole message.
 pub(crate) async fn part(
     axum::extract::State(shared): State,
     Signed(session): Signed,
@@ -184,10 +228,17 @@ pub(crate) async fn part(
     let w = words(&session, &headers);
     let missing = || Error::NotFound("attachment".into());
     let part = async {
-        let (_, whole) = found(&session, &asked.id).await?;
-        let mut all = shows::attachments(&whole).into_iter();
-        let one = all.find(|one| one.number == asked.n).ok_or_else(missing)?;
-        Ok((one.octets(&whole), one.name))
+        let (message, whole) = found(&session, &asked.id).await?;
+        if asked.n == 0 {
+            let name = message.name.replace(|c: char| !c.is_alphanumeric(), "-");
+            return Ok((whole, format!("{name}.eml")));
+        }
+        let decoded = shared.aside.run(move || {
+            let mut all = shows::attachments(&whole).into_iter();
+            let one = all.find(|one| one.number == asked.n)?;
+            Some((one.octets(&whole), one.name))
+        });
+        decoded.await.ok().flatten().ok_or_else(missing)
     };
     match part.await {
         Ok((octets, name)) => {

@@ -6,6 +6,8 @@ pub(crate) mod list;
 pub(crate) mod login;
 pub(crate) mod message;
 pub(crate) mod outside;
+mod people;
+pub(crate) mod trust;
 
 use askama::Template;
 use axum::extract::Query;

@@ -1,0 +1,67 @@
+//! Work that takes a while, beside the threads that serve everybody.
+
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// How long somebody waits for a turn, and then for the end of the work.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Turns: no more is done at once than there are processors, so that who opens many messages waits for himself.
+#[derive(Debug, Clone)]
+pub(crate) struct Aside {
+    turns: Arc<Semaphore>,
+    patience: Duration,
+}
+
+/// There was no turn in time, or the work did not end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Busy;
+
+impl Aside {
+    /// As many turns as there are processors.
+    pub(crate) fn new() -> Self {
+        let processors = std::thread::available_parallelism().map_or(2, usize::from);
+        Self::with(processors, PATIENCE)
+    }
+
+    fn with(turns: usize, patience: Duration) -> Self {
+        Self {
+            turns: Arc::new(Semaphore::new(turns)),
+            patience,
+        }
+    }
+
+    /// Does that in a thread of its own. Work that goes on after its time keeps its turn until it ends.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Busy> {
+        let turn = tokio::time::timeout(self.patience, Arc::clone(&self.turns).acquire_owned());
+        let turn = turn.await.map_err(|_| Busy)?.map_err(|_| Busy)?;
+        let done = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            work()
+        });
+        let done = tokio::time::timeout(self.patience, done).await;
+        done.map_err(|_| Busy)?.map_err(|_| Busy)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn who_gets_no_turn_is_not_kept_waiting() {
+        let aside = Aside::with(1, Duration::from_millis(200));
+        assert_eq!(aside.run(|| 1).await, Ok(1));
+        let kept = Arc::clone(&aside.turns).acquire_owned().await.unwrap();
+        assert_eq!(aside.run(|| 2).await, Err(Busy));
+        drop(kept);
+        assert_eq!(aside.run(|| 3).await, Ok(3));
+        // What panics is no answer, and its turn is free again.
+        assert_eq!(aside.run(|| panic!("broken")).await, Err::<(), _>(Busy));
+        assert_eq!(aside.run(|| 4).await, Ok(4));
+    }
+}
