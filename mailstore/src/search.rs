@@ -775,7 +775,7 @@ fn part_text(
 ) -> Result<()> {
     let encoding = part.content.encoding.as_deref().unwrap_or(b"7bit");
     let mut transfer = TransferDecoder::new(Encoding::named(encoding));
-    let mut charset = TextDecoder::new(part.content.parameter("charset"));
+    let mut charset = TextDecoder::of(&part.content);
     let (mut octets, mut text) = (Vec::new(), String::new());
     let mut at = part.body.start;
     while at < part.body.end && !finder.is_done() {

@@ -143,12 +143,12 @@ impl Draft {
             .as_deref()
             .map(decode_header)
             .unwrap_or_default();
-        let quoted: String = text.lines().flat_map(|line| ["> ", line, "\n"]).collect();
+        let quoted = quoted(text);
         Self {
             to,
             cc,
             subject: prefixed("Re:", &subject(envelope)),
-            text: format!("\n{when}, {who}:\n{quoted}"),
+            text: format!("\n\n{when}, {who}:\n\n{quoted}"),
             in_reply_to: message_id(envelope),
             references: thread(envelope),
             ..Self::default()
@@ -195,6 +195,21 @@ impl Draft {
     }
 }
 
+/// Each line behind `> `, or `>` where it is quoted already or empty; without empty lines at the begin and the end.
+fn quoted(text: &str) -> String {
+    let mut all = String::with_capacity(text.len() + text.len() / 16);
+    let text = text.trim_end().trim_start_matches(['\n', '\r']);
+    for line in text.lines() {
+        let mark = if line.is_empty() || line.starts_with('>') {
+            ">"
+        } else {
+            "> "
+        };
+        all.extend([mark, line.trim_end(), "\n"]);
+    }
+    all
+}
+
 fn subject(envelope: &Envelope) -> String {
     decode_header(envelope.subject.as_deref().unwrap_or(b""))
 }
@@ -217,17 +232,40 @@ fn shown(addresses: &[Address]) -> Vec<String> {
     addresses.iter().filter_map(whole).collect()
 }
 
+/// Message IDs without their angle brackets; some are written without.
 fn ids(field: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(field);
-    let inner = text
-        .split('<')
-        .skip(1)
-        .filter_map(|rest| rest.split_once('>'));
-    inner.map(|(id, _)| id.to_owned()).collect()
+    let clean = |id: &str| -> String {
+        let keep = |c: &char| !c.is_control() && !c.is_whitespace() && !matches!(c, '<' | '>');
+        id.chars().filter(keep).collect()
+    };
+    let all: Vec<String> = match text.contains('<') {
+        true => {
+            let inner = text.split('<').skip(1);
+            inner
+                .filter_map(|rest| Some(clean(rest.split_once('>')?.0)))
+                .collect()
+        }
+        false => {
+            let words = text.split(|c: char| c.is_whitespace() || c == ',');
+            words.filter(|word| word.contains('@')).map(clean).collect()
+        }
+    };
+    all.into_iter().filter(|id| !id.is_empty()).collect()
 }
 
+/// The message's own ID, even where it is none that RFC 5322 would have.
 fn message_id(envelope: &Envelope) -> Option<String> {
-    ids(envelope.message_id.as_deref()?).pop()
+    let field = envelope.message_id.as_deref()?;
+    let whole = || {
+        String::from_utf8_lossy(field)
+            .split_whitespace()
+            .collect::<String>()
+    };
+    ids(field)
+        .pop()
+        .or_else(|| Some(whole()))
+        .filter(|id| !id.is_empty())
 }
 
 /// RFC 5322 §3.6.4: what the parent refers to, and the parent.
@@ -303,6 +341,75 @@ mod tests {
         assert_eq!(
             all.recipients(),
             ["jose@a.test", "other@b.test", "third@c.test"]
+        );
+    }
+
+    #[test]
+    fn who_has_no_domain_is_in_no_answer() {
+        for (from, to) in [
+            (
+                "support@shop.test <support@shop.test>",
+                &["support@shop.test"][..],
+            ),
+            (
+                "HowlRound: A Center <w@b.test>",
+                &["\"HowlRound: A Center\" <w@b.test>"],
+            ),
+            (
+                "\"Muster, Max\" <max@b.test>",
+                &["\"Muster, Max\" <max@b.test>"],
+            ),
+            (
+                "Muster, Max <max@b.test>",
+                &["\"Muster, Max\" <max@b.test>"],
+            ),
+            ("lonely, max@b.test", &["max@b.test"]),
+            (
+                "=?utf-8?q?Eve=0D=0ABcc=3A_x=40y.test?= <eve@b.test>",
+                &["\"Eve Bcc: x@y.test\" <eve@b.test>"],
+            ),
+            ("undisclosed-recipients:;", &[]),
+        ] {
+            let envelope = envelope(&format!("From: {from}\nTo: me@a.test\nSubject: x\n\n"));
+            let reply = Draft::reply(&envelope, "", "me@a.test", true);
+            assert_eq!(reply.to, to, "{from}");
+            let typed = reply.to.join(", ");
+            assert_eq!(recipients(&typed).unwrap(), to, "{from}");
+        }
+    }
+
+    #[test]
+    fn an_answer_names_what_it_answers() {
+        for (id, expected) in [
+            ("<a@b.test>", "a@b.test"),
+            (
+                "1588999900449-1041#7@remote.lan",
+                "1588999900449-1041#7@remote.lan",
+            ),
+            (" <no-domain> ", "no-domain"),
+            ("no-domain", "no-domain"),
+            ("<a@b.test> (comment)", "a@b.test"),
+        ] {
+            let envelope = envelope(&format!(
+                "From: a@b.test\nMessage-ID: {id}\nReferences: x@y.test z@y.test\n\n"
+            ));
+            let reply = Draft::reply(&envelope, "", "me@a.test", false);
+            assert_eq!(reply.in_reply_to.as_deref(), Some(expected), "{id}");
+            assert_eq!(reply.references, ["x@y.test", "z@y.test", expected], "{id}");
+        }
+    }
+
+    #[test]
+    fn a_quote_has_an_empty_line_before_it() {
+        assert_eq!(
+            quoted("\n\nhot\n> cold\n\nend \n\n"),
+            "> hot\n>> cold\n>\n> end\n"
+        );
+        let envelope = envelope("From: a@b.test\nDate: Tue, 10 Mar 2026 09:00:00 +0000\n\n");
+        let reply = Draft::reply(&envelope, "hot", "me@a.test", false);
+        assert_eq!(
+            reply.text,
+            "\n\nTue, 10 Mar 2026 09:00:00 +0000, a@b.test:\n\n> hot\n"
         );
     }
 

@@ -30,7 +30,11 @@ impl Attachment {
 pub fn person(address: &Address) -> String {
     match &address.name {
         Some(name) if !name.is_empty() => decode_header(name),
-        _ => String::from_utf8_lossy(&address.addr_spec().unwrap_or_default()).into_owned(),
+        // One without a domain is nobody that could be written to, but somebody wrote it.
+        _ => {
+            let spec = address.addr_spec().or_else(|| address.mailbox.clone());
+            String::from_utf8_lossy(&spec.unwrap_or_default()).into_owned()
+        }
     }
 }
 
@@ -58,7 +62,7 @@ pub fn decoded(message: &[u8], part: &Part) -> Vec<u8> {
 #[must_use]
 pub fn text_of(message: &[u8], part: &Part) -> String {
     let mut text = String::new();
-    let mut decoder = TextDecoder::new(part.content.parameter("charset"));
+    let mut decoder = TextDecoder::of(&part.content);
     decoder.decode(&decoded(message, part), true, &mut text);
     text.replace("\r\n", "\n")
 }
@@ -158,7 +162,10 @@ pub fn attachments(message: &[u8]) -> Vec<Attachment> {
         let media = |octets: &[u8]| String::from_utf8_lossy(octets).to_lowercase();
         all.push(Attachment {
             number,
-            name: file_name(part).unwrap_or_else(|| format!("part-{number}")),
+            name: part
+                .content
+                .file_name()
+                .unwrap_or_else(|| format!("part-{number}")),
             media_type: format!(
                 "{}/{}",
                 media(&part.content.kind),
@@ -168,79 +175,6 @@ pub fn attachments(message: &[u8]) -> Vec<Attachment> {
         });
     }
     all
-}
-
-/// The file name that a part says, decoded by RFC 2231 or, as much of the world has it, RFC 2047.
-fn file_name(part: &Part) -> Option<String> {
-    let disposition = part.content.disposition.as_ref();
-    let in_disposition = disposition.map_or(&[][..], |said| &said.parameters);
-    let found = parameter(in_disposition, "filename")
-        .or_else(|| parameter(&part.content.parameters, "name"))?;
-    let last = found.rsplit(['/', '\\']).next().unwrap_or("");
-    let clean: String = last.chars().filter(|c| !c.is_control()).collect();
-    let clean = clean.trim().trim_start_matches('.').to_owned();
-    (!clean.is_empty()).then_some(clean)
-}
-
-fn parameter(all: &[(Vec<u8>, Vec<u8>)], name: &str) -> Option<String> {
-    let get = |wanted: &str| {
-        let found = all
-            .iter()
-            .find(|(name, _)| name.eq_ignore_ascii_case(wanted.as_bytes()));
-        found.map(|(_, value)| value.as_slice())
-    };
-    if let Some(value) = get(name) {
-        return Some(decode_header(value));
-    }
-    // RFC 2231: in pieces, and with a charset.
-    let (mut octets, mut extended) = (Vec::new(), false);
-    let single = get(&format!("{name}*"));
-    let pieces = (0..100).map_while(|n| {
-        let plain = get(&format!("{name}*{n}")).map(|value| (value, false));
-        plain.or_else(|| get(&format!("{name}*{n}*")).map(|value| (value, true)))
-    });
-    for (value, is_extended) in single.map(|value| (value, true)).into_iter().chain(pieces) {
-        extended |= is_extended;
-        match is_extended {
-            true => octets.extend(percent_decoded(value)),
-            false => octets.extend_from_slice(value),
-        }
-    }
-    if octets.is_empty() {
-        return None;
-    }
-    let mut charset = None;
-    if extended {
-        let mut parts = octets.splitn(3, |&octet| octet == b'\'');
-        if let (Some(named), Some(_), Some(rest)) = (parts.next(), parts.next(), parts.next()) {
-            charset = Some(named.to_vec());
-            octets = rest.to_vec();
-        }
-    }
-    let mut text = String::new();
-    TextDecoder::new(charset.as_deref().or(Some(b"utf-8"))).decode(&octets, true, &mut text);
-    Some(text)
-}
-
-fn percent_decoded(value: &[u8]) -> Vec<u8> {
-    let mut octets = Vec::new();
-    let mut rest = value;
-    while let Some((&octet, tail)) = rest.split_first() {
-        let hex = tail
-            .get(..2)
-            .and_then(|two| u8::from_str_radix(std::str::from_utf8(two).ok()?, 16).ok());
-        match hex.filter(|_| octet == b'%') {
-            Some(decoded) => {
-                octets.push(decoded);
-                rest = tail.get(2..).unwrap_or(&[]);
-            }
-            None => {
-                octets.push(octet);
-                rest = tail;
-            }
-        }
-    }
-    octets
 }
 
 #[cfg(test)]

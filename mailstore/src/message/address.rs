@@ -20,11 +20,13 @@ pub struct Address {
 }
 
 impl Address {
-    /// `local@domain`, when it is an address.
+    /// `local@domain`, when it is an address: a name without a domain is none.
     #[must_use]
     pub fn addr_spec(&self) -> Option<Vec<u8>> {
         match (&self.mailbox, &self.host) {
-            (Some(mailbox), Some(host)) => Some([mailbox, &b"@"[..], host].concat()),
+            (Some(mailbox), Some(host)) if !mailbox.is_empty() && !host.is_empty() => {
+                Some([mailbox, &b"@"[..], host].concat())
+            }
             _ => None,
         }
     }
@@ -32,86 +34,212 @@ impl Address {
 
 /// Reads an unfolded address list. What is no address is passed over; nothing fails.
 ///
+/// What stands before `<` is the name, also where it should have been in quotes: with a comma, a colon or an address in it.
+/// A colon begins a group only where a semicolon ends it, or where nothing follows.
+///
 /// ```
 /// use hikyaku_mailstore::message::parse_addresses;
 /// let list = parse_addresses(b"\"Joe Q. Public\" <john.q.public@example.com>");
 /// assert_eq!(list[0].name.as_deref(), Some(&b"Joe Q. Public"[..]));
+/// let list = parse_addresses(b"Muster, Max <max@remote.test>");
+/// assert_eq!(list[0].name.as_deref(), Some(&b"Muster, Max"[..]));
 /// ```
 #[must_use]
 pub fn parse_addresses(field: &[u8]) -> Vec<Address> {
     let mut reader = Reader {
         rest: field,
         comment: None,
+        quotes: true,
+        comments: true,
     };
-    let mut list = Vec::new();
-    let mut words: Vec<Vec<u8>> = Vec::new();
-    let mut in_group = false;
-    while list.len() < MOST {
-        let Some(token) = reader.token() else { break };
+    let last_semicolon = memchr::memrchr(b';', field);
+    let mut list = List::default();
+    while list.all.len() < MOST {
+        let Some((blank, token)) = reader.token() else {
+            break;
+        };
+        let at = field.len() - reader.rest.len();
         match token {
-            Token::Word(word) => words.push(word),
-            Token::Special(b'<') => {
-                let name = phrase(&mut words);
-                let mut address = reader.angle();
-                address.name = name;
-                reader.comment = None;
-                if address.mailbox.is_some() {
-                    list.push(address);
-                }
-            }
-            Token::Special(b':') if !in_group => {
-                in_group = true;
-                list.push(Address {
-                    mailbox: Some(phrase(&mut words).unwrap_or_default()),
-                    ..Address::default()
-                });
+            Token::Word(word) => list.item.word(&word, blank),
+            Token::Special(b'<') => list.angle(reader.angle()),
+            Token::Special(b':')
+                if !list.in_group
+                    && list.item.bare.is_none()
+                    && (last_semicolon >= Some(at) || reader.rest.trim_ascii().is_empty()) =>
+            {
+                list.group();
             }
             Token::Special(b';') => {
-                finish(&mut words, &mut reader, &mut list);
-                if std::mem::take(&mut in_group) {
-                    list.push(Address::default());
-                }
+                list.finish(&mut reader.comment);
+                list.end_group();
             }
             Token::Special(b'@') => {
-                let host = reader.domain();
-                let mailbox = words.concat();
-                words.clear();
-                list.push(Address {
-                    name: reader.trailing_comment(),
-                    route: None,
-                    mailbox: Some(mailbox),
-                    host: Some(host),
-                });
+                let behind = reader.skip_space();
+                list.item.host(reader.domain(), blank, behind);
             }
-            Token::Special(b',') => finish(&mut words, &mut reader, &mut list),
+            Token::Special(b',') => list.comma(&mut reader.comment),
+            Token::Special(b':') => list.item.special(b':', blank),
             Token::Special(_) => {}
         }
     }
-    finish(&mut words, &mut reader, &mut list);
-    if in_group {
-        list.push(Address::default());
-    }
-    list
+    list.finish(&mut reader.comment);
+    list.end_group();
+    list.all
 }
 
-/// Words that were followed by no domain.
-fn finish(words: &mut Vec<Vec<u8>>, reader: &mut Reader<'_>, list: &mut Vec<Address>) {
-    if let Some(mailbox) = phrase(words) {
-        list.push(Address {
-            name: reader.comment.take(),
-            route: None,
-            mailbox: Some(mailbox),
-            host: Some(Vec::new()),
+#[derive(Debug, Default)]
+struct List {
+    all: Vec<Address>,
+    item: Item,
+    in_group: bool,
+    /// An address in angle brackets, and no comma behind it.
+    behind_angle: bool,
+}
+
+/// What came since the last address.
+#[derive(Debug, Default)]
+struct Item {
+    /// As it is shown, should it be a name.
+    text: Vec<u8>,
+    /// Where in the text a local part would begin.
+    local: Option<usize>,
+    /// Whether the last word was a dot alone.
+    behind_dot: bool,
+    /// A comma in the text, with nothing before it that has a domain: where each of such parts ends.
+    parts: Vec<usize>,
+    /// An address without angle brackets, and where in the text it begins.
+    bare: Option<(usize, Address)>,
+}
+
+impl Item {
+    fn blank(&mut self, blank: bool) {
+        if blank && !self.text.is_empty() && !self.text.ends_with(b" ") {
+            self.text.push(b' ');
+        }
+    }
+
+    fn word(&mut self, word: &[u8], blank: bool) {
+        // RFC 5322 §4.4: blanks around the dots of a local part.
+        let goes_on = !blank || word == b"." || self.behind_dot;
+        self.behind_dot = word == b".";
+        self.blank(!goes_on);
+        if self.local.is_none() || !goes_on {
+            self.local = Some(self.text.len());
+        }
+        self.text.extend_from_slice(word);
+    }
+
+    fn special(&mut self, special: u8, blank: bool) {
+        self.blank(blank);
+        self.text.push(special);
+        self.local = None;
+    }
+
+    /// An `@` and what follows it.
+    fn host(&mut self, host: Vec<u8>, before: bool, behind: bool) {
+        let local = self.local.take();
+        if let Some(at) = local.filter(|_| self.bare.is_none()) {
+            let mailbox = self.text.get(at..).unwrap_or(&[]).to_vec();
+            let address = Address {
+                mailbox: Some(mailbox),
+                host: Some(host.clone()),
+                ..Address::default()
+            };
+            self.bare = Some((at, address));
+        }
+        self.blank(before);
+        self.text.push(b'@');
+        self.blank(behind);
+        self.text.extend(host);
+    }
+
+    /// The text as a name.
+    fn name(&self) -> Option<Vec<u8>> {
+        let name = self.text.trim_ascii();
+        (!name.is_empty()).then(|| name.to_vec())
+    }
+}
+
+impl List {
+    fn angle(&mut self, mut address: Address) {
+        let item = std::mem::take(&mut self.item);
+        if address.mailbox.is_none() {
+            // `<>` behind an address.
+            address = match item.bare {
+                Some((_, bare)) => bare,
+                None => return,
+            };
+        } else {
+            address.name = item.name();
+        }
+        self.all.push(address);
+        self.behind_angle = true;
+    }
+
+    fn group(&mut self) {
+        let name = std::mem::take(&mut self.item).name();
+        self.in_group = true;
+        self.behind_angle = false;
+        self.all.push(Address {
+            mailbox: Some(name.unwrap_or_default()),
+            ..Address::default()
         });
     }
-    reader.comment = None;
-}
 
-fn phrase(words: &mut Vec<Vec<u8>>) -> Option<Vec<u8>> {
-    let phrase = words.join(&b' ');
-    let any = !words.is_empty();
-    words.clear();
-    any.then_some(phrase)
+    fn end_group(&mut self) {
+        if std::mem::take(&mut self.in_group) {
+            self.all.push(Address::default());
+        }
+    }
+
+    fn comma(&mut self, comment: &mut Option<Vec<u8>>) {
+        let item = &mut self.item;
+        if item.bare.is_some() || item.text.is_empty() || self.behind_angle {
+            return self.finish(comment);
+        }
+        // It may be a name's.
+        item.parts.push(item.text.len());
+        item.text.push(b',');
+        item.local = None;
+    }
+
+    /// The end of what had no angle brackets.
+    fn finish(&mut self, comment: &mut Option<Vec<u8>>) {
+        let item = std::mem::take(&mut self.item);
+        let comment = comment.take().filter(|comment| !comment.is_empty());
+        if std::mem::take(&mut self.behind_angle) {
+            // What stands behind an address in angle brackets is its name, if it has none.
+            if let Some(last) = self.all.last_mut()
+                && last.name.is_none()
+            {
+                last.name = item.name().filter(|_| item.bare.is_none()).or(comment);
+            }
+            self.all.extend(item.bare.map(|(_, bare)| bare));
+            return;
+        }
+        let mut begin = 0;
+        // Names of mailboxes alone, as far as commas were seen.
+        let ends = item.parts.iter().copied();
+        let last = item.bare.is_none().then_some(item.text.len());
+        for end in ends.chain(last) {
+            let part = item.text.get(begin..end).unwrap_or(&[]).trim_ascii();
+            begin = end + 1;
+            if !part.is_empty() && self.all.len() < MOST {
+                self.all.push(Address {
+                    name: comment.as_ref().filter(|_| Some(end) == last).cloned(),
+                    mailbox: Some(part.to_vec()),
+                    host: Some(Vec::new()),
+                    route: None,
+                });
+            }
+        }
+        if let Some((at, mut bare)) = item.bare {
+            let before = item.text.get(begin..at).unwrap_or(&[]).trim_ascii();
+            let before = (!before.is_empty() && !before.ends_with(b":")).then(|| before.to_vec());
+            bare.name = comment.or(before);
+            self.all.push(bare);
+        }
+    }
 }
 
 enum Token {
@@ -123,6 +251,9 @@ struct Reader<'a> {
     rest: &'a [u8],
     /// The last comment: old mail writes the name so.
     comment: Option<Vec<u8>>,
+    /// Whether quotes, and comments, end: one that does not is none, and there are no more of them.
+    quotes: bool,
+    comments: bool,
 }
 
 impl Reader<'_> {
@@ -132,17 +263,29 @@ impl Reader<'_> {
         Some(first)
     }
 
-    fn skip_space(&mut self) {
+    /// Passes over blanks and comments; whether there were any.
+    fn skip_space(&mut self) -> bool {
+        let before = self.rest.len();
         while let Some(&first) = self.rest.first() {
             match first {
                 b' ' | b'\t' | b'\r' | b'\n' => drop(self.next()),
-                b'(' => self.comment = Some(self.comment()),
-                _ => return,
+                b'(' if self.comments => {
+                    let begin = self.rest;
+                    match self.comment() {
+                        Some(comment) => self.comment = Some(comment),
+                        None => {
+                            self.rest = begin;
+                            self.comments = false;
+                        }
+                    }
+                }
+                _ => break,
             }
         }
+        self.rest.len() < before
     }
 
-    fn comment(&mut self) -> Vec<u8> {
+    fn comment(&mut self) -> Option<Vec<u8>> {
         let mut text = Vec::new();
         let mut depth = 0_usize;
         while let Some(octet) = self.next() {
@@ -156,7 +299,7 @@ impl Reader<'_> {
                 b')' => {
                     depth -= 1;
                     if depth == 0 {
-                        break;
+                        return Some(text.trim_ascii().to_vec());
                     }
                 }
                 b'\\' => {
@@ -167,55 +310,83 @@ impl Reader<'_> {
             }
             text.push(octet);
         }
-        text.trim_ascii().to_vec()
+        None
     }
 
-    fn trailing_comment(&mut self) -> Option<Vec<u8>> {
-        self.comment = None;
-        self.skip_space();
-        self.comment.take()
-    }
-
-    fn quoted(&mut self) -> Vec<u8> {
+    /// What stands behind a quote, up to the next.
+    fn quoted(&mut self) -> Option<Vec<u8>> {
+        let begin = self.rest;
         let mut text = Vec::new();
-        while let Some(octet) = self.next() {
-            match octet {
-                b'"' => break,
-                b'\\' => text.extend(self.next()),
-                b'\r' | b'\n' => {}
-                _ => text.push(octet),
+        loop {
+            let shifted = shifted(self.rest);
+            let (run, rest) = self.rest.split_at(shifted);
+            text.extend_from_slice(run);
+            self.rest = rest;
+            match self.next() {
+                Some(b'"') => return Some(text),
+                Some(b'\\') => text.extend(self.next()),
+                Some(b'\r' | b'\n') => {}
+                Some(octet) => text.push(octet),
+                None => break,
             }
         }
-        text
+        self.rest = begin;
+        self.quotes = false;
+        None
     }
 
     /// Octets up to a special or a space.
     fn atom(&mut self) -> Vec<u8> {
-        let special = |octet: &u8| b" \t\r\n()<>@,;:\"".contains(octet);
-        let end = self
-            .rest
-            .iter()
-            .position(special)
-            .unwrap_or(self.rest.len());
-        let (atom, rest) = self.rest.split_at(end);
+        let special = |octet: &u8| b" \t\r\n<>@,;:\"".contains(octet);
+        let mut end = 0;
+        while let Some(octet) = self.rest.get(end) {
+            let behind = self.rest.get(end..).unwrap_or(&[]);
+            let whole = match octet {
+                0x1b => shifted(behind),
+                // An encoded word is one, whatever is in it.
+                b'=' => super::encoded_word::length(behind).unwrap_or(0),
+                _ => 0,
+            };
+            let stops = special(octet) || b"()".contains(octet) && self.comments;
+            if whole == 0 && stops {
+                break;
+            }
+            end += whole.max(1);
+        }
+        let (atom, rest) = self.rest.split_at(end.min(self.rest.len()));
         self.rest = rest;
         atom.to_vec()
     }
 
-    fn token(&mut self) -> Option<Token> {
-        self.skip_space();
-        let &first = self.rest.first()?;
-        Some(match first {
-            b'"' => {
-                self.next();
-                Token::Word(self.quoted())
-            }
-            b'<' | b'>' | b'@' | b',' | b';' | b':' | b')' => {
-                self.next();
-                Token::Special(first)
-            }
-            _ => Token::Word(self.atom()),
-        })
+    /// The next token, and whether blanks stood before it.
+    fn token(&mut self) -> Option<(bool, Token)> {
+        let mut blank = self.skip_space();
+        loop {
+            let &first = self.rest.first()?;
+            let token = match first {
+                b'"' => {
+                    self.next();
+                    match self.quotes.then(|| self.quoted()).flatten() {
+                        Some(text) => Token::Word(text),
+                        // None that ends.
+                        None => {
+                            blank |= self.skip_space();
+                            continue;
+                        }
+                    }
+                }
+                b'<' | b'>' | b'@' | b',' | b';' | b':' => {
+                    self.next();
+                    Token::Special(first)
+                }
+                b')' if self.comments => {
+                    self.next();
+                    Token::Special(first)
+                }
+                _ => Token::Word(self.atom()),
+            };
+            return Some((blank, token));
+        }
     }
 
     fn domain(&mut self) -> Vec<u8> {
@@ -236,7 +407,7 @@ impl Reader<'_> {
         let mut address = Address::default();
         let mut local = Vec::new();
         let mut route = Vec::new();
-        while let Some(token) = self.token() {
+        while let Some((_, token)) = self.token() {
             match token {
                 Token::Word(word) => local.extend_from_slice(&word),
                 Token::Special(b'@') if local.is_empty() => {
@@ -244,6 +415,7 @@ impl Reader<'_> {
                     route.extend(self.domain());
                 }
                 Token::Special(b',') if local.is_empty() && !route.is_empty() => route.push(b','),
+                Token::Special(b':') if local.eq_ignore_ascii_case(b"mailto") => local.clear(),
                 Token::Special(b':') if local.is_empty() => {}
                 Token::Special(b'@') => address.host = Some(self.domain()),
                 Token::Special(b'>') => break,
@@ -255,8 +427,18 @@ impl Reader<'_> {
             address.host.get_or_insert_default();
         }
         address.route = (!route.is_empty()).then_some(route);
+        self.comment = None;
         address
     }
+}
+
+/// How many octets at the begin are of ISO-2022-JP's two-octet sets: they are no specials, whatever they look like.
+fn shifted(octets: &[u8]) -> usize {
+    if !octets.starts_with(b"\x1b$") {
+        return 0;
+    }
+    let end = octets.get(1..).and_then(|rest| memchr::memchr(0x1b, rest));
+    end.map_or(0, |end| end + 1)
 }
 
 #[cfg(test)]
@@ -316,9 +498,102 @@ mod tests {
         assert!(shown("<>, ,").is_empty());
     }
 
+    #[test]
+    fn names_that_should_have_been_in_quotes() {
+        for (field, addresses) in [
+            (
+                "support@shop.test <support@shop.test>",
+                &["support@shop.test|-|support|shop.test"][..],
+            ),
+            (
+                "other@shop.test <support@shop.test>, b@c.test",
+                &["other@shop.test|-|support|shop.test", "-|-|b|c.test"],
+            ),
+            ("Max @ Home <max@x.test>", &["Max @ Home|-|max|x.test"]),
+            (
+                "HowlRound: A Center <webmaster@remote.test>",
+                &["HowlRound: A Center|-|webmaster|remote.test"],
+            ),
+            (
+                "Re: Re: a <a@b.test>, c: d <c@d.test>",
+                &["Re: Re: a|-|a|b.test", "c: d|-|c|d.test"],
+            ),
+            (
+                "Muster, Max <max@remote.test>",
+                &["Muster, Max|-|max|remote.test"],
+            ),
+            (
+                "Muster, Max, Dr. <max@r.test>, b@c.test",
+                &["Muster, Max, Dr.|-|max|r.test", "-|-|b|c.test"],
+            ),
+            (
+                "a@b.test, Muster, Max <max@r.test>",
+                &["-|-|a|b.test", "Muster, Max|-|max|r.test"],
+            ),
+            (
+                "J. R. R. Tolkien <j@b.test>",
+                &["J. R. R. Tolkien|-|j|b.test"],
+            ),
+            ("[list] a <a@b.test>", &["[list] a|-|a|b.test"]),
+            (
+                "\"Muster, Max\" <max@r.test>",
+                &["Muster, Max|-|max|r.test"],
+            ),
+            ("\"Muster, Max <max@r.test>", &["Muster, Max|-|max|r.test"]),
+            (
+                "Max (Work <max@r.test>, b@c.test",
+                &["Max (Work|-|max|r.test", "-|-|b|c.test"],
+            ),
+            (
+                "=?utf-8?q?Muster,_Max_<x@y>?= <max@r.test>",
+                &["=?utf-8?q?Muster,_Max_<x@y>?=|-|max|r.test"],
+            ),
+            (
+                "=?utf-8?b?w4Q=?= =?utf-8?b?w4Q=?= <a@b.test>",
+                &["=?utf-8?b?w4Q=?= =?utf-8?b?w4Q=?=|-|a|b.test"],
+            ),
+            ("Max Muster max@r.test", &["Max Muster|-|max|r.test"]),
+            (
+                "Max <max@r.test> Eva <eva@r.test>",
+                &["Max|-|max|r.test", "Eva|-|eva|r.test"],
+            ),
+            (
+                "<max@r.test> Max, <eva@r.test> (Eva)",
+                &["Max|-|max|r.test", "Eva|-|eva|r.test"],
+            ),
+            (
+                "<mailto:max@r.test>, mailto:eva@r.test",
+                &["-|-|max|r.test", "-|-|eva|r.test"],
+            ),
+            ("max@r.test <>", &["-|-|max|r.test"]),
+            ("alice, bob", &["-|-|alice|", "-|-|bob|"]),
+            ("alice, bob@b.test", &["-|-|alice|", "-|-|bob|b.test"]),
+            (
+                "undisclosed-recipients:",
+                &["-|-|undisclosed-recipients|-", "-|-|-|-"],
+            ),
+            (
+                "Liste: a@b.test, c@d.test",
+                &["-|-|a|b.test", "-|-|c|d.test"],
+            ),
+            ("a@b.test; c@d.test", &["-|-|a|b.test", "-|-|c|d.test"]),
+            ("john . doe @ b.test", &["-|-|john.doe|b.test"]),
+            ("\"john doe\"@b.test", &["-|-|john doe|b.test"]),
+            (
+                "\u{1b}$B\"<,@\u{1b}(B <a@b.test>",
+                &["\u{1b}$B\"<,@\u{1b}(B|-|a|b.test"],
+            ),
+            ("a@b@c.test", &["-|-|a|b"]),
+        ] {
+            assert_eq!(shown(field), addresses, "{field}");
+        }
+        let lonely = parse_addresses(b"lonely, <x>");
+        assert!(lonely.iter().all(|one| one.addr_spec().is_none()));
+    }
+
     proptest! {
         #[test]
-        fn anything_is_read(field in "[a-c<>@,;:()\"\\\\ \\[\\]]{0,40}") {
+        fn anything_is_read(field in "([a-c<>@,;:()\"\\\\ .\\[\\]]|=\\?utf-8\\?q\\?|\\?=|\u{1b}\\$B|\u{1b}\\(B){0,40}") {
             let _ = parse_addresses(field.as_bytes());
         }
     }

@@ -39,80 +39,304 @@ pub(crate) fn days(year: i64, month: i64, day: i64) -> Option<i64> {
     Some(before + (153 * m + 2) / 5 + day - 1 - 719_468)
 }
 
-/// Reads the value of a Date field, obsolete forms included.
+/// Reads the value of a Date field: the form of RFC 5322, its obsolete ones, and what else programs write: ISO 8601,
+/// ctime, American order, names of days and months in other languages, zones by name or with a colon, AM and PM.
+///
+/// `None` for what is no date, and for numbers alone whose order could be either.
 ///
 /// ```
 /// use hikyaku_mailstore::message::parse_date;
 /// let date = parse_date(b"Fri, 21 Nov 1997 09:55:06 -0600").unwrap();
 /// assert_eq!((date.seconds, date.zone), (880_127_706, -360));
+/// assert_eq!(parse_date(b"1997-11-21T09:55:06.5-06:00"), Some(date));
 /// ```
 #[must_use]
 pub fn parse_date(field: &[u8]) -> Option<DateTime> {
-    let text = String::from_utf8_lossy(field.get(..field.len().min(200))?).into_owned();
-    let mut words = without_comments(&text);
-    if let Some(comma) = words.find(',') {
-        words.drain(..=comma);
+    let text = super::decode_header(field.get(..field.len().min(LONGEST))?);
+    let text = without_comments(&text);
+    let mut found = Found::default();
+    for word in text.split(|c: char| c.is_whitespace() || c == ',') {
+        found.word(word)?;
     }
-    let spaced = words.replace('-', " -").replace('+', " +");
-    let mut words = spaced.split_whitespace().peekable();
-    if words.peek()?.chars().all(char::is_alphabetic) {
-        words.next();
-    }
-    let number = |word: &str| word.trim_start_matches('-').parse::<i64>().ok();
-    let day = number(words.next()?)?;
-    let month = words.next()?.trim_start_matches('-').to_ascii_lowercase();
-    let names = "janfebmaraprmayjunjulaugsepoctnovdec";
-    let at = names.find(month.get(..3)?).filter(|at| at % 3 == 0)?;
-    let month = i64::try_from(at / 3).ok()? + 1;
-    let year = words.next()?;
-    let digits = year.trim_start_matches('-').len();
-    let year = match number(year)? {
-        short @ 0..50 if digits < 3 => 2000 + short,
-        short if digits <= 3 => 1900 + short,
-        year => year,
-    };
-    let mut seconds = days(year, month, day)? * 86_400;
-    let mut zone = 0;
-    if let Some(time) = words.next() {
-        let mut parts = time.split([':', '.']);
-        for (factor, limit) in [(3600, 23), (60, 59), (1, 60)] {
-            let value = parts.next().and_then(number).unwrap_or(0);
-            if value > limit {
-                return None;
-            }
-            seconds += value * factor;
-        }
-        zone = words.next().map_or(0, parse_zone);
-    }
-    Some(DateTime {
-        seconds: seconds - i64::from(zone) * 60,
-        zone,
-    })
+    found.date_time()
 }
 
-fn parse_zone(word: &str) -> i16 {
-    let hours = match word {
-        "EDT" => -4,
-        "EST" | "CDT" => -5,
-        "CST" | "MDT" => -6,
-        "MST" | "PDT" => -7,
-        "PST" => -8,
-        _ => {
-            let (sign, digits) = match word.split_at_checked(1) {
-                Some(("-", digits)) => (-1, digits),
-                Some(("+", digits)) => (1, digits),
-                _ => return 0,
-            };
-            let value: i16 = digits.parse().unwrap_or(0);
-            let minutes = value / 100 * 60 + value % 100;
-            return if (0..=1440).contains(&minutes) {
-                sign * minutes
-            } else {
-                0
+/// What follows is no part of a date.
+const LONGEST: usize = 200;
+
+/// What was found of a date.
+#[derive(Debug, Default)]
+struct Found {
+    /// Year, month, day.
+    date: Option<(i64, i64, i64)>,
+    month: Option<i64>,
+    /// Day and year, in whatever order.
+    numbers: Vec<(i64, usize)>,
+    /// Seconds since midnight.
+    time: Option<i64>,
+    zone: Option<i16>,
+    /// Hours that AM or PM adds.
+    half: Option<i64>,
+}
+
+impl Found {
+    /// `None` where it cannot be a date.
+    fn word(&mut self, word: &str) -> Option<()> {
+        let word = word.trim_matches(|c: char| matches!(c, '.' | ';' | '"' | '\''));
+        let Some(first) = word.chars().next() else {
+            return Some(());
+        };
+        if self.needs_date()
+            && let Some((date, rest)) = numeric(word)?
+        {
+            self.date = Some(date);
+            return self.word(rest.trim_start_matches(['T', 't', '_', ' ']));
+        }
+        let digits = word
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(word.len());
+        let (number, rest) = word.split_at(digits);
+        if matches!(first, '+' | '-') {
+            if self.time.is_some() && self.zone.is_none() {
+                self.zone = offset(word);
+                return Some(());
+            }
+            return self.word(word.get(1..)?);
+        }
+        if first.is_alphabetic() {
+            // `Mar-5`, but not `GMT-5`.
+            return match word.find('-') {
+                Some(dash) if self.needs_date() && zone(&word.to_lowercase()).is_none() => {
+                    self.name(word.get(..dash)?);
+                    self.word(word.get(dash + 1..)?)
+                }
+                _ => {
+                    self.name(word);
+                    Some(())
+                }
             };
         }
+        let is_time = rest.starts_with(':') || rest.starts_with('.') && !self.needs_date();
+        if is_time && self.time.is_none() {
+            return self.clock(word);
+        }
+        // `101112`, behind `20210305T`.
+        if let (Some(_), None, Some((hours, rest))) =
+            (self.date, self.time, word.split_at_checked(2))
+            && digits == 6
+            && let Some((minutes, seconds)) = rest.split_at_checked(2)
+        {
+            return self.clock(&format!("{hours}:{minutes}:{seconds}"));
+        }
+        if !number.is_empty() {
+            self.numbers.push((number.parse().ok()?, digits));
+            // `21-Nov-1997`, `5th`
+            if let Some(rest) = rest.strip_prefix(['-', '/']) {
+                return self.word(rest);
+            }
+        }
+        Some(())
+    }
+
+    fn needs_date(&self) -> bool {
+        self.date.is_none() && (self.month.is_none() || self.numbers.len() < 2)
+    }
+
+    /// `hh:mm[:ss[.fraction]]`, and what stands behind it without a blank.
+    fn clock(&mut self, word: &str) -> Option<()> {
+        let end = word.find(|c: char| !c.is_ascii_digit() && c != ':' && c != '.');
+        let (time, rest) = word.split_at(end.unwrap_or(word.len()));
+        let mut parts = time.split([':', '.']);
+        let mut next = || match parts.next() {
+            None | Some("") => Some(0),
+            Some(part) => part.parse::<i64>().ok(),
+        };
+        let (hours, minutes, seconds) = (next()?, next()?, next()?);
+        let is_end = (hours, minutes, seconds) == (24, 0, 0);
+        if !is_end && (hours > 23 || minutes > 59 || seconds > 60) {
+            return None;
+        }
+        self.time = Some(hours * 3600 + minutes * 60 + seconds);
+        self.word(rest)
+    }
+
+    fn name(&mut self, name: &str) {
+        let name = name.trim_end_matches('.').to_lowercase();
+        match name.as_str() {
+            "am" | "a.m" if self.time.is_some() => self.half = Some(0),
+            "pm" | "p.m" if self.time.is_some() => self.half = Some(12),
+            "dst" => self.zone = self.zone.map(|zone| zone + 60),
+            name => {
+                if self.time.is_some() && self.zone.is_none() {
+                    self.zone = zone(name);
+                }
+                // Of two the later one is it: the first is the name of a day.
+                if self.zone.is_none() && self.numbers.len() < 2 {
+                    self.month = month(name).or(self.month);
+                }
+            }
+        }
+    }
+
+    fn date_time(self) -> Option<DateTime> {
+        let (year, month, day) = match (self.date, self.month, &*self.numbers) {
+            (Some(date), ..) => date,
+            (None, Some(month), &[(year, 3..), (day, _), ..]) => (year, month, day),
+            (None, Some(month), &[(day, _), year, ..]) => (whole_year(year), month, day),
+            _ => return None,
+        };
+        let mut time = self.time.unwrap_or(0);
+        if let Some(half) = self.half {
+            let hours = time / 3600;
+            if !(1..=12).contains(&hours) {
+                // It says so twice: `15:00 PM`.
+            } else {
+                time += (hours % 12 + half - hours) * 3600;
+            }
+        }
+        let zone = self.zone.unwrap_or(0);
+        let seconds = days(year, month, day)? * 86_400 + time;
+        Some(DateTime {
+            seconds: seconds - i64::from(zone) * 60,
+            zone,
+        })
+    }
+}
+
+/// RFC 5322 §4.3: years of two and three digits.
+fn whole_year((year, digits): (i64, usize)) -> i64 {
+    match year {
+        0..50 if digits < 3 => 2000 + year,
+        _ if digits <= 3 => 1900 + year,
+        _ => year,
+    }
+}
+
+/// `2021-03-05`, `2021/3/5`, `20210305T..`, `2021年3月5日`, `5.3.2021`, and `3/25/2021` where the order is clear; year, month,
+/// day, and what follows. `None` where it is not clear.
+#[allow(clippy::type_complexity, reason = "a date and a rest, once")]
+fn numeric(word: &str) -> Option<Option<((i64, i64, i64), &str)>> {
+    let number = |text: &str| -> Option<(i64, usize, usize)> {
+        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+        let value = text.get(..digits)?.parse().ok()?;
+        (digits <= 8).then_some((value, digits, digits))
     };
-    hours * 60
+    let Some((first, digits, at)) = number(word) else {
+        return Some(None);
+    };
+    let rest = word.get(at..)?;
+    if digits == 8 && rest.starts_with(['T', 't']) {
+        return Some(Some((
+            (first / 10_000, first / 100 % 100, first % 100),
+            rest,
+        )));
+    }
+    let mut rest_of = rest.chars();
+    let Some(separator) = rest_of
+        .next()
+        .filter(|c| matches!(c, '-' | '/' | '.' | '年'))
+    else {
+        return Some(None);
+    };
+    let Some((second, _, at)) = number(rest_of.as_str()) else {
+        return Some(None);
+    };
+    let rest = rest_of.as_str().get(at..)?;
+    let again = if separator == '年' { '月' } else { separator };
+    let Some(behind) = rest.strip_prefix(again) else {
+        return Some(None);
+    };
+    let Some((third, third_digits, at)) = number(behind) else {
+        return Some(None);
+    };
+    let rest = behind.get(at..)?.trim_start_matches('日');
+    // `10.11.12` is a time, `1.2.3.4` something else.
+    let year = whole_year((third, third_digits));
+    let date = match (separator, digits) {
+        (_, 4) => (first, second, third),
+        ('.', _) => (year, second, first),
+        _ if first > 12 || first == second => (year, second, first),
+        _ if second > 12 => (year, first, second),
+        _ => return None,
+    };
+    Some(Some((date, rest)))
+}
+
+/// Months in the languages that programs have left in the field, by as many letters as tell them apart.
+fn month(name: &str) -> Option<i64> {
+    const NAMES: [&[&str]; 12] = [
+        &["jan", "jän", "ene", "gen", "янв", "sty", "led"],
+        &["feb", "fév", "fev", "фев", "lut"],
+        &["mar", "mär", "maa", "mrt", "mrz", "maerz", "мар"],
+        &["apr", "avr", "abr", "апр", "kwi"],
+        &["may", "mai", "mei", "maj", "mag", "май", "мая"],
+        &["jun", "juin", "giu", "июн", "cze"],
+        &["jul", "juil", "lug", "июл", "lip"],
+        &["aug", "aoû", "aou", "ago", "авг", "sie"],
+        &["sep", "set", "сен", "wrz"],
+        &["oct", "okt", "ott", "out", "окт", "paź"],
+        &["nov", "ноя", "lis"],
+        &["dec", "dez", "déc", "dic", "дек", "gru"],
+    ];
+    let is = |names: &&[&str]| names.iter().any(|begin| name.starts_with(begin));
+    let at = NAMES.iter().position(is)?;
+    i64::try_from(at).ok().map(|at| at + 1)
+}
+
+/// The zone of a name, in lower case: minutes east of Greenwich.
+fn zone(name: &str) -> Option<i16> {
+    let hours = match name {
+        "ut" | "utc" | "gmt" | "wet" | "z" => 0,
+        "bst" | "west" | "cet" | "met" | "mez" | "wat" => 1,
+        "cest" | "mest" | "mesz" | "eet" | "sast" | "cat" => 2,
+        "eest" | "msk" | "eat" | "trt" | "idt" => 3,
+        "msd" | "gst" => 4,
+        "pkt" => 5,
+        "ist" => return Some(330),
+        "ict" | "wib" => 7,
+        "hkt" | "sgt" | "awst" | "myt" | "pht" => 8,
+        "jst" | "kst" => 9,
+        "aest" => 10,
+        "acst" => return Some(570),
+        "aedt" => 11,
+        "nzst" => 12,
+        "nzdt" => 13,
+        "brt" | "art" | "adt" => -3,
+        "nst" => return Some(-210),
+        "ndt" => return Some(-150),
+        "edt" | "ast" => -4,
+        "est" | "cdt" => -5,
+        "cst" | "mdt" => -6,
+        "mst" | "pdt" => -7,
+        "pst" | "akdt" => -8,
+        "akst" => -9,
+        "hst" => -10,
+        // `GMT+0200`, `UTC+2`
+        _ => {
+            let behind = ["gmt", "utc", "ut"]
+                .iter()
+                .find_map(|zone| name.strip_prefix(zone));
+            return behind
+                .filter(|behind| behind.starts_with(['+', '-']))
+                .and_then(offset);
+        }
+    };
+    Some(hours * 60)
+}
+
+/// `+0100`, `+01:00`, `+1`, `-03`: minutes.
+fn offset(word: &str) -> Option<i16> {
+    let sign = if word.starts_with('-') { -1 } else { 1 };
+    let digits = word.get(1..)?;
+    let end = digits.find(|c: char| !c.is_ascii_digit() && c != ':');
+    let digits = digits.get(..end.unwrap_or(digits.len()))?;
+    let (hours, minutes) = match digits.split_once(':') {
+        Some((hours, minutes)) => (hours, minutes.get(..2)?),
+        None if digits.len() <= 2 => (digits, "0"),
+        None => digits.split_at_checked(digits.len().min(4) - 2)?,
+    };
+    let minutes = hours.parse::<i16>().ok()?.checked_mul(60)? + minutes.parse::<i16>().ok()?;
+    (0..=1440).contains(&minutes).then_some(sign * minutes)
 }
 
 fn without_comments(text: &str) -> String {
@@ -162,6 +386,76 @@ mod tests {
             "1 Jan 2020 25:00",
         ] {
             assert_eq!(read(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn dates_as_the_world_writes_them() {
+        let moment = Some((1_614_935_472, 60));
+        for text in [
+            "Fri, 05 Mar 2021 10:11:12 +0100",
+            "Fri, 05 Mar 2021 10:11:12 +01:00",
+            "Fri, 05 Mar 2021 10:11:12 +01",
+            "Fri, 05 Mar 2021 10:11:12 +1",
+            "Fri, 05 Mar 2021 10:11:12 GMT+0100",
+            "Fri, 05 Mar 2021 10:11:12 UTC+1",
+            "Fri, 05 Mar 2021 10:11:12 CET",
+            "Fri, 05 Mar 2021 10:11:12 MEZ",
+            "Fri, 5 Mar 21 10:11:12 +0100",
+            "Fri, 5 Mar 121 10:11:12 +0100",
+            "Fri Mar 5 10:11:12 CET 2021",
+            "Fri Mar  5 10:11:12 2021 +0100",
+            "Fri, Mar 05, 2021 10:11:12 +0100",
+            "March 5th, 2021 at 10:11:12 AM GMT+1",
+            "2021-03-05T10:11:12+01:00",
+            "2021-03-05 10:11:12 +0100",
+            "2021/03/05 10:11:12 +0100",
+            "5.3.2021 10:11:12 +0100",
+            "2021年3月5日 10:11:12 +0100",
+            "Fr, 05 Mär 2021 10:11:12 +0100",
+            "ven., 05 mars 2021 10:11:12 +0100",
+            "vie, 05 mar 2021 10:11:12 +0100",
+            "05-Mar-2021 10:11:12+0100",
+            "05-Mar-21 10:11:12.25 +0100",
+            "Friday, 05-Mar-21 10:11:12 CET",
+            "Fri, 05 Mar 2021 10:11:12 +0100 (CET)",
+            "Fri, 05 Mar 2021 10.11.12 +0100",
+            "Fri, 05 Mar 2021 10:11:12 \"+0100\"",
+            "=?utf-8?q?Fri,_05_Mar_2021_10:11:12_+0100?=",
+        ] {
+            assert_eq!(read(text), moment, "{text}");
+        }
+        for (text, expected) in [
+            ("Tue Jul 24 18:55:07 2007", Some((1_185_303_307, 0))),
+            (
+                "Tue Jul 24 18:55:07 MET DST 2007",
+                Some((1_185_296_107, 120)),
+            ),
+            ("mar. 24 juil. 2007 18:55:07 GMT", Some((1_185_303_307, 0))),
+            ("24 juin 2007 00:00", Some((1_182_643_200, 0))),
+            ("7/24/2007 6:55:07 PM", Some((1_185_303_307, 0))),
+            ("24/7/2007 18:55:07", Some((1_185_303_307, 0))),
+            ("Tue, 24 Jul 2007 24:00:00 +0000", Some((1_185_321_600, 0))),
+            ("Tue, 24 Jul 2007 12:30 AM", Some((1_185_237_000, 0))),
+            ("Tue, 24 Jul 2007 18:55 JST", Some((1_185_270_900, 540))),
+            ("Tue, 24 Jul 2007 18:55 +0530", Some((1_185_283_500, 330))),
+            ("Tue, 24 Jul 2007 18:55 -0330", Some((1_185_315_900, -210))),
+            ("Tue, 24 Jul 2007 18:55 Q", Some((1_185_303_300, 0))),
+            ("Tue, 24 Jul 2007 18:55 +9999", Some((1_185_303_300, 0))),
+            ("Tue, 24 Jul 2007", Some((1_185_235_200, 0))),
+            ("2007-07-24T18:55:07.999Z", Some((1_185_303_307, 0))),
+            ("20070724T185507Z", Some((1_185_303_307, 0))),
+            ("4/7/2007 18:55:07", None),
+            ("Tue, 24 Jul 2007 24:01", None),
+            ("Tue, 24 Jul 2007 18:60", None),
+            ("Tue, 32 Jul 2007 18:55", None),
+            ("Tue, 24 Jul 99999 18:55", None),
+            ("2021-13-05T10:11:12Z", None),
+            ("Tue, 24 Jul", None),
+            ("18:55:07", None),
+            ("99999999999999999999 Jul 2007", None),
+        ] {
+            assert_eq!(read(text), expected, "{text}");
         }
     }
 

@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-/// So many parameters of one field are kept.
-const PARAMETERS: usize = 100;
+use super::parameter::{self, parameterized};
+
+/// So many language tags of one field are kept.
+const LANGUAGES: usize = 100;
 
 /// The fields of a header section: names and raw values, folding and last newline included.
 ///
@@ -106,7 +108,7 @@ impl Content {
             && (subtype == "*" || self.subtype.eq_ignore_ascii_case(subtype.as_bytes()))
     }
 
-    /// A parameter's value.
+    /// A parameter's value as it was sent, quoting removed.
     #[must_use]
     pub fn parameter(&self, name: &str) -> Option<&[u8]> {
         let found = self
@@ -116,23 +118,23 @@ impl Content {
         found.map(|(_, value)| &**value)
     }
 
+    /// A parameter's value for people: its pieces put together and decoded (RFC 2231, encoded words), on one line.
+    ///
+    /// ```
+    /// use hikyaku_mailstore::message::Structure;
+    /// let message = b"Content-Type: text/plain; name*0*=utf-8''%e9%a3; name*1*=%9b.txt\r\n\r\n";
+    /// let name = Structure::of(message).root().content.parameter_text("name");
+    /// assert_eq!(name.as_deref(), Some("飛.txt"));
+    /// ```
+    #[must_use]
+    pub fn parameter_text(&self, name: &str) -> Option<String> {
+        parameter::text(&self.parameters, name)
+    }
+
     pub(crate) fn take(&mut self, name: &[u8], value: &[u8]) {
         let text = || Some(value.to_vec()).filter(|value| !value.is_empty());
         match name {
-            b"content-type" => {
-                let Disposition {
-                    kind: main,
-                    parameters,
-                } = parameterized(value);
-                let mut halves = main.splitn(2, |&o| o == b'/').map(<[u8]>::trim_ascii);
-                if let (Some(kind), Some(subtype)) = (halves.next(), halves.next())
-                    && is_token(kind)
-                    && is_token(subtype)
-                {
-                    (self.kind, self.subtype) = (kind.to_vec(), subtype.to_vec());
-                    self.parameters = parameters;
-                }
-            }
+            b"content-type" => self.take_type(value),
             b"content-id" => self.id = text(),
             b"content-description" => self.description = text(),
             b"content-transfer-encoding" => {
@@ -143,19 +145,20 @@ impl Content {
             }
             b"content-md5" => self.md5 = text(),
             b"content-disposition" => {
-                let disposition = parameterized(value);
-                if is_token(&disposition.kind) {
-                    self.disposition = Some(disposition);
+                let (mut kind, parameters) = parameterized(value);
+                // Some write the file's name alone.
+                if kind.is_empty() && !parameters.is_empty() {
+                    kind = b"attachment".to_vec();
+                }
+                if is_token(&kind) {
+                    self.disposition = Some(Disposition { kind, parameters });
                 }
             }
             b"content-language" => {
                 let tags = value
                     .split(|&o| o == b',')
                     .map(|tag| tag.trim_ascii().to_vec());
-                self.language = tags
-                    .filter(|tag| !tag.is_empty())
-                    .take(PARAMETERS)
-                    .collect();
+                self.language = tags.filter(|tag| !tag.is_empty()).take(LANGUAGES).collect();
             }
             b"content-location" => self.location = text(),
             _ => {}
@@ -163,86 +166,41 @@ impl Content {
     }
 }
 
+impl Content {
+    /// Takes a Content-Type. One without a subtype, which RFC 2045 §5.2 would have read as text/plain, is what it most
+    /// likely means: a part with a name is a file, one with a boundary has parts.
+    fn take_type(&mut self, value: &[u8]) {
+        let (main, parameters) = parameterized(value);
+        let mut halves = main.splitn(2, |&o| o == b'/').map(<[u8]>::trim_ascii);
+        let has = |name| parameter::octets(&parameters, name).is_some();
+        let (kind, subtype) = match (halves.next(), halves.next()) {
+            (Some(kind), Some(subtype)) if is_token(kind) && is_token(subtype) => (kind, subtype),
+            (Some(kind), _) if kind.eq_ignore_ascii_case(b"text") => (kind, &b"plain"[..]),
+            (Some(kind), _) if kind.eq_ignore_ascii_case(b"multipart") && has("boundary") => {
+                (kind, &b"mixed"[..])
+            }
+            _ if has("name") => (&b"application"[..], &b"octet-stream"[..]),
+            _ if has("charset") => (&b"text"[..], &b"plain"[..]),
+            _ => return,
+        };
+        (self.kind, self.subtype) = (kind.to_vec(), subtype.to_vec());
+        self.parameters = parameters;
+    }
+
+    /// Ends reading: a part that has a file's name and no type is a file, whatever it is.
+    pub(crate) fn complete(&mut self, has_type: bool) {
+        let disposition = self.disposition.as_ref();
+        let named =
+            disposition.is_some_and(|one| parameter::octets(&one.parameters, "filename").is_some());
+        if !has_type && named && self.is("text", "plain") {
+            (self.kind, self.subtype) = (b"application".to_vec(), b"octet-stream".to_vec());
+        }
+    }
+}
+
 fn is_token(word: &[u8]) -> bool {
     let special = |o: &u8| !o.is_ascii_graphic() || b"()<>@,;:\\\"/[]?=".contains(o);
     !word.is_empty() && !word.iter().any(special)
-}
-
-/// `value; name=value; name="value"` (RFC 2045 §5.1).
-fn parameterized(value: &[u8]) -> Disposition {
-    let mut pieces = split(value).into_iter();
-    let kind = pieces.next().unwrap_or_default().trim_ascii().to_vec();
-    let parameters = pieces
-        .filter_map(|piece| {
-            let equals = memchr::memchr(b'=', &piece)?;
-            let (name, value) = piece.split_at(equals);
-            let name = name.trim_ascii().to_ascii_lowercase();
-            let value = unquote(value.get(1..)?.trim_ascii());
-            is_token(&name).then_some((name, value))
-        })
-        .take(PARAMETERS)
-        .collect();
-    Disposition { kind, parameters }
-}
-
-/// Cuts at semicolons outside of quotes, and drops comments.
-fn split(value: &[u8]) -> Vec<Vec<u8>> {
-    let mut pieces = vec![Vec::new()];
-    let (mut quoted, mut depth, mut escaped) = (false, 0_usize, false);
-    for &octet in value {
-        let Some(last) = pieces.last_mut() else { break };
-        if escaped {
-            escaped = false;
-            if depth == 0 {
-                last.push(octet);
-            }
-            continue;
-        }
-        match octet {
-            b'\\' if quoted || depth > 0 => {
-                escaped = true;
-                if depth == 0 {
-                    last.push(octet);
-                }
-            }
-            b'"' if depth == 0 => {
-                quoted = !quoted;
-                last.push(octet);
-            }
-            b'(' if !quoted => depth += 1,
-            b')' if !quoted && depth > 0 => depth -= 1,
-            b';' if !quoted && depth == 0 => {
-                if pieces.len() > PARAMETERS {
-                    break;
-                }
-                pieces.push(Vec::new());
-            }
-            _ if depth == 0 => last.push(octet),
-            _ => {}
-        }
-    }
-    pieces
-}
-
-fn unquote(value: &[u8]) -> Vec<u8> {
-    let Some(inside) = value.strip_prefix(b"\"") else {
-        // What follows a token is not part of it.
-        return value
-            .split(|o| b" \t".contains(o))
-            .next()
-            .unwrap_or(value)
-            .to_vec();
-    };
-    let mut text = Vec::with_capacity(inside.len());
-    let mut octets = inside.iter();
-    while let Some(&octet) = octets.next() {
-        match octet {
-            b'"' => break,
-            b'\\' => text.extend(octets.next()),
-            _ => text.push(octet),
-        }
-    }
-    text
 }
 
 /// The fields of a header section that are kept, unfolded, names in lower case.
@@ -286,5 +244,29 @@ mod tests {
             content.is("multipart", "*"),
             "what cannot be read changes nothing"
         );
+    }
+
+    #[test]
+    fn types_that_are_not_quite_one() {
+        for (value, kind, subtype) in [
+            ("text", "text", "plain"),
+            ("TEXT; charset=utf-8", "TEXT", "plain"),
+            ("multipart; boundary=a", "multipart", "mixed"),
+            ("multipart/mixed boundary=a", "multipart", "mixed"),
+            ("multipart/; boundary=a", "multipart", "mixed"),
+            ("PDF; name=Brief.pdf", "application", "octet-stream"),
+            ("; name=Brief.pdf", "application", "octet-stream"),
+            ("name=\"Brief.pdf\"", "application", "octet-stream"),
+            ("image; name*=utf-8''a.png", "application", "octet-stream"),
+            ("/; charset=utf-8", "text", "plain"),
+            ("charset=utf-8", "text", "plain"),
+            ("image", "text", "plain"),
+            ("", "text", "plain"),
+        ] {
+            let mut content = Content::unsaid(false);
+            content.take(b"content-type", value.as_bytes());
+            assert_eq!(content.kind, kind.as_bytes(), "{value}");
+            assert_eq!(content.subtype, subtype.as_bytes(), "{value}");
+        }
     }
 }

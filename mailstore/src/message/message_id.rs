@@ -1,8 +1,18 @@
 //! Message IDs (RFC 5322 §3.6.4).
 
-/// Message IDs in a field, quoting removed (RFC 5322 §3.6.4; §3 of RFC 5256 on normalizing).
+/// Message IDs in a field, quoting removed (RFC 5322 §3.6.4; §3 of RFC 5256 on normalizing). Those of a field that has
+/// no angle brackets are its words.
 pub(crate) fn message_ids(field: &[u8]) -> Vec<Vec<u8>> {
     let mut ids = Vec::new();
+    let is_id = |id: &[u8]| memchr::memchr(b'@', id).is_some_and(|at| at > 0 && at + 1 < id.len());
+    if memchr::memchr(b'<', field).is_none() {
+        // Some write them without angle brackets.
+        let words = field.split(|octet| octet.is_ascii_whitespace() || *octet == b',');
+        return words
+            .filter(|word| is_id(word))
+            .map(<[u8]>::to_vec)
+            .collect();
+    }
     let (mut rest, mut quotes) = (field, true);
     while let Some(open) = memchr::memchr(b'<', rest) {
         rest = rest.get(open + 1..).unwrap_or(&[]);
@@ -28,7 +38,7 @@ pub(crate) fn message_ids(field: &[u8]) -> Vec<Vec<u8>> {
         quotes &= !whole;
         let Some(end) = end else { continue };
         rest = rest.get(end + 1..).unwrap_or(&[]);
-        if memchr::memchr(b'@', &id).is_some_and(|at| at > 0 && at + 1 < id.len()) {
+        if is_id(&id) {
             ids.push(id);
         }
     }
@@ -43,6 +53,23 @@ mod tests {
     fn message_ids_are_normalized() {
         let ids = message_ids(b"<a@b> junk <\"c\\\"d\"@e> <bad> <<f@g>");
         assert_eq!(ids, [&b"a@b"[..], b"c\"d@e", b"f@g"]);
+        for (field, ids) in [
+            (
+                "1588999900449-1041#7@remote.lan",
+                &["1588999900449-1041#7@remote.lan"][..],
+            ),
+            ("a@b  c@d,\te@f", &["a@b", "c@d", "e@f"]),
+            ("your message of Tuesday", &[]),
+            ("<a@b> c@d", &["a@b"]),
+            ("@ a@ @b", &[]),
+        ] {
+            let read = message_ids(field.as_bytes());
+            assert_eq!(
+                read,
+                ids.iter().map(|id| id.as_bytes()).collect::<Vec<_>>(),
+                "{field}"
+            );
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::field::{Fields, unfold};
 use super::structure::{Envelope, Kind, Part, Structure};
-use super::{Content, parse_addresses};
+use super::{Content, parameter, parse_addresses};
 
 /// What a scanner holds at most. Past a limit the item is left out, never the message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -288,9 +288,12 @@ impl Scanner {
         part.header_lines = self.newlines - open.newlines_before;
         open.newlines_before = self.newlines;
         // Of several fields of a name the first one holds, if it can be read.
+        let mut has_type = false;
         for (name, value) in fields.iter().rev() {
             part.content.take(name, value);
+            has_type |= name == b"content-type";
         }
+        part.content.complete(has_type);
         if message {
             part.envelope = Some(Box::new(envelope(&fields)));
         }
@@ -301,7 +304,9 @@ impl Scanner {
             return;
         };
         if part.content.is("multipart", "*") {
-            let boundary = part.content.parameter("boundary").unwrap_or(b"");
+            let boundary = parameter::octets(&part.content.parameters, "boundary");
+            // RFC 2046 §5.1.1: it does not end with a blank.
+            let boundary = boundary.as_deref().unwrap_or(b"").trim_ascii_end();
             if !boundary.is_empty() && boundary.len() < LINE_HEAD / 2 {
                 open.boundary = Some(boundary.to_vec());
                 part.kind = Kind::Multipart;

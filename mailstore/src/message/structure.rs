@@ -7,7 +7,7 @@ use std::ops::Range;
 use super::{Address, Content, EnvelopeView, Scanner};
 
 /// The version of the kept form: an older one is computed anew.
-pub(super) const VERSION: u8 = 2;
+pub(super) const VERSION: u8 = 3;
 
 /// What ENVELOPE shows of a message (RFC 9051 §7.5.2). Values are unfolded and not decoded.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

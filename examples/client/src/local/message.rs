@@ -3,6 +3,8 @@
 use mailstore::message::{Envelope, decode_header, parse_date};
 use mailstore::{BodyRef, Flags, MailboxId, Uid};
 
+use crate::show;
+
 /// A message in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
@@ -38,10 +40,7 @@ impl Message {
         self.envelope
             .from
             .first()
-            .map_or_else(String::new, |address| match &address.name {
-                Some(name) if !name.is_empty() => decode_header(name),
-                _ => String::from_utf8_lossy(&address.addr_spec().unwrap_or_default()).into_owned(),
-            })
+            .map_or_else(String::new, show::person)
     }
 
     /// Its UID in the mailbox where it is shown; none yet, where it is to come there with the next sync.

@@ -153,7 +153,7 @@ impl Session<'_> {
             at += piece.len() as u64;
             transfer.decode(&piece, &mut octets);
         }
-        TextDecoder::new(part.content.parameter("charset")).decode(&octets, true, &mut text);
+        TextDecoder::of(&part.content).decode(&octets, true, &mut text);
         if part.content.is("text", "html") {
             text = plain(&text);
         }
