@@ -7,8 +7,8 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use hikyaku_wire::{Machine as _, Output, Step};
 use imap_proto::{Limits, Received, Tagged, client, server};
 use mailstore::message::{
-    BaseSubject, Encoding, Structure, TextDecoder, TransferDecoder, decode_header, parse_addresses,
-    parse_date,
+    BaseSubject, Encoding, Inline, Structure, TextDecoder, TransferDecoder, decode_header,
+    parse_addresses, parse_date,
 };
 use std::hint::black_box;
 use std::time::Instant;
@@ -149,6 +149,19 @@ const INPUTS: &[(Reader, &str, &str, &str, &str)] = &[
     (Message, "lines that are nearly boundaries", "Content-Type: multipart/mixed; boundary=bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\r\n\r\n", "--bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\r\n", ""),
     (Header, "parameters", "Content-Type: text/plain", "; p#=v", "\r\n\r\n"),
     (Header, "pieces of a parameter", "Content-Type: text/plain", "; p*#=v", "\r\n\r\n"),
+    (Header, "pieces of a file's name", "Content-Disposition: attachment", "; filename*#=v", "\r\n\r\n"),
+    (Header, "blanks in a file's name", "Content-Disposition: attachment; filename=a", " ", "b\r\n\r\n"),
+    (Header, "quotes in a file's name", "Content-Disposition: attachment; filename=\"a", "\"a", "\"\r\n\r\n"),
+    (Header, "blanks behind a quote", "Content-Disposition: attachment; filename=\"a", "\"  ", "\"\r\n\r\n"),
+    (Header, "words in a file's name", "Content-Disposition: attachment; filename=\"", "=?utf-8?q?a?= ", "\"\r\n\r\n"),
+    (Header, "a quoted type", "Content-Type: \"", "\"", "\r\n\r\n"),
+    (Message, "alternatives", "Content-Type: multipart/alternative; boundary=b\r\n\r\n", "--b\r\nContent-Type: text/html\r\n\r\n<p>\r\n", "--b--"),
+    (Message, "alternatives within each other", "", "Content-Type: multipart/alternative; boundary=b#x\r\n\r\n--b#x\r\n", "Content-Type: text/html\r\n\r\n<p>"),
+    (Message, "related parts", "Content-Type: multipart/related; boundary=b; start=\"<a>\"\r\n\r\n", "--b\r\nContent-ID: <b#>\r\n\r\nx\r\n", "--b--"),
+    (Message, "lines that flow", "Content-Type: text/plain; format=flowed\r\n\r\n", "> a \r\n", ""),
+    (Message, "quote marks", "Content-Type: text/plain; format=flowed\r\n\r\n", ">", ""),
+    (Message, "meta elements", "Content-Type: text/html\r\n\r\n", "<meta ", "\u{e9}"),
+    (Message, "comments in HTML", "Content-Type: text/html\r\n\r\n", "<!-- ", "\u{e9}"),
     (Header, "the same parameter", "Content-Type: text/plain", "; p*0*=v", "\r\n\r\n"),
     (Header, "semicolons", "Content-Type: text/plain", ";", "\r\n\r\n"),
     (Field, "addresses", "a@b", ", a#@b", ""),
@@ -157,6 +170,17 @@ const INPUTS: &[(Reader, &str, &str, &str, &str)] = &[
     (Field, "angles", "", "<", ""),
     (Field, "groups", "", "g#: a@b;", ""),
     (Field, "colons", "", "a:", ""),
+    (Field, "names with commas", "a", ", b", " <a@b>"),
+    (Field, "addresses that are names", "", "a@b ", "<a@b>"),
+    (Field, "quotes that do not end", "", "\" <a@b> ", ""),
+    (Field, "words with half a character", "", "=?iso-2022-jp?q?=1B$B$?= ", ""),
+    (Field, "words without blanks between", "", "=?utf-8?q?=E9?=", ""),
+    (Field, "words of no charset", "", "=?unknown?q?=E9?= ", ""),
+    (Field, "question marks in a word", "=?utf-8?q?", "?a", "?="),
+    (Field, "ends of words that are none", "=?utf-8?q?", "?=20", ""),
+    (Field, "words in Base64 that are none", "", "=?utf-8?b?a*", ""),
+    (Field, "shifts of ISO-2022-JP that do not end", "", "\u{1b}$", ""),
+    (Field, "letters with accents", "", "\u{e9} ", ""),
     (Field, "routes", "<", "@a,", ":b@c>"),
     (Field, "quotes", "", "\"", ""),
     (Field, "words", "a", " b", ""),
@@ -262,7 +286,7 @@ fn server(octets: &[u8]) {
 type ReadField = fn(&[u8]);
 
 /// All that reads a field, or what a part contains.
-const FIELD: [(&str, ReadField); 7] = [
+const FIELD: [(&str, ReadField); 8] = [
     ("addresses", |octets| {
         drop(black_box(parse_addresses(octets)));
     }),
@@ -275,6 +299,13 @@ const FIELD: [(&str, ReadField); 7] = [
     ("base64", |octets| transfer("base64", octets)),
     ("quoted-printable", |octets| {
         transfer("quoted-printable", octets);
+    }),
+    ("text of no charset", |octets| {
+        let mut text = String::new();
+        // Not UTF-8: it is guessed.
+        let octets = [b"\xff", octets].concat();
+        TextDecoder::new(None).decode(&octets, true, &mut text);
+        black_box(text);
     }),
     ("ISO-2022-JP", |octets| {
         let mut text = String::new();
@@ -336,12 +367,22 @@ fn main() {
             drop(black_box(Tagged::parse(&unit, &limits)));
         };
         let message = |octets: &[u8]| drop(black_box(Structure::of(octets)));
+        let shown = |octets: &[u8]| {
+            let structure = Structure::of(octets);
+            for index in structure.shown(octets, true) {
+                black_box(structure.get(index).map(|part| part.text(octets)));
+            }
+            for (at, index) in structure.attachments().into_iter().enumerate() {
+                black_box(structure.name_of(index, at));
+            }
+            black_box(Inline::of(&structure).find("cid:a"));
+        };
         let readers: Vec<(&str, Read<'_>)> = match reader {
             Response => vec![("response", &response)],
             Command => vec![("command", &command)],
             Client => vec![("client", &client)],
             Server => vec![("server", &server)],
-            Message | Header => vec![("message", &message)],
+            Message | Header => vec![("message", &message), ("what is shown", &shown)],
             Field => FIELD
                 .iter()
                 .map(|(name, read)| (*name, read as Read<'_>))

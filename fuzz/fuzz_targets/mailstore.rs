@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use mailstore::message::{
-    Encoding, Scanner, Structure, TextDecoder, TransferDecoder, decode_header, fields, parse_addresses, parse_date,
+    Encoding, Inline, Scanner, Structure, TextDecoder, TransferDecoder, decode_header, fields, parse_addresses, parse_date,
 };
 
 fuzz_target!(|data: &[u8]| {
@@ -20,13 +20,22 @@ fuzz_target!(|data: &[u8]| {
         assert!(part.body.end <= data.len() as u64 && part.end > index);
     }
     let _ = Structure::decode(data);
+    for index in whole.shown(data, size % 2 == 0) {
+        let _ = whole.get(index).map(|part| part.text(data));
+    }
+    for (at, index) in whole.attachments().into_iter().enumerate() {
+        let _ = whole.name_of(index, at);
+    }
+    let _ = Inline::of(&whole).find("cid:a");
     for (_, value, _) in fields(data) {
         let _ = (decode_header(value), parse_addresses(value), parse_date(value));
     }
-    for encoding in [Encoding::Base64, Encoding::QuotedPrintable] {
+    for encoding in [Encoding::Base64, Encoding::QuotedPrintable, Encoding::Uuencode] {
         let (mut decoder, mut octets, mut text) = (TransferDecoder::new(encoding), Vec::new(), String::new());
         decoder.decode(data, &mut octets);
         decoder.finish(&mut octets);
-        TextDecoder::new(Some(b"iso-2022-jp")).decode(&octets, true, &mut text);
+        for charset in [None, Some(&b"iso-2022-jp"[..]), Some(b"iso-2022-kr"), Some(b"hz"), Some(b"utf-7"), Some(b"utf-16"), Some(b"utf-32")] {
+            TextDecoder::new(charset).decode(&octets, true, &mut text);
+        }
     }
 });

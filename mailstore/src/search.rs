@@ -20,8 +20,8 @@ use std::sync::Arc;
 use crate::casemap::{casemap, push_casemapped};
 use crate::columns::{Walk, Weigh};
 use crate::message::{
-    AddressView, AddressesView, Encoding, EnvelopeView, Kind, Part, Structure, TextDecoder,
-    TransferDecoder, decode_header, fields, parse_date,
+    AddressView, AddressesView, EnvelopeView, Kind, Part, Structure, TextDecoder, TransferDecoder,
+    decode_header, fields, parse_date,
 };
 use crate::text_index::{Collector, Learner};
 use crate::visit::visit_all;
@@ -773,8 +773,7 @@ fn part_text(
     part: &Part,
     finder: &mut Finder<'_>,
 ) -> Result<()> {
-    let encoding = part.content.encoding.as_deref().unwrap_or(b"7bit");
-    let mut transfer = TransferDecoder::new(Encoding::named(encoding));
+    let mut transfer = TransferDecoder::new(part.transfer_encoding());
     let mut charset = TextDecoder::of(&part.content);
     let (mut octets, mut text) = (Vec::new(), String::new());
     let mut at = part.body.start;

@@ -3,10 +3,13 @@
 use bytes::Bytes;
 use mail_builder::MessageBuilder;
 use mail_builder::headers::address::Address as Written;
+use mail_builder::headers::raw::Raw;
+use mail_builder::mime::MimePart;
 use mailstore::message::{Address, Envelope, decode_header};
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use crate::carried::carried;
 use crate::recipient::name_of;
 use crate::{Account, Error, Result, show};
 
@@ -103,8 +106,18 @@ impl Draft {
         if !self.references.is_empty() {
             builder = builder.references(self.references.clone());
         }
+        let (mut parts, mut eight_bit) = (Vec::new(), false);
         for (name, kind, octets) in &self.attachments {
-            builder = builder.attachment(kind.clone(), name.clone(), octets.to_vec());
+            let part = attached(name, kind, octets);
+            eight_bit |= !octets.is_ascii() && is_message(kind);
+            parts.push(part);
+        }
+        // RFC 2045 §6.4: what contains such a part says so, too.
+        if eight_bit {
+            builder = builder.header("Content-Transfer-Encoding", Raw::new("8bit"));
+        }
+        if !parts.is_empty() {
+            builder.attachments = Some(parts);
         }
         let octets = builder
             .write_to_vec()
@@ -186,12 +199,35 @@ impl Draft {
     /// A message that passes another one on, whole, as an attachment.
     #[must_use]
     pub fn forward(envelope: &Envelope, whole: Bytes) -> Self {
-        let name = format!("{}.eml", subject(envelope).replace(['/', '\\', '\0'], "_"));
+        let subject_of = subject(envelope);
+        let name = match subject_of.replace(['/', '\\'], "_").trim() {
+            "" => "message.eml".to_owned(),
+            name => format!("{}.eml", name.chars().take(60).collect::<String>()),
+        };
         Self {
             subject: prefixed("Fwd:", &subject(envelope)),
             attachments: vec![(name, "message/rfc822".into(), whole)],
             ..Self::default()
         }
+    }
+}
+
+fn is_message(kind: &str) -> bool {
+    let kind = kind.split(';').next().unwrap_or("").trim();
+    kind.eq_ignore_ascii_case("message/rfc822") || kind.eq_ignore_ascii_case("message/global")
+}
+
+/// A file. A message is one in which others can look; where no transport would carry it so, it is a file like others.
+fn attached(name: &str, kind: &str, octets: &Bytes) -> MimePart<'static> {
+    let name = name.to_owned();
+    if !is_message(kind) {
+        return MimePart::new(kind.to_owned(), octets.to_vec()).attachment(name);
+    }
+    match carried(octets) {
+        Some(carried) => MimePart::new("message/rfc822", carried.octets)
+            .attachment(name)
+            .transfer_encoding(carried.encoding),
+        None => MimePart::new("application/octet-stream", octets.to_vec()).attachment(name),
     }
 }
 
@@ -411,6 +447,52 @@ mod tests {
             reply.text,
             "\n\nTue, 10 Mar 2026 09:00:00 +0000, a@b.test:\n\n> hot\n"
         );
+    }
+
+    #[test]
+    fn what_is_passed_on_can_be_looked_into() {
+        let long = "x".repeat(2000);
+        for (inner, subject, text) in [
+            ("Subject: in\r\n\r\nwords\r\n".to_owned(), "in", "words\n"),
+            ("Subject: in\n\nbare\n".into(), "in", "bare\n"),
+            (
+                "Subject: \u{e4}\r\n\r\nGr\u{fc}\u{df}e\r\n".into(),
+                "ä",
+                "Grüße\n",
+            ),
+            (format!("Subject: in\r\n\r\n{long}"), "in", &long),
+            (
+                "Subject: in\r\nContent-Transfer-Encoding: base64\r\n\r\nd29yZHM=\r\n".into(),
+                "in",
+                "words",
+            ),
+        ] {
+            let envelope = envelope("From: a@b.test\nSubject: a/b\n\n");
+            let mut draft = Draft::forward(&envelope, inner.into());
+            draft.to = vec!["c@d.test".into()];
+            let message = draft.message_from("me@a.test", None, false).unwrap();
+            let structure = Structure::of(&message);
+            let types: Vec<_> = structure
+                .parts()
+                .iter()
+                .map(|part| part.content.subtype.as_slice())
+                .collect();
+            assert_eq!(types, [&b"mixed"[..], b"plain", b"rfc822", b"plain"]);
+            let within = structure.get(3).unwrap();
+            let envelope = within.envelope.as_deref().unwrap();
+            assert_eq!(decode_header(envelope.subject.as_deref().unwrap()), subject);
+            assert_eq!(within.text(&message), text);
+            assert!(
+                message
+                    .split(|octet| *octet == b'\n')
+                    .all(|line| line.len() < 1000)
+            );
+            let [file] = &show::attachments(&message)[..] else {
+                panic!()
+            };
+            assert_eq!(file.name, "a_b.eml");
+            assert!(file.octets(&message).starts_with(b"Subject: "));
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod carried;
 pub mod cli;
 pub mod clock;
 pub mod compose;

@@ -1,11 +1,9 @@
 //! Showing a message: its text, and what is attached to it.
 
 use bytes::Bytes;
-use mailstore::message::{
-    Address, Encoding, Kind, Part, Structure, TextDecoder, TransferDecoder, decode_header,
-};
+use mailstore::message::{Address, Part, Structure, decode_header};
 
-/// A part that is not shown as text.
+/// A part that is offered for saving.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attachment {
     /// Counts from 1.
@@ -28,92 +26,37 @@ impl Attachment {
 /// An address for people: the name, or the address.
 #[must_use]
 pub fn person(address: &Address) -> String {
-    match &address.name {
-        Some(name) if !name.is_empty() => decode_header(name),
-        // One without a domain is nobody that could be written to, but somebody wrote it.
-        _ => {
-            let spec = address.addr_spec().or_else(|| address.mailbox.clone());
-            String::from_utf8_lossy(&spec.unwrap_or_default()).into_owned()
-        }
+    let name = address.name.as_deref().map(decode_header);
+    if let Some(name) = name.filter(|name| !name.trim().is_empty()) {
+        return name;
     }
-}
-
-/// What lies at a place in a message; nothing, where that is beyond its end.
-fn slice<'a>(message: &'a [u8], range: &std::ops::Range<u64>) -> &'a [u8] {
-    let start = usize::try_from(range.start).unwrap_or(usize::MAX);
-    let end = usize::try_from(range.end)
-        .unwrap_or(usize::MAX)
-        .min(message.len());
-    message.get(start..end).unwrap_or(&[])
+    // One without a domain is nobody that could be written to, but somebody wrote it.
+    let spec = address.addr_spec().or_else(|| address.mailbox.clone());
+    String::from_utf8_lossy(&spec.unwrap_or_default()).into_owned()
 }
 
 /// The octets of a part's body, its transfer encoding undone.
 #[must_use]
 pub fn decoded(message: &[u8], part: &Part) -> Vec<u8> {
-    let mut octets = Vec::new();
-    let encoding = part.content.encoding.as_deref().unwrap_or(b"7bit");
-    let mut decoder = TransferDecoder::new(Encoding::named(encoding));
-    decoder.decode(slice(message, &part.body), &mut octets);
-    decoder.finish(&mut octets);
-    octets
+    part.octets(message)
 }
 
 /// The text of a part, in Unicode, with line ends of this world.
 #[must_use]
 pub fn text_of(message: &[u8], part: &Part) -> String {
-    let mut text = String::new();
-    let mut decoder = TextDecoder::of(&part.content);
-    decoder.decode(&decoded(message, part), true, &mut text);
-    text.replace("\r\n", "\n")
+    part.text(message)
 }
 
-/// Which parts a reader wants to see, in their order: of alternatives the plainest that can be shown.
+/// Which parts a reader wants to see, in their order: of alternatives the plainest that says anything.
+#[must_use]
+pub fn shown(message: &[u8], structure: &Structure, prefer_html: bool) -> Vec<usize> {
+    structure.shown(message, prefer_html)
+}
+
+/// As [`shown`], where only the structure is known.
 #[must_use]
 pub fn shown_parts(structure: &Structure, prefer_html: bool) -> Vec<usize> {
-    let mut shown = Vec::new();
-    let mut todo = vec![0];
-    while let Some(index) = todo.pop() {
-        let Some(part) = structure.get(index) else {
-            continue;
-        };
-        let children: Vec<_> = structure.children(index).collect();
-        match part.kind {
-            Kind::Multipart if part.content.is("multipart", "alternative") => {
-                let is = |child: &&usize, wanted: &str| {
-                    structure
-                        .get(**child)
-                        .is_some_and(|part| part.content.is("text", wanted))
-                };
-                let has_html = |child: &&usize| {
-                    let end = structure.get(**child).map_or(0, |part| part.end);
-                    (**child..end).any(|at| {
-                        structure
-                            .get(at)
-                            .is_some_and(|p| p.content.is("text", "html"))
-                    })
-                };
-                let plain = children.iter().find(|child| is(child, "plain"));
-                let html = children.iter().rev().find(has_html);
-                let chosen = if prefer_html {
-                    html.or(plain)
-                } else {
-                    plain.or(html)
-                };
-                todo.extend(chosen.or(children.last()).copied());
-            }
-            Kind::Multipart => todo.extend(children.into_iter().rev()),
-            Kind::Leaf if !is_attached(part) => shown.push(index),
-            _ => {}
-        }
-    }
-    shown
-}
-
-/// Whether it is not for reading.
-fn is_attached(part: &Part) -> bool {
-    let said = part.content.disposition.as_ref();
-    let said = said.is_some_and(|said| said.kind.eq_ignore_ascii_case(b"attachment"));
-    said || !(part.content.is("text", "plain") || part.content.is("text", "html"))
+    structure.shown_by_structure(prefer_html)
 }
 
 /// The text of a message, for a terminal.
@@ -121,10 +64,14 @@ fn is_attached(part: &Part) -> bool {
 pub fn text(message: &[u8]) -> String {
     let structure = Structure::of(message);
     let mut all = String::new();
-    for index in shown_parts(&structure, false) {
+    for index in structure.shown(message, false) {
         let Some(part) = structure.get(index) else {
             continue;
         };
+        // Each part begins on a line of its own.
+        if !all.is_empty() && !all.ends_with('\n') {
+            all.push('\n');
+        }
         let text = text_of(message, part);
         if part.content.is("text", "html") {
             all += &crate::html::to_text(&text);
@@ -146,35 +93,20 @@ pub fn harmless(text: &str) -> String {
 #[must_use]
 pub fn attachments(message: &[u8]) -> Vec<Attachment> {
     let structure = Structure::of(message);
-    let mut all = Vec::new();
-    let mut skip = 0;
-    for (index, part) in structure.parts().iter().enumerate() {
-        // What lies in a message that is attached is no attachment of this one.
-        if index < skip {
-            continue;
-        }
-        if part.kind == Kind::Message && index > 0 {
-            skip = part.end;
-        } else if part.kind != Kind::Leaf || !is_attached(part) {
-            continue;
-        }
-        let number = all.len() + 1;
-        let media = |octets: &[u8]| String::from_utf8_lossy(octets).to_lowercase();
-        all.push(Attachment {
-            number,
-            name: part
-                .content
-                .file_name()
-                .unwrap_or_else(|| format!("part-{number}")),
-            media_type: format!(
-                "{}/{}",
-                media(&part.content.kind),
-                media(&part.content.subtype)
-            ),
-            part: part.clone(),
-        });
-    }
-    all
+    let media = |octets: &[u8]| String::from_utf8_lossy(octets).to_lowercase();
+    let indices = structure.attachments().into_iter().enumerate();
+    indices
+        .filter_map(|(at, index)| {
+            let (part, number) = (structure.get(index)?, at + 1);
+            let (kind, subtype) = (&part.content.kind, &part.content.subtype);
+            Some(Attachment {
+                number,
+                name: structure.name_of(index, number),
+                media_type: format!("{}/{}", media(kind), media(subtype)),
+                part: part.clone(),
+            })
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -195,6 +127,16 @@ mod tests {
             ("x.txt", "text/plain")
         );
         assert_eq!(&one.octets(message.as_bytes())[..], b"file");
+    }
+
+    #[test]
+    fn parts_stand_on_lines_of_their_own() {
+        let message = "Content-Type: multipart/mixed; boundary=q\r\n\r\n--q\r\n\r\nSee you.\r\n--q\r\nContent-Type: image/png; \
+            name=map.png\r\n\r\nx\r\n--q\r\n\r\nSent from my telephone\r\n--q\r\n\r\n____ footer\r\n--q--\r\n";
+        assert_eq!(
+            text(message.as_bytes()),
+            "See you.\nSent from my telephone\n____ footer"
+        );
     }
 
     #[test]

@@ -49,6 +49,7 @@ pub fn parse_addresses(field: &[u8]) -> Vec<Address> {
     let mut reader = Reader {
         rest: field,
         comment: None,
+        apart: None,
         quotes: true,
         comments: true,
     };
@@ -59,9 +60,19 @@ pub fn parse_addresses(field: &[u8]) -> Vec<Address> {
             break;
         };
         let at = field.len() - reader.rest.len();
+        // `Support (Billing) <..>`: a comment amid a name is of the name, unless it stands without a blank.
+        if matches!(token, Token::Word(_) | Token::Special(b'<'))
+            && let Some(comment) = reader.apart.take()
+        {
+            list.item.comment(&comment);
+        }
         match token {
             Token::Word(word) => list.item.word(&word, blank),
-            Token::Special(b'<') => list.angle(reader.angle()),
+            Token::Special(b'<') => {
+                let address = reader.angle();
+                reader.apart = None;
+                list.angle(address);
+            }
             Token::Special(b':')
                 if !list.in_group
                     && list.item.bare.is_none()
@@ -127,6 +138,16 @@ impl Item {
             self.local = Some(self.text.len());
         }
         self.text.extend_from_slice(word);
+    }
+
+    fn comment(&mut self, comment: &[u8]) {
+        if !self.text.is_empty() && self.bare.is_none() && !comment.is_empty() {
+            self.blank(true);
+            self.text.push(b'(');
+            self.text.extend_from_slice(comment);
+            self.text.push(b')');
+            self.local = None;
+        }
     }
 
     fn special(&mut self, special: u8, blank: bool) {
@@ -251,6 +272,8 @@ struct Reader<'a> {
     rest: &'a [u8],
     /// The last comment: old mail writes the name so.
     comment: Option<Vec<u8>>,
+    /// The same, where a blank stands before it.
+    apart: Option<Vec<u8>>,
     /// Whether quotes, and comments, end: one that does not is none, and there are no more of them.
     quotes: bool,
     comments: bool,
@@ -266,13 +289,21 @@ impl Reader<'_> {
     /// Passes over blanks and comments; whether there were any.
     fn skip_space(&mut self) -> bool {
         let before = self.rest.len();
+        let mut blank = false;
+        self.apart = None;
         while let Some(&first) = self.rest.first() {
             match first {
-                b' ' | b'\t' | b'\r' | b'\n' => drop(self.next()),
+                b' ' | b'\t' | b'\r' | b'\n' => {
+                    blank = true;
+                    self.next();
+                }
                 b'(' if self.comments => {
                     let begin = self.rest;
                     match self.comment() {
-                        Some(comment) => self.comment = Some(comment),
+                        Some(comment) => {
+                            self.apart = blank.then(|| comment.clone());
+                            self.comment = Some(comment);
+                        }
                         None => {
                             self.rest = begin;
                             self.comments = false;
@@ -551,6 +582,18 @@ mod tests {
             (
                 "=?utf-8?b?w4Q=?= =?utf-8?b?w4Q=?= <a@b.test>",
                 &["=?utf-8?b?w4Q=?= =?utf-8?b?w4Q=?=|-|a|b.test"],
+            ),
+            (
+                "Support (Billing) <s@r.test>",
+                &["Support (Billing)|-|s|r.test"],
+            ),
+            (
+                "Support (Billing) Team <s@r.test>",
+                &["Support (Billing) Team|-|s|r.test"],
+            ),
+            (
+                "(Billing) <s@r.test>, s@r.test (Billing) , (x) t@r.test",
+                &["-|-|s|r.test", "Billing|-|s|r.test", "x|-|t|r.test"],
             ),
             ("Max Muster max@r.test", &["Max Muster|-|max|r.test"]),
             (

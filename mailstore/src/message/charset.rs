@@ -27,6 +27,8 @@ pub(crate) enum Charset {
     Utf32,
     /// The little-endian one.
     Utf32Le,
+    /// A code page of DOS, by what stands above 127.
+    Dos(&'static str),
 }
 
 /// Longer names are of no charset.
@@ -60,7 +62,11 @@ impl Charset {
     /// Whether what octets mean depends on octets before them in another way than within one character: an encoded
     /// word in it is decoded by itself (RFC 2047 §2).
     pub(crate) fn has_state(self) -> bool {
-        !matches!(self, Self::Web(encoding) if encoding != UTF_16LE && encoding != UTF_16BE)
+        match self {
+            Self::Web(encoding) => encoding == UTF_16LE || encoding == UTF_16BE,
+            Self::Dos(_) => false,
+            _ => true,
+        }
     }
 }
 
@@ -230,7 +236,7 @@ fn code_page(number: u32) -> Option<Charset> {
         65_000 => return Some(Charset::Utf7),
         12_000 => return Some(Charset::Utf32Le),
         12_001 => return Some(Charset::Utf32),
-        _ => return None,
+        page => return super::code_page::upper_half(page).map(Charset::Dos),
     }))
 }
 

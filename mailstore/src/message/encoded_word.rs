@@ -82,7 +82,7 @@ impl Reading {
 
     fn word(&mut self, charset: Option<Charset>, octets: Vec<u8>) {
         match &mut self.open {
-            Some((same, gathered)) if *same == charset && may_go_on(charset, gathered) => {
+            Some((same, gathered)) if *same == charset && goes_on(charset, gathered, &octets) => {
                 gathered.extend(octets);
             }
             _ => {
@@ -99,16 +99,21 @@ impl Reading {
     }
 }
 
-/// Whether the next word in a charset goes on where this one ends. One with shifts begins anew (RFC 2047 §2), but for
-/// half a character, which does not stand for itself.
-fn may_go_on(charset: Option<Charset>, octets: &[u8]) -> bool {
+/// Whether the next word in a charset goes on where this one ends. One with shifts begins anew (RFC 2047 §2), unless this one
+/// ends with half a character, or in a shift that the next one ends without having begun it: some cut what was encoded.
+fn goes_on(charset: Option<Charset>, octets: &[u8], next: &[u8]) -> bool {
     match charset {
         Some(kind @ (Charset::Iso2022Jp | Charset::Iso2022Kr | Charset::Hz))
             if octets.len() <= SPLIT =>
         {
             let mut shifted = Shifted::new(kind);
             shifted.decode(octets, false, &mut String::new());
-            shifted.is_within_character()
+            let escape = next.iter().position(|octet| *octet == 0x1b);
+            let ends_shift = escape.is_some_and(|at| {
+                let before = next.get(..at).unwrap_or(&[]);
+                at > 0 && at % 2 == 0 && before.iter().all(u8::is_ascii_graphic)
+            });
+            shifted.is_within_character() || shifted.is_shifted() && ends_shift
         }
         charset => charset.is_none_or(|charset| !charset.has_state()),
     }
@@ -323,6 +328,10 @@ mod tests {
             (
                 "=?iso-2022-jp?b?GyRCJCI=?= =?iso-2022-jp?b?GyRCJCQbKEI=?=",
                 "あい",
+            ),
+            (
+                "=?ISO-2022-JP?B?GyRCRUU7Uj1x?= =?ISO-2022-JP?B?NEobKEI=?=",
+                "電子書簡",
             ),
             ("=?utf-7?q?+ZeU-?= =?utf-7?q?+Zyw-?=", "日本"),
             ("=?utf-16?b?/v9l5Q==?= =?utf-16?b?/v9nLA==?=", "日本"),

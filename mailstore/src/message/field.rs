@@ -138,10 +138,8 @@ impl Content {
             b"content-id" => self.id = text(),
             b"content-description" => self.description = text(),
             b"content-transfer-encoding" => {
-                let word = value
-                    .split(|o| b" \t;(".contains(o))
-                    .find(|w| !w.is_empty());
-                self.encoding = word.map(<[u8]>::to_vec);
+                let (word, _) = parameterized(value);
+                self.encoding = Some(word).filter(|word| !word.is_empty());
             }
             b"content-md5" => self.md5 = text(),
             b"content-disposition" => {

@@ -46,7 +46,7 @@ fn by_escapes(octets: &[u8]) -> Charset {
 }
 
 /// Whether it is UTF-8, a few damaged characters among many whole ones aside.
-fn looks_like_utf_8(octets: &[u8]) -> bool {
+pub(super) fn looks_like_utf_8(octets: &[u8]) -> bool {
     let (mut whole, mut damaged) = (0_usize, 0_usize);
     let mut chunks = octets.utf8_chunks().peekable();
     while let Some(chunk) = chunks.next() {

@@ -3,6 +3,12 @@
 //! [`Scanner`] reads a message once as it comes and holds header fields only, never a body;
 //! [`Structure`] is what IMAP calls ENVELOPE and BODYSTRUCTURE, with the offsets of every part.
 //!
+//! What a message means to a person is decided here, for every program that shows, lists or searches it: charsets and
+//! their names ([`TextDecoder`]), encoded words ([`decode_header`]), addresses and dates, which parts are read
+//! ([`Structure::shown`]) and which are saved ([`Structure::attachments`]), names of files ([`Content::file_name`]), pictures
+//! within ([`Inline`]). ENVELOPE and BODYSTRUCTURE have values as they were sent, as RFC 9051 §7.5.2 wants; what is
+//! lenient there is the reading of the parts, of types and parameters, and of where a name ends and an address begins.
+//!
 //! ```
 //! use hikyaku_mailstore::message::Structure;
 //! let message = b"Subject: hi\r\nContent-Type: text/plain\r\n\r\nfriend\r\n";
@@ -13,18 +19,23 @@
 //! ```
 
 mod address;
+mod attachment;
 mod charset;
+mod code_page;
 mod date;
 mod encoded_word;
 mod envelope_view;
 mod field;
 mod file_name;
+mod flowed;
 mod guess;
 mod html_charset;
+mod inline;
 mod message_id;
 mod parameter;
 mod scanner;
 mod shifted;
+mod shown;
 mod structure;
 mod subject;
 mod text_decoder;
@@ -36,6 +47,7 @@ pub use date::{DateTime, parse_date};
 pub use encoded_word::decode_header;
 pub use envelope_view::{AddressView, AddressesView, EnvelopeView};
 pub use field::{Content, Disposition, Fields, fields};
+pub use inline::{Inline, picture_type};
 pub(crate) use message_id::message_ids;
 pub use scanner::{Limits, Scanner};
 pub use structure::{Envelope, Kind, Part, Structure};

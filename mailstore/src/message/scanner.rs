@@ -33,6 +33,9 @@ impl Default for Limits {
 /// The start of a body line: enough for the longest boundary (RFC 2046 §5.1.1: 70 octets) many times.
 const LINE_HEAD: usize = 512;
 
+/// What some editors begin a text with.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// Reads a message as it comes; linear, and bounded by its [`Limits`] whatever it is fed.
 #[derive(Debug)]
 pub struct Scanner {
@@ -51,6 +54,8 @@ pub struct Scanner {
     previous_newline: u64,
     field: Vec<u8>,
     fields: Fields,
+    /// Whether the header section under way has a field.
+    has_field: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +96,7 @@ impl Scanner {
             previous_newline: 0,
             field: Vec::new(),
             fields: Fields::default(),
+            has_field: false,
         };
         scanner.begin(0, false);
         scanner
@@ -151,12 +157,24 @@ impl Scanner {
             true => 1,
         };
         let newlines_before = self.newlines;
-        self.newlines += u64::from(ended);
         let content = line.strip_suffix(b"\n").unwrap_or(&line);
         let content = content.strip_suffix(b"\r").unwrap_or(content);
-        let boundary = content
-            .strip_prefix(b"--")
-            .and_then(|rest| self.match_boundary(rest));
+        let is_mark = self.line_start == 0 && content.starts_with(BYTE_ORDER_MARK);
+        let content = match is_mark {
+            true => content.get(BYTE_ORDER_MARK.len()..).unwrap_or(&[]),
+            false => content,
+        };
+        let matches = |this: &Self| {
+            let rest = content.strip_prefix(b"--")?;
+            this.match_boundary(rest)
+        };
+        let mut boundary = matches(self);
+        // An empty line is missing: what cannot be a field is where the body begins.
+        while boundary.is_none() && self.lacks_empty_line(content) {
+            self.end_of_header(self.line_start);
+            boundary = matches(self);
+        }
+        self.newlines += u64::from(ended);
         if let Some((level, closing)) = boundary {
             self.boundary(level, closing, next, newlines_before);
         } else if self.state == State::Header {
@@ -175,7 +193,20 @@ impl Scanner {
         self.line = line;
     }
 
-    /// The innermost of the longest boundaries that the line begins with, and whether it closes.
+    /// Whether a line of a header section is no field, nor a part of one. Before the message's own first field it may be
+    /// anything: the line of an mbox file is there.
+    fn lacks_empty_line(&self, line: &[u8]) -> bool {
+        let begun = self.has_field || self.parts.len() > 1;
+        let continues = matches!(line.first(), None | Some(b' ' | b'\t'));
+        if self.state != State::Header || !begun || continues {
+            return false;
+        }
+        let name = memchr::memchr(b':', line).and_then(|colon| line.get(..colon));
+        let name = name.map_or(&[][..], <[u8]>::trim_ascii_end);
+        name.is_empty() || !name.iter().all(u8::is_ascii_graphic)
+    }
+
+    /// The innermost of the longest boundaries that the line is, blanks behind it aside, and whether it closes.
     fn match_boundary(&self, rest: &[u8]) -> Option<(usize, bool)> {
         let mut best: Option<(usize, usize)> = None;
         for (level, open) in self.open.iter().enumerate() {
@@ -187,11 +218,10 @@ impl Scanner {
             }
         }
         let (level, length) = best?;
-        Some((
-            level,
-            rest.get(length..)
-                .is_some_and(|tail| tail.starts_with(b"--")),
-        ))
+        let tail = rest.get(length..).unwrap_or(&[]);
+        let closes = tail.starts_with(b"--");
+        // RFC 2046 §5.1.1 forbids other lines that begin so, and programs send them.
+        (closes || tail.trim_ascii().is_empty()).then_some((level, closes))
     }
 
     fn boundary(&mut self, level: usize, closing: bool, next: u64, newlines: u64) {
@@ -240,12 +270,14 @@ impl Scanner {
         });
         self.state = State::Header;
         self.fields = Fields::default();
+        self.has_field = false;
         self.field.clear();
     }
 
     fn header_line(&mut self, line: &[u8]) {
         if !matches!(line.first(), Some(b' ' | b'\t')) {
             self.end_of_field();
+            self.has_field |= line.contains(&b':');
         }
         let room = self.limits.field.saturating_sub(self.field.len());
         self.field.extend(line.iter().take(room));
@@ -410,6 +442,66 @@ mod tests {
         let structure = Structure::of(message.as_bytes());
         assert!(structure.root().content.is("multipart", "mixed"));
         assert_eq!(structure.parts().len(), 2);
+    }
+
+    #[test]
+    fn a_header_without_its_empty_line_ends_where_no_field_is() {
+        for (message, texts) in [
+            (
+                "Subject: a\nDear Sir,\nhello: b\n",
+                &["Dear Sir,\nhello: b\n"][..],
+            ),
+            ("Subject: a\nDear Sir: hello\n", &["Dear Sir: hello\n"]),
+            ("Subject: a\n folded\nX : b\n\nc", &["c"]),
+            ("From alice Mon Mar 1\nSubject: a\n\nb", &["b"]),
+            ("\u{feff}Subject: a\n\nb", &["b"]),
+            (
+                "Content-Type: multipart/mixed; boundary=q\n--q\n\none\n--q\ntwo\n--q--\n",
+                &["one", "two"],
+            ),
+            (
+                "Content-Type: multipart/mixed; boundary=q\n\n--q\nContent-Type: message/rfc822\nSubject: a\n\nb\n--q--\n",
+                &["b"],
+            ),
+            (
+                "Content-Type: message/rfc822\n\nno field\n",
+                &["no field\n"],
+            ),
+        ] {
+            let message = message.replace('\n', "\r\n");
+            let structure = Structure::of(message.as_bytes());
+            let leaves = structure
+                .parts()
+                .iter()
+                .filter(|part| part.kind == Kind::Leaf);
+            let read: Vec<_> = leaves
+                .map(|part| {
+                    String::from_utf8_lossy(Structure::slice(message.as_bytes(), &part.body))
+                        .replace("\r\n", "\n")
+                })
+                .collect();
+            assert_eq!(read, texts, "{message}");
+        }
+        let marked = Structure::of("\u{feff}Subject: a\r\n\r\n".as_bytes());
+        assert!(
+            marked
+                .root()
+                .envelope
+                .as_ref()
+                .is_some_and(|one| one.subject.is_some())
+        );
+    }
+
+    #[test]
+    fn a_line_that_only_begins_like_a_boundary_is_none() {
+        let message = b"Content-Type: multipart/mixed; boundary=b1\r\n\r\n--b1 \t\r\n\r\nOptions:\r\n--b1ue makes it blue\r\n--b1-- \r\n";
+        let structure = Structure::of(message);
+        assert_eq!(structure.parts().len(), 2);
+        let body = &structure.get(1).unwrap().body;
+        assert_eq!(
+            Structure::slice(message, body),
+            b"Options:\r\n--b1ue makes it blue"
+        );
     }
 
     #[test]

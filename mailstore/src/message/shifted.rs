@@ -66,6 +66,11 @@ impl Shifted {
         self.first.is_some()
     }
 
+    /// Whether the octets did not end in ASCII.
+    pub(super) fn is_shifted(&self) -> bool {
+        self.set != Set::Ascii
+    }
+
     pub(super) fn decode(&mut self, octets: &[u8], last: bool, text: &mut String) {
         for &octet in octets {
             self.octet(octet, text);

@@ -1,19 +1,19 @@
 //! Text in any charset, decoded as the octets come.
 
-use encoding_rs::{CoderResult, Decoder, Encoding, UTF_16BE, UTF_16LE};
+use encoding_rs::{CoderResult, Decoder, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
 use super::charset::Charset;
-use super::guess::guess;
+use super::guess::{guess, looks_like_utf_8};
 use super::shifted::Shifted;
 use super::unicode::{Utf7, Utf32};
-use super::{Content, html_charset, parameter};
+use super::{Content, code_page, html_charset, parameter};
 
 /// How much of a text is looked at before its charset is guessed, in octets (64 KiB). A longer text whose charset
 /// shows only behind that is decoded by what its beginning looks like.
 const HEAD: usize = 64 * 1024;
 
 /// Decodes octets to text, in pieces of any size: whatever the pieces, the text is the same. What cannot be decoded
-/// becomes U+FFFD; a byte order mark says more than a charset's name, and is not in the text.
+/// becomes U+FFFD. What is said to be in a charset of seven bits and is UTF-8 is decoded as that; a byte order mark says more than a charset's name, and is not in the text.
 ///
 /// Where no charset is named, or none that is known, or `us-ascii` (what says so and has octets above 127 is
 /// something else), it is found out, from the first octet on that is not plain ASCII and up to 64 KiB behind it, which
@@ -49,6 +49,8 @@ enum Undecided {
     /// The byte order is not known.
     Utf16,
     Utf32,
+    /// Said to be of that charset, which has seven bits: it may be UTF-8 all the same.
+    SevenBit(Charset),
 }
 
 enum Decoding {
@@ -56,6 +58,7 @@ enum Decoding {
     Shifted(Shifted),
     Utf7(Utf7),
     Utf32(Utf32),
+    Dos(&'static str),
 }
 
 impl std::fmt::Debug for Decoding {
@@ -65,6 +68,7 @@ impl std::fmt::Debug for Decoding {
             Self::Shifted(shifted) => shifted.fmt(f),
             Self::Utf7(_) => f.write_str("UTF-7"),
             Self::Utf32(_) => f.write_str("UTF-32"),
+            Self::Dos(_) => f.write_str("DOS"),
         }
     }
 }
@@ -98,6 +102,9 @@ impl TextDecoder {
             None => head(what),
             Some(Charset::Utf16) => head(Undecided::Utf16),
             Some(Charset::Utf32) => head(Undecided::Utf32),
+            Some(
+                charset @ (Charset::Iso2022Jp | Charset::Iso2022Kr | Charset::Hz | Charset::Utf7),
+            ) => head(Undecided::SevenBit(charset)),
             Some(charset) => Stage::Decided(Decoding::of(charset, true)),
         })
     }
@@ -147,6 +154,15 @@ fn decided(what: Undecided, head: &[u8], begun: bool) -> Decoding {
     match what {
         Undecided::Utf16 => Decoding::Web(byte_order(head).new_decoder_without_bom_handling()),
         Undecided::Utf32 => Decoding::Utf32(Utf32::new(looks_little_endian(head, 4))),
+        Undecided::SevenBit(charset) => {
+            let is_utf_8 = looks_like_utf_8(head) && !head.contains(&0x1b);
+            let charset = if is_utf_8 {
+                Charset::Web(UTF_8)
+            } else {
+                charset
+            };
+            Decoding::of(charset, true)
+        }
         Undecided::Html => {
             let charset = html_charset::declared(head);
             Decoding::of(charset.unwrap_or_else(|| guess(head)), true)
@@ -195,6 +211,7 @@ impl Decoding {
             Charset::Utf16 => Self::Web(UTF_16BE.new_decoder()),
             Charset::Utf32 => Self::Utf32(Utf32::new(false)),
             Charset::Utf32Le => Self::Utf32(Utf32::new(true)),
+            Charset::Dos(upper_half) => Self::Dos(upper_half),
         }
     }
 
@@ -204,6 +221,7 @@ impl Decoding {
             Self::Shifted(shifted) => shifted.decode(octets, last, text),
             Self::Utf7(utf7) => utf7.decode(octets, last, text),
             Self::Utf32(utf32) => utf32.decode(octets, last, text),
+            Self::Dos(upper_half) => code_page::decode(upper_half, octets, text),
         }
     }
 }
@@ -289,6 +307,9 @@ mod tests {
             ("utf-32", b"\0\0\0R\0\0\xfe\xff", "R\u{feff}"),
             ("utf-32le", b"R\0\0\0\0", "R\u{fffd}"),
             ("utf-8", b"\xef\xbb\xbfa\xff", "a\u{fffd}"),
+            ("iso-2022-jp", "日本語".as_bytes(), "日本語"),
+            ("cp850", b"Gr\x94\xe1te", "Größte"),
+            ("IBM437", b"\x81", "ü"),
             ("8859-1", b"caf\xe9", "café"),
             ("latin2", b"\xb1", "ą"),
             ("cp1251", b"\xe4\xe0", "да"),

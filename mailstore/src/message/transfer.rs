@@ -9,6 +9,8 @@ pub enum Encoding {
     Base64,
     /// RFC 2045 §6.7
     QuotedPrintable,
+    /// `x-uuencode`, as POSIX has it: what old mail was encoded in.
+    Uuencode,
 }
 
 impl Encoding {
@@ -25,6 +27,7 @@ impl Encoding {
         Some(match () {
             () if is("base64") => Self::Base64,
             () if is("quoted-printable") => Self::QuotedPrintable,
+            () if is("x-uuencode") || is("uuencode") || is("x-uue") || is("uue") => Self::Uuencode,
             () if is("7bit") || is("8bit") || is("binary") => Self::Identity,
             () => return None,
         })
@@ -37,8 +40,10 @@ pub struct TransferDecoder {
     encoding: Encoding,
     bits: u32,
     count: u32,
-    /// What waits in quoted-printable: an `=` with what follows, or white space at a line's end.
+    /// What waits in quoted-printable: an `=` with what follows, or white space at a line's end. In uuencode, the line.
     held: Vec<u8>,
+    /// Between `begin` and `end`.
+    begun: bool,
 }
 
 /// White space at the end of a line is held up to so many octets: a longer run is text.
@@ -53,6 +58,7 @@ impl TransferDecoder {
             bits: 0,
             count: 0,
             held: Vec::new(),
+            begun: false,
         }
     }
 
@@ -66,12 +72,47 @@ impl TransferDecoder {
                     self.quoted_printable(octet, output);
                 }
             }
+            Encoding::Uuencode => {
+                for &octet in octets {
+                    self.held.push(octet);
+                    if octet == b'\n' || self.held.len() > HELD {
+                        self.uuencoded_line(output);
+                    }
+                }
+            }
         }
     }
 
     /// The end: what was held comes out as it is.
     pub fn finish(&mut self, output: &mut Vec<u8>) {
-        output.append(&mut self.held);
+        match self.encoding {
+            Encoding::Uuencode => self.uuencoded_line(output),
+            _ => output.append(&mut self.held),
+        }
+    }
+
+    /// Takes a line. What stands before `begin` and behind `end` is text.
+    fn uuencoded_line(&mut self, output: &mut Vec<u8>) {
+        let held = std::mem::take(&mut self.held);
+        let line = held.trim_ascii_end();
+        match self.begun {
+            false if line.starts_with(b"begin ") => self.begun = true,
+            false => output.extend_from_slice(&held),
+            true if line == b"end" => self.begun = false,
+            true => {
+                let value = |octet: &u8| octet.wrapping_sub(b' ') & 0x3f;
+                let Some((length, text)) = line.split_first() else {
+                    return;
+                };
+                let begin = output.len();
+                for four in text.chunks(4) {
+                    let at = |place: usize| four.get(place).map_or(0, value);
+                    let (a, b, c, d) = (at(0), at(1), at(2), at(3));
+                    output.extend([a << 2 | b >> 4, b << 4 | c >> 2, c << 6 | d]);
+                }
+                output.truncate(begin + usize::from(value(length)));
+            }
+        }
     }
 
     fn base64(&mut self, octets: &[u8], output: &mut Vec<u8>) {
@@ -103,8 +144,15 @@ impl TransferDecoder {
             match self.held.get(1..) {
                 Some(b"\r") => {}
                 Some(b"\n" | b"\r\n") => self.held.clear(),
-                Some([b' ' | b'\t', ..]) if octet != b'\n' && self.held.len() < HELD => {}
-                Some([b' ' | b'\t', ..]) => self.held.clear(),
+                Some([b' ' | b'\t', ..]) if octet == b'\n' => self.held.clear(),
+                Some([b' ' | b'\t', ..])
+                    if matches!(octet, b' ' | b'\t' | b'\r') && self.held.len() < HELD => {}
+                // An equals sign that stands for itself.
+                Some([b' ' | b'\t', ..]) => {
+                    self.held.pop();
+                    output.append(&mut self.held);
+                    self.quoted_printable(octet, output);
+                }
                 Some(digits @ [_, _]) => match hex(digits) {
                     Some(decoded) => {
                         output.push(decoded);
@@ -170,7 +218,19 @@ mod tests {
             assert_eq!(qp("=e3=81=82=\n!"), "あ!".as_bytes());
             assert_eq!(qp("a=zz="), b"a=zz=");
             assert_eq!(qp("soft=  \r\nbreak"), b"softbreak");
+            assert_eq!(qp("a = b =3D= =\r\nc"), b"a = b == c");
         }
+    }
+
+    #[test]
+    fn uuencode_in_any_pieces() {
+        let text =
+            b"before\r\nbegin 644 note.txt\r\n21W+#O,.?92!A=7,@5VEE;BX*\r\n`\r\nend\r\nbehind";
+        for step in 1..9 {
+            let read = decoded(Encoding::Uuencode, text, step);
+            assert_eq!(read, "before\r\nGrüße aus Wien.\nbehind".as_bytes());
+        }
+        assert!(decoded(Encoding::Uuencode, b"begin 6 x\n\n#\nZ", 3).is_empty());
     }
 
     proptest! {

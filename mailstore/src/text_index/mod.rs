@@ -20,6 +20,10 @@ use crate::{AccountId, Error, MailboxId, Result, Row, Rows, Store, Uid, UidSet};
 pub(crate) use signature::Collector;
 use signature::Needle;
 
+/// Raised when messages decode to other texts than before: what was learned of the old ones would hide the new ones.
+const VERSION: &[u8] = b"2";
+/// The file that says it.
+const VERSION_FILE: &str = "version";
 /// Octets that are written at once.
 const BATCH: usize = 1 << 20;
 /// Before a batch: its octets and its checksum.
@@ -71,12 +75,23 @@ fn lock(mutex: &Mutex<()>) -> MutexGuard<'_, ()> {
 }
 
 impl TextIndex {
-    /// Opens the folder, or makes it.
+    /// Opens the folder, or makes it. What an older version has learned is forgotten, where it read messages otherwise.
     ///
     /// # Errors
     /// When it cannot be made.
     pub fn open(folder: impl AsRef<Path>) -> io::Result<Self> {
         fs::create_dir_all(&folder)?;
+        let version = folder.as_ref().join(VERSION_FILE);
+        if fs::read(&version).ok().as_deref() != Some(VERSION) {
+            for entry in fs::read_dir(&folder)? {
+                let path = entry?.path();
+                let name = path.file_name().and_then(|name| name.to_str());
+                if name.and_then(named).is_some() {
+                    fs::remove_file(path)?;
+                }
+            }
+            fs::write(version, VERSION)?;
+        }
         Ok(Self(Arc::new(Inner {
             folder: folder.as_ref().to_owned(),
             writing: Mutex::new(()),
@@ -544,6 +559,13 @@ mod tests {
         }
         assert!(smaller());
         assert_eq!(house.known("message").len(), 10);
+        // What was learned by an older version is forgotten.
+        fs::write(house.folder.path().join(VERSION_FILE), "1").unwrap();
+        drop(house.index());
+        assert!(!house.file().exists());
+        fs::write(house.file(), "").unwrap();
+        drop(house.index());
+        assert!(house.file().exists());
         // Of mailboxes that are no more nothing stays.
         let stray = house.folder.path().join("7-7");
         fs::write(&stray, "").unwrap();

@@ -1,35 +1,18 @@
 //! PREVIEW: the first words of a message (RFC 8970).
 
 use mailstore::Row;
-use mailstore::message::{Encoding, Kind, Part, Structure, TextDecoder, TransferDecoder};
+use mailstore::message::{Part, Structure, TransferDecoder};
 
 use super::Session;
 
 /// So many characters (the RFC's SHOULD; 256 is its MUST NOT).
 const LENGTH: usize = 200;
 
+/// So many parts are looked at, until one says anything.
+const PARTS: usize = 5;
+
 /// Out of so many octets of a part: what follows is not looked at.
 const LOOKED_AT: u64 = 16 * 1024;
-
-/// The part that says most: the first text/plain, else the first text/html.
-fn chosen(structure: &Structure) -> Option<&Part> {
-    let leaf = |part: &&Part| part.kind == Kind::Leaf;
-    let attached = |part: &Part| {
-        let disposition = part.content.disposition.as_ref();
-        disposition.is_some_and(|one| one.kind.eq_ignore_ascii_case(b"attachment"))
-    };
-    let texts = || {
-        structure
-            .parts()
-            .iter()
-            .filter(leaf)
-            .filter(|part| !attached(part))
-    };
-    let is = |subtype: &'static str| move |part: &&Part| part.content.is("text", subtype);
-    texts()
-        .find(is("plain"))
-        .or_else(|| texts().find(is("html")))
-}
 
 /// The text of HTML, near enough for a glance: tags, scripts and styles out, the usual entities in.
 fn plain(html: &str) -> String {
@@ -80,9 +63,12 @@ fn plain(html: &str) -> String {
             () if named("title") => "</title",
             () => ">",
         };
-        let lower = tag.to_ascii_lowercase();
         text.push(' ');
-        rest = match lower.find(end) {
+        let at = match end.starts_with("</") {
+            true => tag.to_ascii_lowercase().find(end),
+            false => tag.find(end),
+        };
+        rest = match at {
             Some(at) => tag.get(at + end.len()..).unwrap_or(""),
             None => "",
         };
@@ -138,12 +124,22 @@ impl Session<'_> {
         row: &Row,
         structure: &Structure,
     ) -> mailstore::Result<String> {
-        let Some(part) = chosen(structure) else {
-            return Ok(String::new());
-        };
-        let name = part.content.encoding.as_deref().unwrap_or(b"7bit");
-        let mut transfer = TransferDecoder::new(Encoding::named(name));
-        let (mut octets, mut text, mut at) = (Vec::new(), String::new(), part.body.start);
+        for index in structure.shown_by_structure(false).into_iter().take(PARTS) {
+            let Some(part) = structure.get(index) else {
+                continue;
+            };
+            let preview = shortened(&self.beginning(row, part).await?);
+            if !preview.is_empty() {
+                return Ok(preview);
+            }
+        }
+        Ok(String::new())
+    }
+
+    /// The text that a part begins with.
+    async fn beginning(&self, row: &Row, part: &Part) -> mailstore::Result<String> {
+        let mut transfer = TransferDecoder::new(part.transfer_encoding());
+        let (mut octets, mut at) = (Vec::new(), part.body.start);
         let end = part.body.end.min(at + LOOKED_AT);
         while at < end {
             let piece = self.shared.store.read(&row.body, at..end).await?;
@@ -153,11 +149,11 @@ impl Session<'_> {
             at += piece.len() as u64;
             transfer.decode(&piece, &mut octets);
         }
-        TextDecoder::of(&part.content).decode(&octets, true, &mut text);
-        if part.content.is("text", "html") {
-            text = plain(&text);
-        }
-        Ok(shortened(&text))
+        let text = part.text_from(&octets);
+        Ok(match part.content.is("text", "html") {
+            true => plain(&text),
+            false => text,
+        })
     }
 }
 
