@@ -203,7 +203,7 @@ impl Scanner {
         }
         let name = memchr::memchr(b':', line).and_then(|colon| line.get(..colon));
         let name = name.map_or(&[][..], <[u8]>::trim_ascii_end);
-        name.is_empty() || !name.iter().all(u8::is_ascii_graphic)
+        name.is_empty() || name.iter().any(|octet| *octet <= b' ' || *octet == 0x7f)
     }
 
     /// The innermost of the longest boundaries that the line is, blanks behind it aside, and whether it closes.
