@@ -33,7 +33,7 @@ fuzz_target!(|data: &[u8]| {
     hikyaku_fuzz::run(data, head, machine, |pop, event, output| match event {
         client::Event::Connected { .. } => drop(pop.capa(output)),
         client::Event::Challenge(challenge) => drop(pop.respond(Some(&challenge), output)),
-        client::Event::Completed { .. } if pop.is_logged_in() => {
+        client::Event::Authenticated { .. } => {
             let _ = pop.uidl(None, output);
             let _ = pop.retr(1, output);
             let _ = pop.list(Some(1), output);
@@ -44,7 +44,7 @@ fuzz_target!(|data: &[u8]| {
         client::Event::Completed { .. } if data.len() % 2 == 0 => {
             let _ = pop.login("a", Secret::default(), output);
         }
-        client::Event::Completed { .. } => {
+        client::Event::Completed { .. } | client::Event::AuthenticationRefused { .. } => {
             let _ = pop.auth("PLAIN", None, output);
         }
         _ => {}

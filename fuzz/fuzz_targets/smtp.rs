@@ -29,6 +29,7 @@ fuzz_target!(|data: &[u8]| {
     hikyaku_fuzz::run(data, head, machine, |smtp, event, output| match event {
         client::Event::Ready(has) if !has.auth.is_empty() => drop(smtp.auth("PLAIN", None, output)),
         client::Event::Challenge(challenge) => drop(smtp.respond(Some(&challenge), output)),
+        client::Event::AuthenticationRefused(_) => drop(smtp.auth("LOGIN", None, output)),
         client::Event::Ready(_) | client::Event::Authenticated(_) | client::Event::Done => {
             let to = Mailbox::parse(b"a@b").unwrap();
             let to = vec![ForwardPath::Mailbox(to), ForwardPath::Postmaster];
@@ -36,6 +37,7 @@ fuzz_target!(|data: &[u8]| {
         }
         client::Event::SendBody => {
             let _ = smtp.chunk("A: b\r\n\r\n.c\r\n".into(), output);
+            let _ = smtp.chunk(Bytes::copy_from_slice(data), output);
             let _ = smtp.end_of_body(output);
         }
         _ => {}

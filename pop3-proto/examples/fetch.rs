@@ -49,13 +49,15 @@ pub fn fetch(
                     message.extend_from_slice(&octets);
                 }
             }
+            Event::Authenticated { .. } => listing = Some(pop.uidl(None, output)?),
+            Event::AuthenticationRefused { response, .. } => {
+                return Err(String::from_utf8_lossy(&response.text).into());
+            }
             Event::Completed { handle, response } => {
                 if let Some(password) = password.take() {
                     pop.login(name.to_string(), password, output)?;
                 } else if !response.is_ok {
                     return Err(String::from_utf8_lossy(&response.text).into());
-                } else if listing.is_none() && pop.is_logged_in() {
-                    listing = Some(pop.uidl(None, output)?);
                 } else if listing == Some(handle) {
                     for number in messages.keys() {
                         pop.retr(*number, output)?;

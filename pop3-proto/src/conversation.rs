@@ -101,7 +101,9 @@ proptest! {
                 machine.capa(output).unwrap();
             }
             client::Event::Capabilities(all) => assert!(all.pipelining && all.uidl),
-            client::Event::Completed { handle, response } => {
+            client::Event::Completed { handle, response }
+            | client::Event::Authenticated { handle, response }
+            | client::Event::AuthenticationRefused { handle, response } => {
                 seen.completed.push((handle, response.is_ok));
                 match seen.completed.len() {
                     1 => {

@@ -20,15 +20,11 @@ pub fn send(
 ) -> Result<Vec<Reply>, Box<dyn Error>> {
     let mailbox = |address: &str| Mailbox::parse(address.as_bytes());
     let to = to.iter().map(|to| mailbox(to).map(ForwardPath::Mailbox));
-    let mut envelope = Envelope::new(
+    let envelope = Envelope::of_message(
         ReversePath(Some(mailbox(from)?)),
         to.collect::<Result<_, _>>()?,
+        message,
     );
-    let header = message.windows(4).position(|four| four == b"\r\n\r\n");
-    let (header, body) = message.split_at(header.unwrap_or(message.len()));
-    envelope.octets = Some(message.len() as u64);
-    envelope.international = !header.is_ascii();
-    envelope.eight_bit = !body.is_ascii();
 
     let mut driver = Driver::new(Connection::new(Options::new("localhost")), stream);
     let mut envelope = Some(envelope);

@@ -203,9 +203,10 @@ fn reply_line(line: &[u8]) -> Option<(u16, bool, &[u8])> {
     }
 }
 
-/// The first digit is 2 to 5, the second 0 to 5 (§4.2).
+/// The first digit is 2 to 5. The second is 0 to 5 (§4.2), but Exchange says 571, and others what they like: only
+/// the first one counts (§4.3.2).
 fn is_code(code: u16) -> bool {
-    (200..600).contains(&code) && code / 10 % 10 <= 5
+    (200..600).contains(&code)
 }
 
 fn take_enhanced(text: &[u8]) -> Option<(EnhancedCode, &[u8])> {

@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 use hikyaku_wire::Secret;
-use hikyaku_wire::drive::{Driver, Next};
-use smtp_proto::client::{Connection, Envelope, Event, Options};
+use hikyaku_wire::drive::{DriveError, Driver, Next};
+use mailstore::message::{NotSevenBit, seven_bit};
+use smtp_proto::client::{self, Connection, Envelope, Event, Options, SendError, Survey};
 use smtp_proto::{ForwardPath, Mailbox, Reply, ReversePath};
 
 use crate::error::out_of_turn;
@@ -26,9 +27,18 @@ impl Fate {
     fn of(reply: &Reply) -> Self {
         match reply {
             reply if reply.is_positive() => Self::Accepted,
-            reply if reply.is_transient() => Self::Deferred(words(reply)),
+            // Only 5yz is for ever.
+            reply if reply.code() < 500 => Self::Deferred(words(reply)),
             reply => Self::Refused(words(reply)),
         }
+    }
+}
+
+/// What a server without 8BITMIME would have said.
+fn refused(why: NotSevenBit) -> Reply {
+    match why {
+        NotSevenBit::International => SendError::NeedsSmtpUtf8.reply(),
+        why => Reply::new(554, "5.6.3", why.to_string()),
     }
 }
 
@@ -59,9 +69,7 @@ impl Submission {
         password: Secret,
     ) -> Result<Self> {
         let stream = connect::open(dial, server).await?;
-        let mut options = Options::new("localhost");
-        options.eight_bit_anyway = true;
-        let driver = Driver::new(Connection::new(options), stream);
+        let driver = Driver::new(Connection::new(Options::new("localhost")), stream);
         let mut this = Self { driver };
         this.ready().await?;
         if server.security == Security::StartTls {
@@ -76,7 +84,11 @@ impl Submission {
     }
 
     async fn next(&mut self) -> Result<Event> {
-        match self.driver.next_async().await? {
+        let next = self.driver.next_async().await;
+        if let Err(DriveError::Protocol(client::Error::Unanswered)) = next {
+            return Err(Error::Network("the server closed the connection".into()));
+        }
+        match next? {
             Next::Event(Event::Refused(reply)) if reply.is_transient() => {
                 Err(Error::Network(words(&reply)))
             }
@@ -129,20 +141,45 @@ impl Submission {
         if mechanisms.is_empty() {
             return Ok(());
         }
-        let (machine, output) = self.driver.split();
-        // LOGIN asks for the name, then for the password, in whatever words.
-        let mut answers = Vec::new();
+        let mut refusal = None;
         if plain {
-            let message = [b"\0", name.as_bytes(), b"\0", password.expose()].concat();
-            machine
-                .auth("PLAIN", Some(Secret::from(message)), output)
-                .map_err(out_of_turn)?;
-        } else if login {
-            answers.extend([password, Secret::from(name.as_bytes().to_vec())]);
-            machine.auth("LOGIN", None, output).map_err(out_of_turn)?;
-        } else {
-            return Err(Error::Login("it has neither PLAIN nor LOGIN".into()));
+            let message = Secret::from([b"\0", name.as_bytes(), b"\0", password.expose()].concat());
+            // Some ask for what came with the command already.
+            let answers = vec![message.clone()];
+            match self.auth("PLAIN", Some(message), answers).await? {
+                None => return Ok(()),
+                Some(reply) if reply.is_transient() => return Err(Error::Network(words(&reply))),
+                // The credentials are wrong, by whatever mechanism (RFC 4954 §6).
+                Some(reply) if reply.code() == 535 => return Err(Error::Login(words(&reply))),
+                Some(reply) => refusal = Some(reply),
+            }
         }
+        if login {
+            // It asks for the name, then for the password, in whatever words.
+            let answers = vec![password, Secret::from(name.as_bytes().to_vec())];
+            match self.auth("LOGIN", None, answers).await? {
+                None => return Ok(()),
+                Some(reply) if reply.is_transient() => return Err(Error::Network(words(&reply))),
+                Some(reply) => refusal = Some(reply),
+            }
+        }
+        Err(Error::Login(match refusal {
+            Some(reply) => words(&reply),
+            None => "it has neither PLAIN nor LOGIN".into(),
+        }))
+    }
+
+    /// One way to log in; the server's words, when it refuses. `answers` are for its challenges, the first one last.
+    async fn auth(
+        &mut self,
+        mechanism: &'static str,
+        initial: Option<Secret>,
+        mut answers: Vec<Secret>,
+    ) -> Result<Option<Reply>> {
+        let (machine, output) = self.driver.split();
+        machine
+            .auth(mechanism, initial, output)
+            .map_err(out_of_turn)?;
         loop {
             match self.next().await? {
                 Event::Challenge(_) => {
@@ -152,14 +189,15 @@ impl Submission {
                         .respond(answer.as_ref(), output)
                         .map_err(out_of_turn)?;
                 }
-                Event::Authenticated(reply) if reply.is_positive() => return Ok(()),
-                Event::Authenticated(reply) => return Err(Error::Login(words(&reply))),
+                Event::Authenticated(_) => return Ok(None),
+                Event::AuthenticationRefused(reply) => return Ok(Some(reply)),
                 _ => {}
             }
         }
     }
 
-    /// Sends a message: the fate of each recipient, in their order.
+    /// Sends a message: the fate of each recipient, in their order. For a server without 8BITMIME, parts with
+    /// octets over 127 are encoded first; where that cannot be, the message is refused.
     ///
     /// # Errors
     /// The network's, before anything was decided and before the end of the message was sent: nobody has it.
@@ -170,12 +208,17 @@ impl Submission {
         for to in to {
             paths.push(ForwardPath::Mailbox(mailbox(to)?));
         }
-        let mut envelope = Envelope::new(ReversePath(Some(mailbox(from)?)), paths);
-        let header = message.windows(4).position(|four| four == b"\r\n\r\n");
-        let (header, body) = message.split_at(header.unwrap_or(message.len()));
-        envelope.octets = Some(message.len() as u64);
-        envelope.international = !header.is_ascii();
-        envelope.eight_bit = !body.is_ascii();
+        let envelope = Envelope::new(ReversePath(Some(mailbox(from)?)), paths);
+        let mut survey = Survey::of(message);
+        let mut message = message.clone();
+        if survey.is_eight_bit() && !self.driver.machine.capabilities().eight_bit_mime {
+            match seven_bit(&message) {
+                Ok(encoded) => message = Bytes::from(encoded),
+                Err(why) => return Ok(vec![Fate::of(&refused(why)); to.len()]),
+            }
+            survey = Survey::of(&message);
+        }
+        let envelope = envelope.surveyed(&survey);
         let (machine, output) = self.driver.split();
         if let Err(error) = machine.send(envelope, output) {
             return Ok(vec![Fate::of(&error.reply()); to.len()]);

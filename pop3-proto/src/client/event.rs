@@ -66,7 +66,22 @@ pub enum Event {
     },
     /// Octets of the message under way, stuffing removed; pieces may end anywhere, never empty.
     Chunk(Bytes),
-    /// A command has ended; what it listed or gave came before. `-ERR` is told here too.
+    /// A login has ended: the maildrop is open.
+    Authenticated {
+        /// Whose.
+        handle: Handle,
+        /// The server's words.
+        response: Response,
+    },
+    /// A login has ended without one. The response code says whether it was for the credentials; another way may
+    /// be tried.
+    AuthenticationRefused {
+        /// Whose.
+        handle: Handle,
+        /// The server's words.
+        response: Response,
+    },
+    /// A command other than a login has ended; what it listed or gave came before. `-ERR` comes here too.
     ///
     /// For QUIT, only `+OK` says that the messages marked as deleted are gone (RFC 1939 §6).
     Completed {

@@ -41,7 +41,8 @@ impl Connection {
         }
     }
 
-    /// USER, and PASS when that is accepted; [`Event::Completed`](super::Event::Completed) comes once.
+    /// USER, and PASS when that is accepted. [`Event::Authenticated`](super::Event::Authenticated) or
+    /// [`Event::AuthenticationRefused`](super::Event::AuthenticationRefused) follows, as for every login.
     ///
     /// # Errors
     /// [`Misuse`] outside the AUTHORIZATION state, while another login is under way, or with CR,

@@ -169,7 +169,12 @@ impl Connection {
                 self.state = State::Closed;
             }
             self.send(output);
-            return Ok(Some(Event::Completed { handle, response }));
+            return Ok(Some(match sent {
+                Sent::User(_) | Sent::Login | Sent::Auth { .. } => {
+                    Event::AuthenticationRefused { handle, response }
+                }
+                _ => Event::Completed { handle, response },
+            }));
         }
         let mut told = None;
         match sent {
@@ -178,7 +183,11 @@ impl Connection {
                 self.sent.push_front((handle, Sent::Login));
                 return Ok(None);
             }
-            Sent::Login | Sent::Auth { .. } => self.state = State::Transaction,
+            Sent::Login | Sent::Auth { .. } => {
+                self.state = State::Transaction;
+                self.send(output);
+                return Ok(Some(Event::Authenticated { handle, response }));
+            }
             Sent::Stls => self.state = State::StartTls,
             Sent::Quit => self.state = State::Closed,
             Sent::Capa => {

@@ -53,6 +53,12 @@ impl Actor for Client {
             Event::Completed { handle, response } => {
                 format!("Completed {} {}", handle.0, words(&response))
             }
+            Event::Authenticated { handle, response } => {
+                format!("Authenticated {} {}", handle.0, words(&response))
+            }
+            Event::AuthenticationRefused { handle, response } => {
+                format!("AuthenticationRefused {} {}", handle.0, words(&response))
+            }
             Event::Farewell(response) => format!("Farewell {}", words(&response)),
             other => format!("{other:?}"),
         })

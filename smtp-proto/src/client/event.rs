@@ -15,8 +15,8 @@ pub struct Options {
     pub hostname: Bytes,
     /// LMTP: LHLO, and a reply for each recipient.
     pub lmtp: bool,
-    /// Send octets over 127 even to a server without 8BITMIME, as most of the world does. Otherwise
-    /// such a message is [`SendError::Needs8BitMime`].
+    /// Send octets over 127 even to a server without 8BITMIME. Otherwise such a message is
+    /// [`SendError::Needs8BitMime`], or [`BodyError::Needs8BitMime`] when the envelope did not say so.
     pub eight_bit_anyway: bool,
     /// What the server may make us hold.
     pub limits: Limits,
@@ -36,6 +36,8 @@ impl Options {
 }
 
 /// A message to hand on: where it comes from, where it goes, and what it asks of the server.
+///
+/// [`of_message`](Self::of_message) and [`surveyed`](Self::surveyed) work out what it asks.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Envelope {
@@ -43,7 +45,8 @@ pub struct Envelope {
     pub reverse_path: ReversePath,
     /// RCPT TO, in order.
     pub forward_paths: Vec<ForwardPath>,
-    /// Octets of the message, when they are known: SIZE (RFC 1870).
+    /// Octets of the message as it is sent, when they are known: SIZE (RFC 1870). Line ends count as the CRLF that
+    /// [`Connection::chunk`](super::Connection::chunk) makes of them.
     pub octets: Option<u64>,
     /// The body has octets over 127: 8BITMIME (RFC 6152).
     pub eight_bit: bool,
@@ -75,8 +78,11 @@ pub enum Event {
     NoTls(Reply),
     /// SASL: answer with [`Connection::respond`](super::Connection::respond).
     Challenge(Secret),
-    /// The exchange has ended.
+    /// Logged in.
     Authenticated(Reply),
+    /// Not logged in: the credentials are wrong, or with a transient reply nobody can say (RFC 4954 §6). The
+    /// connection goes on, and another mechanism may be tried.
+    AuthenticationRefused(Reply),
     /// MAIL was refused: the message is not sent; [`Event::Done`] follows.
     MailRefused(Reply),
     /// What became of RCPT number `index`.
@@ -155,6 +161,20 @@ impl SendError {
         };
         Reply::new(code, enhanced, self.to_string())
     }
+}
+
+/// Why octets of a message were not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BodyError {
+    /// As [`Misuse`].
+    #[error("not now")]
+    Misuse,
+    /// They have some over 127, and the server has no 8BITMIME: 5.6.3. None of this chunk was sent. DATA has begun
+    /// and knows no way back, so the connection is over: the message is never completed, and
+    /// [`Step::Closed`](hikyaku_wire::Step::Closed) follows.
+    #[error("the server does not take octets over 127 (8BITMIME)")]
+    Needs8BitMime,
 }
 
 /// Something was begun before the last was done, or was not legal then.

@@ -5,8 +5,10 @@
 //! [`Connection::send`], [`Connection::quit`].
 
 mod event;
+mod survey;
 
-pub use event::{Envelope, Error, Event, Misuse, Options, SendError};
+pub use event::{BodyError, Envelope, Error, Event, Misuse, Options, SendError};
+pub use survey::Survey;
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -133,8 +135,8 @@ impl Connection {
         }
     }
 
-    /// AUTH. [`Event::Challenge`] or [`Event::Authenticated`] follows. An initial response that is
-    /// too long for the line is kept until the server asks for it.
+    /// AUTH. [`Event::Challenge`], [`Event::Authenticated`] or [`Event::AuthenticationRefused`] follows. An
+    /// initial response that is too long for the line is kept until the server asks for it.
     ///
     /// # Errors
     /// [`Misuse`] when something else is under way.
@@ -269,12 +271,22 @@ impl Connection {
 
     /// The next octets of the message, after [`Event::SendBody`].
     ///
+    /// Dots at line starts are doubled. LF alone and CR alone leave as CRLF, since neither may be sent
+    /// (RFC 5321 §2.3.8), and a last line without its end gets one: [`Survey`] counts the octets so, for SIZE.
+    /// Nothing else changes, not even lines of more than 998 octets.
+    ///
     /// # Errors
-    /// [`Misuse`] when it was not asked for.
-    pub fn chunk(&mut self, chunk: Bytes, output: &mut Output) -> Result<(), Misuse> {
+    /// [`BodyError::Misuse`] when it was not asked for. [`BodyError::Needs8BitMime`] when octets over 127 come
+    /// that the server does not take, whatever the envelope said; the message is then never completed.
+    pub fn chunk(&mut self, chunk: Bytes, output: &mut Output) -> Result<(), BodyError> {
         let State::Body(encoder) = &mut self.state else {
-            return Err(Misuse);
+            return Err(BodyError::Misuse);
         };
+        let takes_all = self.capabilities.eight_bit_mime || self.options.eight_bit_anyway;
+        if !takes_all && !chunk.is_ascii() {
+            self.state = State::Closed;
+            return Err(BodyError::Needs8BitMime);
+        }
         encoder.chunk(chunk, output);
         Ok(())
     }
@@ -332,6 +344,10 @@ impl Connection {
                 _ => Err(Error::Unasked),
             };
         };
+        let may_go_on = matches!(pending, Pending::Auth(_) | Pending::Data);
+        if reply.is_intermediate() && !may_go_on {
+            return Err(Error::NoReply("expected no 3yz here"));
+        }
         let event = match pending {
             Pending::Greeting if positive => {
                 self.ehlo(output);
@@ -368,7 +384,8 @@ impl Connection {
                 }
                 Event::Challenge(challenge)
             }
-            Pending::Auth(_) => Event::Authenticated(reply),
+            Pending::Auth(_) if positive => Event::Authenticated(reply),
+            Pending::Auth(_) => Event::AuthenticationRefused(reply),
             Pending::Mail => {
                 self.mail_refused = !positive;
                 if !positive {
@@ -400,6 +417,10 @@ impl Connection {
                 }
                 self.state = State::Body(DotEncoder::new());
                 Event::SendBody
+            }
+            // Taken for a refusal or for success, it would be wrong either way.
+            Pending::Data if positive => {
+                return Err(Error::NoReply("expected 354 or a refusal"));
             }
             Pending::Data => {
                 self.reset(output);

@@ -28,6 +28,7 @@ impl Actor for Client {
             Event::NoTls(reply) => format!("NoTls {reply}"),
             Event::Challenge(c) => format!("Challenge {:?}", c.expose_str()),
             Event::Authenticated(reply) => format!("Authenticated {reply}"),
+            Event::AuthenticationRefused(reply) => format!("AuthenticationRefused {reply}"),
             Event::MailRefused(reply) => format!("MailRefused {reply}"),
             Event::Recipient { index, reply } => format!("Recipient {index} {reply}"),
             Event::Delivered { index, reply } => format!("Delivered {index:?} {reply}"),
@@ -67,6 +68,12 @@ impl Actor for Client {
                     (envelope.eight_bit, envelope.octets) = (true, Some(99));
                 }
                 machine.send(envelope, output).unwrap();
+            }
+            "half-8bit" => {
+                let refused = machine.chunk("caf\u{e9}\r\n".into(), output);
+                assert_eq!(refused, Err(BodyError::Needs8BitMime));
+                let after = machine.end_of_body(output);
+                assert_eq!(after, Err(Misuse));
             }
             "half" => machine.chunk("half\r\n".into(), output).unwrap(),
             "body" => {

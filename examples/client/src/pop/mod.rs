@@ -237,10 +237,14 @@ impl Session {
             mechanisms.any(|one| one.eq_ignore_ascii_case(b"PLAIN"))
         });
         if has_plain {
-            let response = self.auth_plain(name, password).await?;
-            if response.is_ok {
+            let message = [b"\0", name.as_bytes(), b"\0", password.expose()].concat();
+            let message = Secret::from(message);
+            let (machine, output) = self.driver.split();
+            let handle = machine.auth("PLAIN", Some(message.clone()), output);
+            let handle = handle.map_err(out_of_turn)?;
+            let Err(response) = self.end_of_login(handle, Some(message)).await? else {
                 return Ok(());
-            }
+            };
             if let Some(error) = refusal(&response) {
                 return Err(error);
             }
@@ -252,34 +256,36 @@ impl Session {
         let handle = machine
             .login(name.to_owned(), password.clone(), output)
             .map_err(out_of_turn)?;
-        let response = self.end_of(handle, |_| {}).await?;
-        match response.is_ok {
-            true => Ok(()),
-            false => Err(refusal(&response).unwrap_or_else(|| Error::Login(said(&response)))),
+        let response = self.end_of_login(handle, None).await?;
+        match response {
+            Ok(()) => Ok(()),
+            Err(response) => {
+                Err(refusal(&response).unwrap_or_else(|| Error::Login(said(&response))))
+            }
         }
     }
 
-    async fn auth_plain(&mut self, name: &str, password: &Secret) -> Result<Response> {
-        let message = [b"\0", name.as_bytes(), b"\0", password.expose()].concat();
-        let mut message = Some(Secret::from(message));
-        let (machine, output) = self.driver.split();
-        let handle = machine
-            .auth("PLAIN", message.clone(), output)
-            .map_err(out_of_turn)?;
+    /// How a login ends; `answer` is for a challenge.
+    async fn end_of_login(
+        &mut self,
+        handle: Handle,
+        mut answer: Option<Secret>,
+    ) -> Result<std::result::Result<(), Response>> {
         loop {
             match self.next().await? {
                 // Some ask for what came with the command already; a second challenge is cancelled.
                 Event::Challenge(_) => {
-                    let answer = message.take();
+                    let answer = answer.take();
                     let (machine, output) = self.driver.split();
                     machine
                         .respond(answer.as_ref(), output)
                         .map_err(out_of_turn)?;
                 }
-                Event::Completed {
+                Event::Authenticated { handle: of, .. } if of == handle => return Ok(Ok(())),
+                Event::AuthenticationRefused {
                     handle: of,
                     response,
-                } if of == handle => return Ok(response),
+                } if of == handle => return Ok(Err(response)),
                 _ => {}
             }
         }

@@ -1,18 +1,21 @@
 //! One attempt to hand a message on.
 
+use bytes::Bytes;
 use hikyaku_wire::drive::{DriveError, Driver, Next};
 use mailstore::QueueEntry;
+use mailstore::message::{NotSevenBit, seven_bit};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
-use smtp_proto::client::{self, Connection, Event, Options};
-use smtp_proto::{ForwardPath, Mailbox, Reply, ReversePath};
+use smtp_proto::client::{self, Connection, Event, Options, SendError, Survey};
+use smtp_proto::{Capabilities, ForwardPath, Mailbox, Reply, ReversePath};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tracing::info;
 
 use super::dns::{Dns, NoRoute};
@@ -21,6 +24,9 @@ use crate::server::Shared;
 
 /// So long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(30);
+
+/// Messages that are in memory at a time, since they had to be encoded for a server without 8BITMIME.
+static ENCODED: Semaphore = Semaphore::const_new(2);
 
 trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Wire for T {}
@@ -42,6 +48,14 @@ pub(super) async fn hand_on(
         Err(NoRoute::Permanent(why)) => return all(Fate::Failed(why)),
         Err(NoRoute::Temporary(why)) => return all(Fate::Deferred(why)),
     };
+    let survey = match survey(shared, entry).await {
+        Ok(survey) => survey,
+        Err(error) => {
+            return all(Fate::Deferred(format!(
+                "451 4.3.0 the message cannot be read: {error}"
+            )));
+        }
+    };
     let mut why = format!("451 4.4.4 no host for {}", entry.next_hop);
     for host in hosts {
         for address in host.addresses {
@@ -50,15 +64,27 @@ pub(super) async fn hand_on(
                 entry,
                 envelope,
                 addressed: &addressed,
+                survey: &survey,
+                encoded: None,
                 host: &host.name,
                 fates: vec![None; envelope.recipients.len()],
                 starttls: true,
+                one_by_one: false,
+                is_pipelined: false,
+                has_begun: false,
             };
             let mut done = attempt.run(address).await;
             if let Err(Failure::Tls(error)) = &done {
                 // Opportunistic (RFC 7435): where TLS does not come about, once more without.
                 info!(%error, host = host.name, "no TLS");
                 attempt.starttls = false;
+                done = attempt.run(address).await;
+            }
+            let undecided = !attempt.has_begun && attempt.fates.iter().all(Option::is_none);
+            if attempt.is_pipelined && undecided && matches!(done, Err(Failure::Drive(_))) {
+                // Proxies are known that pass PIPELINING on and do not have it.
+                info!(host = host.name, "no PIPELINING");
+                attempt.one_by_one = true;
                 done = attempt.run(address).await;
             }
             let left = match done {
@@ -75,6 +101,27 @@ pub(super) async fn hand_on(
         }
     }
     all(Fate::Deferred(why))
+}
+
+/// What the message asks of a server.
+async fn survey(shared: &Shared, entry: &QueueEntry) -> mailstore::Result<Survey> {
+    let mut survey = Survey::new();
+    let mut at = 0;
+    while at < entry.body.octets {
+        let piece = piece(shared, entry, at).await?;
+        at += piece.len() as u64;
+        survey.feed(&piece);
+    }
+    Ok(survey)
+}
+
+/// Octets of the message from there on.
+async fn piece(shared: &Shared, entry: &QueueEntry, at: u64) -> mailstore::Result<Bytes> {
+    let piece = shared.store.read(&entry.body, at..at + 65_536).await?;
+    match piece.is_empty() {
+        true => Err(mailstore::Error::Damaged("a body that is too short")),
+        false => Ok(piece),
+    }
 }
 
 /// The addresses, read; `None` when one cannot be.
@@ -102,6 +149,8 @@ enum Failure {
     Drive(#[from] DriveError<client::Error>),
     #[error("out of turn")]
     Misuse(#[from] client::Misuse),
+    #[error(transparent)]
+    Body(#[from] client::BodyError),
 }
 
 impl From<std::io::Error> for Failure {
@@ -116,10 +165,18 @@ struct Attempt<'a> {
     entry: &'a QueueEntry,
     envelope: &'a Envelope,
     addressed: &'a (ReversePath, Vec<ForwardPath>),
+    survey: &'a Survey,
+    /// The message in 7 bits, where the server takes no others.
+    encoded: Option<(Bytes, SemaphorePermit<'static>)>,
     host: &'a str,
     /// What is decided so far.
     fates: Vec<Option<Fate>>,
     starttls: bool,
+    one_by_one: bool,
+    /// Commands went together.
+    is_pipelined: bool,
+    /// Octets of the message went out.
+    has_begun: bool,
 }
 
 impl Attempt<'_> {
@@ -130,7 +187,9 @@ impl Attempt<'_> {
             .map_err(Failure::Connect)?;
         let _ = stream.set_nodelay(true);
         let mut options = Options::new(self.shared.config.hostname.clone());
-        options.eight_bit_anyway = true;
+        if self.one_by_one {
+            options.limits.in_flight = 1;
+        }
         let machine = Connection::new(options);
         let mut driver = Driver::new(machine, Box::new(stream) as Box<dyn Wire>);
         let (mut asked, mut tls) = (false, false);
@@ -165,10 +224,16 @@ impl Attempt<'_> {
                 }
                 Event::Ready(_) | Event::NoTls(_) => {
                     asked = false;
+                    self.is_pipelined = driver.machine.capabilities().pipelining;
+                    let envelope = self.outgoing(driver.machine.capabilities()).await?;
                     let (machine, output) = driver.split();
-                    if let Err(error) = machine.send(self.outgoing(), output) {
-                        // Nothing is sent to a server that cannot take it (RFC 6531 §3.5, 1870 §6.1).
-                        self.settle_rest(&error.reply());
+                    let begun = envelope.and_then(|envelope| {
+                        let sent = machine.send(envelope, output);
+                        sent.map_err(|error| error.reply())
+                    });
+                    if let Err(reply) = begun {
+                        // Nothing is sent to a server that cannot take it (RFC 6152 §3, 6531 §3.5, 1870 §6.1).
+                        self.settle_rest(&reply);
                         machine.quit(output)?;
                     }
                 }
@@ -180,7 +245,10 @@ impl Attempt<'_> {
                         *fate = Some(fate_of(&reply));
                     }
                 }
-                Event::SendBody => self.send_body(&mut driver).await?,
+                Event::SendBody => {
+                    self.has_begun = true;
+                    self.send_body(&mut driver).await?;
+                }
                 Event::Delivered { reply, .. } => self.settle_rest(&reply),
                 Event::Done => {
                     let (machine, output) = driver.split();
@@ -201,30 +269,70 @@ impl Attempt<'_> {
         }
     }
 
-    fn outgoing(&self) -> client::Envelope {
+    /// What the server is asked; the reply that it would give, when it cannot take the message. For a server without
+    /// 8BITMIME the message is encoded here.
+    async fn outgoing(
+        &mut self,
+        has: &Capabilities,
+    ) -> Result<Result<client::Envelope, Reply>, Failure> {
         let (reverse_path, forward_paths) = self.addressed.clone();
-        let mut envelope = client::Envelope::new(reverse_path, forward_paths);
-        envelope.octets = Some(self.entry.body.octets);
-        envelope.eight_bit = true;
-        envelope.international = self.envelope.smtputf8;
-        envelope
+        let envelope = client::Envelope::new(reverse_path, forward_paths);
+        let international = self.envelope.smtputf8 || self.survey.is_international();
+        self.encoded = None;
+        let mut envelope = if self.survey.is_eight_bit() && !has.eight_bit_mime {
+            let permit = ENCODED.acquire().await.map_err(std::io::Error::other)?;
+            match self.encode().await? {
+                Ok(encoded) => {
+                    let envelope = envelope.surveyed(&Survey::of(&encoded));
+                    self.encoded = Some((encoded, permit));
+                    envelope
+                }
+                Err(NotSevenBit::International) => {
+                    return Ok(Err(SendError::NeedsSmtpUtf8.reply()));
+                }
+                Err(why) => return Ok(Err(Reply::new(554, "5.6.3", why.to_string()))),
+            }
+        } else {
+            envelope.surveyed(self.survey)
+        };
+        envelope.international = international;
+        Ok(Ok(envelope))
+    }
+
+    /// The message in 7 bits.
+    async fn encode(&self) -> Result<Result<Bytes, NotSevenBit>, Failure> {
+        let mut message = Vec::new();
+        while (message.len() as u64) < self.entry.body.octets {
+            let piece = piece(self.shared, self.entry, message.len() as u64).await?;
+            message.extend_from_slice(&piece);
+        }
+        info!("encoded for a server without 8BITMIME");
+        let encoded = tokio::task::spawn_blocking(move || seven_bit(&message)).await;
+        let encoded = encoded.map_err(std::io::Error::other)?;
+        Ok(encoded.map(Bytes::from))
     }
 
     async fn send_body(
         &self,
         driver: &mut Driver<Connection, Box<dyn Wire>>,
     ) -> Result<(), Failure> {
-        let body = &self.entry.body;
-        let mut at = 0;
-        while at < body.octets {
-            let piece = self.shared.store.read(body, at..at + 65_536).await?;
-            if piece.is_empty() {
-                return Err(mailstore::Error::Damaged("a body that is too short").into());
+        if let Some((encoded, _)) = &self.encoded {
+            let mut rest = encoded.clone();
+            while !rest.is_empty() {
+                let piece = rest.split_to(rest.len().min(65_536));
+                let (machine, output) = driver.split();
+                machine.chunk(piece, output)?;
+                driver.flush_if_full().await?;
             }
-            at += piece.len() as u64;
-            let (machine, output) = driver.split();
-            machine.chunk(piece, output)?;
-            driver.flush_if_full().await?;
+        } else {
+            let mut at = 0;
+            while at < self.entry.body.octets {
+                let piece = piece(self.shared, self.entry, at).await?;
+                at += piece.len() as u64;
+                let (machine, output) = driver.split();
+                machine.chunk(piece, output)?;
+                driver.flush_if_full().await?;
+            }
         }
         let (machine, output) = driver.split();
         machine.end_of_body(output)?;
@@ -235,7 +343,8 @@ impl Attempt<'_> {
 fn fate_of(reply: &Reply) -> Fate {
     match reply {
         reply if reply.is_positive() => Fate::Delivered,
-        reply if reply.is_transient() => Fate::Deferred(reply.to_string()),
+        // Only 5yz is for ever.
+        reply if reply.code() < 500 => Fate::Deferred(reply.to_string()),
         reply => Fate::Failed(reply.to_string()),
     }
 }
