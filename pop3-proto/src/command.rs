@@ -94,8 +94,9 @@ impl Command {
         keyword.copy_from_slice(verb);
         keyword.make_ascii_uppercase();
         let number = |text: &[u8]| number(text).filter(|&n| n > 0);
-        let message = || number(arguments.trim_ascii_end()).ok_or(error("a message number"));
-        let optional = || match arguments.trim_ascii_end() {
+        // More than one blank is in the world.
+        let message = || number(arguments.trim_ascii()).ok_or(error("a message number"));
+        let optional = || match arguments.trim_ascii() {
             [] => Ok(None),
             _ => message().map(Some),
         };

@@ -126,7 +126,11 @@ pub(crate) fn forward_path(i: &[u8]) -> IResult<'_, ForwardPath> {
 /// `Path = "<" [ A-d-l ":" ] Mailbox ">"`, at most 256 octets (§4.5.3.1.3).
 fn path(start: &[u8]) -> IResult<'_, Mailbox> {
     let Some(mut i) = start.strip_prefix(b"<") else {
-        return expected(start, "\"<\"");
+        // Scanners, printers and scripts leave the brackets away.
+        return match mailbox(start) {
+            Ok((rest, mailbox)) if matches!(rest.first(), None | Some(b' ')) => Ok((rest, mailbox)),
+            _ => expected(start, "\"<\""),
+        };
     };
     if i.first() == Some(&b'@') {
         loop {
@@ -277,10 +281,33 @@ fn is_dot_string(text: &[u8]) -> bool {
     !text.starts_with(b".") && !text.is_empty() && text.iter().all(|&o| o == b'.' || is_atext(o))
 }
 
-/// What follows HELO, EHLO, LHLO: a domain or an address literal.
+/// What follows HELO, EHLO, LHLO: a domain or an address literal, or what client machines are called in the world:
+/// names that end in a dot, begin with a dash or hold an apostrophe, IPv6 addresses without their tag or with a zone.
+/// Nothing that means something in a Received field is taken.
 pub(crate) fn greeting_name(i: &[u8]) -> IResult<'_, Bytes> {
-    let (rest, name) = domain(i)?;
-    Ok((rest, Bytes::from(name)))
+    if let Ok((rest, name)) = domain(i)
+        && rest.is_empty()
+    {
+        return Ok((rest, Bytes::from(name)));
+    }
+    let text = core::str::from_utf8(i).unwrap_or("");
+    let is_literal = text
+        .strip_prefix('[')
+        .and_then(|inner| inner.strip_suffix(']'))
+        .is_some_and(|inner| {
+            let tag = inner
+                .get(..5)
+                .filter(|tag| tag.eq_ignore_ascii_case("IPv6:"));
+            let address = inner.get(tag.map_or(0, str::len)..).unwrap_or("");
+            let (address, zone) = address.split_once('%').unwrap_or((address, "0"));
+            address.parse::<Ipv6Addr>().is_ok() && zone.bytes().all(|o| o.is_ascii_alphanumeric())
+        });
+    let is_named = |c: char| !c.is_whitespace() && !c.is_control() && !"()<>@,;:\\\"[]".contains(c);
+    let is_name = !text.is_empty() && text.chars().all(is_named);
+    match text.len() <= 255 && (is_literal || is_name) {
+        true => Ok((&[], Bytes::copy_from_slice(i))),
+        false => expected(i, "a domain or an address literal"),
+    }
 }
 
 pub(crate) fn encode(path: &impl fmt::Display, output: &mut Output) {
@@ -319,6 +346,56 @@ pub(crate) mod tests {
         fn nothing_panics(octets: Vec<u8>) {
             let _ = Mailbox::parse(&octets);
             let _ = reverse_path(&octets);
+        }
+    }
+
+    #[test]
+    fn names_of_client_machines_are_taken() {
+        for name in [
+            "a.test",
+            "host.",
+            "-host",
+            "John's-Mac.local",
+            "a..b",
+            "PC-\u{c4}\u{d6}",
+            "[::1]",
+            "[fe80::1%eth0]",
+            "[IPv6:fe80::1%12]",
+        ] {
+            assert!(greeting_name(name.as_bytes()).is_ok(), "{name}");
+        }
+        for name in [
+            "",
+            "a b",
+            "a;b",
+            "(none)",
+            "[300.0.2.1]",
+            "[IPv6:::1",
+            "[::1%a b]",
+            "a\tb",
+            "a@b",
+            "<a>",
+        ] {
+            assert!(greeting_name(name.as_bytes()).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_path_may_lack_its_brackets() {
+        let (rest, path) = forward_path(b"u@c.test SIZE=1").unwrap();
+        assert_eq!(
+            (rest, path.to_string().as_str()),
+            (&b" SIZE=1"[..], "<u@c.test>")
+        );
+        for bad in [
+            &b"u@c.test>"[..],
+            b"<u@c.test",
+            b"u",
+            b"u@",
+            b"@a:u@c.test",
+            b"",
+        ] {
+            assert!(forward_path(bad).is_err());
         }
     }
 

@@ -21,6 +21,9 @@ use crate::server::Shared;
 /// The mechanisms, as they are announced.
 pub(crate) const MECHANISMS: [&str; 3] = ["PLAIN", "LOGIN", "SCRAM-SHA-256"];
 
+/// What LOGIN asks, in the words that clients wait for: some know its challenges by them alone.
+const PROMPTS: [&[u8]; 2] = [b"Username:", b"Password:"];
+
 /// How slowly a wrong password is refused.
 const WRONG_PASSWORD: Duration = Duration::from_secs(2);
 
@@ -107,6 +110,7 @@ impl Login {
 struct Exchange {
     accounts: Accounts,
     session: Session<Outcome>,
+    is_login: bool,
     begun: bool,
     /// The end was sent as a challenge (SCRAM's `v=`): the client's empty response ends it.
     ended: Option<Option<Box<Account>>>,
@@ -196,6 +200,7 @@ impl Exchange {
         Some(Self {
             accounts: accounts.clone(),
             session,
+            is_login: mechanism == b"LOGIN",
             begun: false,
             ended: None,
         })
@@ -211,6 +216,13 @@ impl Exchange {
             return Stepped::Challenge(challenge);
         }
         let first = !std::mem::replace(&mut self.begun, true);
+        // An empty name is what clients send that do not know what to send with AUTH LOGIN.
+        let response = response.filter(|name| !(first && self.is_login && name.is_empty()));
+        let [username, password] = PROMPTS;
+        let prompt = match first && response.is_none() {
+            true => username,
+            false => password,
+        };
         let stepped = tokio::task::block_in_place(|| {
             if first && response.is_some() && self.session.are_we_first() {
                 // LOGIN with an initial response: the answer to a challenge that was not sent yet.
@@ -219,6 +231,9 @@ impl Exchange {
             self.session.step(response, &mut challenge)
         });
         match stepped {
+            Ok(state) if state.is_running() && self.is_login => {
+                return Stepped::Challenge(prompt.to_vec());
+            }
             Ok(state) if state.is_running() => return Stepped::Challenge(challenge),
             Ok(_) => {}
             Err(_) => return Stepped::Done(None),
