@@ -29,7 +29,9 @@ pub use connect::{Dial, Security, Tcp, Wire};
 pub use discover::{Found, Http, Web, discover};
 pub use error::{Error, Result};
 pub use local::{Folder, Local, Message};
-pub use outbox::{Outgoing, queue, queued, send_all};
+pub use outbox::{
+    Failure, Outgoing, queue, queued, queued_message, renew, requeue, send_all, send_one, unqueue,
+};
 pub use pending::Op;
 pub use progress::Progress;
 pub use secret::Password;

@@ -1,19 +1,28 @@
 //! The outbox: what waits to be handed to the own server. It is on the disk, and leaves it when the server
 //! has taken it, together with the copy for the mailbox of what was sent.
+//!
+//! A recipient that the server refuses for good is not tried again by itself: the message stays for it until somebody
+//! edits or removes it, or asks for another try. Where nobody took the message, it is a draft again.
 
 use bytes::Bytes;
-use mailstore::{Flags, Operation, Outcome, QueueEntry, Transaction};
+use mailstore::message::{Envelope, Structure};
+use mailstore::{Flags, Operation, Outcome, QueueEntry, QueueId, Transaction};
 use serde::{Deserialize, Serialize};
-use std::time::{Duration, SystemTime};
+use smtp_proto::Mailbox;
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant, SystemTime};
 
+use crate::local::now;
 use crate::{Account, Dial, Error, Fate, Local, Result, Submission};
 
 /// So long a claim holds: longer than handing on any message takes.
 const CLAIM: Duration = Duration::from_secs(3600);
 /// After this time a message that was deferred is tried again.
 const AGAIN: Duration = Duration::from_secs(60);
+/// How long one waits for an entry that another task holds: it may be looking for its own.
+const HELD: Duration = Duration::from_secs(5);
 
-/// Who a message in the outbox is for.
+/// Who a message in the outbox is for, and what came of the tries to send it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outgoing {
     /// The reverse-path.
@@ -24,48 +33,147 @@ pub struct Outgoing {
     pub copied: bool,
     /// What was said last, when it was tried before.
     pub said: Option<String>,
+    /// When it was put into the outbox, in seconds since 1970; 0 where that was not noted.
+    pub queued: i64,
+    /// How often it was tried.
+    pub tried: u32,
+    /// The time of the first try that failed, in seconds since 1970.
+    pub failing_since: Option<i64>,
+    /// What was said of recipients that were not accepted, at the last try.
+    pub failures: Vec<Failure>,
+    /// Recipients that were accepted.
+    pub accepted: Vec<String>,
 }
 
-/// Puts a message into the outbox: it is on the disk from then on.
-///
-/// # Errors
-/// The store's; without recipients.
-pub async fn queue(local: &Local, from: &str, to: Vec<String>, message: Bytes) -> Result<u64> {
-    if to.is_empty() {
-        return Err(Error::Usage("a message without a recipient".into()));
-    }
-    let (body, _) = local.stage(message).await?;
-    let outgoing = Outgoing {
-        from: from.to_owned(),
-        to,
-        copied: false,
-        said: None,
-    };
-    let enqueue = Operation::Enqueue {
-        due: SystemTime::now(),
-        next_hop: from.to_owned(),
-        body,
-        envelope: outgoing.encode(),
-    };
-    let committed = local
-        .commit(Transaction::new(local.side).with(enqueue))
-        .await?;
-    match committed.outcomes.first() {
-        Some(Outcome::Enqueued(id)) => Ok(id.0),
-        _ => Ok(0),
-    }
+/// Why a recipient was not accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Which.
+    pub to: String,
+    /// In the server's words.
+    pub said: String,
+    /// Whether it was refused for good: it is not tried again by itself.
+    pub refused: bool,
+}
+
+/// The form in which earlier versions kept an entry.
+#[derive(Deserialize)]
+struct Earlier {
+    from: String,
+    to: Vec<String>,
+    copied: bool,
+    said: Option<String>,
 }
 
 impl Outgoing {
+    fn new(from: &str, to: Vec<String>) -> Self {
+        Self {
+            from: from.to_owned(),
+            to,
+            copied: false,
+            said: None,
+            queued: now(),
+            tried: 0,
+            failing_since: None,
+            failures: Vec::new(),
+            accepted: Vec::new(),
+        }
+    }
+
     fn encode(&self) -> Bytes {
         postcard::to_allocvec(self)
             .map(Bytes::from)
             .unwrap_or_default()
     }
 
-    fn of(entry: &QueueEntry) -> Option<Self> {
-        postcard::from_bytes(&entry.envelope).ok()
+    fn decode(octets: &[u8]) -> Option<Self> {
+        if let Ok(outgoing) = postcard::from_bytes(octets) {
+            return Some(outgoing);
+        }
+        let earlier: Earlier = postcard::from_bytes(octets).ok()?;
+        Some(Self {
+            copied: earlier.copied,
+            tried: u32::from(earlier.said.is_some()),
+            said: earlier.said,
+            queued: 0,
+            ..Self::new(&earlier.from, earlier.to)
+        })
     }
+
+    fn of(entry: &QueueEntry) -> Option<Self> {
+        Self::decode(&entry.envelope)
+    }
+
+    /// Why a recipient was not accepted at the last try.
+    #[must_use]
+    pub fn failure(&self, to: &str) -> Option<&Failure> {
+        self.failures.iter().find(|one| one.to == to)
+    }
+
+    /// Whether there is a recipient to be tried: one that was not refused for good.
+    #[must_use]
+    pub fn is_due(&self) -> bool {
+        self.to.iter().any(|to| !self.is_refused(to))
+    }
+
+    fn is_refused(&self, to: &str) -> bool {
+        self.failure(to).is_some_and(|one| one.refused)
+    }
+
+    /// Recipients that no field of the message names.
+    #[must_use]
+    pub fn unnamed(&self, envelope: &Envelope) -> Vec<String> {
+        let named = envelope.to.iter().chain(&envelope.cc);
+        let named: BTreeSet<String> = named
+            .filter_map(mailstore::message::Address::addr_spec)
+            .map(|spec| String::from_utf8_lossy(&spec).to_lowercase())
+            .collect();
+        let all = self
+            .to
+            .iter()
+            .filter(|to| !named.contains(&to.to_lowercase()));
+        all.cloned().collect()
+    }
+}
+
+fn checked(to: &[String]) -> Result<()> {
+    if to.is_empty() {
+        let why = "the message has no recipient: name one with --to";
+        return Err(Error::Usage(why.into()));
+    }
+    match to.iter().find(|to| Mailbox::parse(to.as_bytes()).is_err()) {
+        Some(text) => Err(crate::compose::NotAnAddress { text: text.clone() }.into()),
+        None => Ok(()),
+    }
+}
+
+async fn enqueue(local: &Local, outgoing: &Outgoing, message: Bytes) -> Result<Operation> {
+    checked(&outgoing.to)?;
+    let (body, _) = local.stage(message).await?;
+    Ok(Operation::Enqueue {
+        due: SystemTime::now(),
+        next_hop: outgoing.from.clone(),
+        body,
+        envelope: outgoing.encode(),
+    })
+}
+
+/// Puts a message into the outbox: it is on the disk from then on. Returns its number there.
+///
+/// # Errors
+/// The store's; [`Error::Usage`] without recipients, or when one is no address.
+pub async fn queue(local: &Local, from: &str, to: Vec<String>, message: Bytes) -> Result<u64> {
+    let enqueue = enqueue(local, &Outgoing::new(from, to), message).await?;
+    let transaction = Transaction::new(local.side).with(enqueue);
+    Ok(number(&local.commit(transaction).await?))
+}
+
+fn number(committed: &mailstore::Committed) -> u64 {
+    let mut ids = committed.outcomes.iter().filter_map(|one| match one {
+        Outcome::Enqueued(id) => Some(id.0),
+        _ => None,
+    });
+    ids.next().unwrap_or(0)
 }
 
 /// What is in the outbox of an account: number, octets, and for whom.
@@ -73,15 +181,109 @@ impl Outgoing {
 /// # Errors
 /// The store's.
 pub async fn queued(local: &Local) -> Result<Vec<(u64, u64, Outgoing)>> {
-    let all = local.store.queue(None, usize::MAX).await?;
-    let own = all.iter().filter(|entry| entry.account == local.side);
+    let own = own(local).await?.into_iter();
     Ok(own
-        .filter_map(|entry| Some((entry.id.0, entry.body.octets, Outgoing::of(entry)?)))
+        .filter_map(|entry| Some((entry.id.0, entry.body.octets, Outgoing::of(&entry)?)))
         .collect())
 }
 
-/// Hands on all that is in the outbox: for each message and recipient, what became of it. What was
-/// deferred stays.
+async fn own(local: &Local) -> Result<Vec<QueueEntry>> {
+    let mut all = local.store.queue(None, usize::MAX).await?;
+    all.retain(|entry| entry.account == local.side);
+    Ok(all)
+}
+
+fn missing(number: u64) -> Error {
+    Error::NotFound(format!(
+        "message in the outbox: {number} (`mailclient outbox` lists them)"
+    ))
+}
+
+/// A message in the outbox, whole.
+///
+/// # Errors
+/// When there is none of that number; the store's.
+pub async fn queued_message(local: &Local, number: u64) -> Result<(Outgoing, Bytes)> {
+    let all = own(local).await?;
+    let entry = all.iter().find(|entry| entry.id.0 == number);
+    let entry = entry.ok_or_else(|| missing(number))?;
+    let outgoing = Outgoing::of(entry).ok_or_else(|| missing(number))?;
+    Ok((outgoing, local.octets(&entry.body).await?))
+}
+
+/// Takes a message out of the outbox, unsent.
+///
+/// # Errors
+/// When there is none of that number, or it is being sent at this moment; the store's.
+pub async fn unqueue(local: &Local, number: u64) -> Result<()> {
+    let entry = take(local, number).await?;
+    settle(local, &entry, None, Vec::new()).await
+}
+
+/// Puts another message in the place of one in the outbox. Who accepted the earlier one does not get this one. Returns
+/// its number.
+///
+/// # Errors
+/// As [`queue`] and [`unqueue`]; then nothing has changed.
+pub async fn requeue(local: &Local, number: u64, to: Vec<String>, message: Bytes) -> Result<u64> {
+    let entry = take(local, number).await?;
+    let before = Outgoing::of(&entry).ok_or_else(|| missing(number))?;
+    let has = |to: &String| {
+        before
+            .accepted
+            .iter()
+            .any(|one| one.eq_ignore_ascii_case(to))
+    };
+    let outgoing = Outgoing {
+        to: to.into_iter().filter(|to| !has(to)).collect(),
+        copied: before.copied,
+        accepted: before.accepted.clone(),
+        ..Outgoing::new(&before.from, Vec::new())
+    };
+    let enqueue = match enqueue(local, &outgoing, message).await {
+        Ok(enqueue) => enqueue,
+        Err(error) => {
+            put_back(local, &entry).await?;
+            return Err(error);
+        }
+    };
+    let mut transaction = Transaction::new(entry.account).with(Operation::Settle {
+        id: entry.id,
+        token: entry.token,
+        again: None,
+    });
+    transaction.operations.push(enqueue);
+    Ok(self::number(&local.commit(transaction).await?))
+}
+
+/// Lets recipients that were refused for good be tried again.
+///
+/// # Errors
+/// As [`unqueue`].
+pub async fn renew(local: &Local, number: u64) -> Result<()> {
+    let entry = take(local, number).await?;
+    let mut outgoing = Outgoing::of(&entry).ok_or_else(|| missing(number))?;
+    for failure in &mut outgoing.failures {
+        failure.refused = false;
+    }
+    let again = Some((SystemTime::now(), outgoing.encode()));
+    settle(local, &entry, again, Vec::new()).await
+}
+
+async fn take(local: &Local, number: u64) -> Result<QueueEntry> {
+    let mut all = claimed(local, Some(number)).await?;
+    match all.pop() {
+        Some(entry) => Ok(entry),
+        None if own(local).await?.iter().any(|entry| entry.id.0 == number) => {
+            let why = format!("message {number} is being sent at this moment: try again");
+            Err(Error::Usage(why))
+        }
+        None => Err(missing(number)),
+    }
+}
+
+/// Hands on what is in the outbox: for each message and recipient, what became of it. What was deferred stays, and so
+/// does, for those who were refused, what others took.
 ///
 /// # Errors
 /// The network's; what was not sent stays in the outbox.
@@ -90,38 +292,84 @@ pub async fn send_all(
     local: &Local,
     account: &Account,
 ) -> Result<Vec<(String, Fate)>> {
-    let entries = claimed(local).await?;
-    if entries.is_empty() {
-        return Ok(Vec::new());
-    }
-    let opened = open(dial, account).await;
-    let mut session = match opened {
-        Ok(session) => session,
-        Err(error) => {
-            for entry in &entries {
-                release(local, entry, &error.to_string()).await?;
-            }
-            return Err(error);
+    send(dial, local, account, None).await
+}
+
+/// As [`send_all`], of the message of that number alone.
+///
+/// # Errors
+/// As [`send_all`].
+pub async fn send_one(
+    dial: &dyn Dial,
+    local: &Local,
+    account: &Account,
+    number: u64,
+) -> Result<Vec<(String, Fate)>> {
+    send(dial, local, account, Some(number)).await
+}
+
+async fn send(
+    dial: &dyn Dial,
+    local: &Local,
+    account: &Account,
+    only: Option<u64>,
+) -> Result<Vec<(String, Fate)>> {
+    let mut entries = Vec::new();
+    for entry in claimed(local, only).await? {
+        match Outgoing::of(&entry) {
+            Some(outgoing) if outgoing.is_due() => entries.push((entry, outgoing)),
+            // It waits for somebody to edit it.
+            Some(_) => put_back(local, &entry).await?,
+            None => settle(local, &entry, None, Vec::new()).await?,
         }
-    };
+    }
+    let mut session: Option<Submission> = None;
+    let mut unreachable: Option<Error> = None;
+    // An error that was not an answer to anything that was sent.
+    let (mut broken, mut answered) = (None, false);
     let mut all = Vec::new();
-    let mut failed: Option<String> = None;
-    for entry in entries {
-        if let Some(why) = &failed {
-            release(local, &entry, why).await?;
-            continue;
+    for (entry, outgoing) in entries {
+        if session.is_none() && unreachable.is_none() {
+            match open(dial, account).await {
+                Ok(opened) => session = Some(opened),
+                Err(error) => unreachable = Some(error),
+            }
         }
-        match send_one(&mut session, local, &entry).await {
-            Ok(fates) => all.extend(fates),
+        let Some(open) = session.as_mut() else {
+            let why = unreachable.as_ref().map(ToString::to_string);
+            release(local, &entry, outgoing, &why.unwrap_or_default()).await?;
+            continue;
+        };
+        match send_entry(open, local, &entry, &outgoing).await {
+            Ok(fates) => {
+                answered = true;
+                // The connection may have gone before all was answered.
+                if fates
+                    .iter()
+                    .any(|(_, fate)| matches!(fate, Fate::Deferred(_)))
+                    && let Some(session) = session.take()
+                {
+                    session.quit().await;
+                }
+                all.extend(fates);
+            }
+            Err(error @ Error::Store(_)) => return Err(error),
             Err(error) => {
-                release(local, &entry, &error.to_string()).await?;
-                failed = Some(error.to_string());
+                // One message keeps no other from being sent: the next one has a connection of its own.
+                session = None;
+                let why = error.to_string();
+                let deferred = outgoing.to.iter().filter(|to| !outgoing.is_refused(to));
+                all.extend(deferred.map(|to| (to.clone(), Fate::Deferred(why.clone()))));
+                release(local, &entry, outgoing, &why).await?;
+                broken = Some(error);
             }
         }
     }
-    session.quit().await;
-    match failed {
-        Some(why) if all.is_empty() => Err(Error::Network(why)),
+    if let Some(session) = session {
+        session.quit().await;
+    }
+    match unreachable.or(broken) {
+        Some(error) if !answered => Err(error),
         _ => Ok(all),
     }
 }
@@ -131,32 +379,39 @@ async fn open(dial: &dyn Dial, account: &Account) -> Result<Submission> {
     Submission::open(dial, &account.outgoing, account.login(), password).await
 }
 
-/// All entries of the account. Those that another process holds are left to it.
-async fn claimed(local: &Local) -> Result<Vec<QueueEntry>> {
-    // Asked for by a person: what is due later is due now.
-    let now = SystemTime::now() + AGAIN;
-    let mut all = Vec::new();
+/// The account's entries, or the one of that number. Those that another process holds are left to it.
+async fn claimed(local: &Local, only: Option<u64>) -> Result<Vec<QueueEntry>> {
+    let is_wanted = |entry: &QueueEntry| {
+        entry.account == local.side && only.is_none_or(|only| entry.id == QueueId(only))
+    };
+    let started = Instant::now();
     loop {
-        let some = local.store.claim(now, 100, CLAIM).await?;
-        if some.is_empty() {
-            return Ok(all);
-        }
-        for entry in some {
-            if entry.account == local.side {
-                all.push(entry);
-            } else {
-                let envelope = entry.envelope.clone();
-                settle(
-                    local,
-                    &entry,
-                    Some((SystemTime::now(), envelope)),
-                    Vec::new(),
-                )
-                .await?;
-                return Ok(all);
+        // Asked for by a person: what is due later is due now.
+        let now = SystemTime::now() + AGAIN;
+        let (mut own, mut others) = (Vec::new(), Vec::new());
+        loop {
+            let some = local.store.claim(now, 100, CLAIM).await?;
+            if some.is_empty() {
+                break;
             }
+            let (wanted, rest): (Vec<_>, Vec<_>) = some.into_iter().partition(is_wanted);
+            own.extend(wanted);
+            others.extend(rest);
         }
+        for entry in &others {
+            put_back(local, entry).await?;
+        }
+        let held = own.is_empty() && self::own(local).await?.iter().any(is_wanted);
+        if !held || started.elapsed() > HELD {
+            return Ok(own);
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
+}
+
+async fn put_back(local: &Local, entry: &QueueEntry) -> Result<()> {
+    let again = (SystemTime::now(), entry.envelope.clone());
+    settle(local, entry, Some(again), Vec::new()).await
 }
 
 async fn settle(
@@ -175,83 +430,151 @@ async fn settle(
     Ok(())
 }
 
-async fn release(local: &Local, entry: &QueueEntry, why: &str) -> Result<()> {
-    let envelope = Outgoing::of(entry).map(|outgoing| Outgoing {
-        said: Some(why.to_owned()),
-        ..outgoing
-    });
-    let envelope = envelope.map_or_else(|| entry.envelope.clone(), |outgoing| outgoing.encode());
-    settle(
-        local,
-        entry,
-        Some((SystemTime::now() + AGAIN, envelope)),
-        Vec::new(),
-    )
-    .await
+/// Keeps an entry whose try came to nothing.
+async fn release(
+    local: &Local,
+    entry: &QueueEntry,
+    mut outgoing: Outgoing,
+    why: &str,
+) -> Result<()> {
+    let deferred = |to: &String| Failure {
+        to: to.clone(),
+        said: why.to_owned(),
+        refused: false,
+    };
+    let due = outgoing.to.iter().filter(|to| !outgoing.is_refused(to));
+    let failures: Vec<_> = due.map(deferred).collect();
+    outgoing.failures.retain(|one| one.refused);
+    outgoing.failures.extend(failures);
+    outgoing.said = Some(why.to_owned());
+    outgoing.tried = outgoing.tried.saturating_add(1);
+    outgoing.failing_since.get_or_insert_with(now);
+    let again = Some((SystemTime::now() + AGAIN, outgoing.encode()));
+    settle(local, entry, again, Vec::new()).await
 }
 
-async fn send_one(
+/// Sends to the recipients that are due, and keeps the message for those who did not take it.
+async fn send_entry(
     session: &mut Submission,
     local: &Local,
     entry: &QueueEntry,
+    before: &Outgoing,
 ) -> Result<Vec<(String, Fate)>> {
-    let Some(mut outgoing) = Outgoing::of(entry) else {
-        settle(local, entry, None, Vec::new()).await?;
-        return Ok(Vec::new());
-    };
+    let mut outgoing = before.clone();
     let message = local.octets(&entry.body).await?;
-    let to = outgoing.to.clone();
-    let fates = session.send(&outgoing.from, &to, &message).await?;
-    let fates = at_least_once(fates)?;
+    let is_due = |to: &&String| !before.is_refused(to);
+    let is_address = |to: &&String| Mailbox::parse(to.as_bytes()).is_ok();
+    let (good, bad): (Vec<_>, Vec<_>) = before.to.iter().filter(is_due).partition(is_address);
+    let good: Vec<String> = good.into_iter().cloned().collect();
+    let mut fates = Vec::new();
+    if !good.is_empty() {
+        fates = at_least_once(session.send(&before.from, &good, &message).await?)?;
+    }
+    let mut fates: Vec<_> = good.into_iter().zip(fates).collect();
+    // One that an earlier version took.
+    fates.extend(bad.into_iter().map(|to| {
+        let why = crate::compose::NotAnAddress { text: to.clone() };
+        (to.clone(), Fate::Refused(why.to_string()))
+    }));
+
+    outgoing.tried = outgoing.tried.saturating_add(1);
+    outgoing.failures.retain(|one| one.refused);
+    for (to, fate) in &fates {
+        let (said, refused) = match fate {
+            Fate::Accepted => {
+                outgoing.accepted.push(to.clone());
+                continue;
+            }
+            Fate::Deferred(said) | Fate::Unknown(said) => (said, false),
+            Fate::Refused(said) => (said, true),
+        };
+        outgoing.said = Some(said.clone());
+        outgoing.failures.push(Failure {
+            to: to.clone(),
+            said: said.clone(),
+            refused,
+        });
+    }
+    let accepted = outgoing.accepted.clone();
+    outgoing.to.retain(|to| !accepted.contains(to));
+
     let mut operations = Vec::new();
-    let accepted = fates.contains(&Fate::Accepted);
-    if accepted && !outgoing.copied {
+    let taken = fates.iter().any(|(_, fate)| *fate == Fate::Accepted);
+    if taken && !outgoing.copied {
         operations = local
             .adding(&sent(local).await?, message.clone(), Flags::SEEN)
             .await?;
         outgoing.copied = true;
     }
-    let fates: Vec<_> = to.into_iter().zip(fates).collect();
-    let left = fates.iter().filter_map(|(to, fate)| match fate {
-        Fate::Deferred(why) => Some((to.clone(), why.clone())),
-        _ => None,
-    });
-    let (left, said): (Vec<_>, Vec<_>) = left.unzip();
-    let refused = fates
-        .iter()
-        .any(|(_, fate)| matches!(fate, Fate::Refused(_)));
-    if refused && !accepted && left.is_empty() {
+    let nobody = !outgoing.copied && !outgoing.is_due();
+    if nobody {
         // Nobody took it: it is a draft again, so that it can be put right.
-        let drafts = local
-            .special("\\Drafts")
-            .await?
-            .map_or_else(|| "Drafts".into(), |folder| folder.name);
-        operations.extend(local.adding(&drafts, message, Flags::DRAFT).await?);
+        let drafts = drafts(local).await?;
+        let draft = with_bcc(&outgoing, message);
+        operations.extend(local.adding(&drafts, draft, Flags::DRAFT).await?);
     }
-    let again = (!left.is_empty()).then(|| {
-        outgoing.to = left;
-        outgoing.said = said.first().cloned();
+    let again = (!nobody && !outgoing.to.is_empty()).then(|| {
+        outgoing.failing_since.get_or_insert_with(now);
         (SystemTime::now() + AGAIN, outgoing.encode())
     });
     settle(local, entry, again, operations).await?;
     Ok(fates)
 }
 
-/// What may have been taken is tried again: nobody is there to decide, and a message twice is better than none.
+/// What may have been taken is tried again, when somebody asks for it: a message twice is better than none.
 fn at_least_once(fates: Vec<Fate>) -> Result<Vec<Fate>> {
     let decided = |fate: &Fate| !matches!(fate, Fate::Unknown(_));
     let again = |fate| match fate {
-        Fate::Unknown(why) => Fate::Deferred(why),
+        Fate::Unknown(why) => Fate::Deferred(format!("it may have arrived already: {why}")),
         fate => fate,
     };
     match fates.iter().find(|fate| !decided(fate)) {
-        Some(Fate::Unknown(why)) if !fates.iter().any(decided) => Err(Error::Network(why.clone())),
+        Some(Fate::Unknown(why)) if !fates.iter().any(decided) => {
+            Err(Error::Network(format!("it may have arrived already: {why}")))
+        }
         _ => Ok(fates.into_iter().map(again).collect()),
     }
+}
+
+/// A message with the recipients whom it does not name, for a draft.
+fn with_bcc(outgoing: &Outgoing, message: Bytes) -> Bytes {
+    let structure = Structure::of(&message);
+    let envelope = structure.root().envelope.as_deref().cloned();
+    let unnamed = outgoing.unnamed(&envelope.unwrap_or_default());
+    if unnamed.is_empty() {
+        return message;
+    }
+    let field = format!("Bcc: {}\r\n", unnamed.join(",\r\n "));
+    [field.as_bytes(), &message].concat().into()
+}
+
+async fn drafts(local: &Local) -> Result<String> {
+    let special = local.special("\\Drafts").await?;
+    Ok(special.map_or_else(|| "Drafts".into(), |folder| folder.name))
 }
 
 /// The mailbox for what was sent.
 async fn sent(local: &Local) -> Result<String> {
     let special = local.special("\\Sent").await?;
     Ok(special.map_or_else(|| "Sent".into(), |folder| folder.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_of_an_earlier_version_is_read() {
+        let earlier = postcard::to_allocvec(&(
+            "me@a.test",
+            vec!["x@b.test", "y@b.test"],
+            true,
+            Some("451 later"),
+        ));
+        let read = Outgoing::decode(&earlier.unwrap()).unwrap();
+        assert_eq!((read.to.len(), read.copied, read.tried), (2, true, 1));
+        assert_eq!(read.said.as_deref(), Some("451 later"));
+        assert_eq!(Outgoing::decode(&read.encode()), Some(read));
+        assert_eq!(Outgoing::decode(b"\xff"), None);
+    }
 }

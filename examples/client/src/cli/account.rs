@@ -183,6 +183,16 @@ async fn add(context: &mut Context<'_>, add: Add) -> Result<()> {
     if context.config.account(Some(&add.address)).is_ok() {
         return Err(Error::Usage(format!("{} is there already", add.address)));
     }
+    match crate::compose::recipients(&add.address).as_deref() {
+        Ok([one]) if *one == add.address => {}
+        _ => {
+            let text = add.address.clone();
+            let why = crate::compose::NotAnAddress { text };
+            return Err(Error::Usage(format!(
+                "{why}: an account is named by its address, as name@example.org"
+            )));
+        }
+    }
     context.say(add.kind.meaning())?;
     let given = |server: &Option<(String, u16)>, said: Option<Security>| {
         server.clone().map(|(host, port)| {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use mailstore::Flags;
-use mailstore::message::{Address, Envelope, parse_date};
+use mailstore::message::{Address, Envelope, decode_header, parse_date};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -149,52 +149,63 @@ pub(super) async fn read(context: &mut Context<'_>, name: &str, source: bool) ->
         // A terminal is not given what would steer it.
         return context.say(String::from_utf8_lossy(&octets));
     }
-    let attachments = show::attachments(&octets);
     if context.json {
         let mut value = value(&message);
-        let attachments: Vec<_> = attachments
-            .iter()
-            .map(|one| json!({"number": one.number, "name": visible::line(&one.name), "type": one.media_type}))
-            .collect();
-        value["to"] = people_as_json(&message.envelope.to);
-        value["cc"] = people_as_json(&message.envelope.cc);
-        value["reply_to"] = people_as_json(&message.envelope.reply_to);
-        value["text"] = json!(visible::text(&show::text(&octets)));
-        value["attachments"] = json!(attachments);
+        add_content(&mut value, &message.envelope, &octets);
         return context.say(value);
     }
-    let envelope = &message.envelope;
+    header(context, &message.envelope, message.received)?;
+    content(context, &octets)
+}
+
+/// What is in a message, as JSON.
+pub(super) fn add_content(value: &mut Value, envelope: &Envelope, octets: &Bytes) {
+    let attachments: Vec<_> = show::attachments(octets)
+        .iter()
+        .map(|one| json!({"number": one.number, "name": visible::line(&one.name), "type": one.media_type}))
+        .collect();
+    if value.get("to").is_none() {
+        value["to"] = people_as_json(&envelope.to);
+    }
+    value["cc"] = people_as_json(&envelope.cc);
+    value["reply_to"] = people_as_json(&envelope.reply_to);
+    value["text"] = json!(visible::text(&show::text(octets)));
+    value["attachments"] = json!(attachments);
+}
+
+/// Prints who a message is from and for, when it was written, and its subject.
+pub(super) fn header(context: &mut Context<'_>, envelope: &Envelope, received: i64) -> Result<()> {
     people(context, "From:", &envelope.from)?;
     if answers_elsewhere(envelope) {
         people(context, "Reply-To:", &envelope.reply_to)?;
     }
     people(context, "To:", &envelope.to)?;
-    if !envelope.cc.is_empty() {
-        people(context, "Cc:", &envelope.cc)?;
-    }
-    if !envelope.bcc.is_empty() {
-        people(context, "Bcc:", &envelope.bcc)?;
-    }
+    people(context, "Cc:", &envelope.cc)?;
+    people(context, "Bcc:", &envelope.bcc)?;
     let written = envelope.date.as_deref().and_then(parse_date);
     let date = match written {
         Some(date) => context.clock.written(date.seconds, date.zone),
-        None => format!("{} (when it came)", context.clock.long(message.received)),
+        None => format!("{} (when it came)", context.clock.long(received)),
     };
     field(context, "Date:", &[date])?;
-    let subject = message.subject();
+    let subject = decode_header(envelope.subject.as_deref().unwrap_or(b""));
     let subject = match visible::line(subject.trim()) {
         subject if subject.is_empty() => "(none)".into(),
         subject => subject.into_owned(),
     };
-    field(context, "Subject:", &[subject])?;
+    field(context, "Subject:", &[subject])
+}
+
+/// Prints the text of a message, and what is attached to it.
+pub(super) fn content(context: &mut Context<'_>, octets: &Bytes) -> Result<()> {
     context.say("")?;
-    let text = show::text(&octets);
+    let text = show::text(octets);
     let text = visible::text(text.trim_end());
     match context.columns {
         Some(columns) => context.say(terminal::wrapped(&text, columns))?,
         None => context.say(text)?,
     }
-    for one in attachments {
+    for one in show::attachments(octets) {
         context.say(format_args!(
             "\n[{}] {} ({})",
             one.number,
@@ -229,6 +240,9 @@ fn people_as_json(all: &[Address]) -> Value {
 
 /// Prints the people of a field, each with the address.
 fn people(context: &mut Context<'_>, name: &str, all: &[Address]) -> Result<()> {
+    if all.is_empty() {
+        return Ok(());
+    }
     // Where a group begins and ends stands an address without a domain.
     let all: Vec<_> = all.iter().map(Person::of).collect();
     let mut shown: Vec<_> = all
@@ -258,7 +272,7 @@ fn people(context: &mut Context<'_>, name: &str, all: &[Address]) -> Result<()> 
 }
 
 /// Prints a field of the header. On a terminal, what does not fit stands below what does.
-fn field(context: &mut Context<'_>, name: &str, values: &[String]) -> Result<()> {
+pub(super) fn field(context: &mut Context<'_>, name: &str, values: &[String]) -> Result<()> {
     const INDENT: usize = 10;
     let room = context.columns.unwrap_or(usize::MAX).max(INDENT * 3) - INDENT;
     let mut line = String::new();

@@ -2,18 +2,18 @@
 
 mod account;
 mod mail;
+mod outbox;
 mod write;
 
 use clap::{Args, Parser, Subcommand};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::{
-    Account, Config, Dial, Error, Fate, Kind, Local, Progress, Result, Tcp, local, sync, visible,
-    watch,
+    Account, Config, Dial, Error, Kind, Local, Progress, Result, Tcp, local, sync, visible, watch,
 };
 
 /// Mail on this device: POP and IMAP accounts, readable offline.
@@ -123,10 +123,23 @@ enum Command {
         #[command(flatten)]
         text: Text,
     },
-    /// Hands on what is in the outbox.
-    Send,
-    /// What is in the outbox.
-    Outbox,
+    /// Continues a draft: into the outbox, or among the drafts again.
+    Edit {
+        /// The draft.
+        message: String,
+        #[command(flatten)]
+        changes: Box<write::Changes>,
+    },
+    /// Sends what is in the outbox.
+    Send {
+        /// A draft to send as it is, instead.
+        draft: Option<String>,
+    },
+    /// The outbox: lists it, or shows, edits, removes or retries a message in it.
+    Outbox {
+        #[command(subcommand)]
+        command: Option<outbox::Command>,
+    },
     /// Changes what is noted of messages.
     Mark {
         /// The messages.
@@ -181,6 +194,9 @@ struct Text {
     /// Files to go with it.
     #[arg(long, value_name = "FILE")]
     attach: Vec<PathBuf>,
+    /// In $EDITOR, also when a text is given.
+    #[arg(long)]
+    edit: bool,
     /// Among the drafts, not into the outbox.
     #[arg(long)]
     draft: bool,
@@ -307,8 +323,18 @@ pub async fn run(cli: Cli, out: &mut (dyn Write + Send)) -> Result<()> {
         Command::Forward { message, to, text } => {
             write::forward(&mut context, &message, to, text).await
         }
-        Command::Send => run_send(&mut context).await,
-        Command::Outbox => write::outbox(&mut context).await,
+        Command::Edit { message, changes } => write::edit(&mut context, &message, *changes).await,
+        Command::Send { draft } => {
+            let only = match draft {
+                Some(name) => Some(write::queue_draft(&mut context, &name).await?),
+                None => None,
+            };
+            outbox::send(&mut context, only).await
+        }
+        Command::Outbox { command } => {
+            let command = command.unwrap_or(outbox::Command::List);
+            outbox::run(&mut context, command).await
+        }
     }
 }
 
@@ -354,27 +380,4 @@ async fn run_watch(context: &mut Context<'_>) -> Result<()> {
         let _ = writeln!(out, "{}", visible::text(&line));
     });
     watch::watch(&context.folder, accounts, dialer, told, stop).await
-}
-
-async fn run_send(context: &mut Context<'_>) -> Result<()> {
-    let account = context.account()?;
-    let local = context.local(&account).await?;
-    let fates = crate::send_all(&dial(&account), &local, &account).await?;
-    let mut items = Vec::new();
-    let mut wrong = false;
-    for (to, fate) in fates {
-        let (word, said) = match fate {
-            Fate::Accepted => ("accepted", String::new()),
-            Fate::Deferred(why) | Fate::Unknown(why) => ("deferred", why),
-            Fate::Refused(why) => ("refused", why),
-        };
-        wrong |= word != "accepted";
-        let line = format!("{to}: {word} {said}").trim_end().to_owned();
-        items.push((json!({"to": to, "fate": word, "said": said}), line));
-    }
-    context.list(items)?;
-    match wrong {
-        true => Err(Error::Partly("not all of it was sent".into())),
-        false => Ok(()),
-    }
 }
