@@ -238,8 +238,16 @@ impl Config {
     pub fn load(folder: &Path) -> Result<Self> {
         let path = folder.join("accounts.toml");
         match std::fs::read_to_string(&path) {
-            Ok(text) => toml::from_str(&text)
-                .map_err(|error| Error::Usage(format!("{}: {}", path.display(), error.message()))),
+            // The line itself is not shown: a password may stand in it.
+            Ok(text) => toml::from_str(&text).map_err(|error| {
+                let before = error.span().and_then(|span| text.get(..span.start));
+                let line = before.map_or(1, |before| before.matches('\n').count() + 1);
+                Error::Usage(format!(
+                    "{}, line {line}: {}",
+                    path.display(),
+                    error.message()
+                ))
+            }),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
             Err(error) => Err(Error::File(path.display().to_string(), error)),
         }

@@ -8,6 +8,7 @@ mod config;
 mod connect;
 mod discover;
 mod error;
+pub mod file_name;
 pub mod html;
 pub mod imap;
 mod local;

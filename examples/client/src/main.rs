@@ -1,7 +1,7 @@
 //! The program `mailclient`.
 
 use clap::Parser as _;
-use hikyaku_client::cli::{Cli, run};
+use hikyaku_client::cli::{Cli, advice, run};
 use hikyaku_client::{terminal, visible};
 use std::process::ExitCode;
 
@@ -20,6 +20,9 @@ fn main() -> ExitCode {
             // A server's words may be in it.
             let said = error.to_string();
             eprintln!("mailclient: {}", visible::text(&said));
+            if let Some(advice) = advice(&error) {
+                eprintln!("            {advice}");
+            }
             ExitCode::from(error.exit_code())
         }
     }

@@ -33,6 +33,11 @@ pub(super) enum Command {
         /// Its address.
         address: String,
     },
+    /// Takes another password, from the terminal or the first line of standard input.
+    Password {
+        /// Its address.
+        address: String,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -82,7 +87,7 @@ pub(super) struct Add {
 }
 
 fn host_and_port(text: &str) -> std::result::Result<(String, u16), String> {
-    let wanted = || "HOST:PORT is wanted".to_owned();
+    let wanted = || "write it as HOST:PORT, such as mail.example.org:993".to_owned();
     let (host, port) = text.rsplit_once(':').ok_or_else(wanted)?;
     let host = host.trim_start_matches('[').trim_end_matches(']');
     Ok((host.to_owned(), port.parse().map_err(|_| wanted())?))
@@ -137,7 +142,32 @@ pub(super) async fn run(context: &mut Context<'_>, command: Command) -> Result<(
             test(&account).await?;
             context.say(format_args!("{}: both logins work", account.address))
         }
+        Command::Password { address } => password(context, &address).await,
     }
+}
+
+async fn password(context: &mut Context<'_>, address: &str) -> Result<()> {
+    let address = context.config.account(Some(address))?.address.clone();
+    let mut accounts = context.config.accounts.iter_mut();
+    let Some(account) = accounts.find(|one| one.address == address) else {
+        return Ok(());
+    };
+    match &mut account.password {
+        Password::Command(line) => {
+            return Err(Error::Usage(format!(
+                "the password of {address} comes from `{line}`: change it there"
+            )));
+        }
+        Password::Keyring => Password::keep(&address, &ask_password(&address)?).await?,
+        Password::InClear(kept) => {
+            let asked = ask_password(&address)?;
+            *kept = String::from_utf8_lossy(asked.expose()).into_owned();
+            context.config.save(&context.folder)?;
+        }
+    }
+    context.say(format_args!(
+        "the password of {address} is kept; `mailclient account test {address}` tries it"
+    ))
 }
 
 fn kind(account: &Account) -> &'static str {
@@ -181,7 +211,10 @@ fn show(context: &mut Context<'_>, account: &Account) -> Result<()> {
 
 async fn add(context: &mut Context<'_>, add: Add) -> Result<()> {
     if context.config.account(Some(&add.address)).is_ok() {
-        return Err(Error::Usage(format!("{} is there already", add.address)));
+        return Err(Error::Usage(format!(
+            "{} is there already: `mailclient account show` shows it, `remove` removes it",
+            add.address
+        )));
     }
     match crate::compose::recipients(&add.address).as_deref() {
         Ok([one]) if *one == add.address => {}
@@ -268,7 +301,9 @@ fn ask_password(address: &str) -> Result<Secret> {
     std::io::stdin().read_line(&mut line).map_err(wrong)?;
     let line = line.trim_end_matches(['\r', '\n']);
     if line.is_empty() {
-        return Err(Error::Password("standard input has none".into()));
+        return Err(Error::Password(
+            "it is typed on a terminal, or is the first line of standard input".into(),
+        ));
     }
     Ok(Secret::from(line.as_bytes().to_vec()))
 }

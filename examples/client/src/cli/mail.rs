@@ -2,14 +2,15 @@
 
 use bytes::Bytes;
 use mailstore::Flags;
-use mailstore::message::{Address, Envelope, decode_header, parse_date};
+use mailstore::message::{Address, Envelope, Structure, decode_header, parse_date};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 
 use super::{Context, Marks, dial};
 use crate::visible::{self, Person};
-use crate::{Account, Error, Kind, Local, Message, Result, show, terminal};
+use crate::{Account, Error, Kind, Local, Message, Result, file_name, show, terminal};
 
 /// Columns for names of messages, and for people, in a list that is as wide as it likes.
 const NAME: usize = 12;
@@ -275,19 +276,21 @@ fn people(context: &mut Context<'_>, name: &str, all: &[Address]) -> Result<()> 
 pub(super) fn field(context: &mut Context<'_>, name: &str, values: &[String]) -> Result<()> {
     const INDENT: usize = 10;
     let room = context.columns.unwrap_or(usize::MAX).max(INDENT * 3) - INDENT;
-    let mut line = String::new();
+    let (mut line, mut taken) = (String::new(), 0);
     let mut lines = Vec::new();
     for (at, value) in values.iter().enumerate() {
         let comma = if at + 1 < values.len() { "," } else { "" };
         let wide = terminal::width(value) + comma.len();
-        if !line.is_empty() && terminal::width(&line) + 1 + wide > room {
+        if taken > 0 && taken + 1 + wide > room {
             lines.push(std::mem::take(&mut line));
+            taken = 0;
         }
-        if !line.is_empty() {
+        if taken > 0 {
             line.push(' ');
         }
         line.push_str(value);
         line.push_str(comma);
+        taken += 1 + wide;
     }
     lines.push(line);
     for (at, line) in lines.iter().enumerate() {
@@ -318,37 +321,75 @@ pub(super) async fn save(
         .into_iter()
         .filter(|one| wanted(one.number))
         .collect();
+    if let Some(missing) = numbers
+        .iter()
+        .find(|&&number| all.iter().all(|one| one.number != number))
+    {
+        return Err(Error::NotFound(format!(
+            "attachment of {name}: {missing} (`mailclient read {name}` lists them)"
+        )));
+    }
     if all.is_empty() {
-        return Err(Error::NotFound(format!("attachment of {name}")));
+        return Err(Error::NotFound(format!("attachment: {name} has none")));
     }
+    if !to.is_dir() {
+        return Err(Error::Usage(format!(
+            "{} is no folder: make it first",
+            to.display()
+        )));
+    }
+    let mut items = Vec::new();
     for one in all {
-        let path = free(to, &one.name);
-        // What is there already is never written over.
-        let mut options = std::fs::OpenOptions::new();
-        let written = options.write(true).create_new(true).open(&path);
-        let written =
-            written.and_then(|mut file| std::io::Write::write_all(&mut file, &one.octets(&octets)));
-        written.map_err(|error| Error::File(path.display().to_string(), error))?;
-        context.say(path.display())?;
+        let part = one.octets(&octets);
+        let mut name = one.name.clone();
+        if name == format!("part-{}", one.number) {
+            // A message is best known by its subject.
+            name = match one.media_type == "message/rfc822" {
+                true => subject_of(&part).replace(['/', '\\'], "_"),
+                false => String::new(),
+            };
+        }
+        let name = file_name::on_disk(&name, &one.media_type, one.number);
+        let path = written(to, &name, &part)?;
+        let shown = path.display().to_string();
+        items.push((json!({"number": one.number, "path": shown}), shown));
     }
-    Ok(())
+    context.list(items)
 }
 
-/// A file name that is not taken.
-fn free(folder: &Path, name: &str) -> std::path::PathBuf {
-    let path = folder.join(name);
-    if !path.exists() {
-        return path;
+/// The subject of a whole message, decoded.
+fn subject_of(message: &[u8]) -> String {
+    let structure = Structure::of(message);
+    let envelope = structure.root().envelope.as_deref();
+    let subject = envelope.and_then(|envelope| envelope.subject.as_deref());
+    decode_header(subject.unwrap_or(b""))
+}
+
+/// Writes a new file, under another name where that one is taken: what is there already is never written over.
+fn written(folder: &Path, name: &str, octets: &[u8]) -> Result<PathBuf> {
+    let mut names = std::iter::once(name.to_owned())
+        .chain((2..10_000).map(|number| file_name::numbered(name, number)));
+    loop {
+        let Some(name) = names.next() else {
+            return Err(Error::Usage(format!(
+                "{} has too many files of the name {name}",
+                folder.display()
+            )));
+        };
+        let path = folder.join(name);
+        let mut options = std::fs::OpenOptions::new();
+        let opened = options.write(true).create_new(true).open(&path);
+        let mut file = match opened {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => continue,
+            opened => opened.map_err(|error| Error::File(path.display().to_string(), error))?,
+        };
+        if let Err(error) = file.write_all(octets) {
+            // Half a file would pass for the whole.
+            let _ = std::fs::remove_file(&path);
+            return Err(Error::File(path.display().to_string(), error));
+        }
+        return Ok(path);
     }
-    let (stem, end) = match name.rsplit_once('.') {
-        Some((stem, end)) => (stem, format!(".{end}")),
-        None => (name, String::new()),
-    };
-    let others = (2..10_000).map(|n| folder.join(format!("{stem} ({n}){end}")));
-    others
-        .into_iter()
-        .find(|path| !path.exists())
-        .unwrap_or(path)
 }
 
 pub(super) async fn mark(context: &mut Context<'_>, names: &[String], marks: &Marks) -> Result<()> {

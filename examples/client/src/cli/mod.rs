@@ -1,9 +1,12 @@
 //! The command line.
 
 mod account;
+mod advice;
 mod mail;
 mod outbox;
 mod write;
+
+pub use advice::advice;
 
 use clap::{Args, Parser, Subcommand};
 use serde_json::Value;
@@ -343,7 +346,9 @@ async fn run_sync(context: &mut Context<'_>, now: bool) -> Result<()> {
         let said = watch::ask(&context.folder, context.account.as_deref()).await;
         return match said {
             Some(said) => context.say(said.trim_end()),
-            None => Err(Error::NotFound("`mailclient watch` is running".into())),
+            None => Err(Error::NotFound(
+                "watch: none is running, and `mailclient sync` works without one".into(),
+            )),
         };
     }
     let accounts = context.accounts()?;
@@ -359,7 +364,9 @@ async fn run_sync(context: &mut Context<'_>, now: bool) -> Result<()> {
         match outcome {
             Err(error) => failed = Some(error),
             Ok(report) if !report.warnings.is_empty() => {
-                failed = failed.or(Some(Error::Partly("not all of it was done".into())));
+                failed = failed.or(Some(Error::Partly(
+                    "not all of it was done: what waits is tried again with the next sync".into(),
+                )));
             }
             Ok(_) => {}
         }

@@ -107,6 +107,11 @@ pub(crate) async fn open(folder: &Path) -> Result<Arc<dyn Store>> {
             Err(mailstore::Error::Conflict(_)) if started.elapsed() < PATIENCE => {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
+            Err(mailstore::Error::Conflict(_)) => {
+                let why = "another mailclient is at work with this mail: wait until it has ended";
+                let busy = std::io::Error::new(std::io::ErrorKind::ResourceBusy, why);
+                return Err(Error::File(folder.display().to_string(), busy));
+            }
             Err(error) => return Err(error.into()),
         }
     }

@@ -152,3 +152,89 @@ async fn the_address_stands_beside_the_name_and_a_name_that_is_another_address_i
     let (text, _) = read("answers").await;
     assert!(!text.contains("Reply-To"), "{text}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attachments_are_saved_under_names_that_do_no_harm() {
+    let house = House::new().await;
+    let device = house.device("imap", &[]).await;
+    let names = [
+        ("text/plain", "attachment; filename=\"../../evil.txt\""),
+        ("text/plain", "attachment; filename=\".profile\""),
+        ("text/plain", "attachment; filename=\"-rf\""),
+        ("text/plain", "attachment; filename=\"same.txt\""),
+        ("text/plain", "attachment; filename=\"same.txt\""),
+        ("text/plain", "attachment; filename=\"there.txt\""),
+        (
+            "application/x",
+            "attachment; filename*=utf-8''a%E2%80%AEfdp.exe",
+        ),
+        ("application/x", "attachment; filename=\"NUL.txt\""),
+        ("image/png", "attachment"),
+        ("message/rfc822", "attachment"),
+        ("message/rfc822", "attachment; filename=\"note.txt\""),
+    ];
+    let mut message = String::from(
+        "From: a@x.test\nSubject: files\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n",
+    );
+    for (number, (kind, disposition)) in names.iter().enumerate() {
+        let content = match *kind {
+            "message/rfc822" => format!("Subject: inner/{number}\n\ncontent {number}\n"),
+            _ => format!("content {number}"),
+        };
+        message += &format!(
+            "\n--b\nContent-Type: {kind}\nContent-Disposition: {disposition}\n\n{content}"
+        );
+    }
+    delivered(&house, &(message + "\n--b--\n")).await;
+    device.ok(&["sync"]).await;
+    let to = device.home.path().join("saved");
+    let folder = to.display().to_string();
+    let error = device
+        .run(&["save", "INBOX/1", "--to", &folder])
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("is no folder"), "{error}");
+    std::fs::create_dir(&to).unwrap();
+    std::fs::write(to.join("there.txt"), "mine").unwrap();
+    let saved = device.json(&["save", "INBOX/1", "--to", &folder]).await;
+    let expected = [
+        "evil.txt",
+        "profile",
+        "rf",
+        "same.txt",
+        "same (2).txt",
+        "there (2).txt",
+        "afdp.exe",
+        "_NUL.txt",
+        "part-9.png",
+        "inner_9.eml",
+        "note.txt.eml",
+    ];
+    for (number, name) in expected.iter().enumerate() {
+        let path = to.join(name);
+        assert_eq!(saved[number]["path"], path.display().to_string());
+        let content = std::fs::read_to_string(path).unwrap();
+        assert!(
+            content.ends_with(&format!("content {number}"))
+                || content.ends_with(&format!("content {number}\r\n")),
+            "{content}"
+        );
+        assert_eq!(
+            name.ends_with(".eml"),
+            content.starts_with("Subject: inner"),
+            "{content}"
+        );
+    }
+    assert_eq!(
+        std::fs::read_to_string(to.join("there.txt")).unwrap(),
+        "mine"
+    );
+    assert_eq!(std::fs::read_dir(&to).unwrap().count(), expected.len() + 1);
+    for wrong in ["12", "0"] {
+        let error = device
+            .run(&["save", "INBOX/1", wrong, "--to", &folder])
+            .await
+            .unwrap_err();
+        assert_eq!(error.exit_code(), 6, "{error}");
+    }
+}
