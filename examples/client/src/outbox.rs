@@ -529,9 +529,9 @@ fn at_least_once(fates: Vec<Fate>) -> Result<Vec<Fate>> {
         fate => fate,
     };
     match fates.iter().find(|fate| !decided(fate)) {
-        Some(Fate::Unknown(why)) if !fates.iter().any(decided) => {
-            Err(Error::Network(format!("it may have arrived already: {why}")))
-        }
+        Some(Fate::Unknown(why)) if !fates.iter().any(decided) => Err(Error::Network(format!(
+            "it may have arrived already: {why}"
+        ))),
         _ => Ok(fates.into_iter().map(again).collect()),
     }
 }
