@@ -103,7 +103,7 @@ impl MailboxName {
         match self.utf8 {
             true => write_utf8(self.as_str(), output),
             false if self.verbatim && self.raw.is_some() => {
-                write_astring(self.raw().unwrap_or(&[]), output)
+                write_astring(self.raw().unwrap_or(&[]), output);
             }
             false if is_plain(&self.name) => write_astring(&self.name, output),
             false => write_astring(self.wire().as_bytes(), output),

@@ -173,7 +173,7 @@ impl Structure {
         });
         let read = children.iter().find(|child| {
             let parts = self.within(**child);
-            parts.into_iter().any(Part::is_shown)
+            parts.iter().any(Part::is_shown)
         });
         named.or(read).or(children.first()).copied()
     }

@@ -62,7 +62,7 @@ pub(super) async fn mailboxes(
             report
                 .warnings
                 .push(format!("the list of mailboxes did not come: {why}"));
-            let known = mirrors.iter().map(|(_, mirror)| {
+            let known = mirrors.values().map(|mirror| {
                 ListResponse::new(mirror.name(), None, Vec::<ListAttribute>::new())
             });
             with_inbox(known.collect())
