@@ -48,11 +48,15 @@ pub enum Leniency {
     EmptyLine,
     /// The challenge in AUTHENTICATE is no base64, as `+ ""` for an empty one, or a prompt in words. It is empty.
     ChallengeInWords,
+    /// Exchange 2003: behind a tagged response its text comes once more, alone in a line. It is passed over.
+    RepeatedText,
+    /// home.pl: LIST has an attribute that is a backslash and no more. It is passed over.
+    AttributeWithoutName,
 }
 
 impl Leniency {
     /// Each of them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 23] = [
         Self::CodeWithoutStatus,
         Self::StatusWithoutText,
         Self::UnquotedName,
@@ -74,6 +78,8 @@ impl Leniency {
         Self::MultipartDescription,
         Self::EmptyLine,
         Self::ChallengeInWords,
+        Self::RepeatedText,
+        Self::AttributeWithoutName,
     ];
 
     fn bit(self) -> u32 {
@@ -194,6 +200,7 @@ mod tests {
             Leniency::LiteralTooShort,
             Leniency::EmptyLine,
             Leniency::ChallengeInWords,
+            Leniency::RepeatedText,
         ];
         for one in Leniency::ALL {
             assert!(shown.contains(one) || elsewhere.contains(&one), "{one:?}");

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use hikyaku_wire::Output;
 
+use crate::Leniency;
 use crate::cursor::{Cursor, Result};
 use crate::text::{is_atom_char, write_list};
 
@@ -217,6 +218,14 @@ pub(crate) fn list_attributes(cursor: &mut Cursor<'_>) -> Result<ListAttributes>
         }
         let start = cursor.rest();
         cursor.expect(b'\\', "an attribute")?;
+        if cursor.lets(Leniency::AttributeWithoutName) {
+            if cursor.eat(b')') {
+                return Ok(all);
+            }
+            if cursor.eat(b' ') {
+                continue;
+            }
+        }
         let name = cursor.word(is_atom_char, "an attribute")?;
         let name = start.get(..=name.len()).unwrap_or(start);
         match place(name) {

@@ -56,6 +56,8 @@ pub struct Connection {
     reading: Reading,
     /// A FETCH response that has begun.
     fetching: Option<Fetching>,
+    /// The text of the tagged response that came last, when nothing has come since.
+    said: Bytes,
     told: VecDeque<Event>,
     issued: u64,
     /// Mailbox names are in UTF-8.
@@ -155,6 +157,7 @@ impl Connection {
             idle: Idle::Not,
             reading: Reading::Response,
             fetching: None,
+            said: Bytes::new(),
             told: VecDeque::new(),
             issued: 0,
             utf8: false,
@@ -206,6 +209,12 @@ impl Connection {
         lenient && line.trim_ascii().is_empty()
     }
 
+    /// Whether a line that is no response is the text of the one before once more.
+    fn repeats(&self, said: &[u8], line: &[u8]) -> bool {
+        let leniencies = self.options.limits.leniencies;
+        leniencies.contains(Leniency::RepeatedText) && !said.is_empty() && said == line
+    }
+
     fn tell(&mut self, event: Event) {
         self.told.push_back(event);
     }
@@ -214,9 +223,15 @@ impl Connection {
     fn received(
         &mut self,
         received: Result<Received, SyntaxError>,
+        line: &[u8],
         output: &mut Output,
     ) -> Result<Option<Event>, Error> {
-        let received = received.map_err(|error| Error::NoResponse(error.expected))?;
+        let said = core::mem::take(&mut self.said);
+        let received = match received {
+            Ok(received) => received,
+            Err(_) if self.repeats(&said, line) => return Ok(None),
+            Err(error) => return Err(Error::NoResponse(error.expected)),
+        };
         if self.state == State::Greeting {
             self.greeting(received, output)?;
             return Ok(None);
@@ -540,6 +555,7 @@ impl Connection {
             .and_then(|digits| core::str::from_utf8(digits).ok());
         let id: Option<u64> = id.and_then(|digits| digits.parse().ok());
         self.listing = false;
+        self.said = completion.text.clone();
         let at = self.sent.iter().position(|sent| Some(sent.id) == id);
         let Some(at) = at else {
             return Err(Error::Unasked);
@@ -697,8 +713,9 @@ impl Machine for Connection {
                                     self.fetched(sequence, items)
                                 }
                                 None => {
+                                    let line = lines.slice(place.clone());
                                     let received = Received::read(lines, place, limits, self.utf8);
-                                    self.received(received, output)?
+                                    self.received(received, &line, output)?
                                 }
                             }
                         }
@@ -707,7 +724,7 @@ impl Machine for Connection {
                             None if self.is_passed_over(&unit) => None,
                             None => {
                                 let received = Received::parse_as(&unit, limits, self.utf8);
-                                self.received(received, output)?
+                                self.received(received, &unit, output)?
                             }
                         },
                     };
