@@ -38,13 +38,7 @@ pub async fn sync(
     let password = account.password.get(&account.address).await?;
     match account.kind {
         Kind::Pop => pop::sync(dial, local, account, &password, progress).await,
-        Kind::Imap => {
-            let session = imap::Session::open(dial, &account.incoming, account.login(), password);
-            let mut session = session.await?;
-            let report = imap::sync(&mut session, local, account, progress).await?;
-            session.log_out().await;
-            Ok(report)
-        }
+        Kind::Imap => imap::sync(dial, local, account, &password, progress).await,
     }
 }
 

@@ -6,6 +6,7 @@ use imap_proto::{Command, FetchAttribute, MailboxName, Section};
 use mailstore::{Operation, Transaction, UidSet, Want, Which};
 use std::collections::{BTreeMap, HashSet};
 
+use super::line::Lost;
 use super::parts::{Part, Parts, Wanted};
 use super::requests::Requests;
 use super::{Mirror, Session, answers, missing};
@@ -28,16 +29,33 @@ pub(crate) fn recent(bodies: Bodies) -> Option<i64> {
     }
 }
 
-/// Brings the whole messages of a mailbox that the account wants, newest first.
-pub(super) async fn bring(
-    session: &mut Session,
-    local: &Local,
-    account: &Account,
-    mailbox: &str,
-    remote: MailboxName,
-    progress: &Progress,
-    report: &mut Report,
-) -> Result<()> {
+/// The whole messages of a mailbox that the account wants.
+pub(super) struct Bring<'a> {
+    pub(super) session: &'a mut Session,
+    pub(super) local: &'a Local,
+    pub(super) account: &'a Account,
+    pub(super) mailbox: &'a str,
+    pub(super) remote: MailboxName,
+    pub(super) progress: &'a Progress,
+    pub(super) report: &'a mut Report,
+    pub(super) lost: &'a Lost,
+    /// The message that had not come when the connection was lost.
+    pub(super) suspect: Option<u32>,
+}
+
+/// Brings them, newest first.
+pub(super) async fn bring(bring: &mut Bring<'_>) -> Result<()> {
+    let Bring {
+        session,
+        local,
+        account,
+        mailbox,
+        remote,
+        progress,
+        report,
+        lost,
+        suspect,
+    } = bring;
     let Some(since) = recent(account.bodies) else {
         return Ok(());
     };
@@ -65,12 +83,17 @@ pub(super) async fn bring(
     if wanted.is_empty() {
         return Ok(());
     }
-    select(session, remote, &mirror).await?;
+    select(session, remote.clone(), &mirror).await?;
     progress.begin(mailbox, wanted.len() as u64);
-    let (count, mut refused) =
-        bring_all(session, local, mailbox, &mirror, &wanted, progress).await?;
+    let (avoided, wanted): (Vec<u32>, Vec<u32>) =
+        wanted.iter().partition(|uid| lost.avoid.contains(uid));
+    let (count, refused) =
+        bring_all(session, local, mailbox, &mirror, &wanted, progress, suspect).await;
     report.bodies += count;
+    let mut refused = refused?;
     progress.end();
+    let why = || "the server closes the connection when it is asked for it".to_owned();
+    refused.extend(avoided.into_iter().map(|uid| (uid, why())));
     if !refused.is_empty() {
         // What is gone by now need not come.
         let uids: Vec<u32> = refused.keys().copied().collect();
@@ -111,7 +134,8 @@ async fn bring_all(
     mirror: &Mirror,
     wanted: &[u32],
     progress: &Progress,
-) -> Result<(usize, BTreeMap<u32, String>)> {
+    suspect: &mut Option<u32>,
+) -> (usize, Result<BTreeMap<u32, String>>) {
     let mut whole = Whole {
         local,
         mailbox,
@@ -120,9 +144,9 @@ async fn bring_all(
         octets: 0,
         count: 0,
     };
-    let brought = whole.bring(session, wanted, progress).await;
-    whole.keep().await?;
-    brought.map(|refused| (whole.count, refused))
+    let brought = whole.bring(session, wanted, progress, suspect).await;
+    let kept = whole.keep().await;
+    (whole.count, kept.and(brought))
 }
 
 /// Whole messages on their way to the disk.
@@ -142,6 +166,7 @@ impl Whole<'_> {
         session: &mut Session,
         wanted: &[u32],
         progress: &Progress,
+        suspect: &mut Option<u32>,
     ) -> Result<BTreeMap<u32, String>> {
         let mut missing: HashSet<u32> = wanted.iter().copied().collect();
         let mut next = wanted.chunks(TOGETHER);
@@ -158,7 +183,14 @@ impl Whole<'_> {
             if requests.under_way() == 0 {
                 return Ok(requests.refused);
             }
-            match parts.take(session.next().await?) {
+            let event = match session.next().await {
+                Ok(event) => event,
+                Err(error) => {
+                    *suspect = requests.first_lacking(|uid| !missing.contains(&uid));
+                    return Err(error);
+                }
+            };
+            match parts.take(event) {
                 Part::Of(uid, told) => {
                     let Some(octets) = told.section else { continue };
                     if missing.remove(&uid) {
@@ -199,15 +231,17 @@ pub(crate) async fn fetch_whole(
     };
     select(session, mirror.name(), &mirror).await?;
     let uid = message.uid.get();
-    let (_, mut refused) = bring_all(
+    let (_, refused) = bring_all(
         session,
         local,
         &mailbox,
         &mirror,
         &[uid],
         &Progress::hidden(),
+        &mut None,
     )
-    .await?;
+    .await;
+    let mut refused = refused?;
     if let Some(whole) = local.whole(message).await? {
         return Ok(whole);
     }

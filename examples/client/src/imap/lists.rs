@@ -40,6 +40,9 @@ impl Pull<'_> {
     /// remembered, so that no UID is passed over.
     pub(super) async fn fetch(&mut self, known: &mut Known, uids: &[u32]) -> Result<()> {
         let floor = self.next_row(known).await?;
+        let (avoided, uids): (Vec<u32>, Vec<u32>) =
+            uids.iter().partition(|uid| self.avoid.contains(uid));
+        let uids = uids.as_slice();
         let at = uids.partition_point(|&uid| uid < floor);
         let (late, ahead) = uids.split_at(at.min(uids.len()));
         let late = late.get(..LATE.min(late.len())).unwrap_or(late);
@@ -51,6 +54,8 @@ impl Pull<'_> {
             self.put_in(known, arrived).await?;
         }
         self.progress.end();
+        let why = || "the server closes the connection when it is asked for it".to_owned();
+        lacking.extend(avoided.into_iter().map(|uid| (uid, why())));
         self.name(known, lacking).await
     }
 
@@ -108,6 +113,7 @@ impl Pull<'_> {
             let event = match self.session.next().await {
                 Ok(event) => event,
                 Err(error) => {
+                    self.suspect = requests.first_lacking(|uid| is_here(&told, &uid));
                     if keep {
                         self.keep_the_first(known, under_way, told).await?;
                     }

@@ -62,9 +62,9 @@ pub(super) async fn mailboxes(
             report
                 .warnings
                 .push(format!("the list of mailboxes did not come: {why}"));
-            let known = mirrors.values().map(|mirror| {
-                ListResponse::new(mirror.name(), None, Vec::<ListAttribute>::new())
-            });
+            let known = mirrors
+                .values()
+                .map(|mirror| ListResponse::new(mirror.name(), None, Vec::<ListAttribute>::new()));
             with_inbox(known.collect())
         }
         Err(error) => return Err(error),

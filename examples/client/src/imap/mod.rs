@@ -4,6 +4,7 @@ mod answers;
 mod bodies;
 mod expunge;
 mod late;
+mod line;
 mod lists;
 mod login;
 mod mailboxes;
@@ -66,7 +67,26 @@ impl Session {
         if !preauth {
             session.log_in(name, &password).await?;
         }
+        session.introduce().await?;
         Ok(session)
+    }
+
+    /// Says which program this is, where the server has ID: some let nobody open a mailbox who has not (163.com).
+    async fn introduce(&mut self) -> Result<()> {
+        if self.capabilities().has("ID") {
+            let field = |name: &'static str, value: &'static str| {
+                (
+                    Bytes::from_static(name.as_bytes()),
+                    Some(Bytes::from_static(value.as_bytes())),
+                )
+            };
+            let fields = vec![
+                field("name", "Hikyaku"),
+                field("version", env!("CARGO_PKG_VERSION")),
+            ];
+            self.ask(Command::Id(fields), |_| {}).await?;
+        }
+        Ok(())
     }
 
     async fn greeting(&mut self) -> Result<bool> {

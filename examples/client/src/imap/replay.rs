@@ -13,9 +13,11 @@ use mailstore::message::Structure;
 use mailstore::{AccountId, Operation, Transaction, UidSet, Want, Which};
 use std::collections::BTreeSet;
 
-use super::answers::search;
+use super::answers::{search, still_there};
 use super::expunge::{Removed, is_for_good, remove};
+use super::line::Line;
 use super::mailboxes::Mailboxes;
+use super::sync::words;
 use super::{Mirror, Session, text};
 use crate::{Error, Local, Op, Report, Result};
 
@@ -69,7 +71,7 @@ impl Done {
 
 /// Does all that waits, in order, appends last. What the network keeps from being done waits on.
 pub(super) async fn replay(
-    session: &mut Session,
+    line: &mut Line<'_>,
     local: &Local,
     mailboxes: &Mailboxes,
     report: &mut Report,
@@ -101,14 +103,16 @@ pub(super) async fn replay(
             continue;
         }
         let mut doing = Doing {
-            session: &mut *session,
+            session: &mut line.session,
             local,
             mailboxes,
             key: &key,
         };
         let done = match doing.change(&op).await {
+            Ok(done) => done,
             Err(Error::Refused(why)) => Done::not(&why, false),
-            done => done?,
+            // It may be this change that the server dies of: others go on.
+            Err(error) => Done::not(&words(line.again(error).await?), false),
         };
         match done {
             Done::Yes => report.replayed += 1,
@@ -248,6 +252,12 @@ impl Doing<'_> {
         };
         if let Some(refused) = self.select(mailbox).await? {
             return Ok(refused);
+        }
+        // Servers are known that take a UID that is gone for the one after it.
+        match still_there(self.session, &[*uid]).await {
+            Ok(there) if !there.contains(uid) => return Ok(Done::Yes),
+            Ok(_) | Err(Error::Refused(_)) => {}
+            Err(error) => return Err(error),
         }
         match op {
             Op::Flags { add, remove, .. } => {

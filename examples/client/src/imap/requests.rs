@@ -50,6 +50,12 @@ impl Requests {
         asked.any(|ask| ask.uids.iter().any(|uid| (first..=last).contains(uid)))
     }
 
+    /// The first message of the oldest command that is not here: what the server was at when it closed.
+    pub(super) fn first_lacking(&self, is_here: impl Fn(u32) -> bool) -> Option<u32> {
+        let oldest = self.asked.iter().min_by_key(|(handle, _)| **handle)?;
+        oldest.1.uids.iter().copied().find(|&uid| !is_here(uid))
+    }
+
     /// Asks for messages, whose UIDs ascend.
     pub(super) fn ask(&mut self, session: &mut Session, uids: Vec<u32>) -> Result<()> {
         self.issue(session, uids, false)

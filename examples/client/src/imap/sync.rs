@@ -5,6 +5,7 @@
 //! plainer way; what it does not list is asked for once more, in another way, before it is taken for gone; what
 //! goes wrong with one mailbox is named and stops no other.
 
+use hikyaku_wire::Secret;
 use imap_proto::client::Event;
 use imap_proto::{
     Command, Fetch, FetchAttribute, MailboxName, QResync, Response, ResponseCode, SearchKey,
@@ -15,13 +16,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 
 use super::answers::{listed, search, still_there};
+use super::line::{Line, Lost};
 use super::mailboxes::mailboxes;
 use super::missing::{Doubt, Missing, set_of};
 use super::parts::{flags_named, flags_of};
 use super::replay::replay;
 use super::{Mirror, Session, accepted, bodies};
 use crate::local::mirrored;
-use crate::{Account, Error, Local, Op, Progress, Report, Result};
+use crate::{Account, Dial, Error, Local, Op, Progress, Report, Result};
 
 /// What the server turned out to know of what it announces.
 pub(super) struct Able {
@@ -33,63 +35,117 @@ pub(super) struct Able {
     changed_since: bool,
 }
 
+impl Able {
+    pub(super) async fn of(session: &mut Session) -> Result<Self> {
+        Ok(Self {
+            qresync: enable_qresync(session).await?,
+            condstore: session.capabilities().has_condstore(),
+            changed_since: true,
+        })
+    }
+}
+
 /// Replays what waits, then brings the list of every mailbox, and the bodies the account wants.
 pub(crate) async fn sync(
-    session: &mut Session,
+    dial: &dyn Dial,
     local: &Local,
     account: &Account,
+    password: &Secret,
     progress: &Progress,
 ) -> Result<Report> {
     let mut report = Report::default();
-    let mut able = Able {
-        qresync: enable_qresync(session).await?,
-        condstore: session.capabilities().has_condstore(),
-        changed_since: true,
-    };
-    let there = mailboxes(session, local, &mut Report::default()).await?;
-    replay(session, local, &there, &mut report).await?;
+    let mut line = Line::open(dial, account, password).await?;
+    let there = mailboxes(&mut line.session, local, &mut Report::default()).await?;
+    replay(&mut line, local, &there, &mut report).await?;
     let mut wanted = Vec::new();
-    for (mailbox, remote) in mailboxes(session, local, &mut report).await?.all {
-        let mut pull = Pull {
-            session: &mut *session,
-            local,
-            mailbox: &mailbox,
-            remote: remote.clone(),
-            able: &mut able,
-            progress,
-            report: &mut report,
-        };
-        match pull.run().await {
-            Ok(()) => wanted.push((mailbox, remote)),
-            // One mailbox that cannot be opened keeps no other from being brought.
-            Err(error @ (Error::Refused(_) | Error::Store(_) | Error::NotFound(_))) => {
-                report.warnings.push(format!("{mailbox}: {}", words(error)));
+    for (mailbox, remote) in mailboxes(&mut line.session, local, &mut report).await?.all {
+        let mut lost = Lost::default();
+        loop {
+            let mut pull = Pull {
+                session: &mut line.session,
+                local,
+                mailbox: &mailbox,
+                remote: remote.clone(),
+                able: &mut line.able,
+                progress,
+                report: &mut report,
+                avoid: &lost.avoid,
+                suspect: None,
+            };
+            let done = pull.run().await;
+            let suspect = pull.suspect;
+            match done {
+                Ok(()) => {
+                    wanted.push((mailbox, remote));
+                    break;
+                }
+                Err(error) => {
+                    if !goes_on(&mut line, error, &mut lost, suspect, &mailbox, &mut report).await?
+                    {
+                        break;
+                    }
+                }
             }
-            Err(error) => return Err(error),
         }
     }
-    if session.capabilities().has("QUOTA") {
-        report.quota = quota(session).await?;
+    if line.session.capabilities().has("QUOTA") {
+        report.quota = quota(&mut line.session).await?;
     }
     for (mailbox, remote) in wanted {
-        let brought = bodies::bring(
-            session,
-            local,
-            account,
-            &mailbox,
-            remote,
-            progress,
-            &mut report,
-        );
-        match brought.await {
-            Ok(()) => {}
-            Err(error @ (Error::Refused(_) | Error::Store(_) | Error::NotFound(_))) => {
-                report.warnings.push(format!("{mailbox}: {}", words(error)));
+        let mut lost = Lost::default();
+        loop {
+            let mut bring = bodies::Bring {
+                session: &mut line.session,
+                local,
+                account,
+                mailbox: &mailbox,
+                remote: remote.clone(),
+                progress,
+                report: &mut report,
+                lost: &lost,
+                suspect: None,
+            };
+            let brought = bodies::bring(&mut bring).await;
+            let suspect = bring.suspect;
+            match brought {
+                Ok(()) => break,
+                Err(error) => {
+                    if !goes_on(&mut line, error, &mut lost, suspect, &mailbox, &mut report).await?
+                    {
+                        break;
+                    }
+                }
             }
-            Err(error) => return Err(error),
         }
     }
+    line.session.log_out().await;
     Ok(report)
+}
+
+/// After something went wrong with a mailbox: whether it is tried once more. It keeps no other from being brought.
+async fn goes_on(
+    line: &mut Line<'_>,
+    error: Error,
+    lost: &mut Lost,
+    suspect: Option<u32>,
+    mailbox: &str,
+    report: &mut Report,
+) -> Result<bool> {
+    let of_the_mailbox = matches!(
+        error,
+        Error::Refused(_) | Error::Store(_) | Error::NotFound(_)
+    );
+    let (error, again) = match of_the_mailbox {
+        true => (error, false),
+        false => {
+            let error = line.again(error).await?;
+            (error, lost.one_more(suspect))
+        }
+    };
+    if !again {
+        report.warnings.push(format!("{mailbox}: {}", words(error)));
+    }
+    Ok(again)
 }
 
 /// A reason for a line of the report.
@@ -152,6 +208,10 @@ pub(super) struct Pull<'a> {
     able: &'a mut Able,
     pub(super) progress: &'a Progress,
     pub(super) report: &'a mut Report,
+    /// Messages that are not asked for, since the server closes the connection then.
+    pub(super) avoid: &'a BTreeSet<u32>,
+    /// The message that had not come when the connection was lost.
+    pub(super) suspect: Option<u32>,
 }
 
 /// What is known here.
