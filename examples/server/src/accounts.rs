@@ -353,6 +353,14 @@ impl Accounts {
         found.ok_or_else(|| AccountError::Unknown(address.into()))
     }
 
+    /// What is another one with each password that is set: a hash of the salted hash.
+    #[must_use]
+    pub(crate) fn stamp(account: &Account) -> String {
+        use sha2::{Digest as _, Sha256};
+        let kept = account.properties.get(PASSWORD);
+        STANDARD.encode(Sha256::digest(kept.map_or(&b""[..], |kept| kept)))
+    }
+
     /// Gives it another password.
     pub async fn set_password(&self, address: &str, password: &str) -> Result<(), AccountError> {
         let mut transaction = Transaction::new(self.known(address).await?.id);

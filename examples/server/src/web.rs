@@ -10,12 +10,13 @@ use hikyaku_webmail::{
     router,
 };
 use hikyaku_wire::Secret;
-use mailstore::BoxFuture;
+use mailstore::{Account, BoxFuture, Store};
 use smtp_proto::{ForwardPath, Mailbox, ReversePath};
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
+use crate::accounts::Accounts;
 use crate::server::Shared;
 use crate::smtp;
 
@@ -34,13 +35,35 @@ impl Backend for People {
                 .await?
                 .ok_or_else(wrong)?;
             info!(name = account.name, "logged in to the webmail");
-            let store = Arc::clone(&self.0.store);
-            Ok(User {
-                local: hikyaku_webmail::Local::direct(store, account.id).await?,
-                address: account.name,
-                name: None,
-                post: Arc::new(Own(Arc::clone(&self.0))),
-            })
+            self.person(account).await
+        })
+    }
+
+    fn sessions(&self) -> Option<Arc<dyn Store>> {
+        Some(Arc::clone(&self.0.store))
+    }
+
+    fn stamp(&self, account: &Account) -> String {
+        Accounts::stamp(account)
+    }
+
+    fn resume<'a>(
+        &'a self,
+        account: &'a Account,
+        _: Option<(String, Secret)>,
+    ) -> BoxFuture<'a, Result<User>> {
+        Box::pin(self.person(account.clone()))
+    }
+}
+
+impl People {
+    async fn person(&self, account: Account) -> Result<User> {
+        let store = Arc::clone(&self.0.store);
+        Ok(User {
+            local: hikyaku_webmail::Local::direct(store, account.id).await?,
+            address: account.name,
+            name: None,
+            post: Arc::new(Own(Arc::clone(&self.0))),
         })
     }
 }

@@ -3,13 +3,42 @@
 use bytes::Bytes;
 use hikyaku_client::{Error, Fate, Local, Result};
 use hikyaku_wire::Secret;
-use mailstore::BoxFuture;
+use mailstore::{Account, BoxFuture, Store};
 use std::sync::Arc;
 
 /// Where people and their mail are: a mail server's own store, or another server.
 pub trait Backend: Send + Sync + 'static {
     /// The person of that name and password.
     fn log_in<'a>(&'a self, name: &'a str, password: Secret) -> BoxFuture<'a, Result<User>>;
+
+    /// Where sessions are kept, so that they outlive this process: the store of the mailboxes. Without one they end
+    /// with it.
+    fn sessions(&self) -> Option<Arc<dyn Store>> {
+        None
+    }
+
+    /// Whether a session can be continued with the name and the password of its login only. They are kept encrypted
+    /// with a key that the browser alone has.
+    fn needs_password(&self) -> bool {
+        false
+    }
+
+    /// What is another one when the password is: a session that began with another one is over.
+    fn stamp(&self, account: &Account) -> String {
+        let _ = account;
+        String::new()
+    }
+
+    /// The person of an account who was logged in before, with what that was done with, where it is needed; without
+    /// it, to keep a draft and do nothing else.
+    fn resume<'a>(
+        &'a self,
+        account: &'a Account,
+        login: Option<(String, Secret)>,
+    ) -> BoxFuture<'a, Result<User>> {
+        let _ = login;
+        Box::pin(async move { Err(Error::Login(format!("{} has to log in", account.name))) })
+    }
 
     /// A person whom the application around it has logged in ([`SignedIn`](crate::SignedIn)).
     fn admit<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<User>> {

@@ -82,7 +82,7 @@ pub(crate) type State = axum::extract::State<Arc<Shared>>;
 pub fn router(backend: Arc<dyn Backend>, options: Options) -> Router {
     let body = options.message.saturating_add(1024 * 1024);
     let shared = Arc::new(Shared {
-        sessions: Sessions::new(options.idle),
+        sessions: Sessions::new(options.idle, Arc::clone(&backend)),
         attempts: Attempts::default(),
         images: images::Key::new(),
         in_turn: pages::compose::InTurn::default(),
@@ -93,7 +93,12 @@ pub fn router(backend: Arc<dyn Backend>, options: Options) -> Router {
     });
     Router::new()
         .route("/", get(pages::home))
-        .route("/login", get(pages::login::show).post(pages::login::log_in))
+        .route(
+            "/login",
+            get(pages::login::show)
+                .post(pages::login::log_in)
+                .layer(DefaultBodyLimit::max(pages::login::FORM)),
+        )
         .route("/logout", post(pages::login::log_out))
         .route("/language", post(pages::login::language))
         .route("/folder", get(pages::list::show))

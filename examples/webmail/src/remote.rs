@@ -13,7 +13,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::Mutex;
 
-use crate::{Backend, Post, User};
+use crate::{Backend, NoPost, Post, User};
 
 /// Whose servers: all who log in are theirs.
 #[derive(Debug, Clone)]
@@ -69,7 +69,7 @@ impl Remote {
             kind: self.provider.kind,
             incoming: self.provider.incoming.clone(),
             outgoing: self.provider.outgoing.clone(),
-            // In this process's memory alone, for as long as the session is.
+            // In clear in this process's memory alone, for as long as the session is.
             password: Password::InClear(password.to_owned()),
             ca: self.provider.ca.clone(),
             delete: Deletion::Never,
@@ -79,32 +79,77 @@ impl Remote {
     }
 }
 
-impl Backend for Remote {
-    fn log_in<'a>(&'a self, name: &'a str, password: Secret) -> BoxFuture<'a, Result<User>> {
-        Box::pin(async move {
-            let account = self.account(name, &password)?;
-            let local = Local::of(Arc::clone(&self.store), &account).await?;
-            let elsewhere = Arc::new(Elsewhere {
-                dial: Tcp {
-                    ca: account.ca.clone(),
-                },
-                account: account.clone(),
-                quota: Mutex::default(),
-            });
-            // The server says whether the password is right, and brings the list at once.
-            elsewhere.bring(&local).await?;
+impl Remote {
+    /// Somebody's mailboxes, kept up to date for as long as the session lives. What was brought last, or why not.
+    async fn follow(&self, account: Account) -> Result<(User, Result<()>)> {
+        let local = Local::of(Arc::clone(&self.store), &account).await?;
+        let elsewhere = Arc::new(Elsewhere {
+            dial: Tcp {
+                ca: account.ca.clone(),
+            },
+            account: account.clone(),
+            quota: Mutex::default(),
+        });
+        // The server says whether the password is right, and brings the list at once.
+        let brought = elsewhere.bring(&local).await;
+        if !matches!(brought, Err(Error::Login(_))) {
             tokio::spawn(follow(
                 Arc::downgrade(&elsewhere),
                 local.clone(),
                 self.provider.interval,
             ));
-            let user = User {
-                address: account.address.clone(),
+        }
+        let user = User {
+            address: account.address.clone(),
+            name: None,
+            local,
+            post: elsewhere,
+        };
+        Ok((user, brought))
+    }
+}
+
+impl Backend for Remote {
+    fn log_in<'a>(&'a self, name: &'a str, password: Secret) -> BoxFuture<'a, Result<User>> {
+        Box::pin(async move {
+            let account = self.account(name, &password)?;
+            let (user, brought) = self.follow(account).await?;
+            brought.map(|()| user)
+        })
+    }
+
+    fn sessions(&self) -> Option<Arc<dyn Store>> {
+        Some(Arc::clone(&self.store))
+    }
+
+    fn needs_password(&self) -> bool {
+        true
+    }
+
+    fn resume<'a>(
+        &'a self,
+        account: &'a mailstore::Account,
+        login: Option<(String, Secret)>,
+    ) -> BoxFuture<'a, Result<User>> {
+        Box::pin(async move {
+            if let Some((name, password)) = login {
+                let account = self.account(&name, &password)?;
+                // Its server may be away for the moment; what was brought is here.
+                return match self.follow(account).await? {
+                    (_, Err(error @ Error::Login(_))) => Err(error),
+                    (user, _) => Ok(user),
+                };
+            }
+            let local = match self.provider.kind {
+                Kind::Pop => Local::direct(Arc::clone(&self.store), account.id).await?,
+                Kind::Imap => Local::mirror(Arc::clone(&self.store), &account.name).await?,
+            };
+            Ok(User {
+                address: account.name.clone(),
                 name: None,
                 local,
-                post: elsewhere,
-            };
-            Ok(user)
+                post: Arc::new(NoPost),
+            })
         })
     }
 }

@@ -162,6 +162,11 @@ words! {
     at_most: "all attachments together may have", "添付ファイルの合計の上限:";
     broken_off: "The upload ended before everything had arrived. Please check before sending.", "アップロードが途中で終わりました。送信前に確認してください。";
     not_sent_yet: "You have logged in again since this page was opened, so nothing was sent. Please check and send again.", "このページを開いた後にログインし直したため、まだ送信していません。内容を確認して、もう一度送信してください。";
+    over: "Your session is over. Log in to continue writing.", "セッションが終了しました。続きを書くにはログインしてください。";
+    over_kept: "What you wrote is saved in your drafts.", "書いた内容は下書きに保存されています。";
+    over_carried: "What you wrote is kept on this page until you log in.", "書いた内容は、ログインするまでこのページに保持されています。";
+    written_as: "You are logged in as someone else by now. To continue with what was written here, log in as", "別のアカウントでログインしています。ここに書かれた内容の続きを書くには、次のアカウントでログインしてください:";
+    without: "Log in without it", "この内容を破棄してログイン";
     autosaved: "Saved as a draft", "下書きに保存しました";
     not_autosaved: "Not saved", "保存できていません";
     without_scripts: "Without scripts nothing is saved while you type: save the draft before you leave this page.", "スクリプトが無効なため、入力中の内容は自動保存されません。このページを離れる前に下書きを保存してください。";

@@ -8,11 +8,15 @@ use hikyaku_client::Error;
 use hikyaku_wire::Secret;
 use serde::Deserialize;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use super::{own, page, problem, words};
+use super::{compose, own, page, problem, words};
 use crate::session::{Session, Signed, cookie};
 use crate::words::{Language, Words};
 use crate::{Peer, Shared, State};
+
+/// Octets of a login: name and password, and what was written in a form that came too late.
+pub(crate) const FORM: usize = 4 * 1024 * 1024;
 
 #[derive(Template)]
 #[template(path = "login.html")]
@@ -22,17 +26,70 @@ struct Page<'a> {
     title: &'a str,
     name: &'a str,
     problem: Option<&'a str>,
+    notes: Vec<String>,
+    carried: &'a Carried,
+    /// Whether what is carried may be left behind.
+    another: bool,
 }
 
-fn shown(shared: &Shared, w: &'static Words, name: &str, problem: Option<&str>) -> Response {
+/// What goes through a login: something that was written, or where it is kept.
+#[derive(Debug, Default)]
+pub(crate) struct Carried {
+    /// The name of a draft.
+    pub(crate) kept: String,
+    /// Whose it is.
+    pub(crate) owner: String,
+    /// The other fields of its form; the text is one of them.
+    pub(crate) fields: Vec<(&'static str, String)>,
+    pub(crate) text: String,
+}
+
+fn shown(
+    shared: &Shared,
+    w: &'static Words,
+    name: &str,
+    problem: Option<&str>,
+    carried: &Carried,
+    another: bool,
+) -> Response {
     let (base, title) = (&shared.options.base, &shared.options.title);
+    let mut notes = Vec::new();
+    if !carried.kept.is_empty() {
+        notes.push(w.over_kept.to_owned());
+    } else if !carried.owner.is_empty() {
+        notes.push(w.over_carried.to_owned());
+    }
     page(&Page {
         w,
         base,
         title,
         name,
         problem,
+        notes,
+        carried,
+        another,
     })
+}
+
+/// The login, for going on with what was written.
+pub(crate) fn over(
+    shared: &Shared,
+    headers: &HeaderMap,
+    carried: &Carried,
+    lost: &[String],
+    another: bool,
+) -> Response {
+    let w = Language::of(headers).words();
+    let mut problem = match another {
+        true => vec![format!("{} {}", w.written_as, carried.owner)],
+        false => vec![w.over.to_owned()],
+    };
+    if !lost.is_empty() {
+        problem.push(format!("{} {}", w.attach_again, lost.join(", ")));
+    }
+    let problem = problem.join(" ");
+    let page = shown(shared, w, &carried.owner, Some(&problem), carried, another);
+    (StatusCode::UNAUTHORIZED, page).into_response()
 }
 
 pub(crate) async fn show(
@@ -43,13 +100,8 @@ pub(crate) async fn show(
     if signed.is_some() {
         return Redirect::to(&format!("{}/folder", shared.options.base)).into_response();
     }
-    shown(&shared, Language::of(&headers).words(), "", None)
-}
-
-#[derive(Deserialize)]
-pub(crate) struct Login {
-    name: String,
-    password: String,
+    let w = Language::of(&headers).words();
+    shown(&shared, w, "", None, &Carried::default(), false)
 }
 
 /// From where a request came, when the server around says so.
@@ -76,12 +128,22 @@ pub(crate) async fn log_in(
     axum::extract::State(shared): State,
     From(peer): From,
     headers: HeaderMap,
-    Form(login): Form<Login>,
+    Form(fields): Form<Vec<(String, String)>>,
 ) -> Response {
     let w = Language::of(&headers).words();
-    let name = login.name.trim();
+    let of = |name: &str| {
+        let found = fields.iter().find(|(field, _)| field == name);
+        found.map_or("", |(_, value)| value.as_str())
+    };
+    let (name, password) = (of("name").trim(), of("password"));
+    let written = compose::carried(&fields);
+    let carried = match of("without") {
+        "" => written.carried(of("kept")),
+        _ => Carried::default(),
+    };
     let again = |status: StatusCode, problem: &str| {
-        (status, shown(&shared, w, name, Some(problem))).into_response()
+        let page = shown(&shared, w, name, Some(problem), &carried, false);
+        (status, page).into_response()
     };
     if !shared.attempts.may(name, peer.as_deref()) {
         let mut response = again(StatusCode::TOO_MANY_REQUESTS, w.too_often);
@@ -92,28 +154,43 @@ pub(crate) async fn log_in(
     }
     // Counted before the answer is known, so that many at once are no more than many in a row.
     shared.attempts.failed(name, peer.as_deref());
-    let user = shared
-        .backend
-        .log_in(name, Secret::from(login.password.into_bytes()))
-        .await;
-    match user {
-        Ok(user) => {
-            shared.attempts.succeeded(name, peer.as_deref());
-            let session = shared.sessions.begin(user);
-            let cookie = cookie(&shared, Some(&session));
-            let to = Redirect::to(&format!("{}/folder", shared.options.base));
-            ([(header::SET_COOKIE, cookie)], to).into_response()
-        }
-        Err(Error::Login(_)) => again(StatusCode::UNAUTHORIZED, w.wrong),
+    let password = Secret::from(password.as_bytes().to_vec());
+    let user = match shared.backend.log_in(name, password.clone()).await {
+        Ok(user) => user,
+        Err(Error::Login(_)) => return again(StatusCode::UNAUTHORIZED, w.wrong),
         Err(Error::Network(_) | Error::Tls { .. }) => {
             shared.attempts.succeeded(name, peer.as_deref());
-            again(StatusCode::BAD_GATEWAY, w.unreachable)
+            return again(StatusCode::BAD_GATEWAY, w.unreachable);
         }
-        Err(error) => again(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            &format!("{} {error}", w.failed),
-        ),
+        Err(error) => {
+            let why = format!("{} {error}", w.failed);
+            return again(StatusCode::INTERNAL_SERVER_ERROR, &why);
+        }
+    };
+    shared.attempts.succeeded(name, peer.as_deref());
+    let is_carried = !carried.fields.is_empty();
+    if is_carried && !user.address.eq_ignore_ascii_case(&carried.owner) {
+        // Nothing that one person wrote comes into another's account.
+        return over(&shared, &headers, &carried, &[], true);
     }
+    let kept = match is_carried {
+        true => match written.keep(&user).await {
+            Ok(key) => Some(key),
+            Err(error) => {
+                let why = format!("{} {error}", w.not_kept);
+                return again(StatusCode::INTERNAL_SERVER_ERROR, &why);
+            }
+        },
+        false => compose::is_kept(&user, &carried.kept).await,
+    };
+    let session = shared.sessions.begin(user, name, &password).await;
+    let cookie = cookie(&shared, Some(&session));
+    let base = &shared.options.base;
+    let to = match kept {
+        Some(key) => Redirect::to(&format!("{base}/compose?kept={key}")),
+        None => Redirect::to(&format!("{base}/folder")),
+    };
+    ([(header::SET_COOKIE, cookie)], to).into_response()
 }
 
 #[derive(Deserialize)]
@@ -130,12 +207,12 @@ pub(crate) async fn log_out(
     if let Err(error) = own(&session, &form.csrf) {
         return problem(&shared, words(&session, &headers), &error);
     }
-    ended(&shared, &session)
+    ended(&shared, &session).await
 }
 
 /// Ends a session.
-pub(crate) fn ended(shared: &Shared, session: &Session) -> Response {
-    shared.sessions.end(session);
+pub(crate) async fn ended(shared: &Shared, session: &Arc<Session>) -> Response {
+    shared.sessions.end(session).await;
     let to = Redirect::to(&format!("{}/login", shared.options.base));
     let headers = [
         (header::SET_COOKIE, cookie(shared, None)),
@@ -161,5 +238,6 @@ pub(crate) async fn language(
         return problem(&shared, w, &error);
     }
     session.other_language(w);
+    shared.sessions.keep(&session).await;
     Redirect::to(&format!("{}/folder", shared.options.base)).into_response()
 }

@@ -748,6 +748,439 @@ async fn imap_flags(house: &House) -> (String, Vec<String>) {
     (said, flags)
 }
 
+/// The same server, stopped and started again.
+async fn restarted(house: House) -> House {
+    let House {
+        server,
+        data,
+        domain,
+    } = house;
+    server.stop().await;
+    let more = "[auth]\nplaintext = \"always\"\n";
+    let config = hikyaku_mission::config(data.path(), &domain, more);
+    let server = hikyaku_server::Server::start(config).await.unwrap();
+    House {
+        server,
+        data,
+        domain,
+    }
+}
+
+/// How a form comes to be sent without a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Over {
+    /// Another tab logged out.
+    LoggedOut,
+    /// The browser forgot its cookies.
+    Forgotten,
+    /// Another tab logged out, and the server was started again.
+    Restarted,
+    /// Nothing is known of the session.
+    Unknown,
+    /// Another tab logged in as alice.
+    Another,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_that_comes_too_late_is_not_lost() {
+    let rows = [
+        Over::LoggedOut,
+        Over::Forgotten,
+        Over::Restarted,
+        Over::Unknown,
+        Over::Another,
+    ];
+    let mut house = House::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    let notes = file(&folder, "notes.txt", &b"0123456789abcde\n".repeat(20_000));
+    let fields = all_fields("alice@example.test", "", "bob@example.test");
+    for over in rows {
+        // Bob goes on as himself, or alice logs in before he does.
+        for (first, action) in [("bob", "send"), ("alice", "draft"), ("bob", "autosave")] {
+            let mut tab = Tab::new(&origin(&house));
+            tab.log_in("bob@example.test");
+            tab.open("/compose");
+            let mut form = tab.form();
+            let csrf = form.0["csrf"].clone();
+            let mut other = tab.another();
+            match over {
+                Over::LoggedOut | Over::Restarted => {
+                    other.ask(&["-d".into(), format!("csrf={csrf}")], "/logout");
+                }
+                Over::Forgotten | Over::Unknown => {
+                    std::fs::remove_file(tab.at("cookies")).unwrap();
+                }
+                Over::Another => {
+                    std::fs::remove_file(tab.at("cookies")).unwrap();
+                    other.log_in("alice@example.test");
+                }
+            }
+            if over == Over::Restarted {
+                house = restarted(house).await;
+                tab.origin = origin(&house);
+            }
+            if over == Over::Unknown {
+                form.0.insert("csrf".into(), "0".repeat(64) + ".7");
+            }
+            let arguments = Tab::arguments(&form.with(&fields), &[("action", action)], &[&notes]);
+            let row = format!("{over:?}, {first}, {action}");
+            let mut files: &[&str] = &["notes.txt"];
+            if over == Over::Unknown {
+                // The whole of it is more than is read of a stranger.
+                files = &[];
+            }
+            tab.ask(&arguments, "/compose");
+            assert_eq!(
+                tab.form().0["name"],
+                "bob@example.test",
+                "{row}\n{}",
+                tab.page
+            );
+            assert_eq!(
+                tab.problems().contains("notes.txt"),
+                files.is_empty(),
+                "{row}"
+            );
+            if first == "alice" {
+                tab.log_in("alice@example.test");
+                if over == Over::Unknown {
+                    assert!(
+                        tab.problems().contains("bob@example.test"),
+                        "{row}: {}",
+                        tab.problems()
+                    );
+                    assert_eq!(tab.form().0["text"], TEXT, "{row}");
+                    let mut through = tab.another();
+                    through.page.clone_from(&tab.page);
+                    through.log_in_with("alice@example.test", PASSWORD, &[("without", "1")]);
+                    assert_eq!(through.count("Drafts"), 0, "{row}");
+                } else {
+                    assert!(tab.path.starts_with("/folder"), "{row}: {}", tab.path);
+                    assert_eq!(tab.count("Drafts"), 0, "{row}");
+                    tab = Tab::new(&tab.origin);
+                    tab.log_in("bob@example.test");
+                    tab.open_draft();
+                }
+            }
+            if tab.path.starts_with("/login") || tab.path == "/compose" {
+                // Not even a password that is wrong loses it.
+                tab.log_in_with("bob@example.test", "wrong", &[]);
+                tab.log_in("bob@example.test");
+            }
+            tab.holds(&fields, files);
+            assert_eq!(tab.count("Drafts"), 1, "{row}");
+            let before = mail_of(&house, "alice").await.len();
+            tab.open_draft();
+            tab.press("send", &[], &[]);
+            assert!(tab.path.ends_with("said=sent"), "{row}: {}", tab.page);
+            assert_eq!(mail_of(&house, "alice").await.len(), before + 1, "{row}");
+            assert_eq!(tab.count("Drafts"), 0, "{row}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_nobody_used_is_over_and_its_form_is_not_lost() {
+    let house = House::new().await;
+    let tls = house.data.path().join("tls");
+    let folder = tempfile::tempdir().unwrap();
+    let notes = file(&folder, "notes.txt", b"one\ntwo\r\nthree");
+    let submission = Submission::start().await;
+    for kind in [Kind::Imap, Kind::Pop] {
+        let store = Arc::new(mailstore::Memory::new());
+        let serve = async || {
+            let remote = hikyaku_webmail::Remote::new(
+                provider(&house, kind, submission.port),
+                store.clone(),
+            );
+            let mut options = hikyaku_webmail::Options::default();
+            options.idle = Duration::from_secs(2);
+            let router = hikyaku_webmail::router(Arc::new(remote), options);
+            Web::serve(router, &tls).await
+        };
+        for restart in [false, true] {
+            let mut web = serve().await;
+            let mut tab = Tab::new(&web.origin);
+            tab.log_in("bob");
+            tab.open("/compose");
+            let arguments = Tab::arguments(
+                &tab.form().with(&all_fields("good@x.test", "", "")),
+                &[("action", "send")],
+                &[&notes],
+            );
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            if restart {
+                web = serve().await;
+                tab.origin.clone_from(&web.origin);
+            }
+            submission.taken.lock().unwrap().clear();
+            tab.ask(&arguments, "/compose");
+            assert!(tab.problems().contains("session is over"), "{}", tab.page);
+            assert!(tab.notes().contains("saved in your drafts"), "{}", tab.page);
+            assert!(submission.counts().is_empty());
+            tab.log_in("bob");
+            tab.holds(&all_fields("good@x.test", "", ""), &["notes.txt"]);
+            tab.press("send", &[], &[]);
+            assert!(tab.path.ends_with("said=sent"), "{}", tab.page);
+            assert_eq!(submission.counts()["good@x.test"], 1);
+            assert_eq!(tab.count("Drafts"), 0);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_outlives_the_server_and_no_change_of_password() {
+    let mut house = House::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    let notes = file(&folder, "notes.txt", b"one\ntwo\r\nthree");
+    let (mut tab, mut second) = (Tab::new(&origin(&house)), Tab::new(&origin(&house)));
+    tab.log_in("bob@example.test");
+    second.log_in("bob@example.test");
+    tab.open("/compose");
+    let fields = all_fields("alice@example.test", "", "");
+    tab.press("language", &fields, &[&notes]);
+    tab.holds(&fields, &["notes.txt"]);
+    assert!(
+        tab.page.contains("lang=\"ja\"") && tab.page.contains(">送信<"),
+        "{}",
+        tab.page
+    );
+    for saved in [true, false, true] {
+        if saved {
+            tab.press("save", &fields, &[]);
+        }
+        house = restarted(house).await;
+        tab.origin = origin(&house);
+        tab.press("autosave", &fields, &[]);
+        tab.holds(&fields, &["notes.txt"]);
+        assert!(tab.page.contains("lang=\"ja\""), "{}", tab.page);
+    }
+    tab.press("send", &[], &[]);
+    assert!(tab.path.ends_with("said=sent"), "{}", tab.page);
+    assert_eq!(mail_of(&house, "alice").await.len(), 1);
+    // In the store there is nothing that a browser has.
+    let jar = std::fs::read_to_string(tab.at("cookies")).unwrap();
+    let token = jar.split_whitespace().last().unwrap().to_owned();
+    let csrf = between(&tab.page, "name=\"csrf\" value=\"", "\"")[0].to_owned();
+    let account = house
+        .server
+        .accounts()
+        .find("bob@example.test")
+        .await
+        .unwrap()
+        .unwrap();
+    let kept: Vec<_> = account
+        .properties
+        .iter()
+        .filter(|(key, _)| key.starts_with("webmail/"))
+        .map(|(key, value)| format!("{key} {}", String::from_utf8_lossy(value)))
+        .collect();
+    assert_eq!(
+        kept.iter()
+            .filter(|one| one.starts_with("webmail/session/"))
+            .count(),
+        2
+    );
+    for secret in [&token[..64], &csrf[..64], PASSWORD] {
+        assert!(kept.iter().all(|one| !one.contains(secret)), "{kept:?}");
+    }
+    // One who logs out leaves the others in.
+    let logout = ["-d".to_owned(), format!("csrf={csrf}")];
+    second.origin.clone_from(&tab.origin);
+    tab.ask(&logout, "/logout");
+    std::fs::write(tab.at("cookies"), jar).unwrap();
+    tab.open("/folder");
+    assert!(tab.path.starts_with("/login"), "{}", tab.path);
+    second.open("/folder");
+    assert!(second.path.starts_with("/folder"), "{}", second.path);
+    // Another password ends them, also while the server runs; so does the end of the account.
+    house
+        .server
+        .accounts()
+        .set_password("bob@example.test", "another one")
+        .await
+        .unwrap();
+    second.open("/folder");
+    assert!(second.path.starts_with("/login"), "{}", second.path);
+    for remove in [true, false] {
+        let mut tab = Tab::new(&origin(&house));
+        tab.log_in_with("bob@example.test", "another one", &[]);
+        assert!(tab.path.starts_with("/folder"), "{}", tab.path);
+        match remove {
+            true => house
+                .server
+                .accounts()
+                .set_password("bob@example.test", "another one")
+                .await
+                .unwrap(),
+            false => house
+                .server
+                .accounts()
+                .remove("bob@example.test")
+                .await
+                .unwrap(),
+        }
+        house = restarted(house).await;
+        tab.origin = origin(&house);
+        tab.open("/folder");
+        assert!(tab.path.starts_with("/login"), "{}", tab.path);
+    }
+}
+
+/// In front of other servers the password is needed, and lies in the store so that the browser alone opens it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_in_front_of_other_servers_outlives_a_restart() {
+    let house = House::new().await;
+    house.deliver_many(1..2).await;
+    let tls = house.data.path().join("tls");
+    let submission = Submission::start().await;
+    for kind in [Kind::Imap, Kind::Pop] {
+        submission.taken.lock().unwrap().clear();
+        let store: Arc<dyn mailstore::Store> = Arc::new(mailstore::Memory::new());
+        let serve = async |submission| {
+            let remote = hikyaku_webmail::Remote::new(
+                provider(&house, kind, submission),
+                Arc::clone(&store),
+            );
+            let options = hikyaku_webmail::Options::default();
+            Web::serve(hikyaku_webmail::router(Arc::new(remote), options), &tls).await
+        };
+        let mut web = serve(1).await;
+        let mut tab = Tab::new(&web.origin);
+        tab.log_in("bob");
+        tab.open("/compose");
+        let fields = all_fields("good@x.test", "two@x.test", "");
+        tab.press("send", &fields, &[]);
+        assert!(tab.problems().contains("cannot be reached"), "{}", tab.page);
+        web = serve(submission.port).await;
+        tab.origin.clone_from(&web.origin);
+        tab.press("send", &[], &[]);
+        assert!(tab.path.ends_with("said=sent"), "{}", tab.page);
+        assert_eq!(
+            submission.counts().into_values().collect::<Vec<_>>(),
+            [1, 1]
+        );
+        let account = store.account("bob@example.test").await.unwrap().unwrap();
+        for (key, value) in &account.properties {
+            let value = String::from_utf8_lossy(value);
+            assert!(!value.contains(PASSWORD), "{key}: {value}");
+        }
+        // The server there has another password by now.
+        let accounts = house.server.accounts();
+        accounts
+            .set_password("bob@example.test", "another one")
+            .await
+            .unwrap();
+        web = serve(submission.port).await;
+        tab.origin.clone_from(&web.origin);
+        tab.open("/folder");
+        assert!(tab.path.starts_with("/login"), "{}", tab.path);
+        accounts
+            .set_password("bob@example.test", PASSWORD)
+            .await
+            .unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_strangers_only_little_is_read() {
+    let house = House::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    let large = file(&folder, "large.bin", &vec![b'x'; 40_000_000]);
+    let tab = Tab::new(&origin(&house));
+    let text = "x".repeat(30_000_000);
+    let long = file(&folder, "long.txt", text.as_bytes())
+        .display()
+        .to_string();
+    let large = large.display().to_string();
+    let forms: [Vec<String>; 4] = [
+        vec![
+            "-F".into(),
+            "csrf=0".into(),
+            "-F".into(),
+            format!("files=@{large}"),
+        ],
+        vec!["-F".into(), format!("files=@{large}")],
+        vec![
+            "-F".into(),
+            "csrf=0".into(),
+            "-F".into(),
+            format!("text=<{long}"),
+        ],
+        vec!["-F".into(), format!("csrf=<{long}")],
+    ];
+    for mut form in forms {
+        form.extend(["-w".into(), "\n%{size_upload}".into()]);
+        let done = tab.command(&form, "/compose").output().unwrap();
+        let said = String::from_utf8_lossy(&done.stdout).into_owned();
+        let sent: u64 = said.trim().rsplit('\n').next().unwrap().parse().unwrap();
+        // What lies between, in sockets, comes on top of the megabyte.
+        assert!(sent < 12_000_000, "{sent}");
+    }
+}
+
+/// Without room for a draft or a copy what can be sent is sent, and the rest stays in the form.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_mailbox_loses_no_text() {
+    let house = House::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    let notes = file(&folder, "notes.txt", &b"0123456789abcde\n".repeat(1000));
+    let mut tab = Tab::new(&origin(&house));
+    tab.log_in("bob@example.test");
+    let quota = async |octets| {
+        let accounts = house.server.accounts();
+        accounts
+            .set_quota("bob@example.test", octets)
+            .await
+            .unwrap();
+    };
+    for (to, sent) in [
+        ("alice@example.test", true),
+        ("alice@example.test, nobody@example.test", false),
+        ("nobody@example.test", false),
+        ("half an address", false),
+    ] {
+        let before = mail_of(&house, "alice").await.len();
+        quota(1000).await;
+        tab.open("/compose");
+        let fields = all_fields(to, "", "");
+        tab.press("send", &fields, &[&notes]);
+        if sent {
+            assert!(
+                tab.path.ends_with("said=sent-without-copy"),
+                "{to}: {}",
+                tab.page
+            );
+            assert!(tab.notes().contains("no copy"), "{to}: {}", tab.page);
+        } else {
+            let problems = tab.problems();
+            assert!(
+                problems.contains("could not be saved as a draft"),
+                "{problems}"
+            );
+            assert!(
+                problems.contains("attach these files again: notes.txt"),
+                "{problems}"
+            );
+            tab.holds(&fields[1..], &[]);
+            quota(1_000_000).await;
+            tab.press(
+                "send",
+                &[("to", "alice@example.test, bob@example.test")],
+                &[&notes],
+            );
+            assert!(tab.path.ends_with("said=sent"), "{to}: {}", tab.page);
+        }
+        let all = mail_of(&house, "alice").await;
+        assert_eq!(all.len(), before + 1, "{to}");
+        assert!(all.last().unwrap().contains("notes.txt"), "{to}");
+        assert_eq!(tab.count("Drafts"), 0, "{to}");
+        quota(1_000_000).await;
+        tab.empty("INBOX");
+        tab.empty("Sent");
+    }
+}
+
 /// Rows: sizes of what is attached in three steps, and what stays, where 64 KiB may be.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_too_large_is_named_and_the_rest_is_kept() {
@@ -798,5 +1231,171 @@ async fn what_is_too_large_is_named_and_the_rest_is_kept() {
         tab.holds(&fields, kept);
         assert_eq!(mail_of(&house, "alice").await.len(), 0);
         tab.press("discard", &[], &[]);
+    }
+}
+
+/// Ways to leave a page on which something was typed a moment ago.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_typed_is_saved_by_itself_and_by_leaving() {
+    use hikyaku_mission::browser::{Browser, Kind as Look};
+    let house = House::new().await;
+    house.deliver_many(1..2).await;
+    let origin = origin(&house);
+    let folder = tempfile::tempdir().unwrap();
+    let notes = file(&folder, "notes.txt", b"one\ntwo\r\nthree");
+    let mut tab = Tab::new(&origin);
+    tab.log_in("bob@example.test");
+    let browser = Browser::start(Look::default()).await;
+    browser.open(&format!("{origin}/")).await;
+    browser.fill("#name", "bob@example.test").await;
+    browser.fill("#password", PASSWORD).await;
+    browser.press("Log in").await;
+    browser.until("h1", "Inbox").await;
+    // While it is typed: one draft, with a file that was chosen meanwhile.
+    browser.press("Write").await;
+    browser.fill("#to", "alice@example.test, and half").await;
+    browser.until("#saved", "Saved as a draft").await;
+    browser.fill("#files", &notes.display().to_string()).await;
+    browser.until(".attached span", "notes.txt").await;
+    let mut text = String::new();
+    for round in 0..3 {
+        text += &format!("round {round} 飛脚 ");
+        browser.fill("#text", &text).await;
+        browser.picture("compose-saved").await;
+        tokio::time::sleep(Duration::from_millis(3500)).await;
+        assert_eq!(tab.count("Drafts"), 1);
+        tab.open_draft();
+        tab.holds(
+            &[("to", "alice@example.test, and half"), ("text", &text)],
+            &["notes.txt"],
+        );
+    }
+    // A name in a field of one line that ends in Enter sends nothing.
+    browser.fill("#subject", "saved\u{e007}").await;
+    for (number, way) in ["link", "away", "search", "language", "log out"]
+        .into_iter()
+        .enumerate()
+    {
+        let subject = format!("left by {way}");
+        browser.fill("#subject", &subject).await;
+        match way {
+            "link" => browser.press("Other accounts").await,
+            "away" => browser.open(&format!("{origin}/folder?name=Sent")).await,
+            "search" => browser.press("Search").await,
+            "language" => browser.press("日本語").await,
+            _ => browser.press("ログアウト").await,
+        }
+        match way {
+            "language" => browser.until("h1", "作成").await,
+            "log out" => browser.find_login().await,
+            _ => browser.until_there_are(0, "#compose").await,
+        }
+        // What outlives the page may come a moment later.
+        for _ in 0..50 {
+            tab.open_draft();
+            if tab.form().0["subject"] == subject {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let typed = [
+            ("to", "alice@example.test, and half"),
+            ("text", &text),
+            ("subject", &subject),
+        ];
+        tab.holds(&typed, &["notes.txt"]);
+        assert_eq!(tab.count("Drafts"), 1, "{way}");
+        if number < 3 {
+            tab.open_draft();
+            let kept = format!("{origin}/compose?kept={}", tab.form().0["key"]);
+            browser.open(&kept).await;
+            browser.until_value("#text", &text).await;
+        }
+    }
+    browser.finish(&origin).await;
+}
+
+/// Rows: a phone, a larger one, a wide screen; in both languages; light and dark.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_send_and_a_late_login_fit_the_screen() {
+    use hikyaku_mission::browser::{Browser, Kind as Look};
+    let house = House::new().await;
+    let origin = origin(&house);
+    let folder = tempfile::tempdir().unwrap();
+    let name = "議事録 quarterly-report-with-a-long-name-2026-11.pdf";
+    let notes = file(&folder, name, &vec![b'x'; 300_000]);
+    for (language, dark, width) in [
+        ("en", false, 320),
+        ("ja", true, 390),
+        ("en", true, 1440),
+        ("ja", false, 1440),
+    ] {
+        let look = Look {
+            language,
+            dark,
+            window: (width, 900),
+            ..Look::default()
+        };
+        let browser = Browser::start(look).await;
+        let looked = async |page: &str| {
+            browser.picture(&format!("{page}-{language}-{width}")).await;
+            // What reaches beyond the right edge, and cannot be scrolled to within something.
+            let over = "const edge = document.documentElement.clientWidth; \
+                 return document.documentElement.scrollWidth === edge ? [] : [...document.querySelectorAll('body *')] \
+                 .filter((one) => one.getBoundingClientRect().right > edge).map((one) => one.outerHTML.slice(0, 90))";
+            let over = browser.run(over).await;
+            assert_eq!(
+                over,
+                serde_json::json!([]),
+                "{page} in {language} at {width}"
+            );
+        };
+        browser.open(&format!("{origin}/")).await;
+        browser.fill("#name", "bob@example.test").await;
+        browser.fill("#password", PASSWORD).await;
+        browser.click("main button").await;
+        browser.until("h1", "").await;
+        browser.click("nav a.primary").await;
+        let to =
+            "alice@example.test, somebody.with.a.very.long.name.that.is.not.known@example.test";
+        browser.fill("#to", to).await;
+        browser.fill("#subject", "Minutes / 議事録").await;
+        browser
+            .fill(
+                "#text",
+                "Hello,\n\nthe minutes are attached.\n\n議事録を添付します。\n",
+            )
+            .await;
+        browser.fill("#files", &notes.display().to_string()).await;
+        browser.until(".attached span", name).await;
+        looked("compose").await;
+        browser.click(".compose .primary").await;
+        browser.until(".problem", "example.test: 550").await;
+        browser.until_value("#to", "somebody").await;
+        looked("failed").await;
+        browser.fill("#cc", "not an address").await;
+        browser.click(".compose .primary").await;
+        browser.until(".problem", "not an address").await;
+        looked("marked").await;
+        // Another tab logs out.
+        browser
+            .run(
+                "return fetch('/logout', { method: 'POST', body: new URLSearchParams({ csrf: \
+                 document.querySelector('[name=csrf]').value }) }).then(() => 1)",
+            )
+            .await;
+        let _ = browser.complaints().await;
+        browser.click(".compose .primary").await;
+        browser.find_login().await;
+        looked("late").await;
+        // The login is refused to who has none, which is an error to the console.
+        let _ = browser.complaints().await;
+        browser.fill("#password", PASSWORD).await;
+        browser.click("main button").await;
+        browser.until_value("#subject", "Minutes / 議事録").await;
+        browser.until(".attached span", name).await;
+        browser.click("[value=discard]").await;
+        browser.until("h1", "").await;
+        browser.finish(&origin).await;
     }
 }

@@ -14,7 +14,7 @@ use super::upload::File;
 use super::{Asked, recipients};
 use crate::User;
 
-/// So many of the drafts are looked through for one.
+/// How many of the newest drafts are looked through for one.
 const FOUND: usize = 500;
 /// What a draft's own Message-ID begins with; its name follows.
 const ID: &str = "draft.";

@@ -83,6 +83,32 @@ impl Written {
         *place = one_line(&value);
     }
 
+    /// What [`set`](Self::set) sets, but for the text and whose it is.
+    pub(super) fn fields(&self) -> Vec<(&'static str, String)> {
+        let all = [
+            ("key", &self.key),
+            ("reply", &self.reply),
+            ("forward", &self.forward),
+            ("draft", &self.draft),
+            ("in_reply_to", &self.in_reply_to),
+            ("references", &self.references),
+            ("from", &self.from),
+            ("to", &self.to),
+            ("cc", &self.cc),
+            ("bcc", &self.bcc),
+            ("subject", &self.subject),
+        ];
+        let mut all: Vec<_> = all.map(|(name, value)| (name, value.clone())).into();
+        all.push(("attempt", self.attempt.to_string()));
+        all.push(("attached", self.attached.to_string()));
+        all
+    }
+
+    /// Whether it was made for that person.
+    pub(super) fn is_of(&self, user: &User) -> bool {
+        self.owner.is_empty() || self.owner.eq_ignore_ascii_case(&user.address)
+    }
+
     /// Whether it can be looked for by its name.
     pub(super) fn is_named(&self) -> bool {
         is_key(&self.key)
@@ -150,6 +176,7 @@ struct Page<'a> {
     /// Octets of what is attached, and of what may be.
     octets: usize,
     most: usize,
+    limit: String,
     /// Whether there is a draft of it.
     kept: bool,
 }
@@ -204,6 +231,7 @@ pub(super) async fn form(
         files,
         octets: writing.octets(),
         most: shared.options.message,
+        limit: size(shared.options.message as u64),
         kept: !writing.drafts.is_empty(),
     });
     // Going back to it in the browser finds what was typed, also without scripts; logging out ends that.

@@ -16,16 +16,17 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use super::login::{self, Carried};
 use super::{problem, words};
 use crate::session::{Session, Signed};
-use crate::words::Words;
+use crate::words::{Language, Words};
 use crate::{Shared, State, User};
 use draft::Writing;
-use form::{Notes, form};
+use form::{Notes, Written, form};
 use sending::{Attempt, Sending};
 use upload::{Bounds, Sent};
 
-/// So long an answer waits for the server behind this one to have the draft, too.
+/// How long an answer waits until the server behind this one has the draft, too.
 const REFRESH: Duration = Duration::from_secs(5);
 
 /// What the page's script asks for by itself.
@@ -83,23 +84,41 @@ pub(crate) async fn show(
 
 pub(crate) async fn write(
     axum::extract::State(shared): State,
-    Signed(session): Signed,
+    signed: Option<Signed>,
     headers: HeaderMap,
     request: Request,
 ) -> Response {
-    let w = words(&session, &headers);
-    let bounds = Bounds::of(shared.options.message);
-    let sent = match upload::read(request, bounds, async |_: &str| None).await {
+    let session = signed.map(|Signed(session)| session);
+    let w = match &session {
+        Some(session) => words(session, &headers),
+        None => Language::of(&headers).words(),
+    };
+    let most = Bounds::of(shared.options.message);
+    // Of a stranger as much is read as a text needs; a form that was made for somebody may bring files.
+    let bounds = match session {
+        Some(_) => most,
+        None => Bounds::STRANGER,
+    };
+    let sent = match upload::read(request, bounds, (&shared.sessions, most)).await {
         Ok(sent) => sent,
         Err(error) => return problem(&shared, w, &error),
     };
     // By itself: a browser that goes away in the middle, as by a second click, stops nothing half-way.
     let doing = Arc::clone(&shared);
     let done = tokio::spawn(async move {
-        let name = format!("{}/{}", session.user.address, sent.written.key);
+        // A form without a name waits for no other.
+        let name = match sent.written.is_named() {
+            true => format!("{}/{}", sent.written.owner, sent.written.key),
+            false => form::new_key(),
+        };
         let turn = doing.in_turn.of(&name);
         let _turn = turn.lock().await;
-        answer(&doing, &session, w, sent).await
+        match session {
+            Some(session) if sent.written.is_of(&session.user) => {
+                answer(&doing, &session, w, sent).await
+            }
+            session => Ok(too_late(&doing, session.is_some(), &headers, sent).await),
+        }
     });
     let failed = |error: &Error| problem(&shared, w, error);
     match done.await {
@@ -109,10 +128,102 @@ pub(crate) async fn write(
     }
 }
 
+/// A form of a session that is over, or of somebody else's than the browser has by now. What was written is kept for
+/// whom it was made for, or where that is not known, carried through the login.
+async fn too_late(shared: &Shared, another: bool, headers: &HeaderMap, mut sent: Sent) -> Response {
+    if sent.action == "logout" && sent.written.is_empty() && sent.files.is_empty() {
+        return Redirect::to(&format!("{}/login", shared.options.base)).into_response();
+    }
+    let mut lost = std::mem::take(&mut sent.too_large);
+    let files: Vec<_> = sent.files.iter().map(|file| file.0.clone()).collect();
+    let written = sent.written.clone();
+    if let Some(author) = shared.sessions.author(&sent.csrf).await {
+        sent.written.owner.clone_from(&author.address);
+        match rescue(&author, sent, shared.options.message).await {
+            Ok((key, mut too_large)) => {
+                lost.append(&mut too_large);
+                let carried = Carried {
+                    kept: key,
+                    owner: author.address,
+                    ..Carried::default()
+                };
+                return login::over(shared, headers, &carried, &lost, another);
+            }
+            Err(_) => lost.extend(files),
+        }
+    } else {
+        lost.extend(files);
+    }
+    login::over(shared, headers, &written.carried(""), &lost, another)
+}
+
+/// Saves what came for somebody: its name, and what was too large.
+async fn rescue(user: &User, mut sent: Sent, most: usize) -> Result<(String, Vec<String>), Error> {
+    let attempt = Attempt::of(user, &sent.written.key).await?;
+    if attempt.is_finished() {
+        if attempt.is_of(&sent.digest()) {
+            return Ok((String::new(), Vec::new()));
+        }
+        sent.written.key = form::new_key();
+    }
+    let mut writing = Writing::of(user, sent.written).await?;
+    writing.detach(&sent.remove);
+    let too_large = writing.attach(sent.files, most);
+    keep(user, &mut writing).await?;
+    Ok((writing.written.key, too_large))
+}
+
+/// What was written, out of the fields of a login.
+pub(crate) fn carried(fields: &[(String, String)]) -> Written {
+    let mut written = Written::default();
+    for (name, value) in fields {
+        written.set(name, value.clone());
+    }
+    written
+}
+
+impl Written {
+    /// For a login to carry; or in place of it, a draft's name.
+    pub(crate) fn carried(&self, kept: &str) -> Carried {
+        let (kept, owner) = (kept.to_owned(), self.owner.clone());
+        if !kept.is_empty() || self.is_empty() {
+            return Carried {
+                kept,
+                owner,
+                ..Carried::default()
+            };
+        }
+        Carried {
+            kept,
+            owner,
+            fields: self.fields(),
+            text: self.text.clone(),
+        }
+    }
+
+    /// Saves it as a draft of somebody who logged in: its name.
+    pub(crate) async fn keep(&self, user: &User) -> Result<String, Error> {
+        let sent = Sent {
+            written: self.clone(),
+            ..Sent::default()
+        };
+        Ok(rescue(user, sent, 0).await?.0)
+    }
+}
+
+/// A draft's name, if it is one of that person's.
+pub(crate) async fn is_kept(user: &User, key: &str) -> Option<String> {
+    if !form::is_key(key) {
+        return None;
+    }
+    let kept = Writing::kept(user, key).await.ok().flatten();
+    kept.map(|_| key.to_owned())
+}
+
 /// Does what the form asks for.
 async fn answer(
     shared: &Shared,
-    session: &Session,
+    session: &Arc<Session>,
     w: &'static Words,
     mut sent: Sent,
 ) -> Result<Response, Error> {
@@ -124,7 +235,7 @@ async fn answer(
     let attempt = Attempt::of(user, &sent.written.key).await?;
     if sent.action == AUTOSAVE && attempt.is_after(&sent.written) {
         // It was overtaken on its way by sending.
-        return Ok(StatusCode::CONFLICT.into_response());
+        return Ok(StatusCode::NO_CONTENT.into_response());
     }
     if attempt.is_finished() {
         if sent.action == "send" && attempt.is_of(&digest) {
@@ -206,9 +317,10 @@ async fn answer(
     match sent.action.as_str() {
         "language" => {
             session.other_language(w);
+            shared.sessions.keep(session).await;
             return Ok(to(&kept));
         }
-        "logout" if session.is_own(&sent.csrf) => return Ok(super::login::ended(shared, session)),
+        "logout" if session.is_own(&sent.csrf) => return Ok(login::ended(shared, session).await),
         _ if !notes.problems.is_empty() => {}
         "draft" => {
             refresh(user).await;

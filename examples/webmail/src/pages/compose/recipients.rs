@@ -2,7 +2,7 @@
 
 use hikyaku_client::compose::{NotAnAddress, recipients};
 
-/// So many texts that are no addresses are left out of a draft's header, one after the other.
+/// The most texts that are left out of a draft's header because they are no addresses.
 const LEFT_OUT: usize = 20;
 
 /// All of them.

@@ -16,9 +16,9 @@ use crate::words::Words;
 use crate::{Shared, User};
 
 const PREFIX: &str = "webmail/attempt/";
-/// So many attempts an account remembers; what was finished longest ago is forgotten first.
+/// The most attempts that an account remembers; what was finished longest ago is forgotten first.
 const REMEMBERED: usize = 64;
-/// So long handing on a message may take; what became of it then is not known.
+/// How long handing on a message may take; after that it is not known what became of it.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// What became so far of trying to send something.

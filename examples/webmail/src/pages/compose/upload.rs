@@ -13,6 +13,7 @@ use std::task::{Context, Poll};
 
 use super::draft::digest;
 use super::form::Written;
+use crate::session::Sessions;
 
 /// How much is read.
 #[derive(Debug, Clone, Copy)]
@@ -35,9 +36,16 @@ impl Bounds {
             whole: 1024 * 1024 * 1024,
         }
     }
+
+    /// For somebody of whom nothing is known: the text, and no file.
+    pub(super) const STRANGER: Self = Self {
+        text: 1024 * 1024,
+        files: 0,
+        whole: 1024 * 1024 + 64 * 1024,
+    };
 }
 
-/// So many fields a form has at most.
+/// The most fields of a form.
 const FIELDS: usize = 1000;
 /// Octets that may come without completing a field's header or a piece of its value.
 const UNREAD: usize = 256 * 1024;
@@ -80,12 +88,12 @@ impl Sent {
     }
 }
 
-/// Reads a form. `known` is asked once, with the form's token, when a file or the end comes: how much of files is
-/// read of somebody who is not logged in.
+/// Reads a form. Of somebody who is not logged in no file is read with `bounds` that have no room for any, unless
+/// the form was made in one of those sessions: then as much as that.
 pub(super) async fn read(
     request: Request,
     mut bounds: Bounds,
-    known: impl AsyncFn(&str) -> Option<Bounds>,
+    more: (&Sessions, Bounds),
 ) -> Result<Sent, Error> {
     let (parts, body) = request.into_parts();
     let unread = Arc::new(AtomicUsize::new(0));
@@ -115,8 +123,8 @@ pub(super) async fn read(
         let is_file = field.name() == Some("files");
         if is_file && !asked {
             asked = true;
-            if let Some(more) = known(&sent.csrf).await {
-                bounds = more;
+            if more.0.author(&sent.csrf).await.is_some() {
+                bounds = more.1;
             }
         }
         let read = match is_file {

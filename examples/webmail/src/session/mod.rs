@@ -1,18 +1,25 @@
 //! Who is logged in. Sessions are kept here; the browser has a token and nothing else.
 
+mod kept;
+mod sessions;
+
+pub(crate) use sessions::Sessions;
+
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::words::{Language, Words};
 use crate::{Shared, User};
+use kept::Kept;
 
-/// So many sessions there are at most; the one that was used longest ago goes first.
-const SESSIONS: usize = 10_000;
+/// What the names of sessions begin with that the application around it vouches for.
+const VOUCHED: &str = "signed in: ";
 const COOKIE: &str = "hikyaku-session";
 /// Failed logins by name, and from one address, within [`WINDOW`].
 const FAILURES: (u32, u32) = (10, 100);
@@ -28,12 +35,83 @@ pub(crate) struct Session {
     pub(crate) user: User,
     /// What each form must have.
     pub(crate) csrf: String,
-    pub(crate) language: Mutex<Option<Language>>,
-    used: Mutex<Instant>,
+    language: Mutex<Option<Language>>,
+    /// When it was used last, and when that was written down; in seconds since 1970.
+    used: AtomicI64,
+    written: AtomicI64,
+    ended: AtomicBool,
     token: String,
+    /// What the password was when it began, as the backend says it.
+    stamp: String,
+    /// Name and password, encrypted with the token, where the backend needs them.
+    sealed: String,
 }
 
 impl Session {
+    fn new(token: String, user: User) -> Self {
+        Self {
+            user,
+            csrf: kept::csrf_of(&token),
+            language: Mutex::default(),
+            used: AtomicI64::new(sessions::now()),
+            written: AtomicI64::new(0),
+            ended: AtomicBool::new(false),
+            token,
+            stamp: String::new(),
+            sealed: String::new(),
+        }
+    }
+
+    fn continued(token: String, user: User, kept: &Kept) -> Self {
+        let language = (!kept.language.is_empty()).then(|| Language::named(&kept.language));
+        Self {
+            language: Mutex::new(language),
+            stamp: kept.stamp.clone(),
+            sealed: kept.sealed.clone(),
+            ..Self::new(token, user)
+        }
+    }
+
+    /// What is kept of it.
+    fn kept(&self, now: i64) -> Kept {
+        self.written.store(now, Ordering::Relaxed);
+        let ended = self.ended.load(Ordering::Relaxed);
+        let language = *self.language.lock().unwrap_or_else(PoisonError::into_inner);
+        Kept {
+            form: kept::form_of(&self.csrf),
+            used: self.used(),
+            ended,
+            language: language.map_or("", |one| one.words().code).into(),
+            stamp: self.stamp.clone(),
+            sealed: if ended {
+                String::new()
+            } else {
+                self.sealed.clone()
+            },
+        }
+    }
+
+    fn used(&self) -> i64 {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    fn touch(&self, now: i64) {
+        self.used.store(now, Ordering::Relaxed);
+    }
+
+    fn kept_at(&self) -> i64 {
+        self.written.load(Ordering::Relaxed)
+    }
+
+    fn end(&self) {
+        self.ended.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it began with a login here, and not with one of the application around it.
+    fn is_own_login(&self) -> bool {
+        !self.token.starts_with(VOUCHED)
+    }
+
     /// Whether a form was made for this session. Compared without a hint of where it differs.
     pub(crate) fn is_own(&self, token: &str) -> bool {
         let (a, b) = (self.csrf.as_bytes(), token.as_bytes());
@@ -52,11 +130,6 @@ impl Session {
     }
 }
 
-pub(crate) struct Sessions {
-    idle: Duration,
-    all: Mutex<HashMap<String, Arc<Session>>>,
-}
-
 /// A word that nobody can guess.
 pub(crate) fn random() -> String {
     use std::fmt::Write as _;
@@ -67,63 +140,6 @@ pub(crate) fn random() -> String {
         let _ = write!(word, "{octet:02x}");
         word
     })
-}
-
-impl Sessions {
-    pub(crate) fn new(idle: Duration) -> Self {
-        Self {
-            idle,
-            all: Mutex::default(),
-        }
-    }
-
-    pub(crate) fn begin(&self, user: User) -> Arc<Session> {
-        self.put(random(), user)
-    }
-
-    fn put(&self, token: String, user: User) -> Arc<Session> {
-        let session = Arc::new(Session {
-            user,
-            csrf: random(),
-            language: Mutex::default(),
-            used: Mutex::new(Instant::now()),
-            token: token.clone(),
-        });
-        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        all.retain(|_, session| self.is_live(session));
-        if all.len() >= SESSIONS {
-            let used = |session: &Arc<Session>| {
-                *session.used.lock().unwrap_or_else(PoisonError::into_inner)
-            };
-            let oldest = all
-                .iter()
-                .min_by_key(|(_, session)| used(session))
-                .map(|(token, _)| token.clone());
-            oldest.and_then(|token| all.remove(&token));
-        }
-        all.insert(token, Arc::clone(&session));
-        session
-    }
-
-    fn is_live(&self, session: &Session) -> bool {
-        let used = session.used.lock().unwrap_or_else(PoisonError::into_inner);
-        used.elapsed() < self.idle
-    }
-
-    fn get(&self, token: &str) -> Option<Arc<Session>> {
-        let all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        let session = all
-            .get(token)
-            .filter(|session| self.is_live(session))
-            .cloned()?;
-        *session.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-        Some(session)
-    }
-
-    pub(crate) fn end(&self, session: &Session) {
-        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        all.remove(&session.token);
-    }
 }
 
 /// The cookie that begins a session, or, without one, ends it.
@@ -146,21 +162,28 @@ pub(crate) fn cookie(shared: &Shared, session: Option<&Session>) -> String {
 async fn of(parts: &Parts, shared: &Arc<Shared>) -> Option<Arc<Session>> {
     if let Some(SignedIn(name)) = parts.extensions.get() {
         // The application around it vouches for who that is: one session a name.
-        let token = format!("signed in: {name}");
-        if let Some(session) = shared.sessions.get(&token) {
+        let token = format!("{VOUCHED}{name}");
+        if let Some(session) = shared.sessions.get(&token).await {
             return Some(session);
         }
         let user = shared.backend.admit(name).await.ok()?;
-        return Some(shared.sessions.put(token, user));
+        return Some(shared.sessions.vouched(token, user));
     }
     let cookies = parts.headers.get_all(header::COOKIE).iter();
     let cookies = cookies
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(';'));
     let tokens = cookies.filter_map(|cookie| cookie.trim().strip_prefix(COOKIE)?.strip_prefix('='));
-    // Names of the other kind of session are never taken from a cookie.
-    let mut tokens = tokens.filter(|token| token.len() == 64);
-    tokens.find_map(|token| shared.sessions.get(token))
+    // Names of the other kind of session are never taken from a cookie, and no long list is looked up.
+    for token in tokens
+        .filter(|token| sessions::account_of(token).is_some())
+        .take(4)
+    {
+        if let Some(session) = shared.sessions.get(token).await {
+            return Some(session);
+        }
+    }
+    None
 }
 
 impl FromRequestParts<Arc<Shared>> for Signed {
