@@ -37,11 +37,11 @@ pub(crate) const POLICY: &str = "default-src 'none'; script-src 'none'; img-src 
 
 /// What a message looks like without any style of its own, on the page of the frame.
 const STYLE: &str = "html{font:16px/1.55 system-ui,'Hiragino Sans','Noto Sans JP','Yu Gothic UI',sans-serif;color:#222;background:#fff;color-scheme:light}\
-    body{margin:0;display:flow-root;overflow-wrap:anywhere}body>div,body>pre{padding:1rem;margin:0;overflow-x:auto}body>div>:first-child{margin-top:0}body>div>:last-child{margin-bottom:0}\
+    body{margin:0;display:flow-root;overflow-wrap:break-word}body>div,body>pre{padding:1rem;margin:0;overflow-x:auto}body>div>:first-child{margin-top:0}body>div>:last-child{margin-bottom:0}\
     img{max-width:100%;height:auto}table{max-width:100%}blockquote{margin:0 0 0 .5rem;padding-left:.75rem;border-left:3px solid #ccc}\
-    pre{white-space:pre-wrap;font:inherit}a{color:#1a4f8f}\
+    pre{white-space:pre-wrap;overflow-wrap:anywhere;font:inherit}a{color:#1a4f8f}\
     output.image{display:inline-block!important;border:1px dashed #888;border-radius:.25rem;padding:0 .35rem;color:#555;background:#f4f4f4;font:13px/1.6 system-ui,sans-serif}\
-    output.host{display:inline-block!important;border:1px solid #8a1f11;border-radius:.25rem;margin:0 .25rem;padding:0 .35rem;color:#8a1f11;background:#fdeae4;font:bold 13px/1.5 system-ui,sans-serif}";
+    output.host{display:inline-block!important;border:1px solid #8a1f11;border-radius:.25rem;margin:0 .25rem;padding:0 .35rem;color:#8a1f11;background:#fdeae4;font:bold 13px/1.5 system-ui,sans-serif}output.host::before{content:'\\2192\\a0'}";
 
 /// Where a message has chosen no colours, the page's own are worn in the dark.
 const DARK: &str = "@media (prefers-color-scheme:dark){html{color:#ede6dc;background:#242019;color-scheme:dark}a{color:#f0907b}\
