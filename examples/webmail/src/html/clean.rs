@@ -295,7 +295,7 @@ impl Sink for Writer<'_> {
 
 /// Whether an image is within its own address, of a kind that is nothing but a picture.
 fn is_data(src: &str) -> bool {
-    let kinds = ["png", "jpeg", "jpg", "gif", "webp"];
+    let kinds = ["png", "jpeg", "jpg", "gif", "webp", "avif", "bmp"];
     kinds
         .into_iter()
         .any(|kind| starts(src, &format!("data:image/{kind};base64,")))

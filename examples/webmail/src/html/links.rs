@@ -87,7 +87,7 @@ impl Target {
 }
 
 /// The octets of `%41`, as text.
-pub(super) fn percent_decoded(text: &str) -> String {
+fn percent_decoded(text: &str) -> String {
     let (mut octets, mut rest) = (Vec::new(), text.as_bytes());
     while let Some((&octet, tail)) = rest.split_first() {
         let digits = tail.get(..2).and_then(|two| std::str::from_utf8(two).ok());

@@ -87,7 +87,7 @@ impl Room {
 pub(crate) fn look(message: &[u8]) -> Look {
     let structure = Structure::of(message);
     let (mut look, mut room) = (Look::default(), Room::new());
-    for index in show::shown_parts(&structure, true) {
+    for index in show::shown(message, &structure, true) {
         let Some(part) = structure.get(index) else {
             continue;
         };
@@ -109,7 +109,7 @@ pub(crate) fn document(message: &[u8], asked: &Asked) -> String {
     let pictures = Pictures::of(message, &structure);
     let (mut body, mut css, mut room) = (String::new(), String::new(), Room::new());
     let mut is_colored = false;
-    for index in show::shown_parts(&structure, true) {
+    for index in show::shown(message, &structure, true) {
         let Some(part) = structure.get(index) else {
             continue;
         };
