@@ -17,6 +17,8 @@ const MOST: usize = 20_000_000;
 /// How many ranges of UIDs are named in one command: at most 22 octets each, since some servers take lines of
 /// 1 000 octets only (RFC 2683 §3.2.1.5).
 const RANGES: usize = 40;
+/// How many commands may name the UIDs that are asked for; more are asked for as all there are.
+const FEW: usize = 8;
 /// How often a search goes on that stopped at the server's limit of messages (RFC 9738).
 const PARTS: usize = 10_000;
 
@@ -137,11 +139,21 @@ pub(super) async fn listed(session: &mut Session, set: SequenceSet) -> Result<BT
 /// [`Error::Refused`] where the server answers neither: then nobody knows.
 pub(super) async fn still_there(session: &mut Session, uids: &[u32]) -> Result<BTreeSet<u32>> {
     let mut there = BTreeSet::new();
-    for some in batches(uids.iter().copied(), usize::MAX) {
+    let mut some = batches(uids.iter().copied(), usize::MAX);
+    let many = some.len() > FEW;
+    if many {
+        // Asked for all at once, what is wanted is looked up among it.
+        some = vec![uids.to_vec()];
+    }
+    for some in some {
         let Some(set) = SequenceSet::of_numbers(some.iter().copied()) else {
             continue;
         };
-        let searched = match search(session, SearchKey::Uid(set)).await {
+        let key = match many {
+            true => SearchKey::All,
+            false => SearchKey::Uid(set),
+        };
+        let searched = match search(session, key).await {
             Ok(found) => {
                 there.extend(found);
                 true
@@ -153,6 +165,7 @@ pub(super) async fn still_there(session: &mut Session, uids: &[u32]) -> Result<B
         let Some(set) = SequenceSet::of_numbers(rest) else {
             continue;
         };
+        let set = if many { SequenceSet::all() } else { set };
         match listed(session, set).await {
             Ok(found) => there.extend(found),
             // SEARCH has answered already. Servers say NO where none of the set is there.

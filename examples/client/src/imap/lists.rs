@@ -45,7 +45,8 @@ impl Pull<'_> {
         let uids = uids.as_slice();
         let at = uids.partition_point(|&uid| uid < floor);
         let (late, ahead) = uids.split_at(at.min(uids.len()));
-        let late = late.get(..LATE.min(late.len())).unwrap_or(late);
+        let (late, later) = late.split_at(LATE.min(late.len()));
+        known.missing.extend(later);
         self.progress.begin(self.mailbox, uids.len() as u64);
         let mut lacking = self.bring(known, ahead, true).await?.1;
         if !late.is_empty() {

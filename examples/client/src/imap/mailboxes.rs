@@ -8,6 +8,7 @@ use mailstore::{Operation, Transaction};
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::missing::{Doubt, Missing};
 use super::{Mirror, Session, accepted};
 use crate::local::{ANEW, Folder, MIRRORED_INBOX, mirrored};
 use crate::{Error, Local, Report, Result};
@@ -118,7 +119,9 @@ pub(super) async fn mailboxes(
         }
         let gone = Transaction::new(local.account)
             .with(Operation::Delete(folder.id))
-            .with(Mirror::forget(name));
+            .with(Mirror::forget(name))
+            .with(Missing::default().keep(name))
+            .with(Doubt::keep(name, &mailstore::UidSet::new()));
         local.commit(gone).await?;
     }
     Ok(result)

@@ -493,7 +493,12 @@ impl Pull<'_> {
         let gone = known.flags.keys().filter(|uid| changes.is_gone(**uid));
         let left = known.flags.len() - gone.count();
         let none = uid_next.is_some_and(|uid_next| uid_next <= from);
-        if none && known.missing.is_empty() && self.counts(left) {
+        // What the server says flags of may be below the last UID and not here: it was left out once, or came there.
+        let told = changes.flags.keys().copied();
+        let unknown: Vec<u32> = told
+            .filter(|uid| !known.flags.contains_key(uid) && !changes.is_gone(*uid))
+            .collect();
+        if none && unknown.is_empty() && known.missing.is_empty() && self.counts(left) {
             return Ok(BTreeSet::new());
         }
         // `n:4294967295` is nothing for some servers; `n:*` has the last one always, for all of them.
@@ -511,6 +516,7 @@ impl Pull<'_> {
             Err(error) => return Err(error),
         };
         found.retain(|&uid| uid >= from);
+        found.extend(unknown);
         if !missing.is_empty() {
             match still_there(self.session, &missing).await {
                 Ok(there) => known.missing.retain(|uid| there.contains(uid)),
@@ -541,8 +547,8 @@ impl Pull<'_> {
             match search(self.session, SearchKey::All).await {
                 Ok(all) => {
                     let all: BTreeSet<u32> = all.into_iter().collect();
-                    let from = known.mirror.uid_next.max(1);
-                    new.extend(all.range(from..).copied());
+                    let here = |uid: &&u32| known.flags.contains_key(uid);
+                    new.extend(all.iter().filter(|uid| !here(uid)));
                     changes.gone = UidSet::new();
                     changes.all = Some(all);
                     gone = missed(changes);
