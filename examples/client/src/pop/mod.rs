@@ -1,5 +1,8 @@
 //! POP: a session on a server ([`Session`]), and what an account's sync does with it.
 
+mod delete;
+mod fetch;
+mod maildrop;
 mod record;
 mod sync;
 

@@ -466,6 +466,7 @@ async fn talk(script: Script, stream: TcpStream, seen: Arc<Mutex<Seen>>) {
             "EHLO" => "250-mx.test\n250-8BITMIME\n250 SIZE 100000",
             "DATA" => "354 go",
             "QUIT" => "221 bye",
+            "AUTH" | "=" => "235 in",
             "HELO" | "MAIL" | "RCPT" | "." | "RSET" | "NOOP" => "250 ok",
             _ => "502 unknown",
         };
@@ -511,6 +512,8 @@ async fn talk(script: Script, stream: TcpStream, seen: Arc<Mutex<Seen>>) {
         let text = String::from_utf8_lossy(&line).trim_end().to_uppercase();
         verb = match in_message {
             true => ".".into(),
+            // A response to a challenge.
+            false if answer.starts_with("334") => "=".into(),
             false => text.split([' ', ':']).next().unwrap_or("").to_owned(),
         };
     }
@@ -656,6 +659,200 @@ async fn what_exchangers_answer() {
         "{} of {}:\n{}",
         failed.len(),
         ROWS.len(),
+        failed.join("\n")
+    );
+}
+
+/// A submission server for the client, by the same script.
+struct Submitted {
+    row: Row,
+    /// What the client says of the message, or of the login.
+    says: &'static str,
+}
+
+const AUTH: (&str, Say) = ("EHLO", Text("250-mx\n250-8BITMIME\n250 AUTH PLAIN LOGIN"));
+
+const fn submitted(row: Row, says: &'static str) -> Submitted {
+    Submitted { row, says }
+}
+
+const SUBMITTED: &[Submitted] = &[
+    submitted(
+        row("AUTH PLAIN", "most", &[&[AUTH]], Delivered),
+        "[Accepted]",
+    ),
+    submitted(
+        row("no AUTH", "servers of a house", &[GOOD], Delivered),
+        "[Accepted]",
+    ),
+    submitted(
+        Row {
+            gets: &["AUTH LOGIN"],
+            ..row(
+                "AUTH PLAIN is announced and unknown",
+                "Exchange behind a proxy",
+                &[&[AUTH, ("AUTH", Text("504 5.5.4 no such mechanism"))]],
+                Returned(""),
+            )
+        },
+        "no such mechanism",
+    ),
+    submitted(
+        row(
+            "a wrong password",
+            "everywhere",
+            &[&[AUTH, ("AUTH", Text("535 5.7.8 wrong"))]],
+            Returned(""),
+        ),
+        "Login(\"535 5.7.8 wrong\")",
+    ),
+    submitted(
+        row(
+            "a login that nobody can judge now",
+            "Dovecot without its database",
+            &[&[AUTH, ("AUTH", Text("454 4.7.0 not now"))]],
+            Returned(""),
+        ),
+        "Network(\"454 4.7.0 not now\")",
+    ),
+    submitted(
+        row(
+            "a challenge although the response came with AUTH",
+            "old Sendmail",
+            &[&[AUTH, ("AUTH", Text("334 "))]],
+            Delivered,
+        ),
+        "[Accepted]",
+    ),
+    submitted(
+        row(
+            "AUTH=LOGIN in the old spelling alone",
+            "MS SMTP of once",
+            &[&[
+                ("EHLO", Text("250-mx\n250 AUTH=LOGIN")),
+                ("AUTH", Text("334 VXNlcm5hbWU6")),
+                ("=", Text("235 in")),
+            ]],
+            Delivered,
+        ),
+        "[Accepted]",
+    ),
+    submitted(
+        Row {
+            message: UTF8,
+            gets: &["l'=C3=A9t=C3=A9 dernier"],
+            ..row("no 8BITMIME", "devices", &[&[NO_8BIT]], Delivered)
+        },
+        "[Accepted]",
+    ),
+    submitted(
+        Row {
+            message: MIXED,
+            gets: &["R3LDvMOfZQ==", "6aOb6ISa"],
+            ..row(
+                "no 8BITMIME, and several parts",
+                "devices",
+                &[&[NO_8BIT]],
+                Delivered,
+            )
+        },
+        "[Accepted]",
+    ),
+    submitted(
+        Row {
+            message: SIGNED,
+            ..row(
+                "no 8BITMIME, and a signature",
+                "devices",
+                &[&[NO_8BIT]],
+                Returned(""),
+            )
+        },
+        "Refused(\"554 5.6.3",
+    ),
+    submitted(
+        Row {
+            message: HEADER,
+            ..row("no SMTPUTF8", "Exchange", &[GOOD], Returned(""))
+        },
+        "Refused(\"553 5.6.7",
+    ),
+    submitted(
+        row(
+            "250 to DATA",
+            "broken proxies",
+            &[&[("DATA", Text("250 ok"))]],
+            Returned(""),
+        ),
+        "broke the protocol",
+    ),
+    submitted(
+        row(
+            "it closes at the end of the message",
+            "scanners that crash",
+            &[&[(".", Close)]],
+            Returned(""),
+        ),
+        "closed the connection",
+    ),
+    submitted(
+        row(
+            "354 at the end of the message",
+            "broken proxies",
+            &[&[(".", Text("354 more"))]],
+            Returned(""),
+        ),
+        "broke the protocol",
+    ),
+];
+
+#[tokio::test]
+async fn what_submission_servers_answer() {
+    use hikyaku_client::{Security, Submission, Tcp};
+    let mut failed = Vec::new();
+    for Submitted { row, says } in SUBMITTED {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        tokio::spawn(serve(row, listener, Arc::clone(&seen)));
+        let (host, security) = ("127.0.0.1".to_owned(), Security::None);
+        let server = hikyaku_client::Server {
+            host,
+            port,
+            security,
+        };
+        let (tcp, message) = (
+            Tcp::default(),
+            bytes::Bytes::from_static(row.message.as_bytes()),
+        );
+        let said = match Submission::open(&tcp, &server, "me", b"secret".to_vec().into()).await {
+            Ok(mut session) => {
+                let fates = session
+                    .send("me@x.test", &["you@y.test".into()], &message)
+                    .await;
+                fates.map_or_else(
+                    |error| format!("{error} {error:?}"),
+                    |fates| format!("{fates:?}"),
+                )
+            }
+            Err(error) => format!("{error} {error:?}"),
+        };
+        let seen = seen.lock().unwrap();
+        let text = String::from_utf8_lossy(&seen.octets);
+        let is_delivered = seen.delivered == usize::from(row.fate == Delivered);
+        let got = row.gets.iter().all(|words| text.contains(words));
+        if !said.contains(says) || !is_delivered || !got || seen.raw {
+            failed.push(format!(
+                "{} ({}): {said}, not {says}; raw {}\n{text}",
+                row.name, row.known, seen.raw
+            ));
+        }
+    }
+    assert!(
+        failed.is_empty(),
+        "{} of {}:\n{}",
+        failed.len(),
+        SUBMITTED.len(),
         failed.join("\n")
     );
 }
