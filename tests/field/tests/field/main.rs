@@ -3,5 +3,6 @@
 mod exchangers;
 mod imap_servers;
 mod messages;
+mod peers;
 mod pop3_servers;
 mod smtp_clients;

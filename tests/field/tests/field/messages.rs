@@ -217,6 +217,12 @@ impl Pages {
     }
 }
 
+/// Elements that stand within a line of text.
+const INLINE: [&str; 14] = [
+    "a", "b", "bdi", "bdo", "code", "em", "font", "i", "mark", "small", "span", "strong", "sub",
+    "u",
+];
+
 /// The text of a page: without tags, styles and comments, with entities as characters.
 fn text_of_page(html: &str) -> String {
     let mut text = String::new();
@@ -231,6 +237,12 @@ fn text_of_page(html: &str) -> String {
         ];
         let end = hidden.iter().find(|(start, _)| tag.starts_with(start));
         let end = end.map_or(">", |(_, end)| end);
+        // What is a block stands apart from what is beside it.
+        let name = tag.trim_start_matches(['<', '/']);
+        let name = name.split(|c: char| !c.is_ascii_alphanumeric()).next();
+        if !INLINE.contains(&name.unwrap_or("")) {
+            text.push('\n');
+        }
         rest = tag.find(end).map_or("", |at| &tag[at + end.len()..]);
     }
     text += rest;
