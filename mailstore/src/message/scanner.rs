@@ -159,7 +159,8 @@ impl Scanner {
         let newlines_before = self.newlines;
         let content = line.strip_suffix(b"\n").unwrap_or(&line);
         let content = content.strip_suffix(b"\r").unwrap_or(content);
-        let is_mark = self.line_start == 0 && content.starts_with(BYTE_ORDER_MARK);
+        // At the first field, which need not be the first of all: the client keeps one of its own before.
+        let is_mark = self.state == State::Header && content.starts_with(BYTE_ORDER_MARK);
         let content = match is_mark {
             true => content.get(BYTE_ORDER_MARK.len()..).unwrap_or(&[]),
             false => content,
@@ -482,14 +483,17 @@ mod tests {
                 .collect();
             assert_eq!(read, texts, "{message}");
         }
-        let marked = Structure::of("\u{feff}Subject: a\r\n\r\n".as_bytes());
-        assert!(
-            marked
-                .root()
-                .envelope
-                .as_ref()
-                .is_some_and(|one| one.subject.is_some())
-        );
+        for marked in [
+            "\u{feff}Subject: a\r\n\r\n",
+            "X-Size: 7\r\n\u{feff}Subject: a\r\n\r\n",
+        ] {
+            let structure = Structure::of(marked.as_bytes());
+            let envelope = structure.root().envelope.as_ref();
+            assert!(
+                envelope.is_some_and(|one| one.subject.is_some()),
+                "{marked:?}"
+            );
+        }
     }
 
     #[test]
