@@ -8,6 +8,7 @@ mod foreign;
 mod hostile;
 mod imap;
 mod offline;
+mod outbox;
 mod outside;
 mod pop;
 mod sending;
