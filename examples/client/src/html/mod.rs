@@ -7,6 +7,7 @@
 
 mod css;
 mod element;
+pub mod links;
 mod reader;
 mod sheet;
 mod text;

@@ -3,6 +3,7 @@
 use unicode_width::UnicodeWidthChar as _;
 
 use super::element::{Kind, Tag};
+use super::links::Target;
 use super::reader::{Element, Limits, Sink, read};
 
 /// Columns of a line.
@@ -209,8 +210,15 @@ impl Lines {
         if text.is_empty() || address.is_empty() || bare(text) == bare(&address) {
             return;
         }
+        let target = Target::of(&address);
+        let misleads = target.is_some_and(|target| target.contradicts(text).is_some());
         self.end_word();
         self.blank = true;
+        if misleads {
+            "[!]".chars().for_each(|c| self.add_char(c, 1));
+            self.end_word();
+            self.blank = true;
+        }
         let shown = address.strip_prefix("mailto:").unwrap_or(&address);
         for c in "<".chars().chain(shown.chars()).chain(">".chars()) {
             self.add_char(c, c.width().unwrap_or(0));
@@ -421,6 +429,18 @@ mod tests {
             (
                 "<a href=https://a.test/x>here</a>, <a href='https://b.test/'>b.test</a>",
                 "here <https://a.test/x>, b.test\n",
+            ),
+            (
+                "<a href='https://evil.test/login'>https://bank.test/login</a>",
+                "https://bank.test/login [!] <https://evil.test/login>\n",
+            ),
+            (
+                "<a href='https://bank.test@evil.test/'>bank.test</a> <a href='https://www.a.test/x'>a.test</a>",
+                "bank.test [!] <https://bank.test@evil.test/> a.test <https://www.a.test/x>\n",
+            ),
+            (
+                "<a href='mailto:evil@x.test'>me@b.test</a> <a href='http://%65vil.test'>ｂａｎｋ．test</a>",
+                "me@b.test [!] <evil@x.test> ｂａｎｋ．test [!] <http://%65vil.test>\n",
             ),
             (
                 "<a href=mailto:a@b.test>a@b.test</a> <a href=mailto:a@b.test>me</a>",

@@ -5,7 +5,6 @@
 //! ([`hikyaku_client::html`]), and beside the threads that serve everybody (see `aside`).
 
 mod clean;
-mod links;
 mod pictures;
 
 use hikyaku_client::html::Limits;
@@ -15,6 +14,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use hikyaku_client::html::links;
 pub(crate) use links::linked;
 
 use crate::words::Words;

@@ -11,9 +11,9 @@ const HREF: usize = 16 * 1024;
 
 /// Where a link leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Target {
+pub struct Target {
     /// As it is written, normalised (URL Standard).
-    pub(super) href: String,
+    pub href: String,
     place: Place,
 }
 
@@ -55,7 +55,7 @@ impl Place {
 
 impl Target {
     /// Reads an `href`: nothing, where it leads to no page and to nobody's mailbox.
-    pub(super) fn of(href: &str) -> Option<Self> {
+    pub fn of(href: &str) -> Option<Self> {
         if href.len() > HREF {
             return None;
         }
@@ -75,7 +75,7 @@ impl Target {
     }
 
     /// What stands beside a link whose text names another place than it leads to: the true one.
-    pub(super) fn contradicts(&self, text: &str) -> Option<String> {
+    pub fn contradicts(&self, text: &str) -> Option<String> {
         let misleads = |said: Place| !said.is_kept_by(&self.place);
         named(text)
             .into_iter()
@@ -131,7 +131,7 @@ fn named(text: &str) -> Vec<Place> {
 }
 
 /// Text as HTML, in which addresses are links.
-pub(crate) fn linked(text: &str) -> String {
+pub fn linked(text: &str) -> String {
     let mut html = String::with_capacity(text.len());
     let mut done = 0;
     for (range, href) in find(text) {
@@ -148,7 +148,7 @@ pub(crate) fn linked(text: &str) -> String {
 }
 
 /// Text that is no markup, in an element or in an attribute.
-pub(super) fn escaped(text: &str) -> String {
+pub fn escaped(text: &str) -> String {
     let mut html = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
