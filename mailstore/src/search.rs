@@ -743,7 +743,15 @@ fn content(bodies: &mut dyn Bodies, plan: &Plan, known: &Known<'_>) -> Result<Ve
             header_text(&header, |field| finder.feed(field, false));
             finder.cut();
         }
-        if part.kind == Kind::Leaf && is_text(part) {
+        // What it is called, however that was encoded: the field's text has it as it was sent.
+        if let Some(name) = part.content.file_name() {
+            finder.feed(&name, index == 0);
+            finder.cut();
+        }
+        // A multipart in which no part begins is text.
+        let is_whole =
+            part.kind == Kind::Leaf || part.kind == Kind::Multipart && part.end == index + 1;
+        if is_whole && is_text(part) {
             part_text(bodies, known.row, part, &mut finder)?;
             finder.cut();
         }
@@ -865,6 +873,10 @@ pub(crate) mod tests {
             b"Subject: two\r\nX-Odd: yes\r\nContent-Type: text/plain; charset=iso-2022-jp\r\n\r\n\x1b$B$*Cc\x1b(B\r\n",
             b"Subject: three\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nna=C3=AFve te=\r\na\r\n",
             long.as_bytes(),
+            b"Subject: =?ISO-2022-JP?B?GyRCJE5PMxsoQg==?=\r\n =?ISO-2022-JP?B?GyRCJGwkcktJJDAbKEI=?=\r\nFrom: =?cp932?B?jvOSjYLMjI8=?= <a@b.test>\r\n\
+              Content-Type: multipart/mixed; boundary=q\r\n\r\n--q\r\n\r\n\x8b\x8c\x82\xa2\x8e\xe8\x8e\x86\x82\xf0\x93\xc7\x82\xde\r\n--q\r\n\
+              Content-Type: application/pdf; name*0*=utf-8''%E9%A3%9B; name*1*=%E8%84%9A.pdf\r\n\r\nx\r\n--q--\r\n",
+            b"Content-Type: multipart/mixed; boundary=never\r\n\r\nThe whole text is here.\r\n",
         ]);
         let text = |text: &str| found(&store, inbox, &Key::Text(text.into()));
         assert_eq!(text("tea"), [1, 3]);
@@ -872,6 +884,11 @@ pub(crate) mod tests {
         assert_eq!(text("NAÏVE"), [3]);
         assert_eq!(text("あい"), [1]);
         assert_eq!(text("needéle"), [4]);
+        assert_eq!(text("飛脚.pdf"), [5]);
+        assert_eq!(text("漏れを防ぐ"), [5]);
+        assert_eq!(text("受注の件"), [5]);
+        assert_eq!(text("旧い手紙"), [5]);
+        assert_eq!(text("whole text"), [6]);
         assert_eq!(
             found(&store, inbox, &Key::Body("subject".into())),
             [0_u32; 0]
@@ -892,6 +909,9 @@ pub(crate) mod tests {
             [1, 3, 4]
         );
         assert_eq!(found(&store, inbox, &Key::Sent(When::On, 0)), [1]);
-        assert_eq!(found(&store, inbox, &Key::Received(When::Since, 2)), [3, 4]);
+        assert_eq!(
+            found(&store, inbox, &Key::Received(When::Since, 2)),
+            [3, 4, 5, 6]
+        );
     }
 }

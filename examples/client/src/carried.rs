@@ -17,12 +17,25 @@ pub(crate) struct Carried {
 /// Makes a message fit to be carried: line ends are CRLF, and bodies with lines that are too long or with NUL are encoded in
 /// Base64. `None` where that is not enough, for a header field's sake.
 pub(crate) fn carried(message: &[u8]) -> Option<Carried> {
-    let mut octets = with_crlf(message);
+    let mut octets = with_crlf(bare(message));
     if !fits(&octets) {
         octets = encoded(&octets);
     }
     let encoding = if octets.is_ascii() { "7bit" } else { "8bit" };
     fits(&octets).then_some(Carried { octets, encoding })
+}
+
+/// Without what editors and mbox files put before a message.
+fn bare(message: &[u8]) -> &[u8] {
+    let message = message.strip_prefix(b"\xef\xbb\xbf").unwrap_or(message);
+    match message.starts_with(b"From ") {
+        true => {
+            let end = message.iter().position(|octet| *octet == b'\n');
+            end.and_then(|end| message.get(end + 1..))
+                .unwrap_or(message)
+        }
+        false => message,
+    }
 }
 
 fn fits(octets: &[u8]) -> bool {
@@ -113,6 +126,11 @@ mod tests {
             (
                 b"Subject: a\n\nb\rc\n",
                 b"Subject: a\r\n\r\nb\r\nc\r\n",
+                "7bit",
+            ),
+            (
+                b"From a Mon Mar 2\nSubject: a\n\nb",
+                b"Subject: a\r\n\r\nb",
                 "7bit",
             ),
             (

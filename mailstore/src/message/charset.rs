@@ -117,16 +117,17 @@ fn by_name(plain: &str) -> Option<Charset> {
         "hzgb2312" | "hz" | "hzgb" => Charset::Hz,
         "shiftjis" | "sjis" | "mskanji" | "sjiswin" | "sjisopen" | "sjisjp" | "sjisms"
         | "shiftjis2004" | "shiftjisx0213" | "sjis2004" | "shiftjiswin" | "windows31j"
-        | "mscp932" | "sjiscp932" | "pck" => Charset::Web(SHIFT_JIS),
+        | "mscp932" | "macjapanese" | "sjiscp932" | "pck" => Charset::Web(SHIFT_JIS),
         "eucjp" | "eucjpms" | "eucjpwin" | "eucjp2004" | "ujis" | "eucpkdfmtjapanese" | "ajec" => {
             Charset::Web(EUC_JP)
         }
         "euckr" | "ksc5601" | "ksc56011987" | "ksc56011989" | "ksc56011992" | "ksx1001"
-        | "korean" | "uhc" | "isoir149" | "johab" => Charset::Web(EUC_KR),
-        "gb2312" | "gb231280" | "euccn" | "gbk" | "chinese" | "isoir58" | "gb" => Charset::Web(GBK),
+        | "korean" | "uhc" | "isoir149" | "mackorean" => Charset::Web(EUC_KR),
+        "gb2312" | "gb231280" | "euccn" | "gbk" | "chinese" | "isoir58" | "macchinesesimp"
+        | "gb" => Charset::Web(GBK),
         "gb18030" | "gb180302000" | "gb180302005" | "gb180302022" => Charset::Web(GB18030),
         "big5" | "big5hkscs" | "big5hkscs2001" | "big5hkscs2004" | "big5hkscs2008" | "big5eten"
-        | "cnbig5" | "bigfive" | "big5tw" => Charset::Web(BIG5),
+        | "cnbig5" | "bigfive" | "macchinesetrad" | "big5tw" => Charset::Web(BIG5),
         "macroman" | "mac" | "macintosh" | "macroman8" => Charset::Web(MACINTOSH),
         "maccyrillic" | "macukrainian" => Charset::Web(X_MAC_CYRILLIC),
         "koi8" | "koi8r" | "koi" => Charset::Web(KOI8_R),

@@ -54,7 +54,14 @@ pub(crate) fn days(year: i64, month: i64, day: i64) -> Option<i64> {
 pub fn parse_date(field: &[u8]) -> Option<DateTime> {
     let text = super::decode_header(field.get(..field.len().min(LONGEST))?);
     let text = without_comments(&text);
-    let mut found = Found::default();
+    let is_half = |word: &str| {
+        let half = word.trim_start_matches(|c: char| c.is_ascii_digit() || c == ':');
+        half.eq_ignore_ascii_case("am") || half.eq_ignore_ascii_case("pm")
+    };
+    let mut found = Found {
+        is_american: text.split_whitespace().any(is_half),
+        ..Found::default()
+    };
     for word in text.split(|c: char| c.is_whitespace() || c == ',') {
         found.word(word)?;
     }
@@ -75,6 +82,8 @@ struct Found {
     /// Seconds since midnight.
     time: Option<i64>,
     zone: Option<i16>,
+    /// Whether there is AM or PM: then the month goes before the day.
+    is_american: bool,
     /// Hours that AM or PM adds.
     half: Option<i64>,
 }
@@ -87,7 +96,7 @@ impl Found {
             return Some(());
         };
         if self.needs_date()
-            && let Some((date, rest)) = numeric(word)?
+            && let Some((date, rest)) = numeric(word, self.is_american)?
         {
             self.date = Some(date);
             return self.word(rest.trim_start_matches(['T', 't', '_', ' ']));
@@ -215,7 +224,7 @@ fn whole_year((year, digits): (i64, usize)) -> i64 {
 /// `2021-03-05`, `2021/3/5`, `20210305T..`, `2021年3月5日`, `5.3.2021`, and `3/25/2021` where the order is clear; year, month,
 /// day, and what follows. `None` where it is not clear.
 #[allow(clippy::type_complexity, reason = "a date and a rest, once")]
-fn numeric(word: &str) -> Option<Option<((i64, i64, i64), &str)>> {
+fn numeric(word: &str, is_american: bool) -> Option<Option<((i64, i64, i64), &str)>> {
     let number = |text: &str| -> Option<(i64, usize, usize)> {
         let digits = text.bytes().take_while(u8::is_ascii_digit).count();
         let value = text.get(..digits)?.parse().ok()?;
@@ -256,6 +265,7 @@ fn numeric(word: &str) -> Option<Option<((i64, i64, i64), &str)>> {
         (_, 4) => (first, second, third),
         ('.', _) => (year, second, first),
         _ if first > 12 || first == second => (year, second, first),
+        _ if is_american => (year, first, second),
         _ if second > 12 => (year, first, second),
         _ => return None,
     };
@@ -435,6 +445,7 @@ mod tests {
             ("24 juin 2007 00:00", Some((1_182_643_200, 0))),
             ("7/24/2007 6:55:07 PM", Some((1_185_303_307, 0))),
             ("24/7/2007 18:55:07", Some((1_185_303_307, 0))),
+            ("07/04/2007 6:55:07PM", Some((1_183_575_307, 0))),
             ("Tue, 24 Jul 2007 24:00:00 +0000", Some((1_185_321_600, 0))),
             ("Tue, 24 Jul 2007 12:30 AM", Some((1_185_237_000, 0))),
             ("Tue, 24 Jul 2007 18:55 JST", Some((1_185_270_900, 540))),

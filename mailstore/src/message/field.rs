@@ -29,6 +29,8 @@ pub fn fields(header: &[u8]) -> impl Iterator<Item = (&[u8], &[u8], &[u8])> {
             rest = tail;
             if let Some(colon) = memchr::memchr(b':', field) {
                 let (name, value) = field.split_at(colon);
+                // What some editors begin a text with is no part of a name.
+                let name = name.strip_prefix(b"\xef\xbb\xbf").unwrap_or(name);
                 return Some((name.trim_ascii_end(), value.get(1..).unwrap_or(&[]), field));
             }
         }

@@ -4,11 +4,11 @@ use super::Content;
 use super::parameter;
 
 /// Names are cut to so many octets: what file systems can keep.
-const LONGEST: usize = 200;
+const LONGEST: usize = 240;
 
 impl Content {
     /// The name of the file that the part says it is, decoded, and made harmless: on one line, without folders, without a
-    /// dot at its begin, at most 200 octets long.
+    /// dot at its begin, at most 240 octets long.
     ///
     /// Content-Disposition's `filename` goes before Content-Type's `name`, unless that one alone has the form of RFC 2231:
     /// then the other was made up for programs that do not read it.
@@ -132,6 +132,6 @@ mod tests {
             "飛".repeat(500)
         );
         let long = name(&long).unwrap();
-        assert!(long.len() <= 200 && long.ends_with("飛.pdf"), "{long}");
+        assert!(long.len() <= 240 && long.ends_with("飛.pdf"), "{long}");
     }
 }

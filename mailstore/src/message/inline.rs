@@ -35,7 +35,13 @@ impl Inline {
                 this.by_id.entry(id).or_insert(index);
             }
             if let Some(location) = &content.location {
-                let location = address(&String::from_utf8_lossy(location));
+                // A long one is folded wherever it may be (RFC 2557 §4.4.2).
+                let location: Vec<u8> = location
+                    .iter()
+                    .copied()
+                    .filter(|o| !o.is_ascii_whitespace())
+                    .collect();
+                let location = address(&String::from_utf8_lossy(&location));
                 if let Some((_, last)) = location.rsplit_once('/') {
                     this.by_location.entry(last.to_owned()).or_insert(index);
                 }
@@ -57,8 +63,10 @@ impl Inline {
             .get(..4)
             .is_some_and(|scheme| scheme.eq_ignore_ascii_case("cid:"));
         if !is_cid {
-            let found = self.by_location.get(&address(url));
-            return found.copied();
+            let url = address(url);
+            let last = || url.rsplit('/').next().filter(|_| !url.contains(':'));
+            let found = self.by_location.get(&url);
+            return found.or_else(|| self.by_location.get(last()?)).copied();
         }
         let raw = content_id(url.get(4..)?.as_bytes());
         let id = content_id(address(&raw).as_bytes());
@@ -90,9 +98,15 @@ fn address(text: &str) -> String {
 }
 
 /// The media type of a picture that browsers show and that cannot do anything: by its first octets, else by what the part
-/// says, else by its name. `None` for everything else.
+/// says, else by its name. `None` for everything else, and for text.
 #[must_use]
 pub fn picture_type(content: &Content, octets: &[u8]) -> Option<&'static str> {
+    if ["text", "message", "multipart"]
+        .iter()
+        .any(|kind| content.is(kind, "*"))
+    {
+        return None;
+    }
     let by_octets = match octets {
         [0x89, b'P', b'N', b'G', ..] => Some("image/png"),
         [0xff, 0xd8, 0xff, ..] => Some("image/jpeg"),
@@ -196,6 +210,11 @@ mod tests {
             ),
             ("Content-Location: logo.png", "logo.png", true),
             ("Content-Location: my%20logo.png", "my logo.png", true),
+            (
+                "Content-Location: http://x.test/a/\r\n logo.png",
+                "b/logo.png",
+                true,
+            ),
             ("Content-Location: logo.png", "cid:logo.png", true),
             (
                 "Content-Disposition: inline; filename=image001.png",
@@ -233,11 +252,8 @@ mod tests {
                 Some("image/png"),
             ),
             ("Content-Type: image/png", b"GIF89a", Some("image/gif")),
-            (
-                "Content-Type: text/plain; name=a.gif",
-                b"x",
-                Some("image/gif"),
-            ),
+            ("Content-Type: text/plain; name=a.gif", b"GIF89a", None),
+            ("Content-Type: a/b; name=a.gif", b"x", Some("image/gif")),
             ("Content-Type: image/svg+xml", b"<svg/>", None),
             ("Content-Type: image/png", b"<html>", None),
             ("Content-Type: application/pdf; name=a.pdf", b"%PDF", None),

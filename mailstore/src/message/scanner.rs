@@ -197,7 +197,8 @@ impl Scanner {
     /// Whether a line of a header section is no field, nor a part of one. Before the message's own first field it may be
     /// anything: the line of an mbox file is there.
     fn lacks_empty_line(&self, line: &[u8]) -> bool {
-        let begun = self.has_field || self.parts.len() > 1;
+        let is_mbox = line.starts_with(b"From ") || line.starts_with(b">From ");
+        let begun = self.has_field || self.parts.len() > 1 && !is_mbox;
         let continues = matches!(line.first(), None | Some(b' ' | b'\t'));
         if self.state != State::Header || !begun || continues {
             return false;
@@ -465,6 +466,10 @@ mod tests {
                 &["b"],
             ),
             (
+                "Content-Type: message/rfc822\n\nFrom a Tue Mar 3 10:11:12 2026\nSubject: a\n\nb",
+                &["b"],
+            ),
+            (
                 "Content-Type: message/rfc822\n\nno field\n",
                 &["no field\n"],
             ),
@@ -589,6 +594,8 @@ mod tests {
             Just("Content-Type: multipart/mixed; boundary=c\r\n"),
             Just("Content-Type: message/rfc822\r\n"),
             Just("Subject: x\r\n y\r\n"),
+            Just("no field\r\n"),
+            Just("\u{feff}"),
             Just("\r"),
             Just(" "),
         ];

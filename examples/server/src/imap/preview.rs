@@ -124,7 +124,9 @@ impl Session<'_> {
         row: &Row,
         structure: &Structure,
     ) -> mailstore::Result<String> {
-        for index in structure.shown_by_structure(false).into_iter().take(PARTS) {
+        // Plain text that says nothing stands beside HTML that does.
+        let shown = |html| structure.shown_by_structure(html).into_iter().take(PARTS);
+        for index in shown(false).chain(shown(true)) {
             let Some(part) = structure.get(index) else {
                 continue;
             };

@@ -127,6 +127,7 @@ pub(crate) fn document(message: &[u8], asked: &Asked) -> String {
                 linked(&visible::text(text))
             );
         }
+        body.push('\n');
         room.take(&text);
     }
     let dark = if is_colored { "" } else { DARK };
