@@ -8,6 +8,9 @@ use super::charset::Charset;
 /// So many letters of another script than the Latin make a text of that script: fewer may be chance.
 const LETTERS: usize = 8;
 
+/// Fewer octets than so many are a whole text.
+const LONG: usize = 1000;
+
 /// The charset that those octets most likely are in. What begins a text is enough: a character of UTF-8 that is cut
 /// off at its end does not count against it.
 pub(super) fn guess(octets: &[u8]) -> Charset {
@@ -21,12 +24,32 @@ pub(super) fn guess(octets: &[u8]) -> Charset {
     if looks_like_utf_8(octets) {
         return Charset::Web(UTF_8);
     }
+    if let Some(encoding) = super::common::guess(octets) {
+        return Charset::Web(encoding);
+    }
+    if let Some(encoding) = by_kana(octets) {
+        return Charset::Web(encoding);
+    }
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
-    detector.feed(octets, true);
+    // A long text may be the beginning of one, cut off within a character.
+    detector.feed(octets, octets.len() < LONG);
     let guessed = detector.guess(None, Utf8Detection::Deny);
     Charset::Web(match is_credible(guessed, octets) {
         true => guessed,
         false => WINDOWS_1252,
+    })
+}
+
+/// The charset of Japan in which it is whole and has hiragana all over: lines of symbols mislead who counts octets alone.
+fn by_kana(octets: &[u8]) -> Option<&'static Encoding> {
+    [EUC_JP, SHIFT_JIS].into_iter().find(|encoding| {
+        let (text, _) = encoding.decode_without_bom_handling(octets);
+        let text = text
+            .strip_suffix(char::REPLACEMENT_CHARACTER)
+            .unwrap_or(&text);
+        let hiragana = text.chars().filter(|c| matches!(c, 'ぁ'..='ん')).count();
+        let wide = text.chars().filter(|c| is_east_asian(*c)).count();
+        hiragana >= 3 && hiragana * 5 >= wide && !text.contains(char::REPLACEMENT_CHARACTER)
     })
 }
 
@@ -65,12 +88,19 @@ fn is_credible(guessed: &'static Encoding, octets: &[u8]) -> bool {
     if guessed == WINDOWS_1252 {
         return false;
     }
-    let (text, damaged) = guessed.decode_without_bom_handling(octets);
+    let (text, _) = guessed.decode_without_bom_handling(octets);
     let others = text.chars().filter(|c| !c.is_ascii());
     if [SHIFT_JIS, EUC_JP, GBK, GB18030, BIG5, EUC_KR].contains(&guessed) {
-        // Two characters at least: one may be two letters with accents.
+        // Two characters at least: one may be two letters with accents. What is cut off at the end, and a little damage,
+        // does not count.
         let wide = others.clone().filter(|c| is_east_asian(*c)).count();
-        return !damaged && wide >= 2 && wide * 4 >= others.count() * 3;
+        let text = text
+            .strip_suffix(char::REPLACEMENT_CHARACTER)
+            .unwrap_or(&text);
+        let odd = text
+            .chars()
+            .filter(|c| matches!(c, '\u{fffd}' | '\u{e000}'..='\u{f8ff}'));
+        return wide >= 2 && odd.count() * 20 <= wide;
     }
     let foreign = others.filter(|c| c.is_alphabetic() && is_beyond_latin(*c));
     let foreign = foreign.count();
@@ -131,6 +161,18 @@ mod tests {
             let (octets, ..) = WINDOWS_1252.encode(text);
             let guessed = guess(&octets);
             assert_eq!(guessed, Charset::Web(WINDOWS_1252), "{text}");
+        }
+    }
+
+    #[test]
+    fn text_with_symbols_is_japanese_all_the_same() {
+        let text = "━━━━━━━━━━━━━━━━\r\n★☆ 春の新作 ☆★\r\n━━━━━━━━━━━━━━━━\r\n→ 詳しくはこちらをご覧ください。";
+        for encoding in [SHIFT_JIS, EUC_JP] {
+            assert_eq!(guess(&encoding.encode(text).0), Charset::Web(encoding));
+            let long = text.repeat(10);
+            let (octets, ..) = encoding.encode(&long);
+            let cut = octets.get(..octets.len() - 1).unwrap();
+            assert_eq!(guess(cut), Charset::Web(encoding), "cut");
         }
     }
 

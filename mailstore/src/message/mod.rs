@@ -22,6 +22,7 @@ mod address;
 mod attachment;
 mod charset;
 mod code_page;
+mod common;
 mod date;
 mod encoded_word;
 mod envelope_view;
