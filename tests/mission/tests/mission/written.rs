@@ -1373,6 +1373,12 @@ async fn a_failed_send_and_a_late_login_fit_the_screen() {
         browser.until(".problem", "example.test: 550").await;
         browser.until_value("#to", "somebody").await;
         looked("failed").await;
+        // The reason is what one sees first, on a small screen too.
+        let seen = "const box = document.querySelector('.problem').getBoundingClientRect(); \
+             return box.top >= 0 && box.bottom <= innerHeight";
+        assert_eq!(browser.run(seen).await, true, "{language}, {width}");
+        browser.run("scrollTo(0, document.body.scrollHeight)").await;
+        looked("failed-end").await;
         browser.fill("#cc", "not an address").await;
         browser.click(".compose .primary").await;
         browser.until(".problem", "not an address").await;

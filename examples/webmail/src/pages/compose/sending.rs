@@ -114,7 +114,8 @@ impl Attempt {
         let all: Vec<_> = self.to.iter().chain(&self.cc).chain(&self.bcc).collect();
         let all: Vec<_> = all.into_iter().map(|one| address_of(one)).collect();
         if !all.is_empty() {
-            notes.notes.push(format!("{} {}", w.has_it, all.join(", ")));
+            let has_it = format!("{} {}", w.has_it, all.join(", "));
+            notes.notes.insert(0, has_it);
         }
         if !self.unknown.is_empty() {
             let unknown = self.unknown.join(", ");
