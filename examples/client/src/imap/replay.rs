@@ -314,7 +314,7 @@ impl Doing<'_> {
                 mailbox: to.clone(),
                 uid: true,
             };
-            let end = self.to_mailbox(&to, command).await?;
+            let end = self.put_into(&to, command).await?;
             // It may announce MOVE and not know it.
             if end.status != Status::Bad {
                 return Ok(end.into());
@@ -325,7 +325,7 @@ impl Doing<'_> {
             mailbox: to.clone(),
             uid: true,
         };
-        let end = self.to_mailbox(&to, copy).await?;
+        let end = self.put_into(&to, copy).await?;
         if end.status != Status::Ok {
             return Ok(end.into());
         }
@@ -342,7 +342,7 @@ impl Doing<'_> {
     }
 
     /// Does something that puts a message into a mailbox, which may not be there yet: then it is made.
-    async fn to_mailbox(
+    async fn put_into(
         &mut self,
         to: &MailboxName,
         command: impl Fn() -> Command,
