@@ -213,7 +213,9 @@ impl Local {
 
 #[cfg(test)]
 mod tests {
+    use super::super::mirrored;
     use super::*;
+    use mailstore::{Append, Operation, Transaction};
 
     fn moved(uid: u32, to: &str) -> Op {
         let (mailbox, to) = ("INBOX".to_owned(), to.to_owned());
@@ -239,5 +241,74 @@ mod tests {
             let ops = ops.into_iter().map(|op| (String::new(), op)).collect();
             assert_eq!(Waiting::of(ops).place("INBOX", 7), place);
         }
+    }
+
+    /// A mirror of an INBOX with one message that is not read, on a server with nothing else.
+    async fn bare() -> Local {
+        let store = std::sync::Arc::new(mailstore::Memory::new());
+        let local = Local::mirror(store, "me@a.test").await.unwrap();
+        let create = Operation::Create {
+            name: mirrored("INBOX").to_owned(),
+            special_use: None,
+            uid_validity: None,
+        };
+        let transaction = Transaction::new(local.account).with(create);
+        local.commit(transaction).await.unwrap();
+        let inbox = local.mailbox("INBOX").await.unwrap().id;
+        let (body, summary) = local.stage("Subject: tea\r\n".into()).await.unwrap();
+        let mut append = Append::new(inbox, body, (0, 0));
+        append.summary = summary;
+        let append = Operation::Append(Box::new(append));
+        let transaction = Transaction::new(local.account).with(append);
+        local.commit(transaction).await.unwrap();
+        local
+    }
+
+    async fn counts(local: &Local) -> Vec<(String, u32, u32)> {
+        let all = local.folders().await.unwrap().into_iter();
+        all.map(|one| (one.name, one.messages, one.unseen))
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_what_waits_will_make_is_there() {
+        let local = bare().await;
+        let inbox = |messages| ("INBOX".to_owned(), messages, messages);
+        assert_eq!(counts(&local).await, [inbox(1)]);
+        assert!(local.list("Trash", 10).await.is_err());
+        let message = local.find("INBOX/1").await.unwrap();
+        local.delete(&message, false).await.unwrap();
+        assert_eq!(counts(&local).await, [inbox(0), ("Trash".into(), 1, 1)]);
+        assert_eq!(
+            local.special("\\Trash").await.unwrap().unwrap().name,
+            "Trash"
+        );
+        let [one] = &local.list("Trash", 10).await.unwrap()[..] else {
+            panic!("it is not in the trash")
+        };
+        // It has no number there yet, and keeps its name.
+        assert_eq!((one.number(), one.name.as_str()), (None, "INBOX/1"));
+        assert_eq!(local.search("tea", Some("Trash")).await.unwrap().len(), 1);
+        assert!(local.search("tea", Some("INBOX")).await.unwrap().is_empty());
+        assert!(local.search("tea", Some("Arhcive")).await.is_err());
+        // From the trash it is deleted for good.
+        let message = local.find("INBOX/1").await.unwrap();
+        local.delete(&message, false).await.unwrap();
+        assert_eq!(counts(&local).await, [inbox(0)]);
+        assert!(local.find("INBOX/1").await.is_err());
+        assert!(local.search("tea", None).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_waits_at_once_has_a_place_each() {
+        let local = bare().await;
+        let message = local.find("INBOX/1").await.unwrap();
+        let (flagged, seen, none) = (Flags::FLAGGED, Flags::SEEN, Flags::NONE);
+        let one = local.mark(&message, &flagged, &none);
+        let other = local.mark(&message, &seen, &none);
+        let (one, other) = tokio::join!(one, other);
+        one.unwrap();
+        other.unwrap();
+        assert_eq!(local.ops().await.unwrap().len(), 2);
     }
 }
