@@ -7,6 +7,9 @@ use super::parameter::{self, parameterized};
 /// So many language tags of one field are kept.
 const LANGUAGES: usize = 100;
 
+/// What some editors begin a text with: it is no part of a field's name.
+pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// The fields of a header section: names and raw values, folding and last newline included.
 ///
 /// ```
@@ -15,7 +18,7 @@ const LANGUAGES: usize = 100;
 /// assert_eq!(all[1], (&b"B"[..], &b" 2\r\n 3\r\n"[..], &b"B: 2\r\n 3\r\n"[..]));
 /// ```
 pub fn fields(header: &[u8]) -> impl Iterator<Item = (&[u8], &[u8], &[u8])> {
-    let mut rest = header;
+    let mut rest = header.strip_prefix(BYTE_ORDER_MARK).unwrap_or(header);
     std::iter::from_fn(move || {
         loop {
             if rest.is_empty() || rest.starts_with(b"\r\n") || rest.starts_with(b"\n") {
@@ -228,6 +231,13 @@ impl Fields {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_byte_order_mark_belongs_to_no_field() {
+        let header = "\u{feff}From: a@b.test\r\nTo: c@d.test\r\n\r\n";
+        let names: Vec<_> = fields(header.as_bytes()).map(|(name, ..)| name).collect();
+        assert_eq!(names, [&b"From"[..], b"To"]);
+    }
 
     #[test]
     fn parameters_with_quotes_and_comments() {

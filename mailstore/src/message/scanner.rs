@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::field::{Fields, unfold};
+use super::field::{BYTE_ORDER_MARK, Fields, unfold};
 use super::structure::{Envelope, Kind, Part, Structure};
 use super::{Content, parameter, parse_addresses};
 
@@ -32,9 +32,6 @@ impl Default for Limits {
 
 /// The start of a body line: enough for the longest boundary (RFC 2046 §5.1.1: 70 octets) many times.
 const LINE_HEAD: usize = 512;
-
-/// What some editors begin a text with.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Reads a message as it comes; linear, and bounded by its [`Limits`] whatever it is fed.
 #[derive(Debug)]
