@@ -31,9 +31,11 @@ enum Reader {
     Header,
     /// A field, or what a part contains.
     Field,
+    /// HTML.
+    Html,
 }
 
-use Reader::{Client, Command, Field, Header, Message, Response, Server};
+use Reader::{Client, Command, Field, Header, Html, Message, Response, Server};
 
 type Read<'a> = &'a dyn Fn(&[u8]);
 
@@ -202,6 +204,32 @@ const INPUTS: &[(Reader, &str, &str, &str, &str)] = &[
     (Field, "soft line ends", "", "=\r\n", ""),
     (Field, "blanks", "", " ", "a"),
     (Field, "plus signs", "", "+", ""),
+    (Html, "html: lists in lists", "", "<ul><li>a", ""),
+    (Html, "html: tables in tables", "", "<table><tr><td>a", ""),
+    (Html, "html: tables that leak text", "", "<table>a<b>", ""),
+    (Html, "html: bold without end", "", "<b>a", ""),
+    (Html, "html: fonts in paragraphs", "", "<p><font color=#c# size=#>a", ""),
+    (Html, "html: links in links", "", "<a href=https://a.test/#>a<p>", ""),
+    (Html, "html: misnested", "", "<b><i><p></b></i><div><a><table></a>a", ""),
+    (Html, "html: ends of nothing", "<div><table><td>", "</b></p></span></li>a", ""),
+    (Html, "html: attributes of one element", "<p ", "a#=b ", ">a"),
+    (Html, "html: known attributes of one element", "<p ", "style=a ", ">a"),
+    (Html, "html: declarations", "<p style='", "color:red;background:url(#);", "'>a"),
+    (Html, "html: style attributes", "", "<p style='color:red;background:#fff;font-size:#px'>a", ""),
+    (Html, "html: brackets in a style", "<p style='color:", "rgb(", "'>a"),
+    (Html, "html: rules", "<style>", ".c#{color:red} ", "</style><p class=c1>a"),
+    (Html, "html: selectors", "<style>", "a b > c.d# ", "{color:red}</style><p>a"),
+    (Html, "html: rules in rules", "<style>", "@media screen{", "</style><p>a"),
+    (Html, "html: style sheets", "", "<style>.c#{color:red}</style><p class='c# c1'>a", ""),
+    (Html, "html: classes of one element", "<style>.c1{color:red}</style><p class='", "c# ", "'>a"),
+    (Html, "html: comments", "", "<!-- # -->", "a"),
+    (Html, "html: a comment that does not end", "<!--", "-", ""),
+    (Html, "html: entities", "", "&amp;&#x41;&nosuch;&", ""),
+    (Html, "html: svg", "", "<svg><g><math><mi>", "a"),
+    (Html, "html: templates", "", "<template><td>", "a"),
+    (Html, "html: quotes", "", "<blockquote>a ", ""),
+    (Html, "html: one line", "", "\u{96fb}a ", ""),
+    (Html, "html: tags that do not end", "", "<a href=", ""),
 ];
 
 fn input(begin: &str, again: &str, end: &str, octets: usize) -> Vec<u8> {
@@ -377,7 +405,12 @@ fn main() {
             }
             black_box(Inline::of(&structure).find("cid:a"));
         };
+        let text = |octets: &[u8]| {
+            let html = String::from_utf8_lossy(octets);
+            black_box(hikyaku_client::html::to_text(&html));
+        };
         let readers: Vec<(&str, Read<'_>)> = match reader {
+            Html => vec![("text of HTML", &text)],
             Response => vec![("response", &response)],
             Command => vec![("command", &command)],
             Client => vec![("client", &client)],

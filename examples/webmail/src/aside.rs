@@ -1,6 +1,6 @@
 //! Work that takes a while, beside the threads that serve everybody.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
@@ -8,10 +8,24 @@ use tokio::sync::Semaphore;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Turns: no more is done at once than there are processors, so that who opens many messages waits for himself.
-#[derive(Debug, Clone)]
-pub(crate) struct Aside {
+#[derive(Debug)]
+struct Aside {
     turns: Arc<Semaphore>,
     patience: Duration,
+}
+
+/// Those of this process.
+static ASIDE: LazyLock<Aside> = LazyLock::new(|| {
+    let processors = std::thread::available_parallelism().map_or(2, usize::from);
+    Aside::with(processors, PATIENCE)
+});
+
+/// Does that in a thread of its own, when it is its turn. Work that goes on after its time keeps its turn until it
+/// ends.
+pub(crate) async fn run<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Busy> {
+    ASIDE.run(work).await
 }
 
 /// There was no turn in time, or the work did not end.
@@ -19,12 +33,6 @@ pub(crate) struct Aside {
 pub(crate) struct Busy;
 
 impl Aside {
-    /// As many turns as there are processors.
-    pub(crate) fn new() -> Self {
-        let processors = std::thread::available_parallelism().map_or(2, usize::from);
-        Self::with(processors, PATIENCE)
-    }
-
     fn with(turns: usize, patience: Duration) -> Self {
         Self {
             turns: Arc::new(Semaphore::new(turns)),
@@ -32,8 +40,7 @@ impl Aside {
         }
     }
 
-    /// Does that in a thread of its own. Work that goes on after its time keeps its turn until it ends.
-    pub(crate) async fn run<T: Send + 'static>(
+    async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Busy> {

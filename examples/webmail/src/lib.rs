@@ -73,7 +73,6 @@ pub(crate) struct Shared {
     pub(crate) images: images::Key,
     pub(crate) in_turn: pages::compose::InTurn,
     pub(crate) fetches: images::Fetches,
-    pub(crate) aside: aside::Aside,
 }
 
 pub(crate) type State = axum::extract::State<Arc<Shared>>;
@@ -87,7 +86,6 @@ pub fn router(backend: Arc<dyn Backend>, options: Options) -> Router {
         images: images::Key::new(),
         in_turn: pages::compose::InTurn::default(),
         fetches: images::Fetches::new(),
-        aside: aside::Aside::new(),
         backend,
         options,
     });

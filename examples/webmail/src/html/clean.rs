@@ -18,6 +18,13 @@ const LINK: usize = 512;
 const REMOTE: usize = 300;
 /// The most octets that are written: elements that go on in many blocks are written as often.
 const OCTETS: usize = 4 * 1024 * 1024;
+/// Characters that no text has (Unicode §23.7), each for one that would be markup. The tree builder joins a character
+/// reference to a text by copying all of the text, so that many of them took seconds.
+const MARKS: [(char, &str); 3] = [
+    ('\u{fdd0}', "&amp;"),
+    ('\u{fdd1}', "&lt;"),
+    ('\u{fdd2}', "&gt;"),
+];
 /// An image no larger than that counts who reads.
 const PIXELS: f32 = 3.0;
 
@@ -268,7 +275,13 @@ impl Sink for Writer<'_> {
         if let Some(link) = self.link.as_mut().filter(|link| link.text.len() < LINK) {
             link.text += html::beginning(&text, LINK);
         }
-        self.html += &escaped(&text);
+        self.html.extend(text.chars().map(|c| match c {
+            '&' => MARKS[0].0,
+            '<' => MARKS[1].0,
+            '>' => MARKS[2].0,
+            c if MARKS.iter().any(|(mark, _)| *mark == c) => char::REPLACEMENT_CHARACTER,
+            c => c,
+        }));
     }
 
     fn close(&mut self, tag: Tag) {
@@ -340,7 +353,19 @@ fn fenced(html: &str, remote: &Remote, pictures: &Pictures<'_>) -> String {
             _ => Some(Cow::Borrowed(value)),
         },
     );
-    builder.clean(html).to_string()
+    restored(&builder.clean(html).to_string())
+}
+
+/// With the references that [`MARKS`] stand for: whatever is around one, it is text.
+fn restored(html: &str) -> String {
+    let mut all = String::with_capacity(html.len());
+    for c in html.chars() {
+        match MARKS.iter().find(|(mark, _)| *mark == c) {
+            Some((_, reference)) => all += reference,
+            None => all.push(c),
+        }
+    }
+    all
 }
 
 /// Whether an address is that of an image which this server fetches.
@@ -392,6 +417,8 @@ mod tests {
             ("<font color=red size=+1 face=Arial>a", "<font style=\"color:red\" size=\"+1\" face=\"Arial\">a</font>".to_owned()),
             ("<ol start=3 type=a><li>a", "<ol start=\"3\" type=\"a\"><li>a</li></ol>".to_owned()),
             ("a\u{202e}b", "ab".to_owned()),
+            ("1 &lt; 2 &amp;amp; &lt;script&gt; &#xfdd1;b>", "1 &lt; 2 &amp;amp; &lt;script&gt; \u{fffd}b&gt;".to_owned()),
+            ("<b title='&#xfdd1;script&#xfdd2;'>a", "<b title=\"&lt;script&gt;\">a</b>".to_owned()),
             ("<bdo dir=rtl>a</bdo>", "<bdi dir=\"rtl\">a</bdi>".to_owned()),
             ("<p style='font-family:\"A B\";color:#fff!important;background:#000'>a", "<p style=\"font-family:&quot;A B&quot;;color:#fff ! important;background-color:#000\">a</p>".to_owned()),
             ("<style>.a{color:red}</style><p class='a b' id=x>a", "<p class=\"m-a\">a</p>".to_owned()),

@@ -12,7 +12,7 @@ use super::people::People;
 use super::{Shell, moment, page, problem, state, words};
 use crate::session::{Session, Signed};
 use crate::words::Words;
-use crate::{Shared, State};
+use crate::{Shared, State, aside};
 
 /// So many are on a page.
 const PAGE: usize = 50;
@@ -143,7 +143,7 @@ async fn shown(
             .map(|message| Line::of(message, w, outgoing))
             .collect()
     };
-    let lines = shared.aside.run(lines).await;
+    let lines = aside::run(lines).await;
     let lines = lines.map_err(|_| Error::Usage(w.too_slow.into()))?;
     let shell = Shell::new(session, w, &folder.name, query).await?;
     let heading = w

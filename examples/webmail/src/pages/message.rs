@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use super::people::People;
 use super::{Shell, moment, page, problem, size, trust, words};
-use crate::aside::Busy;
+use crate::aside::{self, Busy};
 use crate::session::{Session, Signed};
 use crate::words::Words;
 use crate::{Shared, State, html};
@@ -139,7 +139,7 @@ async fn shown(
     let shell = Shell::new(session, w, &message.mailbox, "").await?;
     let (date, iso) = moment(message.date());
     let plain = asked.plain > 0;
-    let looked = shared.aside.run(move || look(&whole, plain)).await;
+    let looked = aside::run(move || look(&whole, plain)).await;
     let is_late = looked.is_err();
     let looked = looked.unwrap_or_default();
     let trusted = match looked.look.remote {
@@ -202,7 +202,7 @@ pub(crate) async fn frame(
         ),
     };
     let asked = html::Asked { remote, words: w };
-    let document = shared.aside.run(move || html::document(&whole, &asked));
+    let document = aside::run(move || html::document(&whole, &asked));
     let headers = [
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
         (header::CONTENT_SECURITY_POLICY, policy),
@@ -233,7 +233,7 @@ pub(crate) async fn part(
             let name = message.name.replace(|c: char| !c.is_alphanumeric(), "-");
             return Ok((whole, format!("{name}.eml")));
         }
-        let decoded = shared.aside.run(move || {
+        let decoded = aside::run(move || {
             let mut all = shows::attachments(&whole).into_iter();
             let one = all.find(|one| one.number == asked.n)?;
             Some((one.octets(&whole), one.name))

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use super::form::{Written, is_key, new_key};
 use super::upload::File;
 use super::{Asked, recipients};
-use crate::User;
+use crate::{User, aside};
 
 /// How many of the newest drafts are looked through for one.
 const FOUND: usize = 500;
@@ -71,13 +71,18 @@ impl Writing {
             return Ok(Self::again(message, &whole));
         }
         if !asked.reply.is_empty() {
-            let text = show::text(&whole);
-            let own = &user.address;
-            let mut this = Self::new(&Draft::reply(&message.envelope, &text, own, asked.all > 0));
+            let (own, all) = (user.address.clone(), asked.all > 0);
+            // Quoting a stranger's message takes a while, when that is what the stranger wants.
+            let quoted = aside::run(move || {
+                let text = show::text(&whole);
+                Self::new(&Draft::reply(&message.envelope, &text, &own, all))
+            });
+            let mut this = quoted.await.map_err(|_| busy())?;
             this.written.reply.clone_from(id);
             return Ok(this);
         }
-        let mut this = Self::new(&Draft::forward(&message.envelope, whole));
+        let forwarded = move || Self::new(&Draft::forward(&message.envelope, whole));
+        let mut this = aside::run(forwarded).await.map_err(|_| busy())?;
         this.written.forward.clone_from(id);
         Ok(this)
     }
@@ -355,6 +360,10 @@ async fn drafts_of(user: &User, key: &str) -> Result<Vec<Message>, Error> {
     };
     let is = |message: &Message| key_of(message).as_deref() == Some(key);
     Ok(listed.into_iter().filter(is).collect())
+}
+
+fn busy() -> Error {
+    Error::Usage("the message could not be read in time".into())
 }
 
 /// What a draft of ours says was typed.
