@@ -394,7 +394,8 @@ fn all_fields<'a>(to: &'a str, cc: &'a str, bcc: &'a str) -> Vec<(&'a str, &'a s
 /// Rows: whom it is for at first, who stays in the form, what is said, and whom it is for then.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_has_it_is_not_sent_to_again() {
-    let rows: [([&str; 3], [&str; 3], &str, [&str; 3]); 7] = [
+    type Whom = [&'static str; 3];
+    let rows: [(Whom, Whom, &str, Whom); 7] = [
         (
             ["good@x.test, refused@x.test", "", ""],
             ["refused@x.test", "", ""],
@@ -893,8 +894,10 @@ async fn a_session_that_nobody_used_is_over_and_its_form_is_not_lost() {
                 provider(&house, kind, submission.port),
                 store.clone(),
             );
-            let mut options = hikyaku_webmail::Options::default();
-            options.idle = Duration::from_secs(2);
+            let options = hikyaku_webmail::Options {
+                idle: Duration::from_secs(2),
+                ..hikyaku_webmail::Options::default()
+            };
             let router = hikyaku_webmail::router(Arc::new(remote), options);
             Web::serve(router, &tls).await
         };
@@ -1184,7 +1187,9 @@ async fn a_full_mailbox_loses_no_text() {
 /// Rows: sizes of what is attached in three steps, and what stays, where 64 KiB may be.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_too_large_is_named_and_the_rest_is_kept() {
-    let rows: [(&[usize], &[usize], &[&str], &[&str]); 4] = [
+    type Sizes = &'static [usize];
+    type Names = &'static [&'static str];
+    let rows: [(Sizes, Sizes, Names, Names); 4] = [
         (&[1000], &[100_000], &["0-0"], &["1-0"]),
         (&[100_000, 1000], &[], &["0-1"], &["0-0"]),
         (&[40_000], &[30_000, 20_000], &["0-0", "1-1"], &["1-0"]),

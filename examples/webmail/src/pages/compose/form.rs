@@ -58,7 +58,7 @@ fn one_line(text: &str) -> String {
 
 impl Written {
     /// Sets the field of that name; others are passed over.
-    pub(super) fn set(&mut self, name: &str, value: String) {
+    pub(super) fn set(&mut self, name: &str, value: &str) {
         let place = match name {
             "key" => &mut self.key,
             "owner" => &mut self.owner,
@@ -80,7 +80,7 @@ impl Written {
             "attached" => return self.attached = value.parse().unwrap_or(0),
             _ => return,
         };
-        *place = one_line(&value);
+        *place = one_line(value);
     }
 
     /// What [`set`](Self::set) sets, but for the text and whose it is.

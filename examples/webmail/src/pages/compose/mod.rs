@@ -177,7 +177,7 @@ async fn rescue(user: &User, mut sent: Sent, most: usize) -> Result<(String, Vec
 pub(crate) fn carried(fields: &[(String, String)]) -> Written {
     let mut written = Written::default();
     for (name, value) in fields {
-        written.set(name, value.clone());
+        written.set(name, value);
     }
     written
 }

@@ -200,7 +200,7 @@ impl Reading {
             "remove" => &mut sent.remove,
             "q" => &mut sent.query,
             name => {
-                sent.written.set(name, value);
+                sent.written.set(name, &value);
                 return Ok(());
             }
         };
