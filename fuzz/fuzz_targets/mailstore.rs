@@ -4,6 +4,7 @@
 use libfuzzer_sys::fuzz_target;
 use mailstore::message::{
     Encoding, Inline, Scanner, Structure, TextDecoder, TransferDecoder, decode_header, fields, parse_addresses, parse_date,
+    seven_bit,
 };
 
 fuzz_target!(|data: &[u8]| {
@@ -20,6 +21,9 @@ fuzz_target!(|data: &[u8]| {
         assert!(part.body.end <= data.len() as u64 && part.end > index);
     }
     let _ = Structure::decode(data);
+    if let Ok(sent) = seven_bit(data) {
+        assert!(sent.is_ascii());
+    }
     for index in whole.shown(data, size % 2 == 0) {
         let _ = whole.get(index).map(|part| part.text(data));
     }

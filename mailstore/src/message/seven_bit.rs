@@ -78,6 +78,7 @@ pub fn seven_bit(message: &[u8]) -> Result<Vec<u8>, NotSevenBit> {
                 header,
                 encoding,
                 is_message && encoding.is_some(),
+                !body.is_empty(),
                 None,
                 &mut output,
             );
@@ -121,7 +122,7 @@ fn leaf(
     let is_binary = is_labelled(part) && (memchr::memchr(0, body).is_some() || has_long_lines());
     if body.is_ascii() && !is_binary {
         let encoding = is_labelled(part).then_some("7bit");
-        edit(header, encoding, false, None, output);
+        edit(header, encoding, false, !body.is_empty(), None, output);
         output.extend_from_slice(body);
         return Ok(());
     }
@@ -158,12 +159,20 @@ fn leaf(
             header,
             Some("quoted-printable"),
             is_message,
+            true,
             Some(charset),
             output,
         );
         quoted_printable(octets, output);
     } else {
-        edit(header, Some("base64"), is_message, Some(charset), output);
+        edit(
+            header,
+            Some("base64"),
+            is_message,
+            true,
+            Some(charset),
+            output,
+        );
         base64(octets, output);
         // The last line ends where the body's did.
         if body.ends_with(b"\n") {
@@ -179,6 +188,7 @@ fn edit(
     header: &[u8],
     encoding: Option<&str>,
     is_message: bool,
+    has_body: bool,
     charset: Option<&str>,
     output: &mut Vec<u8>,
 ) {
@@ -186,7 +196,8 @@ fn edit(
         return output.extend_from_slice(header);
     };
     let (mut has_type, mut has_version, mut is_kept) = (false, false, true);
-    let mut end: &[u8] = b"\r\n";
+    // A body may follow without an empty line; where none follows there may be none either.
+    let mut end: &[u8] = if has_body { b"\r\n" } else { b"" };
     for line in header.split_inclusive(|&octet| octet == b'\n') {
         if matches!(line, b"\r\n" | b"\n") {
             end = line;
@@ -216,7 +227,10 @@ fn edit(
     }
     output.extend_from_slice(b"Content-Transfer-Encoding: ");
     output.extend_from_slice(encoding.as_bytes());
-    output.extend_from_slice(b"\r\n");
+    // The last line's end may be the boundary's.
+    if header.is_empty() || header.ends_with(b"\n") || !end.is_empty() {
+        output.extend_from_slice(b"\r\n");
+    }
     output.extend_from_slice(end);
 }
 
@@ -398,6 +412,21 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn any_message_leaves_in_7_bits_or_not_at_all(
+            pieces in proptest::collection::vec(proptest::sample::select(&[
+                "Content-Type: multipart/mixed; boundary=b\r\n", "Content-Type: message/rfc822\r\n", "Content-Type: text/plain\r\n",
+                "Content-Transfer-Encoding: 8bit\r\n", "Content-Transfer-Encoding: base64\r\n", "Subject: x\r\n", "\r\n", "--b\r\n",
+                "--b--\r\n", "caf\u{e9}\r\n", "text", "\n", "MIME-Version: 1.0\r\n",
+            ][..]), 0..40),
+        ) {
+            let message = pieces.concat();
+            if let Ok(sent) = seven_bit(message.as_bytes()) {
+                prop_assert!(sent.is_ascii());
+                prop_assert_eq!(leaves(message.as_bytes()), leaves(&sent), "{}", String::from_utf8_lossy(&sent));
+            }
+        }
+
         #[test]
         fn any_body_comes_out_as_it_went_in(
             pieces in proptest::collection::vec(proptest::sample::select(&["a", "\u{e9}", "\u{98db}", " ", "\t", "=", "-", "\r\n", "\r", "\n", ".", "--b"][..]), 0..300),
