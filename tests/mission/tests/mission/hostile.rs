@@ -103,3 +103,53 @@ async fn hostile_html_runs_nothing_and_fetches_nothing() {
     }
     browser.finish(&origin).await;
 }
+
+/// HTML that nests deeply, or wants to be slow in another way: a megabyte of each.
+const SLOW: [&str; 6] = [
+    "<ul><li>",
+    "<table><tr><td>",
+    "<p><font color=#c# size=#>",
+    "<b><i><p></b></i><div><a><table></a>",
+    "<style>.c#{color:red}</style><p class=c#>x",
+    "<table>a<b>",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn html_that_wants_to_be_slow_keeps_nobody_waiting() {
+    let house = House::new().await;
+    let origin = format!("https://localhost:{}", house.at(Service::Https).port());
+    for again in SLOW {
+        let (mut html, mut number) = (String::new(), 0);
+        while html.len() < 1_000_000 {
+            html += &again.replace('#', &number.to_string());
+            html += "\n";
+            number += 1;
+        }
+        let message = format!("Subject: slow\nContent-Type: text/html\n\n{html}the end");
+        let said = house.deliver("bob", &message).await;
+        assert!(said.contains("250 2.0.0 Delivered"), "{said}");
+    }
+    let browser = Browser::start(Kind::default()).await;
+    browser.open(&format!("{origin}/")).await;
+    browser.fill("#name", "bob@example.test").await;
+    browser.fill("#password", PASSWORD).await;
+    browser.press("Log in").await;
+    browser.until("h1", "Inbox").await;
+    for (number, again) in SLOW.iter().enumerate() {
+        // Four of the frames at once, and what somebody else waits for meanwhile.
+        let times = browser
+            .run(&format!(
+                "const frame = () => fetch('/message/frame?id=INBOX%2F{}').then((answer) => answer.text());\
+                 const all = [frame(), frame(), frame(), frame()], began = performance.now();\
+                 return fetch('/login').then(() => performance.now() - began)\
+                 .then((waited) => Promise.all(all).then((texts) => [waited, performance.now() - began, Math.max(...texts.map((text) => text.length))]));",
+                number + 1
+            ))
+            .await;
+        let [waited, all, length] = [0, 1, 2].map(|at| times[at].as_f64().unwrap());
+        assert!(waited < 2000.0, "{again}: {waited} ms");
+        assert!(all < 8000.0, "{again}: {all} ms");
+        assert!(length > 1000.0 && length < 8_000_000.0, "{again}: {length}");
+    }
+    browser.finish(&origin).await;
+}
