@@ -205,7 +205,10 @@ impl Scanner {
         name.is_empty() || name.iter().any(|octet| *octet <= b' ' || *octet == 0x7f)
     }
 
-    /// The innermost of the longest boundaries that the line is, blanks behind it aside, and whether it closes.
+    /// The innermost of the longest boundaries that the line begins with, and whether it closes.
+    ///
+    /// RFC 2046 §5.1.1: what stands behind it does not matter, but where it goes on as a boundary could: `--b1ue` is
+    /// no `b1`. Its sender may not write such a line, and programs do.
     fn match_boundary(&self, rest: &[u8]) -> Option<(usize, bool)> {
         let mut best: Option<(usize, usize)> = None;
         for (level, open) in self.open.iter().enumerate() {
@@ -219,8 +222,10 @@ impl Scanner {
         let (level, length) = best?;
         let tail = rest.get(length..).unwrap_or(&[]);
         let closes = tail.starts_with(b"--");
-        // RFC 2046 §5.1.1 forbids other lines that begin so, and programs send them.
-        (closes || tail.trim_ascii().is_empty()).then_some((level, closes))
+        let goes_on = tail
+            .first()
+            .is_some_and(|&octet| may_be_in_a_boundary(octet));
+        (closes || !goes_on).then_some((level, closes))
     }
 
     fn boundary(&mut self, level: usize, closing: bool, next: u64, newlines: u64) {
@@ -362,6 +367,11 @@ impl Scanner {
             }
         }
     }
+}
+
+/// `bcharsnospace` (RFC 2046 §5.1.1).
+fn may_be_in_a_boundary(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric() || b"'()+_,-./:=?".contains(&octet)
 }
 
 fn is_kept(name: &[u8]) -> bool {
@@ -508,6 +518,14 @@ mod tests {
             Structure::slice(message, body),
             b"Options:\r\n--b1ue makes it blue"
         );
+        // What is no boundary's own octet ends it (RFC 2046 §5.1.1).
+        for behind in ["", " \t", " (and words)", ";", "\"", "\u{e9}"] {
+            let head = "Content-Type: multipart/mixed; boundary=b1\r\n\r\n";
+            let message =
+                format!("{head}--b1{behind}\r\n\r\none\r\n--b1\r\n\r\ntwo\r\n--b1--{behind}\r\n");
+            let structure = Structure::of(message.as_bytes());
+            assert_eq!(structure.parts().len(), 3, "{behind:?}");
+        }
     }
 
     #[test]

@@ -586,7 +586,7 @@ fn octets_of(line: &str) -> Vec<u8> {
     let mut octets = Vec::new();
     let mut rest = line;
     while let Some(at) = rest.find("\\x") {
-        octets.extend_from_slice(rest[..at].as_bytes());
+        octets.extend_from_slice(&rest.as_bytes()[..at]);
         match u8::from_str_radix(rest.get(at + 2..at + 4).unwrap_or(""), 16) {
             Ok(octet) => octets.push(octet),
             Err(_) => octets.extend_from_slice(b"\\x"),

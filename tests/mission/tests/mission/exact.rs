@@ -17,10 +17,30 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// What one of the two has otherwise, and why.
-const KNOWN: [(&str, &str); 5] = [
+const KNOWN: [(&str, &str); 10] = [
     (
         "legacy/026.eml",
         "Dovecot names a charset beside other parameters",
+    ),
+    (
+        "malformed/004.eml",
+        "a line that goes on after the boundary as a boundary could is none here",
+    ),
+    (
+        "malformed/022.eml",
+        "the CRLF before a boundary is the boundary's; what has no field is no header section",
+    ),
+    (
+        "rfc/001.eml",
+        "Dovecot leaves out a parameter without a semicolon before it",
+    ),
+    (
+        "rfc/002.eml",
+        "parentheses within a display name are a part of it here",
+    ),
+    (
+        "thirdparty/010.eml",
+        "a parameter whose quotes are not closed where they should be",
     ),
     (
         "malformed/016.eml",
@@ -165,9 +185,13 @@ async fn envelopes_and_structures_are_those_of_dovecot() {
     });
     let (ours, theirs) = asking.await.unwrap();
     assert_eq!((ours.len(), theirs.len()), (names.len(), names.len()));
+    let mut wrong = Vec::new();
     for ((name, ours), theirs) in names.iter().zip(ours).zip(theirs) {
         let known = KNOWN.iter().any(|(file, _)| file == name);
         let (ours, theirs) = (alike(ours), alike(theirs));
-        assert_eq!(ours != theirs, known, "{name}:\n{ours}\n{theirs}");
+        if (ours != theirs) != known {
+            wrong.push(format!("{name}:\n{ours}\n{theirs}"));
+        }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
