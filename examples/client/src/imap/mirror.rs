@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 /// The state of a mirror.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mirror {
-    /// Its name on the server, in Unicode, with the server's delimiter; see [`remote_of`](Self::remote_of).
+    /// Its name on the server, in Unicode, with the server's delimiter.
     pub remote: String,
     /// UIDVALIDITY: with another one all UIDs mean nothing any more.
     pub uid_validity: u32,
