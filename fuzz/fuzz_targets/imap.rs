@@ -63,7 +63,7 @@ fuzz_target!(|data: &[u8]| {
             E::Connected { preauth: false, .. } => drop(imap.authenticate("PLAIN", None, output)),
             E::Challenge(challenge) => drop(imap.respond(Some(&challenge), output)),
             E::Connected { .. } => drop(imap.issue(Command::select(inbox()), output)),
-            E::Completed(..) => {
+            E::Completed(..) | E::Authenticated(..) => {
                 let whole = FetchAttribute::peek(Section::default());
                 let _ = imap.issue(Command::uid_fetch(SequenceSet::all(), [whole]), output);
                 let _ = imap.move_messages(SequenceSet::all(), inbox(), output);

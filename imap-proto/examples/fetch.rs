@@ -46,6 +46,9 @@ pub fn fetch(
                 messages.insert(uid, std::mem::take(&mut body));
             }
             Event::Bye(_, text) => return Err(String::from_utf8_lossy(&text).into()),
+            Event::AuthenticationRefused(_, end) => {
+                return Err(String::from_utf8_lossy(&end.text).into());
+            }
             Event::Completed(_, end) if end.status != Status::Ok => {
                 return Err(String::from_utf8_lossy(&end.text).into());
             }

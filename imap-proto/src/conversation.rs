@@ -323,7 +323,7 @@ proptest! {
                     let select = call(&mut seen, &Call::Select, machine, output).unwrap();
                     seen.issued.push(select);
                 }
-                E::Completed(handle, end) => {
+                E::Completed(handle, end) | E::Authenticated(handle, end) => {
                     assert_eq!(end.status, Status::Ok, "{end:?}");
                     seen.completed.push(handle);
                     // Bursts, so that many are under way; the last two by themselves.

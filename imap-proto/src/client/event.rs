@@ -101,7 +101,11 @@ pub enum Event {
     Data(Response),
     /// The server closes, or would not talk to us.
     Bye(Option<ResponseCode>, Bytes),
-    /// A command has ended.
+    /// LOGIN or AUTHENTICATE has ended with OK: it stands in place of [`Event::Completed`].
+    Authenticated(Handle, Completion),
+    /// The server refused the login, with NO or BAD; it stands in place of [`Event::Completed`].
+    AuthenticationRefused(Handle, Completion),
+    /// A command has ended; a login ends with one of the two above.
     Completed(Handle, Completion),
 }
 

@@ -186,7 +186,7 @@ impl Connection {
         self.queue(command, kind, output)
     }
 
-    /// LOGIN.
+    /// LOGIN; [`Event::Authenticated`] or [`Event::AuthenticationRefused`] ends it.
     ///
     /// # Errors
     /// [`Misuse`] when logged in, or where the server will not have it (LOGINDISABLED).
@@ -201,7 +201,7 @@ impl Connection {
     }
 
     /// AUTHENTICATE. The initial response goes with it where the server has SASL-IR, and is kept
-    /// until it is asked for where not.
+    /// until it is asked for where not. [`Event::Authenticated`] or [`Event::AuthenticationRefused`] ends it.
     ///
     /// # Errors
     /// [`Misuse`] when logged in.

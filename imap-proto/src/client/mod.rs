@@ -583,6 +583,12 @@ impl Connection {
             Kind::StartTls if ok => self.state = State::StartTls,
             Kind::Login | Kind::Authenticate { .. } => {
                 self.logging_in = false;
+                if let Some(Event::Completed(_, end)) = event.take() {
+                    event = Some(match ok {
+                        true => Event::Authenticated(handle, end),
+                        false => Event::AuthenticationRefused(handle, end),
+                    });
+                }
                 if ok {
                     self.state = State::Authenticated;
                     if !self.fresh {

@@ -1,6 +1,6 @@
 use super::*;
 use crate::text::write_list;
-use crate::{Append, Leniencies, Limits, MailboxName, SequenceSet, Tagged};
+use crate::{Append, Completion, Leniencies, Limits, MailboxName, SequenceSet, Tagged};
 use hikyaku_wire::Secret;
 use hikyaku_wire::testkit::{Actor, Role, Told, escape, replay_folder, unescape};
 use std::format;
@@ -17,6 +17,11 @@ fn shown(write: impl FnOnce(&mut Output)) -> String {
 
 fn words(status: Status, code: Option<&ResponseCode>, text: &[u8]) -> String {
     shown(|output| crate::response::write_status(status, code, text, output))
+}
+
+fn ended(what: &str, handle: Handle, end: &Completion) -> String {
+    let end = words(end.status, end.code.as_ref(), &end.text);
+    format!("{what} {} {end}", handle.0)
 }
 
 fn known(uid: Option<u32>) -> String {
@@ -71,9 +76,10 @@ impl Actor for Client {
             }
             Event::Bye(code, text) => words(Status::Bye, code.as_ref(), &text),
             Event::Data(response) => format!("Data {}", shown(|output| response.encode(output))),
-            Event::Completed(handle, end) => {
-                let end = words(end.status, end.code.as_ref(), &end.text);
-                format!("Completed {} {end}", handle.0)
+            Event::Completed(handle, end) => ended("Completed", handle, &end),
+            Event::Authenticated(handle, end) => ended("Authenticated", handle, &end),
+            Event::AuthenticationRefused(handle, end) => {
+                ended("AuthenticationRefused", handle, &end)
             }
             other => format!("{other:?}"),
         })

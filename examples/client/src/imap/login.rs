@@ -84,7 +84,11 @@ impl Session {
         let mut challenges = 0;
         loop {
             match self.next().await? {
-                Event::Completed(of, end) if of == handle => return Ok(end),
+                Event::Authenticated(of, end) | Event::AuthenticationRefused(of, end)
+                    if of == handle =>
+                {
+                    return Ok(end);
+                }
                 Event::Challenge(_) => {
                     // What the prompts say is not looked at: their order is what all servers agree on. PLAIN is asked
                     // for where the server did not take it with the command.

@@ -99,6 +99,7 @@ fn told(
                 }
                 all.extend(envelope.zip(body));
             }
+            Event::AuthenticationRefused(_, end) => panic!("{end:?}"),
             Event::Completed(handle, end) => {
                 assert_eq!(end.status, Status::Ok, "{end:?}");
                 if Some(handle) == fetch {
