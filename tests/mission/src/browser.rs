@@ -70,6 +70,8 @@ impl Browser {
             .port();
         let driver = Command::new("timeout")
             .args(["180", "chromedriver", &format!("--port={port}")])
+            // Whoever reads is not where the server's clock is.
+            .env("TZ", "Asia/Tokyo")
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()

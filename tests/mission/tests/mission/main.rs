@@ -11,6 +11,7 @@ mod offline;
 mod outbox;
 mod outside;
 mod pop;
+mod reading;
 mod sending;
 mod staying;
 mod terminal;
