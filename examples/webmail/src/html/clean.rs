@@ -7,6 +7,7 @@ use hikyaku_client::visible;
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt::Write as _;
+use std::ops::RangeInclusive;
 
 use super::links::{Target, escaped};
 use super::pictures::Pictures;
@@ -25,6 +26,32 @@ const MARKS: [(char, &str); 3] = [
     ('\u{fdd1}', "&lt;"),
     ('\u{fdd2}', "&gt;"),
 ];
+/// Signs of Latin-1 (no-break space, guillemets and others), and as many characters that nobody has (at the end of the
+/// last plane, Unicode §23.5) for them: the serialiser looks through all of a text again behind each octet that such
+/// a sign begins with.
+const SIGNS: RangeInclusive<char> = '\u{a0}'..='\u{bf}';
+const PLACES: RangeInclusive<char> = '\u{10ff00}'..='\u{10ff1f}';
+
+/// What stands for a character on its way through ammonia.
+fn marked(c: char) -> char {
+    match c {
+        '&' => MARKS[0].0,
+        '<' => MARKS[1].0,
+        '>' => MARKS[2].0,
+        c if SIGNS.contains(&c) => moved(c, &SIGNS, &PLACES),
+        c if PLACES.contains(&c) || MARKS.iter().any(|(mark, _)| *mark == c) => {
+            char::REPLACEMENT_CHARACTER
+        }
+        c => c,
+    }
+}
+
+/// The character of one range that has the place of `c` in the other.
+fn moved(c: char, from: &RangeInclusive<char>, to: &RangeInclusive<char>) -> char {
+    let place = u32::from(c).saturating_sub(u32::from(*from.start()));
+    char::from_u32(u32::from(*to.start()).saturating_add(place)).unwrap_or(c)
+}
+
 /// An image no larger than that counts who reads.
 const PIXELS: f32 = 3.0;
 
@@ -275,13 +302,7 @@ impl Sink for Writer<'_> {
         if let Some(link) = self.link.as_mut().filter(|link| link.text.len() < LINK) {
             link.text += html::beginning(&text, LINK);
         }
-        self.html.extend(text.chars().map(|c| match c {
-            '&' => MARKS[0].0,
-            '<' => MARKS[1].0,
-            '>' => MARKS[2].0,
-            c if MARKS.iter().any(|(mark, _)| *mark == c) => char::REPLACEMENT_CHARACTER,
-            c => c,
-        }));
+        self.html.extend(text.chars().map(marked));
     }
 
     fn close(&mut self, tag: Tag) {
@@ -362,6 +383,7 @@ fn restored(html: &str) -> String {
     for c in html.chars() {
         match MARKS.iter().find(|(mark, _)| *mark == c) {
             Some((_, reference)) => all += reference,
+            None if PLACES.contains(&c) => all.push(moved(c, &PLACES, &SIGNS)),
             None => all.push(c),
         }
     }
@@ -406,6 +428,18 @@ mod tests {
     }
 
     const REL: &str = "target=\"_blank\" rel=\"noopener noreferrer nofollow\"";
+
+    #[test]
+    fn characters_arrive_as_they_left() {
+        // All but the soft hyphen, which is not seen and is left out of every text.
+        let signs: String = SIGNS.filter(|c| *c != '\u{ad}').collect();
+        let shown = inner(&format!("<p>{signs} &lt;b&gt; &amp;amp; &nbsp;«x»</p>"));
+        let expected = format!("{signs} &lt;b&gt; &amp;amp; \u{a0}«x»");
+        assert!(shown.contains(&expected), "{shown}");
+        // What is used on the way is nobody's text.
+        let shown = inner("<p>a\u{10ff01}b\u{fdd1}c</p>");
+        assert!(shown.contains("a\u{fffd}b\u{fffd}c"), "{shown}");
+    }
 
     #[test]
     fn what_is_harmless_stays() {
