@@ -34,10 +34,10 @@ pub enum NotSevenBit {
 ///
 /// ```
 /// use hikyaku_mailstore::message::seven_bit;
-/// let message = "Content-Type: text/plain; charset=utf-8\r\n\r\nl'\u{e9}t\u{e9} est l\u{e0}\r\n";
+/// let message = "Content-Type: text/plain; charset=utf-8\r\n\r\nThe caf\u{e9} opens at eight.\r\n";
 /// let sent = seven_bit(message.as_bytes()).unwrap();
 /// assert!(sent.is_ascii());
-/// assert!(sent.ends_with(b"\r\n\r\nl'=C3=A9t=C3=A9 est l=C3=A0\r\n"));
+/// assert!(sent.ends_with(b"\r\n\r\nThe caf=C3=A9 opens at eight.\r\n"));
 /// ```
 ///
 /// # Errors

@@ -13,7 +13,7 @@ use crate::{ForwardPath, ReversePath};
 /// let mut survey = Survey::new();
 /// survey.feed("Subject: one\n\nl'\u{e9}t".as_bytes());
 /// survey.feed("\u{e9}\n".as_bytes());
-/// assert_eq!((survey.octets(), survey.is_eight_bit(), survey.is_international()), (24, true, false));
+/// assert_eq!((survey.octets(), survey.is_eight_bit(), survey.is_international()), (25, true, false));
 /// ```
 #[derive(Debug, Clone)]
 pub struct Survey {
