@@ -12,6 +12,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::patience::Patience;
 use crate::store::{
     Bodies, BoxFuture, Engine, Read, Scope, Stage, Staged, Stager, Store, Visitor, Watch,
 };
@@ -28,10 +29,6 @@ const READERS: usize = 4;
 const VISITED: usize = 500;
 /// Octets of a large body that are gathered before they are written.
 const GATHER: usize = 256 * 1024;
-/// A flush for so many is cheap enough: no more are waited for.
-const ENOUGH: usize = 32;
-/// No batch waits longer than that for more.
-const PATIENCE: Duration = Duration::from_millis(5);
 /// How often there is time to tidy.
 const TIDY: Duration = Duration::from_secs(5);
 
@@ -121,34 +118,6 @@ impl<E: Engine> Drop for Blocking<E> {
     }
 }
 
-/// How long a batch waits for more, so that many writers at once share a flush: until as many have come
-/// as are to be expected, and for no longer than four times what the last commit took. One alone never
-/// waits, and a batch that waited in vain makes the next ones expect less and less.
-#[derive(Debug, Default)]
-struct Patience {
-    expected: usize,
-    /// What the last commit took.
-    took: Duration,
-}
-
-impl Patience {
-    fn left(&self, batch: usize, began: Instant) -> Option<Duration> {
-        if batch >= self.expected {
-            return None;
-        }
-        (4 * self.took).min(PATIENCE).checked_sub(began.elapsed())
-    }
-
-    fn learn(&mut self, batch: usize, took: Duration) {
-        self.expected = match batch {
-            1 if self.expected <= 2 => 1,
-            batch if batch < self.expected => batch.max(self.expected - self.expected.div_ceil(8)),
-            batch => (2 * batch).min(ENOUGH),
-        };
-        self.took = took;
-    }
-}
-
 fn write<E: Engine>(mut engine: E, work: &mpsc::Receiver<Write>, watchers: &Watchers) {
     let mut waiting = None;
     let mut patience = Patience::default();
@@ -161,8 +130,10 @@ fn write<E: Engine>(mut engine: E, work: &mpsc::Receiver<Write>, watchers: &Watc
             Ok(Write::Commit(transaction, tell)) => {
                 let (mut batch, mut tells) = (vec![transaction], vec![tell]);
                 let began = Instant::now();
+                let mut last = began;
                 while batch.len() < GROUP {
-                    let next = match patience.left(batch.len(), began) {
+                    let left = patience.left(batch.len(), began.elapsed(), last.elapsed());
+                    let next = match left {
                         Some(left) => work.recv_timeout(left).ok(),
                         None => work.try_recv().ok(),
                     };
@@ -170,6 +141,11 @@ fn write<E: Engine>(mut engine: E, work: &mpsc::Receiver<Write>, watchers: &Watc
                         Some(Write::Commit(transaction, tell)) => {
                             batch.push(transaction);
                             tells.push(tell);
+                            // Who was there already has not been waited for.
+                            last = match left {
+                                Some(_) => Instant::now(),
+                                None => last,
+                            };
                         }
                         Some(other) => {
                             waiting = Some(other);
@@ -178,9 +154,10 @@ fn write<E: Engine>(mut engine: E, work: &mpsc::Receiver<Write>, watchers: &Watc
                         None => break,
                     }
                 }
+                let in_vain = last.elapsed();
                 let began = Instant::now();
                 let results = engine.commit(&batch);
-                patience.learn(batch.len(), began.elapsed());
+                patience.learn(batch.len(), in_vain, began.elapsed());
                 for ((transaction, result), tell) in batch.iter().zip(results).zip(tells) {
                     if let Ok(committed) = &result {
                         watchers.wake_all(transaction, committed);
@@ -535,41 +512,5 @@ pub fn block_on<T>(future: impl Future<Output = T>) -> T {
             return value;
         }
         thread::park();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn waits(patience: &Patience, batch: usize) -> bool {
-        patience.left(batch, Instant::now()).is_some()
-    }
-
-    #[test]
-    fn one_writer_alone_never_waits_and_a_crowd_is_soon_forgotten() {
-        let took = Duration::from_secs(1);
-        let mut patience = Patience::default();
-        for _ in 0..10 {
-            assert!(!waits(&patience, 1));
-            patience.learn(1, took);
-        }
-        patience.learn(GROUP, took);
-        assert!(waits(&patience, ENOUGH - 1) && !waits(&patience, ENOUGH));
-        let alone = (0..100).take_while(|_| {
-            let waited = waits(&patience, 1);
-            patience.learn(1, took);
-            waited
-        });
-        assert!((1..20).contains(&alone.count()));
-    }
-
-    #[test]
-    fn two_writers_are_waited_for_together() {
-        let mut patience = Patience::default();
-        patience.learn(2, Duration::from_secs(1));
-        assert!(waits(&patience, 1));
-        patience.learn(4, Duration::from_secs(1));
-        assert!(waits(&patience, 7) && !waits(&patience, 8));
     }
 }

@@ -19,6 +19,7 @@ mod join;
 mod memory;
 pub mod message;
 mod message_cache;
+mod patience;
 mod row;
 mod row_cache;
 pub mod search;

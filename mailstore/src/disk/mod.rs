@@ -7,6 +7,7 @@ mod bodies;
 mod read;
 mod tables;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -132,7 +133,7 @@ impl DiskEngine {
         if self.broken {
             return Err(Error::ReadOnly);
         }
-        self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        say(&self.connection, "BEGIN IMMEDIATE")?;
         let mut sql = Sql::new(&self.connection);
         let done = work(&mut sql);
         let freed = std::mem::take(&mut sql.freed);
@@ -142,10 +143,7 @@ impl DiskEngine {
             Ok(_) => Ok(()),
             Err(_) => Err(None),
         };
-        let flushed = finished.and_then(|()| {
-            let commit = self.connection.execute_batch("COMMIT");
-            commit.map_err(|error| Some(error.into()))
-        });
+        let flushed = finished.and_then(|()| say(&self.connection, "COMMIT").map_err(Some));
         match flushed {
             Ok(()) => {
                 let now = Instant::now();
@@ -153,7 +151,7 @@ impl DiskEngine {
                 done
             }
             Err(failed) => {
-                let _ = self.connection.execute_batch("ROLLBACK");
+                let _ = say(&self.connection, "ROLLBACK");
                 let Some(error) = failed else { return done };
                 // A flush that failed may have lost what was written before it: no second try.
                 self.broken = true;
@@ -166,12 +164,21 @@ impl DiskEngine {
 fn connect(database: &Path) -> Result<Connection> {
     let connection = Connection::open(database)?;
     connection.busy_timeout(Duration::from_secs(10))?;
+    // The planner must not look at the values: it has no statistics that could gain by it, and a
+    // statement whose values were looked at is prepared anew whenever they change.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(64);
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT)?;
     connection.pragma_update(None, "cache_size", -4096)?;
     Ok(connection)
+}
+
+/// Runs a statement that has no values, such as `COMMIT`.
+fn say(connection: &Connection, statement: &str) -> Result<()> {
+    connection.prepare_cached(statement)?.execute([])?;
+    Ok(())
 }
 
 fn prepare(connection: &Connection) -> Result<()> {
@@ -331,14 +338,14 @@ impl Engine for DiskEngine {
 
 impl Sql<'_> {
     fn savepoint<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
-        self.connection().execute_batch("SAVEPOINT one")?;
+        say(self.connection(), "SAVEPOINT one")?;
         let freed = self.freed.len();
         let done = work(self);
         if done.is_err() {
             self.freed.truncate(freed);
-            self.connection().execute_batch("ROLLBACK TO one")?;
+            say(self.connection(), "ROLLBACK TO one")?;
         }
-        self.connection().execute_batch("RELEASE one")?;
+        say(self.connection(), "RELEASE one")?;
         done
     }
 
@@ -413,6 +420,170 @@ impl Sql<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Read as _;
+    use crate::{Append, FlagChange, Flags, MailboxId, ModSeq, Operation, Staged, Want, Which};
+    use rusqlite::StatementStatus;
+    use rusqlite::trace::{TraceEvent, TraceEventCodes};
+    use std::collections::BTreeMap;
+    use std::sync::Mutex;
+
+    /// How often each statement of a connection was run, and prepared anew.
+    type Counts = Arc<Mutex<BTreeMap<String, (u32, i32)>>>;
+
+    fn count(connection: &mut Connection) -> Counts {
+        let counts = Counts::default();
+        let into = Arc::clone(&counts);
+        let note = move |event: TraceEvent<'_>| {
+            if let TraceEvent::Profile(statement, _) = event {
+                let again = statement.get_status(StatementStatus::RePrepare);
+                let mut counts = into.lock().unwrap();
+                let one = counts.entry(statement.sql().into_owned()).or_default();
+                *one = (one.0 + 1, one.1.max(again));
+            }
+        };
+        let profile = TraceEventCodes::SQLITE_TRACE_PROFILE;
+        connection.trace_v2(profile, Some(note)).unwrap();
+        counts
+    }
+
+    fn work(engine: &mut DiskEngine, operations: Vec<Operation>) {
+        let mut transaction = Transaction::new(AccountId(1));
+        transaction.operations = operations;
+        engine.commit(&[transaction]).remove(0).unwrap();
+    }
+
+    #[test]
+    fn statements_are_prepared_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut engine = DiskEngine::open(directory.path()).unwrap();
+        engine.create_account("a@example.test").unwrap();
+        let mut reader = engine.reader().unwrap();
+        let written = count(&mut engine.connection);
+        let read = count(reader.connection_mut());
+        let inbox = MailboxId {
+            account: AccountId(1),
+            number: 1,
+        };
+        let old: String = "old".into();
+        for round in 1..=20_u32 {
+            let name = format!("box {round}");
+            let (special_use, uid_validity) = (None, None);
+            work(
+                &mut engine,
+                vec![Operation::Create {
+                    name,
+                    special_use,
+                    uid_validity,
+                }],
+            );
+            let to = MailboxId {
+                account: AccountId(1),
+                number: round + 1,
+            };
+            let body =
+                Staged::in_memory(BodyId(u64::from(round)), vec![b'x'; round as usize].into());
+            let mut append = Append::new(inbox, body.clone(), (0, 0));
+            append.origin = Some(format!("origin {round}").into());
+            append.summary = format!("summary {round}").into();
+            let uids = UidSet::from_ranges([(round.saturating_sub(2).max(1), round)]);
+            let one = UidSet::from_ranges([(round, round)]);
+            let value = Some(name_of(round).into());
+            let due = SystemTime::now();
+            work(
+                &mut engine,
+                vec![
+                    Operation::Append(Box::new(append)),
+                    Operation::Flags {
+                        mailbox: inbox,
+                        uids: uids.clone(),
+                        change: FlagChange::Add(Flags::SEEN),
+                        unchanged_since: None,
+                    },
+                    Operation::Copy {
+                        from: inbox,
+                        uids,
+                        to,
+                    },
+                    Operation::SetProperty {
+                        key: name_of(round),
+                        value: value.clone(),
+                    },
+                    Operation::SetMailboxProperty {
+                        mailbox: to,
+                        key: name_of(round),
+                        value,
+                    },
+                    Operation::Subscribe {
+                        name: name_of(round),
+                        subscribed: true,
+                    },
+                    Operation::Enqueue {
+                        due,
+                        next_hop: name_of(round),
+                        body,
+                        envelope: name_of(round).into(),
+                    },
+                    Operation::Subscribe {
+                        name: old.clone(),
+                        subscribed: false,
+                    },
+                    Operation::Expunge {
+                        mailbox: to,
+                        uids: one,
+                        deleted_only: false,
+                    },
+                ],
+            );
+            for entry in engine.claim(due, 10, Duration::from_secs(9)).unwrap() {
+                let (id, token) = (entry.id, entry.token);
+                let again = (round % 2 == 0).then(|| (due, entry.envelope.clone()));
+                work(&mut engine, vec![Operation::Settle { id, token, again }]);
+            }
+            let name = format!("a{round}@example.test");
+            let account = engine.create_account(&name).unwrap();
+            reader.account(&name).unwrap().unwrap();
+            reader.account_by_id(account).unwrap().unwrap();
+            reader.accounts(&name, round as usize).unwrap();
+            reader.mailboxes(account, None).unwrap();
+            reader
+                .mailboxes(AccountId(1), Some(ModSeq(u64::from(round))))
+                .unwrap();
+            let uid = crate::Uid::new(round);
+            for which in [
+                Which::After(uid),
+                Which::Uids(UidSet::from_ranges([(round, round + 3)])),
+                Which::NewestBefore(uid),
+                Which::Origin(format!("origin {round}").into()),
+            ] {
+                for want in [Want::ROW, Want::SUMMARY] {
+                    let page = reader
+                        .messages(inbox, &which, want, round as usize)
+                        .unwrap();
+                    for row in page.rows {
+                        let octets = reader.read(&row.body, 0..9).unwrap();
+                        assert_eq!(octets.len() as u64, row.body.octets.min(9));
+                    }
+                }
+            }
+            reader
+                .changes(inbox, ModSeq(u64::from(round)), Want::ROW, 3)
+                .unwrap();
+            reader
+                .queue(Some(crate::QueueId(u64::from(round))), 3)
+                .unwrap();
+        }
+        for (who, counts) in [("writer", &written), ("reader", &read)] {
+            let counts = counts.lock().unwrap();
+            assert!(counts.len() > 10, "{who}: {counts:?}");
+            for (statement, (runs, again)) in counts.iter() {
+                assert_eq!(*again, 0, "{who}: {statement}: {runs} runs");
+            }
+        }
+    }
+
+    fn name_of(round: u32) -> String {
+        format!("name {round}")
+    }
 
     #[test]
     fn a_store_of_version_1_is_brought_on() {

@@ -9,7 +9,7 @@ use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
 use super::bodies::Bodies;
-use super::from_millis;
+use super::{from_millis, say};
 use crate::engine::changes_page;
 use crate::store::Read;
 use crate::{
@@ -137,8 +137,15 @@ impl DiskReader {
 
     /// Reads in one snapshot.
     fn snapshot<T>(&mut self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
-        let snapshot = self.connection.transaction()?;
-        work(&snapshot)
+        say(&self.connection, "BEGIN")?;
+        let done = work(&self.connection);
+        say(&self.connection, "ROLLBACK")?;
+        done
+    }
+
+    #[cfg(test)]
+    pub(super) fn connection_mut(&mut self) -> &mut Connection {
+        &mut self.connection
     }
 }
 
