@@ -3,12 +3,12 @@
 use bytes::Bytes;
 use std::future::Future;
 use std::ops::Range;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use crate::{
-    Account, AccountId, Bodies, BodyRef, BoxFuture, Capabilities, Changes, Committed, MailboxId,
-    Mailboxes, ModSeq, Page, QueueEntry, QueueId, Result, Row, Scope, Stage, Store, Transaction,
-    Visitor, Want, Watch, Which, block_on,
+    Account, AccountId, Bodies, BodyRef, BoxFuture, Capabilities, Changes, Claim, Committed,
+    MailboxId, Mailboxes, ModSeq, Page, QueueEntry, QueueId, Result, Row, Scope, Stage, Store,
+    Transaction, Visitor, Want, Watch, Which, block_on,
 };
 
 macro_rules! backend {
@@ -52,7 +52,11 @@ backend! {
     /// As [`Store::commit`].
     commit(transaction: Transaction) -> Committed;
     /// As [`Store::claim`].
-    claim(now: SystemTime, limit: usize, ttl: Duration) -> Vec<QueueEntry>;
+    claim(claim: &Claim) -> Vec<QueueEntry>;
+    /// As [`Store::release_claims`].
+    release_claims(owner: u32, now: SystemTime) -> u64;
+    /// As [`Store::clamp_due`].
+    clamp_due(latest: SystemTime) -> u64;
     /// As [`Store::queue`].
     queue(after: Option<QueueId>, limit: usize) -> Vec<QueueEntry>;
 }
@@ -144,13 +148,14 @@ impl<B: Backend> Store for B {
     fn commit(&self, transaction: Transaction) -> BoxFuture<'_, Result<Committed>> {
         Box::pin(Backend::commit(self, transaction))
     }
-    fn claim(
-        &self,
-        now: SystemTime,
-        limit: usize,
-        ttl: Duration,
-    ) -> BoxFuture<'_, Result<Vec<QueueEntry>>> {
-        Box::pin(Backend::claim(self, now, limit, ttl))
+    fn claim<'a>(&'a self, claim: &'a Claim) -> BoxFuture<'a, Result<Vec<QueueEntry>>> {
+        Box::pin(Backend::claim(self, claim))
+    }
+    fn release_claims(&self, owner: u32, now: SystemTime) -> BoxFuture<'_, Result<u64>> {
+        Box::pin(Backend::release_claims(self, owner, now))
+    }
+    fn clamp_due(&self, latest: SystemTime) -> BoxFuture<'_, Result<u64>> {
+        Box::pin(Backend::clamp_due(self, latest))
     }
     fn queue(
         &self,

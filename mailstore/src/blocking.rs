@@ -17,8 +17,8 @@ use crate::store::{
     Bodies, BoxFuture, Engine, Read, Scope, Stage, Staged, Stager, Store, Visitor, Watch,
 };
 use crate::{
-    Account, AccountId, BodyRef, Capabilities, Changes, Committed, Error, MailboxId, Mailboxes,
-    ModSeq, Operation, Page, QueueEntry, QueueId, Result, Row, Transaction, Want, Which,
+    Account, AccountId, BodyRef, Capabilities, Changes, Claim, Committed, Error, MailboxId,
+    Mailboxes, ModSeq, Operation, Page, QueueEntry, QueueId, Result, Row, Transaction, Want, Which,
 };
 
 /// So many transactions are committed together at most.
@@ -38,12 +38,9 @@ enum Write {
     Commit(Transaction, oneshot::Sender<Result<Committed>>),
     Create(String, oneshot::Sender<Result<AccountId>>),
     Remove(AccountId, oneshot::Sender<Result<()>>),
-    Claim(
-        SystemTime,
-        usize,
-        Duration,
-        oneshot::Sender<Result<Vec<QueueEntry>>>,
-    ),
+    Claim(Claim, oneshot::Sender<Result<Vec<QueueEntry>>>),
+    ReleaseClaims(u32, SystemTime, oneshot::Sender<Result<u64>>),
+    ClampDue(SystemTime, oneshot::Sender<Result<u64>>),
 }
 
 /// A [`Store`] made of an [`Engine`]: one thread writes, and commits together whatever came while it
@@ -171,9 +168,13 @@ fn write<E: Engine>(mut engine: E, work: &mpsc::Receiver<Write>, watchers: &Watc
                 watchers.wake(Scope::Account(id));
                 let _ = tell.send(result);
             }
-            Ok(Write::Claim(now, limit, ttl, tell)) => {
-                let _ = tell.send(engine.claim(now, limit, ttl));
+            Ok(Write::Claim(claim, tell)) => drop(tell.send(engine.claim(&claim))),
+            Ok(Write::ReleaseClaims(owner, now, tell)) => {
+                let released = engine.release_claims(owner, now);
+                watchers.wake(Scope::Queue);
+                let _ = tell.send(released);
             }
+            Ok(Write::ClampDue(latest, tell)) => drop(tell.send(engine.clamp_due(latest))),
             Err(mpsc::RecvTimeoutError::Timeout) => drop(engine.tidy()),
             Err(mpsc::RecvTimeoutError::Disconnected) => return,
         }
@@ -332,13 +333,16 @@ impl<E: Engine> Store for Blocking<E> {
         self.ask(|tell| Write::Commit(transaction, tell))
     }
 
-    fn claim(
-        &self,
-        now: SystemTime,
-        limit: usize,
-        ttl: Duration,
-    ) -> BoxFuture<'_, Result<Vec<QueueEntry>>> {
-        self.ask(|tell| Write::Claim(now, limit, ttl, tell))
+    fn claim<'a>(&'a self, claim: &'a Claim) -> BoxFuture<'a, Result<Vec<QueueEntry>>> {
+        self.ask(|tell| Write::Claim(claim.clone(), tell))
+    }
+
+    fn release_claims(&self, owner: u32, now: SystemTime) -> BoxFuture<'_, Result<u64>> {
+        self.ask(|tell| Write::ReleaseClaims(owner, now, tell))
+    }
+
+    fn clamp_due(&self, latest: SystemTime) -> BoxFuture<'_, Result<u64>> {
+        self.ask(|tell| Write::ClampDue(latest, tell))
     }
 
     fn queue(

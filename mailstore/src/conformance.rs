@@ -14,6 +14,8 @@
     reason = "cases report by panicking"
 )]
 
+mod queue;
+
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -24,9 +26,11 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use crate::{
-    AccountId, Append, Changes, Error, FlagChange, Flags, MailboxId, Memory, ModSeq, Operation,
-    Outcome, Result, Row, Scope, Staged, Store, Transaction, Uid, UidSet, Want, Which, block_on,
+    AccountId, Append, Changes, Claim, Error, FlagChange, Flags, MailboxId, Memory, ModSeq,
+    Operation, Outcome, Result, Row, Scope, Staged, Store, Transaction, Uid, UidSet, Want, Which,
+    block_on,
 };
+pub use queue::*;
 
 /// Makes a test of each case. The expression makes a guard, dropped after the test, and a fresh
 /// `Arc<dyn Store>`.
@@ -38,6 +42,8 @@ macro_rules! conformance_suite {
             uid_validity_rises, counters_agree_with_rows, quota_holds_against_a_race,
             a_delete_makes_room_at_once, changes_lead_from_state_to_state, forgotten_changes_are_said_so,
             a_watcher_is_woken, a_claim_is_exclusive, an_expired_claim_cannot_settle,
+            a_claim_is_shared_by_next_hops, many_entries_for_one_next_hop_hide_no_other, claims_are_given_back,
+            a_wrong_clock_hides_no_entry, a_removed_account_leaves_no_queue,
             a_full_account_can_move, an_origin_never_doubles, ranges_are_exact, names_are_a_tree, copies_and_moves_keep_identity,
             unchanged_since_spares_the_changed, accounts_are_apart, mailboxes_have_properties,
             saved_is_when_it_came, it_behaves_as_memory_does);
@@ -428,7 +434,7 @@ pub fn a_claim_is_exclusive(store: &Shared) {
             scope.spawn(move || {
                 let mut mine = Vec::new();
                 for _ in 0..10 {
-                    let some = block_on(store.claim(now, 4, ttl)).unwrap();
+                    let some = block_on(store.claim(&Claim::new(now, 4, ttl))).unwrap();
                     mine.extend(some.into_iter().map(|entry| entry.id));
                 }
                 mine
@@ -448,10 +454,17 @@ pub fn an_expired_claim_cannot_settle(store: &Shared) {
     let (id, _) = account(store);
     run(store, id, enqueue(store)).unwrap();
     let (now, ttl) = (SystemTime::now(), Duration::from_secs(60));
-    let first = block_on(store.claim(now, 9, ttl)).unwrap().pop().unwrap();
+    let first = block_on(store.claim(&Claim::new(now, 9, ttl)))
+        .unwrap()
+        .pop()
+        .unwrap();
     assert_eq!(&first.envelope[..], b"envelope");
-    assert!(block_on(store.claim(now, 9, ttl)).unwrap().is_empty());
-    let second = block_on(store.claim(now + ttl * 2, 9, ttl))
+    assert!(
+        block_on(store.claim(&Claim::new(now, 9, ttl)))
+            .unwrap()
+            .is_empty()
+    );
+    let second = block_on(store.claim(&Claim::new(now + ttl * 2, 9, ttl)))
         .unwrap()
         .pop()
         .unwrap();
@@ -465,11 +478,11 @@ pub fn an_expired_claim_cannot_settle(store: &Shared) {
     let later = (now + ttl * 9, Bytes::from_static(b"tried"));
     run(store, AccountId::SYSTEM, settle(second.token, Some(later))).unwrap();
     assert!(
-        block_on(store.claim(now + ttl * 8, 9, ttl))
+        block_on(store.claim(&Claim::new(now + ttl * 8, 9, ttl)))
             .unwrap()
             .is_empty()
     );
-    let third = block_on(store.claim(now + ttl * 9, 9, ttl))
+    let third = block_on(store.claim(&Claim::new(now + ttl * 9, 9, ttl)))
         .unwrap()
         .pop()
         .unwrap();

@@ -1,13 +1,9 @@
 //! What the engines share.
 
-use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::tables::AccountRow;
-use crate::{AccountId, Changes, ModSeq, Operation, QueueEntry, Quota, Row, Transaction, Uid};
-
-/// So many entries for one next hop are claimed at a time.
-const PER_NEXT_HOP: usize = 8;
+use crate::{AccountId, Changes, ModSeq, Operation, Quota, Row, Transaction, Uid};
 
 /// The row of a new account. UIDVALIDITYs begin at the present second, so that they rise even when
 /// an account of the same name existed before.
@@ -32,20 +28,6 @@ pub(crate) fn inbox(id: AccountId) -> Transaction {
         special_use: None,
         uid_validity: None,
     })
-}
-
-/// Those that may be claimed together.
-pub(crate) fn per_next_hop(due: Vec<QueueEntry>, limit: usize) -> Vec<QueueEntry> {
-    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-    let mut admitted = |entry: &QueueEntry| {
-        let count = counts.entry(entry.next_hop.clone()).or_default();
-        *count += 1;
-        *count <= PER_NEXT_HOP
-    };
-    due.into_iter()
-        .filter(|entry| admitted(entry))
-        .take(limit)
-        .collect()
 }
 
 /// Cuts changes at `limit`, between two mod-sequences, and sorts them by UID.

@@ -4,6 +4,7 @@ mod apply;
 mod backend;
 mod blocking;
 mod casemap;
+mod claim;
 mod columns;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -35,6 +36,7 @@ mod visit;
 pub use backend::Backend;
 pub use blocking::{Blocking, block_on};
 pub use casemap::casemap;
+pub use claim::Claim;
 pub use deliver::{Recipient, deliver};
 #[cfg(feature = "disk")]
 pub use disk::{Disk, DiskEngine};

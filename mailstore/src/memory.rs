@@ -8,13 +8,14 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::apply::apply;
-use crate::engine::{changes_page, first_state, inbox, per_next_hop};
+use crate::claim::{Shares, is_held_by, token};
+use crate::engine::{changes_page, first_state, inbox};
 use crate::store::{Capabilities, Engine, Read, Staged, Stager};
 use crate::tables::{AccountRow, Tables};
 use crate::{
-    Account, AccountId, Blocking, BodyId, BodyRef, Changes, Committed, Error, Mailbox, MailboxId,
-    Mailboxes, ModSeq, Page, QueueEntry, QueueId, Result, Row, Transaction, Uid, UidSet, Want,
-    Which,
+    Account, AccountId, Blocking, BodyId, BodyRef, Changes, Claim, Committed, Error, Mailbox,
+    MailboxId, Mailboxes, ModSeq, Page, QueueEntry, QueueId, Result, Row, Transaction, Uid, UidSet,
+    Want, Which,
 };
 
 /// A store in memory. It forgets everything when it is dropped.
@@ -57,7 +58,6 @@ struct State {
     queue: BTreeMap<QueueId, QueueEntry>,
     last_account: u64,
     last_queue: u64,
-    last_token: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -652,25 +652,53 @@ impl Engine for MemoryEngine {
             }
             view.delete_mailbox(mailbox)?;
         }
+        let queued = view.state.queue.values().filter(|e| e.account == id);
+        for entry in queued.cloned().collect::<Vec<_>>() {
+            view.settle(entry.id, None)?;
+            view.release(entry.body)?;
+        }
         state.accounts.remove(&id);
         state.properties.retain(|key, _| key.0 != id);
         state.subscribed.retain(|key| key.0 != id);
         Ok(())
     }
 
-    fn claim(&mut self, now: SystemTime, limit: usize, ttl: Duration) -> Result<Vec<QueueEntry>> {
+    fn claim(&mut self, claim: &Claim) -> Result<Vec<QueueEntry>> {
         let mut state = self.state();
-        let due = state.queue.values().filter(|entry| entry.due <= now);
-        let mut due: Vec<QueueEntry> = due.cloned().collect();
-        due.sort_by_key(|entry| (entry.due, entry.id));
-        let mut claimed = per_next_hop(due, limit);
+        let due = state.queue.values().filter(|entry| entry.due <= claim.now);
+        let mut due: Vec<&QueueEntry> = due.collect();
+        due.sort_unstable_by_key(|entry| (entry.due, entry.id));
+        let mut shares = Shares::new(claim);
+        let claimed = due.into_iter().filter(|e| shares.admit(&e.next_hop));
+        let mut claimed: Vec<QueueEntry> = claimed.take(claim.limit).cloned().collect();
         for entry in &mut claimed {
-            state.last_token += 1;
-            entry.token = state.last_token;
-            entry.due = now + ttl;
+            entry.token = token(claim.owner)?;
+            entry.due = claim.now + claim.ttl;
             state.queue.insert(entry.id, entry.clone());
         }
         Ok(claimed)
+    }
+
+    fn release_claims(&mut self, owner: u32, now: SystemTime) -> Result<u64> {
+        let mut released = 0;
+        for entry in self.state().queue.values_mut() {
+            if is_held_by(owner, entry.token) {
+                (entry.token, entry.due) = (0, now);
+                released += 1;
+            }
+        }
+        Ok(released)
+    }
+
+    fn clamp_due(&mut self, latest: SystemTime) -> Result<u64> {
+        let mut clamped = 0;
+        for entry in self.state().queue.values_mut() {
+            if entry.due > latest {
+                entry.due = latest;
+                clamped += 1;
+            }
+        }
+        Ok(clamped)
     }
 
     fn tidy(&mut self) -> Result<()> {

@@ -6,11 +6,11 @@ use std::future::Future;
 use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use crate::{
-    Account, AccountId, BodyId, BodyRef, Changes, Committed, MailboxId, Mailboxes, ModSeq, Page,
-    QueueEntry, Result, Row, Transaction, Want, Which,
+    Account, AccountId, BodyId, BodyRef, Changes, Claim, Committed, MailboxId, Mailboxes, ModSeq,
+    Page, QueueEntry, Result, Row, Transaction, Want, Which,
 };
 
 /// A boxed future: what makes [`Store`] object-safe.
@@ -74,7 +74,7 @@ pub trait Store: Send + Sync + 'static {
     fn accounts<'a>(&'a self, after: &'a str, limit: usize) -> BoxFuture<'a, Result<Vec<Account>>>;
     /// Makes an account, with an empty `INBOX`. Fails with `AlreadyExists`.
     fn create_account<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<AccountId>>;
-    /// Removes an account and all it owns.
+    /// Removes an account and all it owns, its queue entries too.
     fn remove_account(&self, id: AccountId) -> BoxFuture<'_, Result<()>>;
     /// The mailboxes of an account; with `since`, only those with a later change.
     fn mailboxes(
@@ -114,13 +114,17 @@ pub trait Store: Send + Sync + 'static {
     fn stage(&self) -> BoxFuture<'_, Result<Box<dyn Stage>>>;
     /// Does all of a transaction or nothing: `Ok` means that it is on stable storage.
     fn commit(&self, transaction: Transaction) -> BoxFuture<'_, Result<Committed>>;
-    /// Leases queue entries that are due, oldest first, to one caller each.
-    fn claim(
-        &self,
-        now: SystemTime,
-        limit: usize,
-        ttl: Duration,
-    ) -> BoxFuture<'_, Result<Vec<QueueEntry>>>;
+    /// Leases queue entries that are due, oldest first, to one caller each, and no more for a next hop than
+    /// [`Claim::share_of`] says. Entries that are passed over cost little, however many they are.
+    fn claim<'a>(&'a self, claim: &'a Claim) -> BoxFuture<'a, Result<Vec<QueueEntry>>>;
+    /// Gives back all claims of an owner: their entries are due at `now`. Returns how many there were.
+    ///
+    /// Whoever claims calls this when it stops, and when it starts, for what it held when it died.
+    fn release_claims(&self, owner: u32, now: SystemTime) -> BoxFuture<'_, Result<u64>>;
+    /// Lets no entry be due later than `latest`, and no claim hold longer. Returns how many were brought forward.
+    ///
+    /// What was written while the clock was wrong would otherwise wait until then.
+    fn clamp_due(&self, latest: SystemTime) -> BoxFuture<'_, Result<u64>>;
     /// All queue entries behind `after`, by number, whoever holds them.
     fn queue(
         &self,
@@ -218,7 +222,11 @@ pub trait Engine: Send + 'static {
     /// As [`Store::remove_account`].
     fn remove_account(&mut self, id: AccountId) -> Result<()>;
     /// As [`Store::claim`].
-    fn claim(&mut self, now: SystemTime, limit: usize, ttl: Duration) -> Result<Vec<QueueEntry>>;
+    fn claim(&mut self, claim: &Claim) -> Result<Vec<QueueEntry>>;
+    /// As [`Store::release_claims`].
+    fn release_claims(&mut self, owner: u32, now: SystemTime) -> Result<u64>;
+    /// As [`Store::clamp_due`].
+    fn clamp_due(&mut self, latest: SystemTime) -> Result<u64>;
     /// Called when there is time, at least every few seconds: frees what nobody needs any more.
     fn tidy(&mut self) -> Result<()>;
 }

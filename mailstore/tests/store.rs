@@ -16,7 +16,7 @@ mod backend {
     use hikyaku_mailstore::*;
     use std::ops::Range;
     use std::sync::Arc;
-    use std::time::{Duration, SystemTime};
+    use std::time::SystemTime;
 
     struct Forward(Memory);
 
@@ -72,13 +72,14 @@ mod backend {
         async fn commit(&self, transaction: Transaction) -> Result<Committed> {
             Store::commit(&self.0, transaction).await
         }
-        async fn claim(
-            &self,
-            now: SystemTime,
-            limit: usize,
-            ttl: Duration,
-        ) -> Result<Vec<QueueEntry>> {
-            Store::claim(&self.0, now, limit, ttl).await
+        async fn claim(&self, claim: &Claim) -> Result<Vec<QueueEntry>> {
+            Store::claim(&self.0, claim).await
+        }
+        async fn release_claims(&self, owner: u32, now: SystemTime) -> Result<u64> {
+            Store::release_claims(&self.0, owner, now).await
+        }
+        async fn clamp_due(&self, latest: SystemTime) -> Result<u64> {
+            Store::clamp_due(&self.0, latest).await
         }
         async fn queue(&self, after: Option<QueueId>, limit: usize) -> Result<Vec<QueueEntry>> {
             Store::queue(&self.0, after, limit).await

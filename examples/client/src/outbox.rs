@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 use mailstore::message::{Envelope, Structure};
-use mailstore::{Flags, Operation, Outcome, QueueEntry, QueueId, Transaction};
+use mailstore::{Claim, Flags, Operation, Outcome, QueueEntry, QueueId, Store, Transaction};
 use serde::{Deserialize, Serialize};
 use smtp_proto::Mailbox;
 use std::collections::BTreeSet;
@@ -17,6 +17,8 @@ use crate::{Account, Dial, Error, Fate, Local, Result, Submission};
 
 /// So long a claim holds: longer than handing on any message takes.
 const CLAIM: Duration = Duration::from_secs(3600);
+/// Who claims, for the store: one process has it at a time.
+const OWNER: u32 = 1;
 /// After this time a message that was deferred is tried again.
 const AGAIN: Duration = Duration::from_secs(60);
 /// How long one waits for an entry that another task holds: it may be looking for its own.
@@ -379,6 +381,17 @@ async fn open(dial: &dyn Dial, account: &Account) -> Result<Submission> {
     Submission::open(dial, &account.outgoing, account.login(), password).await
 }
 
+/// Makes available what an earlier process left claimed when it died, and what was put off while the clock was wrong.
+///
+/// # Errors
+/// The store's.
+pub(crate) async fn recover(store: &dyn Store) -> Result<()> {
+    let now = SystemTime::now();
+    store.release_claims(OWNER, now).await?;
+    store.clamp_due(now + AGAIN).await?;
+    Ok(())
+}
+
 /// The account's entries, or the one of that number. Those that another process holds are left to it.
 async fn claimed(local: &Local, only: Option<u64>) -> Result<Vec<QueueEntry>> {
     let is_wanted = |entry: &QueueEntry| {
@@ -390,7 +403,8 @@ async fn claimed(local: &Local, only: Option<u64>) -> Result<Vec<QueueEntry>> {
         let now = SystemTime::now() + AGAIN;
         let (mut own, mut others) = (Vec::new(), Vec::new());
         loop {
-            let some = local.store.claim(now, 100, CLAIM).await?;
+            let claim = Claim::new(now, 100, CLAIM).owner(OWNER);
+            let some = local.store.claim(&claim).await?;
             if some.is_empty() {
                 break;
             }
@@ -576,5 +590,31 @@ mod tests {
         assert_eq!(read.said.as_deref(), Some("451 later"));
         assert_eq!(Outgoing::decode(&read.encode()), Some(read));
         assert_eq!(Outgoing::decode(b"\xff"), None);
+    }
+
+    #[tokio::test]
+    async fn what_a_dead_process_held_or_put_off_is_sent_by_the_next_one() {
+        let home = tempfile::tempdir().unwrap();
+        let store = crate::local::open(home.path()).await.unwrap();
+        let id = store.create_account("me@a.test").await.unwrap();
+        let local = Local::direct(store, id).await.unwrap();
+        for to in ["x@b.test", "y@b.test"] {
+            let outgoing = Outgoing::new("me@a.test", vec![to.into()]);
+            let enqueue = enqueue(&local, &outgoing, "Subject: tea\r\n\r\n".into());
+            let transaction = Transaction::new(id).with(enqueue.await.unwrap());
+            local.commit(transaction).await.unwrap();
+        }
+        let held = claimed(&local, None).await.unwrap();
+        assert_eq!(held.len(), 2);
+        // The clock was a year ahead.
+        let far = SystemTime::now() + Duration::from_secs(400 * 86_400);
+        let again = Some((far, held[1].envelope.clone()));
+        settle(&local, &held[1], again, Vec::new()).await.unwrap();
+        // Killed: nothing is given back.
+        drop(local);
+        let store = crate::local::open(home.path()).await.unwrap();
+        let local = Local::direct(store, id).await.unwrap();
+        let all = claimed(&local, None).await.unwrap();
+        assert_eq!(all.len(), 2);
     }
 }

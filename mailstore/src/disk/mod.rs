@@ -4,6 +4,7 @@
 //! are files in `bodies/`, written and synced before the rows that name them.
 
 mod bodies;
+mod claim;
 mod read;
 mod tables;
 
@@ -15,11 +16,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::apply::apply;
-use crate::engine::{first_state, inbox, per_next_hop};
+use crate::engine::{first_state, inbox};
 use crate::store::{Capabilities, Engine};
 use crate::tables::Tables as _;
 use crate::{
-    AccountId, Blocking, BodyId, Committed, Error, QueueEntry, Result, Transaction, UidSet,
+    AccountId, Blocking, BodyId, Claim, Committed, Error, QueueEntry, Result, Transaction, UidSet,
 };
 use bodies::{Bodies, DiskStager};
 use read::DiskReader;
@@ -184,6 +185,8 @@ fn say(connection: &Connection, statement: &str) -> Result<()> {
 fn prepare(connection: &Connection) -> Result<()> {
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if version == VERSION {
+        // Stores of this version were made without it.
+        connection.execute_batch(claim::INDEX)?;
         return Ok(());
     }
     if version == 1 {
@@ -288,27 +291,35 @@ impl Engine for DiskEngine {
                 }
                 sql.delete_mailbox(mailbox.id)?;
             }
+            sql.remove_queue_of(id)?;
             sql.remove_account(id)
         })
     }
 
-    fn claim(&mut self, now: SystemTime, limit: usize, ttl: Duration) -> Result<Vec<QueueEntry>> {
+    fn claim(&mut self, claim: &Claim) -> Result<Vec<QueueEntry>> {
         let any = self
             .connection
             .prepare_cached("SELECT 1 FROM queue WHERE due <= ?1")?
-            .exists([millis(now)])?;
+            .exists([millis(claim.now)])?;
         if !any {
             return Ok(Vec::new());
         }
-        self.group(|sql| {
-            let mut claimed = per_next_hop(sql.due(now)?, limit);
-            for entry in &mut claimed {
-                entry.token = getrandom::u64().map_err(|_| Error::Limit("random numbers"))? >> 1;
-                entry.due = now + ttl;
-                sql.lease(entry)?;
-            }
-            Ok(claimed)
-        })
+        self.group(|sql| sql.claim(claim))
+    }
+
+    fn release_claims(&mut self, owner: u32, now: SystemTime) -> Result<u64> {
+        self.group(|sql| sql.release_claims(owner, now))
+    }
+
+    fn clamp_due(&mut self, latest: SystemTime) -> Result<u64> {
+        let any = self
+            .connection
+            .prepare_cached("SELECT 1 FROM queue WHERE due > ?1")?
+            .exists([millis(latest)])?;
+        if !any {
+            return Ok(0);
+        }
+        self.group(|sql| sql.clamp_due(latest))
     }
 
     fn tidy(&mut self) -> Result<()> {
@@ -395,25 +406,6 @@ impl Sql<'_> {
             .prepare_cached("DELETE FROM summary WHERE id = ?1")?
             .execute([number])?;
         Ok(file.then_some(id))
-    }
-
-    fn due(&mut self, now: SystemTime) -> Result<Vec<QueueEntry>> {
-        let mut statement = self
-            .connection()
-            .prepare_cached("SELECT * FROM queue WHERE due <= ?1 ORDER BY due, id LIMIT 10000")?;
-        let rows = statement.query_map([millis(now)], read::queue_entry)?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
-    }
-
-    fn lease(&mut self, entry: &QueueEntry) -> Result<()> {
-        self.connection()
-            .prepare_cached("UPDATE queue SET due = ?2, token = ?3 WHERE id = ?1")?
-            .execute(params![
-                entry.id.0.cast_signed(),
-                millis(entry.due),
-                entry.token.cast_signed()
-            ])?;
-        Ok(())
     }
 }
 
@@ -534,7 +526,10 @@ mod tests {
                     },
                 ],
             );
-            for entry in engine.claim(due, 10, Duration::from_secs(9)).unwrap() {
+            for entry in engine
+                .claim(&Claim::new(due, 10, Duration::from_secs(9)))
+                .unwrap()
+            {
                 let (id, token) = (entry.id, entry.token);
                 let again = (round % 2 == 0).then(|| (due, entry.envelope.clone()));
                 work(&mut engine, vec![Operation::Settle { id, token, again }]);

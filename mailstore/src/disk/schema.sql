@@ -63,3 +63,4 @@ CREATE TABLE queue (
     envelope BLOB NOT NULL, due INTEGER NOT NULL, token INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX queue_due ON queue (due);
+CREATE INDEX queue_next_hop ON queue (next_hop, due);

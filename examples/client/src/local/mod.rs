@@ -103,7 +103,10 @@ pub(crate) async fn open(folder: &Path) -> Result<Arc<dyn Store>> {
     let started = std::time::Instant::now();
     loop {
         match Disk::open(folder.join("mail")) {
-            Ok(disk) => return Ok(Arc::new(disk)),
+            Ok(disk) => {
+                crate::outbox::recover(&disk).await?;
+                return Ok(Arc::new(disk));
+            }
             Err(mailstore::Error::Conflict(_)) if started.elapsed() < PATIENCE => {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }

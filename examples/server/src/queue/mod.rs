@@ -5,7 +5,7 @@ mod dsn;
 mod transport;
 
 use bytes::Bytes;
-use mailstore::{Error, Operation, QueueEntry, Scope, Transaction};
+use mailstore::{Claim, Error, Operation, QueueEntry, Scope, Transaction};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -97,7 +97,8 @@ async fn run(shared: Arc<Shared>, dns: Arc<Dns>) {
         let claimed = if free == 0 {
             Ok(Vec::new())
         } else {
-            shared.store.claim(SystemTime::now(), free, CLAIM).await
+            let claim = Claim::new(SystemTime::now(), free, CLAIM);
+            shared.store.claim(&claim).await
         };
         let claimed = claimed.unwrap_or_else(|error| {
             warn!(%error, "the queue cannot be read");

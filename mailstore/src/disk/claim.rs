@@ -1,0 +1,119 @@
+//! Claims on the queue, in SQL.
+
+use rusqlite::{OptionalExtension as _, params};
+use std::time::SystemTime;
+
+use super::tables::Sql;
+use super::{millis, read};
+use crate::claim::{Shares, token};
+use crate::tables::Tables as _;
+use crate::{AccountId, Claim, QueueEntry, QueueId, Result};
+
+/// What finds the next hops one after the other.
+pub(super) const INDEX: &str = "CREATE INDEX IF NOT EXISTS queue_next_hop ON queue (next_hop, due)";
+/// Entries that are looked at in the order of time before the next hops are gone through one by one.
+const WINDOW: i64 = 512;
+
+impl Sql<'_> {
+    pub(super) fn claim(&mut self, claim: &Claim) -> Result<Vec<QueueEntry>> {
+        let ids = match self.oldest(claim)? {
+            Some(ids) => ids,
+            None => self.oldest_of_each(claim)?,
+        };
+        let until = claim.now + claim.ttl;
+        let mut claimed = Vec::with_capacity(ids.len());
+        for id in ids {
+            let token = token(claim.owner)?;
+            let mut statement = self.connection().prepare_cached(
+                "UPDATE queue SET due = ?2, token = ?3 WHERE id = ?1 RETURNING *",
+            )?;
+            let values = params![id, millis(until), token.cast_signed()];
+            claimed.push(statement.query_row(values, read::queue_entry)?);
+        }
+        Ok(claimed)
+    }
+
+    /// The entries of a claim, in the order of time; `None` when the window did not hold them.
+    fn oldest(&self, claim: &Claim) -> Result<Option<Vec<i64>>> {
+        let mut statement = self.connection().prepare_cached(
+            "SELECT id, next_hop FROM queue WHERE due <= ?1 ORDER BY due, id LIMIT ?2",
+        )?;
+        let mut rows = statement.query(params![millis(claim.now), WINDOW])?;
+        let (mut shares, mut ids, mut seen) = (Shares::new(claim), Vec::new(), 0);
+        while ids.len() < claim.limit {
+            let Some(row) = rows.next()? else {
+                return Ok((seen < WINDOW).then_some(ids));
+            };
+            seen += 1;
+            if shares.admit(&row.get::<_, String>(1)?) {
+                ids.push(row.get(0)?);
+            }
+        }
+        Ok(Some(ids))
+    }
+
+    /// The same, found by going from next hop to next hop: what many entries for one of them cost is one step.
+    fn oldest_of_each(&self, claim: &Claim) -> Result<Vec<i64>> {
+        let connection = self.connection();
+        let mut first = connection.prepare_cached("SELECT min(next_hop) FROM queue")?;
+        let mut behind =
+            connection.prepare_cached("SELECT min(next_hop) FROM queue WHERE next_hop > ?1")?;
+        let mut of = connection.prepare_cached(
+            "SELECT due, id FROM queue WHERE next_hop = ?1 AND due <= ?2 ORDER BY due, id LIMIT ?3",
+        )?;
+        let mut next: Option<String> = first.query_row([], |row| row.get(0))?;
+        let mut found: Vec<(i64, i64)> = Vec::new();
+        while let Some(hop) = next {
+            let share = claim.share_of(&hop).min(claim.limit);
+            if share > 0 {
+                let share = i64::try_from(share).unwrap_or(i64::MAX);
+                let values = params![hop, millis(claim.now), share];
+                let rows = of.query_map(values, |row| Ok((row.get(0)?, row.get(1)?)))?;
+                for row in rows {
+                    found.push(row?);
+                }
+            }
+            next = behind.query_row([&hop], |row| row.get(0))?;
+        }
+        found.sort_unstable();
+        found.truncate(claim.limit);
+        Ok(found.into_iter().map(|(_, id)| id).collect())
+    }
+
+    pub(super) fn release_claims(&mut self, owner: u32, now: SystemTime) -> Result<u64> {
+        // The shift keeps the sign, as does the cast.
+        let changed = self
+            .connection()
+            .prepare_cached(
+                "UPDATE queue SET token = 0, due = ?2 WHERE token <> 0 AND token >> 32 = ?1",
+            )?
+            .execute(params![owner.cast_signed(), millis(now)])?;
+        Ok(changed as u64)
+    }
+
+    pub(super) fn clamp_due(&mut self, latest: SystemTime) -> Result<u64> {
+        let changed = self
+            .connection()
+            .prepare_cached("UPDATE queue SET due = ?1 WHERE due > ?1")?
+            .execute([millis(latest)])?;
+        Ok(changed as u64)
+    }
+
+    /// Removes what an account has in the queue.
+    pub(super) fn remove_queue_of(&mut self, account: AccountId) -> Result<()> {
+        let mut behind = 0;
+        loop {
+            let mut statement = self.connection().prepare_cached(
+                "SELECT * FROM queue WHERE account = ?1 AND id > ?2 ORDER BY id LIMIT 1",
+            )?;
+            let values = params![account.0.cast_signed(), behind];
+            let Some(entry) = statement.query_row(values, read::queue_entry).optional()? else {
+                return Ok(());
+            };
+            let QueueId(id) = entry.id;
+            behind = id.cast_signed();
+            self.settle(entry.id, None)?;
+            self.release(entry.body)?;
+        }
+    }
+}
