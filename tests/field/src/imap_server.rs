@@ -34,6 +34,8 @@ pub struct Row {
     /// The account wants no whole messages.
     #[serde(default)]
     pub headers: bool,
+    /// How many messages there is room for, in all mailboxes together.
+    pub room: Option<usize>,
     /// The syncs, in their order.
     pub sync: Vec<Sync>,
 }
@@ -197,8 +199,16 @@ struct World {
     delimiter: String,
     mailboxes: BTreeMap<String, Mailbox>,
     modseq: u64,
+    room: usize,
     script: Vec<Script>,
     log: Vec<String>,
+}
+
+impl World {
+    fn is_full(&self) -> bool {
+        let all = self.mailboxes.values().map(|one| one.messages.len());
+        all.sum::<usize>() >= self.room
+    }
 }
 
 /// The server.
@@ -268,6 +278,8 @@ struct Session {
     in_: bool,
     selected: Option<String>,
     qresync: bool,
+    /// The message of an APPEND had no room.
+    refused: bool,
 }
 
 /// What the model answers: untagged lines, and the end.
@@ -306,6 +318,7 @@ impl Scripted {
             delimiter: row.delimiter.clone(),
             mailboxes: BTreeMap::new(),
             modseq: 10,
+            room: row.room.unwrap_or(usize::MAX),
             script: Vec::new(),
             log: Vec::new(),
         };
@@ -770,6 +783,10 @@ impl Session {
         }
         let (name, rest) = word(&command["APPEND".len()..]);
         let mut world = server.world();
+        self.refused = world.is_full();
+        if self.refused {
+            return;
+        }
         world.modseq += 1;
         let modseq = world.modseq;
         if let Some(mailbox) = world.mailboxes.get_mut(&name) {
@@ -847,6 +864,9 @@ impl Session {
                 b"* QUOTA \"\" (STORAGE 10 512)".to_vec(),
             ]),
             "SELECT" | "EXAMINE" => self.select(&world, verb, rest),
+            "APPEND" if std::mem::take(&mut self.refused) => {
+                Answer::end("NO [OVERQUOTA] there is no room")
+            }
             "APPEND" => {
                 let (name, _) = word(rest);
                 match world.mailboxes.contains_key(&name) {

@@ -33,7 +33,7 @@ async fn frame(browser: &Browser) -> String {
 async fn a_stranger_is_shown_as_what_he_is() {
     let house = House::new().await;
     let message = "From: \"boss@bank.test\" <stranger@evil.test>\nReply-To: other@elsewhere.test\n\
-        To: bob@example.test\nSubject: pay \u{202e}now\nDate: Fri, 27 Nov 2026 08:00:00 +0000\n\
+        To: bob@example.test\nSubject: pay \u{202e}n\u{200b}ow\nDate: Fri, 27 Nov 2026 08:00:00 +0000\n\
         Content-Type: text/html; charset=utf-8\n\n\
         <p>Log in at <a href=\"https://evil.test/x\">https://bank.test/login</a></p>";
     let (browser, origin) = opened(&house, message).await;
@@ -41,7 +41,16 @@ async fn a_stranger_is_shown_as_what_he_is() {
         .open(&format!("{origin}/message?id=INBOX%2F1"))
         .await;
     browser.until("h1", "pay").await;
-    assert!(!browser.text("h1").await.contains('\u{202e}'));
+    // As it is in the document: what a driver reads of the screen has no such signs, whatever is there.
+    let subject = browser
+        .run("return document.querySelector('h1').textContent;")
+        .await;
+    assert!(
+        subject
+            .as_str()
+            .is_some_and(|text| text.contains("now") && !text.contains('\u{202e}')),
+        "{subject}"
+    );
     browser.until("dl.header", "stranger@evil.test").await;
     browser
         .until("dl.header .reply-to", "other@elsewhere.test")
