@@ -7,11 +7,16 @@
 For each message: milliseconds for its page, its frame, the form that answers it, the list that it stands in, and
 `mailclient read`; then the longest that somebody else waited for a page that needs nothing (the login page) while four
 of the frames were asked for at once. Words choose among the messages.
+
+    benches/scripts/nasty.py --write FOLDER
+    cargo bench -p hikyaku-benches --bench held -- FOLDER
+
+writes the messages into a folder, and measures how long a page of them holds the thread that others share.
 """
 import http.client, imaplib, os, re, shutil, ssl, subprocess, sys, tempfile, threading, time, urllib.parse
 
 PASSWORD = "measured by hand"
-target = os.path.abspath(sys.argv[1])
+target = os.path.abspath(sys.argv[2 if sys.argv[1] == "--write" else 1])
 numbers = [int(word) for word in sys.argv[2:] if word.isdigit()]
 most = numbers[0] if numbers else 1024 * 1024
 chosen = [word for word in sys.argv[2:] if not word.isdigit()]
@@ -95,6 +100,13 @@ def message(begin, piece, end):
         length += len(text.encode("utf-8", "surrogateescape"))
     return (begin + "".join(pieces) + end).encode("utf-8", "surrogateescape")
 
+
+if sys.argv[1] == "--write":
+    os.makedirs(target, exist_ok=True)
+    for name, parts in MESSAGES.items():
+        with open(os.path.join(target, name.replace(" ", "-") + ".eml"), "wb") as file:
+            file.write(message(*parts))
+    sys.exit()
 
 folder = tempfile.mkdtemp(prefix="hikyaku-nasty-")
 config = os.path.join(folder, "mailserver.toml")

@@ -1,5 +1,6 @@
-//! Delivers by LMTP from many connections at once: `load ADDRESS RECIPIENT CONNECTIONS MESSAGES [OCTETS]`.
-//! Prints deliveries a second. With OCTETS the messages are such as people write, with a body of that size.
+//! Delivers by LMTP from many connections at once: `load ADDRESS RECIPIENT CONNECTIONS MESSAGES [OCTETS]`, or by SMTP
+//! where ADDRESS begins with `smtp:`. Prints deliveries a second. With OCTETS the messages are such as people write,
+//! with a body of that size.
 
 use std::io::{BufRead as _, BufReader, Error, Result, Write as _};
 use std::net::TcpStream;
@@ -20,6 +21,7 @@ fn written(recipient: &str, number: usize, octets: usize) -> String {
 }
 
 fn deliver(
+    hello: &str,
     address: &str,
     recipient: &str,
     messages: std::ops::Range<usize>,
@@ -39,7 +41,7 @@ fn deliver(
         }
     };
     wait("220 ")?;
-    stream.write_all(b"LHLO load\r\n")?;
+    stream.write_all(format!("{hello} load\r\n").as_bytes())?;
     wait("250 ")?;
     let small = "Subject: x\r\n\r\nx\r\n".to_owned();
     start.wait();
@@ -70,15 +72,19 @@ fn main() -> Result<()> {
         .map(|octets| octets.parse())
         .transpose()
         .map_err(Error::other)?;
+    let (hello, address) = match address.strip_prefix("smtp:") {
+        Some(address) => ("EHLO", address),
+        None => ("LHLO", address.as_str()),
+    };
     let connections: usize = connections.parse().map_err(Error::other)?;
     let messages: usize = messages.parse().map_err(Error::other)?;
     let start = Arc::new(Barrier::new(connections + 1));
     let threads: Vec<_> = (0..connections)
         .map(|connection| {
             let (address, recipient, start) =
-                (address.clone(), recipient.clone(), Arc::clone(&start));
+                (address.to_owned(), recipient.clone(), Arc::clone(&start));
             let own = connection * messages..(connection + 1) * messages;
-            std::thread::spawn(move || deliver(&address, &recipient, own, octets, &start))
+            std::thread::spawn(move || deliver(hello, &address, &recipient, own, octets, &start))
         })
         .collect();
     start.wait();

@@ -1,0 +1,114 @@
+//! How long the pages of the webmail hold a thread that others share: the longest single poll of each request.
+//!
+//! `cargo bench -p hikyaku-benches --bench held -- FOLDER`; the folder has messages, as `benches/scripts/nasty.py --write`
+//! makes them. What is computed elsewhere holds nobody up, and is not in these figures.
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::Request;
+use bytes::Bytes;
+use hikyaku_client::Local;
+use hikyaku_webmail::{NoPost, Options, SignedIn, Stored, router};
+use mailstore::{Flags, Memory, Store};
+use std::error::Error;
+use std::future::Future;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+use tower_service::Service as _;
+
+const PERSON: &str = "alice@example.test";
+/// A request is made that often; the shortest of the longest counts, since the machine interrupts, too.
+const ROUNDS: usize = 5;
+/// No page may hold a thread for longer.
+const MOST: Duration = Duration::from_millis(10);
+
+/// A future, and the longest that one poll of it took.
+struct Held<F>(Pin<Box<F>>, Duration);
+
+impl<F: Future> Future for Held<F> {
+    type Output = (F::Output, Duration);
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let began = Instant::now();
+        let polled = self.0.as_mut().poll(context);
+        self.1 = self.1.max(began.elapsed());
+        polled.map(|output| (output, self.1))
+    }
+}
+
+/// Asks for a page, whole.
+async fn page(application: &mut Router, path: &str) -> Result<Duration, Box<dyn Error>> {
+    let mut request = Request::get(path).body(Body::empty())?;
+    request.extensions_mut().insert(SignedIn(PERSON.into()));
+    let answer = async {
+        let answer = application.call(request).await?;
+        let status = answer.status();
+        let octets = to_bytes(answer.into_body(), usize::MAX).await?;
+        Ok::<_, Box<dyn Error>>((status, octets.len()))
+    };
+    let (answered, held) = Held(Box::pin(answer), Duration::ZERO).await;
+    let (status, octets) = answered?;
+    if !status.is_success() || octets == 0 {
+        return Err(format!("{path}: {status}, {octets} octets").into());
+    }
+    Ok(held)
+}
+
+async fn measure(folder: &Path) -> Result<bool, Box<dyn Error>> {
+    let store: Arc<dyn Store> = Arc::new(Memory::new());
+    let account = store.create_account(PERSON).await?;
+    let local = Local::direct(Arc::clone(&store), account).await?;
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        names.push(entry?.path());
+    }
+    names.sort();
+    for name in &names {
+        let message = Bytes::from(std::fs::read(name)?);
+        local.add("INBOX", message, Flags::NONE).await?;
+    }
+    let backend = Stored::new(store, Arc::new(NoPost));
+    let mut application = router(Arc::new(backend), Options::default());
+    let mut good = true;
+    println!("| milliseconds | page | frame | answer |\n|---|---|---|---|");
+    for (at, name) in names.iter().enumerate() {
+        print!("| {}", name.file_stem().unwrap_or_default().display());
+        for path in ["message?id", "message/frame?id", "compose?reply"] {
+            let path = format!("/{path}=INBOX%2F{}", at + 1);
+            let mut least = Duration::MAX;
+            for _ in 0..ROUNDS {
+                least = least.min(page(&mut application, &path).await?);
+            }
+            good &= least <= MOST;
+            print!(" | {:.2}", least.as_secs_f64() * 1e3);
+        }
+        println!(" |");
+    }
+    let mut least = Duration::MAX;
+    for _ in 0..ROUNDS {
+        least = least.min(page(&mut application, "/folder?name=INBOX").await?);
+    }
+    println!("the list of all: {:.2}", least.as_secs_f64() * 1e3);
+    Ok(good && least <= MOST)
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut words = std::env::args()
+        .skip(1)
+        .filter(|word| !word.starts_with("--"));
+    let Some(folder) = words.next() else {
+        println!("held: a folder of messages is wanted (benches/scripts/nasty.py --write FOLDER)");
+        return Ok(());
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()?;
+    match runtime.block_on(measure(Path::new(&folder)))? {
+        true => Ok(()),
+        false => Err(format!("a page holds a thread for more than {MOST:?}").into()),
+    }
+}
