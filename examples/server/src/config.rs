@@ -238,6 +238,14 @@ pub struct Relay {
     pub retry: Vec<Span>,
     /// After so long the sender is told that it failed.
     pub expire: Span,
+    /// Connections to other servers at a time.
+    pub connections: usize,
+    /// Of these, to one domain, and to one host.
+    pub connections_per_destination: usize,
+    /// How long a host may take to accept a connection and to say what it can do.
+    pub patience: Span,
+    /// How long the answer to a DNS question may take.
+    pub dns_timeout: Span,
 }
 
 impl Default for Relay {
@@ -250,6 +258,10 @@ impl Default for Relay {
             smarthost: None,
             retry: [5, 15, 30, 60, 120, 240].map(minutes).into(),
             expire: minutes(5 * 24 * 60),
+            connections: 200,
+            connections_per_destination: 5,
+            patience: Span(Duration::from_secs(30)),
+            dns_timeout: Span(Duration::from_secs(10)),
         }
     }
 }

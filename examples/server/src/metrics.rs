@@ -38,7 +38,8 @@ counters! {
     messages_delivered_total "counter" "Deliveries into mailboxes.",
     messages_relayed_total "counter" "Recipients handed on to other servers.",
     messages_deferred_total "counter" "Attempts to hand on that are to be repeated.",
-    messages_bounced_total "counter" "Recipients that a notification was sent for.",
+    messages_bounced_total "counter" "Recipients that were given up.",
+    notifications_dropped_total "counter" "Times that recipients were given up and no sender could be told.",
 }
 
 /// Adds one.

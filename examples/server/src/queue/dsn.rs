@@ -2,31 +2,49 @@
 
 use bytes::Bytes;
 use mailstore::message::{Scanner, Structure};
-use mailstore::{AccountId, Error, Operation, QueueEntry, Transaction};
+use mailstore::{Error, Operation, QueueEntry};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::SystemTime;
-use tracing::info;
+use tracing::warn;
 
-use super::{Envelope, Waiting, append, inbox};
+use super::local::{append, inbox};
+use super::{Envelope, LOCAL, Waiting};
 use crate::server::Shared;
 use crate::smtp::now;
 
 /// So much of the message's header section goes back.
 const HEADER: u64 = 64 * 1024;
 
-/// Tells the sender; a notification itself is never answered by one (RFC 5321 §6.1).
+/// What became of a notification.
+pub(super) enum Notice {
+    /// It is in the sender's mailbox.
+    Delivered,
+    /// It is to be queued, in the transaction that takes the message out of the queue.
+    Queued(Box<Operation>),
+    /// Nobody hears of it: why.
+    Dropped(&'static str),
+}
+
+/// Tells the sender. A notification itself is never answered by one (RFC 5321 §6.1). One that the sender's mailbox has
+/// no room for waits in the queue as any mail does, until it expires.
+///
+/// # Errors
+/// The store's: what is temporary.
 pub(super) async fn send(
     shared: &Arc<Shared>,
     entry: &QueueEntry,
     envelope: &Envelope,
     failed: &[Waiting],
-) -> Result<(), Error> {
+) -> Result<Notice, Error> {
     let Some(sender) = &envelope.reverse_path else {
-        info!("a notification could not be delivered: dropped");
-        return Ok(());
+        return Ok(Notice::Dropped("it is a notification itself"));
     };
-    let header = header(shared, entry).await?;
+    // Damage of the message hides nothing but its header section.
+    let header = header(shared, entry).await.unwrap_or_else(|error| {
+        warn!(%error, "the header section cannot be read");
+        Vec::new()
+    });
     let message = Bytes::from(compose(
         &shared.config.hostname,
         envelope,
@@ -38,15 +56,24 @@ pub(super) async fn send(
     stage.write(message.clone()).await?;
     let body = stage.finish().await?;
     let domain = sender.rsplit_once('@').map_or("", |(_, domain)| domain);
+    let mut next_hop = domain.to_lowercase();
     if shared.config.is_local(domain) {
         let mut scanner = Scanner::default();
         scanner.feed(&message);
         // Repeated after a crash it is not doubled.
         let origin = Bytes::from(format!("dsn-{}-{}", entry.id, envelope.attempts));
-        return match inbox(shared, sender).await? {
-            Some(inbox) => append(shared, inbox, body, scanner.finish().encode(), origin).await,
-            None => Ok(()),
+        let Some(inbox) = inbox(shared, sender).await? else {
+            return Ok(Notice::Dropped("the sender has no mailbox here any more"));
         };
+        let summary = scanner.finish().encode();
+        match append(shared, inbox, body.clone(), summary, origin).await {
+            Ok(()) => return Ok(Notice::Delivered),
+            Err(Error::OverQuota) => next_hop = LOCAL.into(),
+            Err(Error::NoSuchAccount | Error::NoSuchMailbox) => {
+                return Ok(Notice::Dropped("the sender was removed"));
+            }
+            Err(error) => return Err(error),
+        }
     }
     let back = Envelope {
         id: format!("{}-dsn", envelope.id),
@@ -56,17 +83,12 @@ pub(super) async fn send(
         queued: crate::unix_now(),
         attempts: 0,
     };
-    let enqueue = Operation::Enqueue {
+    Ok(Notice::Queued(Box::new(Operation::Enqueue {
         due: SystemTime::now(),
-        next_hop: domain.to_lowercase(),
+        next_hop,
         body,
         envelope: back.encode(),
-    };
-    shared
-        .store
-        .commit(Transaction::new(AccountId::SYSTEM).with(enqueue))
-        .await?;
-    Ok(())
+    })))
 }
 
 async fn header(shared: &Arc<Shared>, entry: &QueueEntry) -> Result<Vec<u8>, Error> {

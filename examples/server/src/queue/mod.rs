@@ -1,34 +1,56 @@
 //! The queue: mail for other domains waits here, is handed on, tried again, and given up in the end.
+//!
+//! The loop claims what is due, a few entries for each next hop, and [`destinations`] counts what is under way, so that
+//! no destination has all of the connections, however much waits for it and whatever it does.
 
+mod conversation;
+mod destinations;
 mod dns;
 mod dsn;
+mod local;
+mod opportunistic_tls;
 mod transport;
+mod trip;
 
 use bytes::Bytes;
-use mailstore::{Claim, Error, Operation, QueueEntry, Scope, Transaction};
+use mailstore::{AccountId, Claim, Error, Operation, QueueEntry, Scope, Transaction};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
-use tokio::sync::Semaphore;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant, SystemTime};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tracing::{Instrument as _, info, warn};
 
 use crate::metrics::count;
 use crate::server::Shared;
+use destinations::Destinations;
 use dns::Dns;
+use dsn::Notice;
+use transport::HandedOn;
+use trip::{Stage, Trip, Trips};
 
 /// The next hop of mail for mailboxes here that could not take it at once.
 pub(crate) const LOCAL: &str = "@local";
 
-/// So many connections to other servers at a time.
-const CONNECTIONS: usize = 20;
-/// So long a claim holds: longer than any attempt takes. What a server had claimed that died is tried
-/// again after it.
+/// Who claims, for the store. One server has it at a time: what was claimed before this one started is nobody's.
+const OWNER: u32 = 1;
+/// So long a claim holds: longer than any attempt takes.
 const CLAIM: Duration = Duration::from_secs(20 * 60);
-/// An attempt ends after so long, whatever the other server does.
-const ATTEMPT: Duration = Duration::from_secs(18 * 60);
 /// The queue is looked at so often, for what has become due.
 const LOOK: Duration = Duration::from_millis(500);
+/// So often it is made sure that nothing is due later than it ever should be.
+const CLAMP: Duration = Duration::from_secs(60);
+/// Entries whose next hop is being looked up, at a time. They have places of their own.
+const LOOKUPS: usize = 128;
+/// When all places are taken and others wait, who has waited for DNS for so long makes room.
+const DNS_PATIENCE: Duration = Duration::from_secs(2);
+/// The same for the first words of a host.
+const HOST_PATIENCE: Duration = Duration::from_secs(2);
+/// How long attempts may go on when the server stops. The rest is tried again by the next start.
+const STOP: Duration = Duration::from_secs(3);
+/// What an attempt came to is noted again after so long, when the store could not take it.
+const SETTLE_AGAIN: Duration = Duration::from_secs(2);
 
 /// What the queue knows of a message.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -82,198 +104,299 @@ pub(crate) enum Fate {
 
 /// Begins handing on what waits.
 pub(crate) fn start(shared: &Arc<Shared>, tasks: &mut JoinSet<()>) -> Result<(), String> {
-    let dns = Arc::new(Dns::new(&shared.config.relay)?);
-    tasks.spawn(run(Arc::clone(shared), dns));
+    let config = &shared.config.relay;
+    let retry = config.retry.iter().map(|span| span.0).collect();
+    let connections = config.connections.max(1);
+    let share = match config.smarthost {
+        // There is one destination, and it is ours.
+        Some(_) => connections,
+        None => config.connections_per_destination.min(connections),
+    };
+    let relay = Arc::new(Relay {
+        shared: Arc::clone(shared),
+        dns: Dns::new(config)?,
+        destinations: Destinations::new(share, retry),
+        trips: Arc::default(),
+        lookups: Arc::new(Semaphore::new(LOOKUPS)),
+        connections: Arc::new(Semaphore::new(connections)),
+        connection_count: connections,
+    });
+    tasks.spawn(run(relay));
     Ok(())
 }
 
-async fn run(shared: Arc<Shared>, dns: Arc<Dns>) {
-    let permits = Arc::new(Semaphore::new(CONNECTIONS));
+/// What hands on has at hand.
+struct Relay {
+    shared: Arc<Shared>,
+    dns: Dns,
+    destinations: Arc<Destinations>,
+    trips: Arc<Trips>,
+    lookups: Arc<Semaphore>,
+    connections: Arc<Semaphore>,
+    connection_count: usize,
+}
+
+async fn run(relay: Arc<Relay>) {
+    let shared = &relay.shared;
     let mut watch = shared.store.watch(Scope::Queue);
     let mut attempts = JoinSet::new();
-    loop {
+    relay.recover().await;
+    let mut clamped = Instant::now();
+    while !shared.is_stopping() {
         while attempts.try_join_next().is_some() {}
-        let free = permits.available_permits();
-        let claimed = if free == 0 {
-            Ok(Vec::new())
-        } else {
-            let claim = Claim::new(SystemTime::now(), free, CLAIM);
-            shared.store.claim(&claim).await
-        };
-        let claimed = claimed.unwrap_or_else(|error| {
-            warn!(%error, "the queue cannot be read");
-            Vec::new()
-        });
+        if clamped.elapsed() > CLAMP {
+            clamped = Instant::now();
+            relay.clamp(CLAIM.max(relay.longest_step())).await;
+        }
+        relay.make_room();
+        let claimed = relay.claim().await;
         let none = claimed.is_empty();
         for entry in claimed {
-            let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
+            let Some((trip, ends)) = relay.trips.begin(&entry) else {
+                continue;
+            };
+            // A claim is for no more than there are.
+            let Ok(lookup) = Arc::clone(&relay.lookups).acquire_owned().await else {
                 return;
             };
-            let (shared, dns) = (Arc::clone(&shared), Arc::clone(&dns));
-            let span = tracing::info_span!("queue", id = entry.id.0, next_hop = entry.next_hop);
+            let next_hop = &entry.next_hop[..];
+            let under_way = relay.destinations.begin(next_hop, Instant::now());
+            let span = tracing::info_span!("queue", id = entry.id.0, next_hop);
+            let relay = Arc::clone(&relay);
             attempts.spawn(
                 async move {
-                    let _permit = permit;
-                    handle(&shared, &dns, entry).await;
+                    let _under_way = (ends, under_way);
+                    relay.handle(&trip, lookup, entry).await;
                 }
                 .instrument(span),
             );
         }
         if none {
             tokio::select! {
-                () = shared.stopping() => break,
-                _ = tokio::time::timeout(LOOK, watch.changed()) => {}
+                () = shared.stopping() => {}
+                () = watch.changed() => {}
+                () = relay.destinations.freed.notified() => {}
+                () = tokio::time::sleep(LOOK) => {}
             }
-        } else if shared.is_stopping() {
-            break;
         }
     }
-    // What is under way may end; what does not is tried again when its claim has run out.
-    while attempts.join_next().await.is_some() {}
+    // What is under way may end. What does not is given back, and goes out after the next start.
+    let all = async { while attempts.join_next().await.is_some() {} };
+    if tokio::time::timeout(STOP, all).await.is_err() {
+        attempts.shutdown().await;
+    }
+    let given_back = shared.store.release_claims(OWNER, SystemTime::now()).await;
+    if let Err(error) = given_back {
+        warn!(%error, "claims are not given back");
+    }
 }
 
-async fn handle(shared: &Arc<Shared>, dns: &Dns, entry: QueueEntry) {
-    let Some(mut envelope) = Envelope::decode(&entry.envelope) else {
-        warn!("a queue entry that cannot be read is left for later");
-        return;
-    };
-    let fates = if entry.next_hop == LOCAL {
-        local(shared, &entry, &envelope).await
-    } else {
-        let attempt = transport::hand_on(shared, dns, &entry, &envelope);
-        match tokio::time::timeout(ATTEMPT, attempt).await {
-            Ok(fates) => fates,
-            Err(_) => {
-                vec![Fate::Deferred("the attempt took too long".into()); envelope.recipients.len()]
+impl Relay {
+    /// What an earlier server held when it died is due now, and what was put off by a clock that was wrong soon.
+    async fn recover(&self) {
+        loop {
+            let now = SystemTime::now();
+            match self.shared.store.release_claims(OWNER, now).await {
+                Ok(0) => break,
+                Ok(released) => {
+                    info!(
+                        released,
+                        "an earlier server had claimed these: they are due now"
+                    );
+                    break;
+                }
+                Err(error) => warn!(%error, "claims of an earlier server"),
+            }
+            tokio::select! {
+                () = self.shared.stopping() => return,
+                () = tokio::time::sleep(SETTLE_AGAIN) => {}
             }
         }
-    };
-    envelope.attempts += 1;
-    let now = crate::unix_now();
-    let expire = i64::try_from(shared.config.relay.expire.0.as_millis()).unwrap_or(i64::MAX) / 1000;
-    let expired = now - envelope.queued >= expire;
-    let (mut waiting, mut failed) = (Vec::new(), Vec::new());
-    for (mut recipient, fate) in envelope.recipients.drain(..).zip(fates) {
-        info!(to = recipient.address, ?fate, "attempt");
-        match fate {
-            Fate::Delivered => count(&shared.metrics.messages_relayed_total),
-            Fate::Deferred(why) => {
-                recipient.last = why;
-                if expired {
-                    failed.push(recipient);
-                } else {
-                    count(&shared.metrics.messages_deferred_total);
-                    waiting.push(recipient);
+        self.clamp(self.longest_step()).await;
+    }
+
+    async fn clamp(&self, longest: Duration) {
+        let latest = SystemTime::now() + longest;
+        match self.shared.store.clamp_due(latest).await {
+            Ok(0) => {}
+            Ok(clamped) => warn!(clamped, "due too far in the future: the clock was wrong"),
+            Err(error) => warn!(%error, "the queue cannot be looked through"),
+        }
+    }
+
+    /// How long a message waits at most between two attempts.
+    fn longest_step(&self) -> Duration {
+        let retry = self.shared.config.relay.retry.iter();
+        retry.map(|span| span.0).max().unwrap_or(CLAIM)
+    }
+
+    /// Who waits in vain for a server that says nothing gives way, when all places are taken and others wait: a
+    /// quarter of them at a time, those first that have waited longest.
+    fn make_room(&self) {
+        if self.lookups.available_permits() == 0 {
+            let cut = self.trips.cut(Stage::Lookup, DNS_PATIENCE, LOOKUPS / 4);
+            if cut > 0 {
+                info!(cut, "lookups make room");
+            }
+        }
+        if self.connections.available_permits() == 0 {
+            let most = self.connection_count.div_ceil(4);
+            let waiting = self.trips.count(Stage::Room).min(most);
+            let cut = self.trips.cut(Stage::Greeting, HOST_PATIENCE, waiting);
+            if cut > 0 {
+                info!(cut, "connections make room");
+            }
+        }
+    }
+
+    async fn claim(&self) -> Vec<QueueEntry> {
+        let free = self.lookups.available_permits();
+        if free == 0 {
+            return Vec::new();
+        }
+        let claim = Claim::new(SystemTime::now(), free, CLAIM).owner(OWNER);
+        let claim = self.destinations.share_out(claim, Instant::now());
+        let claimed = self.shared.store.claim(&claim).await;
+        claimed.unwrap_or_else(|error| {
+            warn!(%error, "the queue cannot be read");
+            Vec::new()
+        })
+    }
+
+    async fn handle(
+        self: &Arc<Self>,
+        trip: &Trip,
+        lookup: OwnedSemaphorePermit,
+        entry: QueueEntry,
+    ) {
+        let shared = &self.shared;
+        let Some(mut envelope) = Envelope::decode(&entry.envelope) else {
+            warn!("a queue entry that cannot be read is left for later");
+            return;
+        };
+        let fates = if entry.next_hop == LOCAL {
+            trip.waits_for(Stage::Conversation);
+            local::local(shared, &entry, &envelope).await
+        } else {
+            match transport::hand_on(self, trip, lookup, &entry, &envelope).await {
+                HandedOn::Fates(fates) => fates,
+                HandedOn::NotNow => {
+                    let again = Some((SystemTime::now(), entry.envelope.clone()));
+                    return self.settle(trip, &entry, again, None).await;
                 }
             }
-            Fate::Failed(why) => {
-                recipient.last = why;
-                failed.push(recipient);
+        };
+        envelope.attempts = envelope.attempts.saturating_add(1);
+        let expired = self.is_expired(&mut envelope);
+        let (mut waiting, mut failed) = (Vec::new(), Vec::new());
+        for (mut recipient, fate) in envelope.recipients.drain(..).zip(fates) {
+            info!(to = recipient.address, ?fate, "attempt");
+            match fate {
+                Fate::Delivered => count(&shared.metrics.messages_relayed_total),
+                Fate::Deferred(why) => {
+                    recipient.last = why;
+                    if expired {
+                        failed.push(recipient);
+                    } else {
+                        count(&shared.metrics.messages_deferred_total);
+                        waiting.push(recipient);
+                    }
+                }
+                Fate::Failed(why) => {
+                    recipient.last = why;
+                    failed.push(recipient);
+                }
             }
         }
-    }
-    if !failed.is_empty() {
-        shared
-            .metrics
-            .messages_bounced_total
-            .fetch_add(failed.len() as u64, std::sync::atomic::Ordering::Relaxed);
-        if let Err(error) = dsn::send(shared, &entry, &envelope, &failed).await {
-            // Nothing may be forgotten before the sender was told.
-            warn!(%error, "notification");
-            waiting.append(&mut failed);
+        let mut notification = None;
+        if !failed.is_empty() {
+            match dsn::send(shared, &entry, &envelope, &failed).await {
+                Ok(notice) => {
+                    let failed = failed.len() as u64;
+                    let bounced = &shared.metrics.messages_bounced_total;
+                    bounced.fetch_add(failed, Ordering::Relaxed);
+                    match notice {
+                        Notice::Delivered => {}
+                        Notice::Queued(enqueue) => notification = Some(*enqueue),
+                        Notice::Dropped(why) => {
+                            count(&shared.metrics.notifications_dropped_total);
+                            warn!(why, from = envelope.reverse_path, failed, "no notification");
+                        }
+                    }
+                }
+                Err(error) => {
+                    // The store does not take it: nothing may be forgotten before the sender was told.
+                    warn!(%error, "notification");
+                    waiting.append(&mut failed);
+                }
+            }
         }
+        let again = (!waiting.is_empty()).then(|| {
+            let wait = self.step(envelope.attempts);
+            envelope.recipients = waiting;
+            (SystemTime::now() + wait, envelope.encode())
+        });
+        self.settle(trip, &entry, again, notification).await;
     }
-    let again = (!waiting.is_empty()).then(|| {
-        let retry = &shared.config.relay.retry;
-        let step = usize::try_from(envelope.attempts)
-            .unwrap_or(usize::MAX)
-            .saturating_sub(1);
-        let wait = retry
-            .get(step)
-            .or(retry.last())
-            .map_or(Duration::from_secs(300), |span| span.0);
-        envelope.recipients = waiting;
-        (SystemTime::now() + wait, envelope.encode())
-    });
-    let settle = Operation::Settle {
-        id: entry.id,
-        token: entry.token,
-        again,
-    };
-    if let Err(error) = shared
-        .store
-        .commit(Transaction::new(entry.account).with(settle))
-        .await
-    {
-        warn!(%error, "settling");
-    }
-}
 
-/// Into mailboxes here, once more. The origin keeps a repeated attempt from doubling it.
-async fn local(shared: &Arc<Shared>, entry: &QueueEntry, envelope: &Envelope) -> Vec<Fate> {
-    let mut fates = Vec::new();
-    for recipient in &envelope.recipients {
-        let fate = match deliver_local(shared, entry, &recipient.address).await {
-            Ok(true) => Fate::Delivered,
-            Ok(false) => Fate::Failed("550 5.1.1 No such mailbox here".into()),
-            Err(Error::OverQuota) => Fate::Deferred("452 4.2.2 Mailbox full".into()),
-            Err(error) => Fate::Deferred(format!("451 4.3.0 {error}")),
-        };
-        fates.push(fate);
+    /// How long a message waits after so many attempts.
+    fn step(&self, attempts: u32) -> Duration {
+        let retry = &self.shared.config.relay.retry;
+        let step = usize::try_from(attempts).unwrap_or(usize::MAX);
+        let step = retry.get(step.saturating_sub(1)).or(retry.last());
+        step.map_or(Duration::from_secs(300), |span| span.0)
     }
-    fates
-}
 
-async fn deliver_local(
-    shared: &Arc<Shared>,
-    entry: &QueueEntry,
-    address: &str,
-) -> Result<bool, Error> {
-    let Some(inbox) = inbox(shared, address).await? else {
-        return Ok(false);
-    };
-    let mut stage = shared.store.stage().await?;
-    let mut scanner = mailstore::message::Scanner::default();
-    let mut at = 0;
-    while at < entry.body.octets {
-        let piece = shared.store.read(&entry.body, at..at + 65_536).await?;
-        if piece.is_empty() {
-            return Err(Error::Damaged("a body that is too short"));
+    /// Whether it is given up. A clock that jumped, and a server that was off for a week, make nothing old: it was
+    /// tried as often as there are different steps.
+    fn is_expired(&self, envelope: &mut Envelope) -> bool {
+        let relay = &self.shared.config.relay;
+        let now = crate::unix_now();
+        envelope.queued = envelope.queued.min(now);
+        let expire = i64::try_from(relay.expire.0.as_millis()).unwrap_or(i64::MAX) / 1000;
+        let attempts = usize::try_from(envelope.attempts).unwrap_or(usize::MAX);
+        now - envelope.queued >= expire && attempts >= relay.retry.len()
+    }
+
+    /// Notes what an attempt came to, together with the notification of it. A store that cannot take it is asked again,
+    /// for as long as the claim holds: handed on is handed on.
+    async fn settle(
+        &self,
+        trip: &Trip,
+        entry: &QueueEntry,
+        again: Option<(SystemTime, Bytes)>,
+        notification: Option<Operation>,
+    ) {
+        loop {
+            let token = trip.token();
+            let mut transaction = Transaction::new(AccountId::SYSTEM).with(Operation::Settle {
+                id: entry.id,
+                token,
+                again: again.clone(),
+            });
+            transaction.operations.extend(notification.clone());
+            match self.shared.store.commit(transaction).await {
+                Ok(_) => return,
+                // A clock that jumped: the entry was claimed a second time, and the loop is about to note it.
+                Err(Error::Conflict(_)) if trip.began.elapsed() < CLAIM => {
+                    tokio::time::sleep(LOOK).await;
+                    if trip.token() == token {
+                        info!("it is in the queue no more, or others hold it");
+                        return;
+                    }
+                }
+                Err(Error::Closed) => return,
+                Err(error) => {
+                    warn!(%error, "settling");
+                    if trip.began.elapsed() >= CLAIM {
+                        return;
+                    }
+                    tokio::select! {
+                        () = self.shared.stopping() => return,
+                        () = tokio::time::sleep(SETTLE_AGAIN) => {}
+                    }
+                }
+            }
         }
-        at += piece.len() as u64;
-        scanner.feed(&piece);
-        stage.write(piece).await?;
-    }
-    let body = stage.finish().await?;
-    let origin = Bytes::from(format!("queue-{}-{}", entry.id, entry.body.id));
-    append(shared, inbox, body, scanner.finish().encode(), origin).await?;
-    Ok(true)
-}
-
-async fn inbox(shared: &Arc<Shared>, address: &str) -> Result<Option<mailstore::MailboxId>, Error> {
-    let Ok(mailbox) = smtp_proto::Mailbox::parse(address.as_bytes()) else {
-        return Ok(None);
-    };
-    let path = smtp_proto::ForwardPath::Mailbox(mailbox);
-    let found = crate::smtp::local_recipient(shared, &path).await?;
-    Ok(found.map(|(local, _)| local.mailbox))
-}
-
-async fn append(
-    shared: &Arc<Shared>,
-    mailbox: mailstore::MailboxId,
-    body: mailstore::Staged,
-    summary: Bytes,
-    origin: Bytes,
-) -> Result<(), Error> {
-    let to = [mailstore::Recipient {
-        mailbox,
-        origin: Some(origin),
-    }];
-    let when = (crate::unix_now(), 0);
-    let mut outcomes = mailstore::deliver(&*shared.store, &body, &summary, when, &to).await;
-    match outcomes.pop() {
-        Some(outcome) => outcome.map(|_| ()),
-        None => Err(Error::Closed),
     }
 }

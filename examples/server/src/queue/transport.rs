@@ -1,106 +1,279 @@
-//! One attempt to hand a message on.
+//! One attempt to hand a message on: from host to host, until each recipient has its answer (RFC 5321 §5.1).
 
-use bytes::Bytes;
-use hikyaku_wire::drive::{DriveError, Driver, Next};
 use mailstore::QueueEntry;
-use mailstore::message::{NotSevenBit, seven_bit};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::CryptoProvider;
-use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
-use smtp_proto::client::{self, Connection, Event, Options, SendError, Survey};
-use smtp_proto::{Capabilities, ForwardPath, Mailbox, Reply, ReversePath};
-use std::net::SocketAddr;
+use smtp_proto::client::Survey;
+use smtp_proto::{ForwardPath, Mailbox, ReversePath};
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use std::time::{Duration, Instant};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout_at;
 use tracing::info;
 
-use super::dns::{Dns, NoRoute};
-use super::{Envelope, Fate};
+use super::conversation::{Conversation, Failure, Letter, Reached, Verdict};
+use super::destinations::{Entrance, Slot};
+use super::dns::{Exchanger, NoRoute};
+use super::trip::{Stage, Trip};
+use super::{Envelope, Fate, Relay};
 use crate::server::Shared;
 
-/// So long a connection may take to come about.
-const CONNECT: Duration = Duration::from_secs(30);
+/// An attempt ends after so long, whatever the other servers do.
+const ATTEMPT: Duration = Duration::from_secs(18 * 60);
+/// Addresses that are tried in one attempt.
+const TRIES: usize = 10;
+/// The longest wait for the first words of a host, RFC 5321 §4.5.3.2.1.
+const GREETING: Duration = Duration::from_secs(5 * 60);
 
-/// Messages that are in memory at a time, since they had to be encoded for a server without 8BITMIME.
-static ENCODED: Semaphore = Semaphore::const_new(2);
+/// What became of an attempt.
+pub(super) enum HandedOn {
+    /// What became of each recipient.
+    Fates(Vec<Fate>),
+    /// Nothing was tried: enough is under way to where it goes. It is due as before.
+    NotNow,
+}
 
-trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Wire for T {}
+/// What is known of each recipient so far.
+struct Fates {
+    last: Vec<Option<Fate>>,
+    is_final: Vec<bool>,
+}
 
+impl Fates {
+    fn new(count: usize) -> Self {
+        Self {
+            last: vec![None; count],
+            is_final: vec![false; count],
+        }
+    }
+
+    /// Those for which the next host is asked.
+    fn open(&self) -> Vec<usize> {
+        let all = self.is_final.iter().enumerate();
+        all.filter_map(|(nth, is_final)| (!is_final).then_some(nth))
+            .collect()
+    }
+
+    fn take(&mut self, nth: usize, verdict: Verdict) {
+        let (Some(last), Some(is_final)) = (self.last.get_mut(nth), self.is_final.get_mut(nth))
+        else {
+            return;
+        };
+        match verdict {
+            Verdict::Final(fate) => (*last, *is_final) = (Some(fate), true),
+            // As long as one host may take it later, it is not given up.
+            Verdict::Elsewhere(Fate::Failed(_)) if matches!(last, Some(Fate::Deferred(_))) => {}
+            Verdict::Elsewhere(fate) => *last = Some(fate),
+        }
+    }
+
+    fn take_open(&mut self, verdict: &Verdict) {
+        for nth in self.open() {
+            self.take(nth, verdict.clone());
+        }
+    }
+
+    fn end(self, otherwise: &str) -> Vec<Fate> {
+        let fates = self.last.into_iter();
+        fates
+            .map(|fate| fate.unwrap_or_else(|| Fate::Deferred(otherwise.to_owned())))
+            .collect()
+    }
+}
+
+/// Hands an entry on. `lookup` is a place among those that ask DNS; it is given back when that is answered.
 pub(super) async fn hand_on(
-    shared: &Arc<Shared>,
-    dns: &Dns,
+    relay: &Arc<Relay>,
+    trip: &Trip,
+    lookup: OwnedSemaphorePermit,
     entry: &QueueEntry,
     envelope: &Envelope,
-) -> Vec<Fate> {
-    let all = |fate: Fate| vec![fate; envelope.recipients.len()];
-    let Some(addressed) = addressed(envelope) else {
+) -> HandedOn {
+    let all = |fate: Fate| HandedOn::Fates(vec![fate; envelope.recipients.len()]);
+    let Some((reverse_path, forward_paths)) = addressed(envelope) else {
         return all(Fate::Failed(
             "553 5.1.3 an address that cannot be read".into(),
         ));
     };
-    let hosts = match dns.route(&entry.next_hop).await {
+    let hosts = match look_up(relay, trip, &entry.next_hop).await {
         Ok(hosts) => hosts,
-        Err(NoRoute::Permanent(why)) => return all(Fate::Failed(why)),
-        Err(NoRoute::Temporary(why)) => return all(Fate::Deferred(why)),
+        Err(fate) => return all(fate),
     };
-    let survey = match survey(shared, entry).await {
-        Ok(survey) => survey,
-        Err(error) => {
-            return all(Fate::Deferred(format!(
-                "451 4.3.0 the message cannot be read: {error}"
-            )));
+    trip.waits_for(Stage::Room);
+    let Ok(_connection) = Arc::clone(&relay.connections).acquire_owned().await else {
+        return HandedOn::NotNow;
+    };
+    drop(lookup);
+    relay.destinations.freed.notify_one();
+    trip.waits_for(Stage::Conversation);
+    let deadline = tokio::time::Instant::from_std(trip.began + ATTEMPT);
+    let mut fates = Fates::new(envelope.recipients.len());
+    let (mut letter, mut tries) = (None, 0);
+    // Hosts of a preference whose share is used up; those behind it are for when it fails.
+    let mut full = None;
+    for host in &hosts {
+        if full.is_some_and(|preference| preference != host.preference) {
+            break;
         }
-    };
-    let mut why = format!("451 4.4.4 no host for {}", entry.next_hop);
-    for host in hosts {
-        for address in host.addresses {
-            let mut attempt = Attempt {
-                shared,
-                entry,
-                envelope,
-                addressed: &addressed,
-                survey: &survey,
-                encoded: None,
-                host: &host.name,
-                fates: vec![None; envelope.recipients.len()],
-                starttls: true,
-                one_by_one: false,
-                is_pipelined: false,
-                has_begun: false,
-            };
-            let mut done = attempt.run(address).await;
-            if let Err(Failure::Tls(error)) = &done {
-                // Opportunistic (RFC 7435): where TLS does not come about, once more without.
-                info!(%error, host = host.name, "no TLS");
-                attempt.starttls = false;
-                done = attempt.run(address).await;
+        let slot = match relay
+            .destinations
+            .enter(host.address, &entry.next_hop, Instant::now())
+        {
+            Entrance::Open(slot) => slot,
+            Entrance::Full => {
+                full = Some(host.preference);
+                continue;
             }
-            let undecided = !attempt.has_begun && attempt.fates.iter().all(Option::is_none);
-            if attempt.is_pipelined && undecided && matches!(done, Err(Failure::Drive(_))) {
-                // Proxies are known that pass PIPELINING on and do not have it.
-                info!(host = host.name, "no PIPELINING");
-                attempt.one_by_one = true;
-                done = attempt.run(address).await;
+            Entrance::Closed(why) => {
+                fates.take_open(&Verdict::Elsewhere(Fate::Deferred(why)));
+                continue;
             }
-            let left = match done {
-                Ok(()) => "451 4.4.2 not answered".to_owned(),
-                Err(error) => format!("451 4.4.2 {} [{address}]: {error}", host.name),
-            };
-            // Whoever answered has decided: the next host is for when none does.
-            if attempt.fates.iter().any(Option::is_some) {
-                let rest =
-                    |fate: Option<Fate>| fate.unwrap_or_else(|| Fate::Deferred(left.clone()));
-                return attempt.fates.into_iter().map(rest).collect();
-            }
-            why = left;
+        };
+        full = None;
+        let letter = match &letter {
+            Some(letter) => letter,
+            None => match survey(&relay.shared, entry).await {
+                Ok(survey) => letter.insert(Letter {
+                    shared: &relay.shared,
+                    entry,
+                    reverse_path: reverse_path.clone(),
+                    forward_paths: forward_paths.clone(),
+                    smtputf8: envelope.smtputf8,
+                    survey,
+                }),
+                Err(error) => {
+                    let why = format!("451 4.3.0 the message cannot be read: {error}");
+                    return all(Fate::Deferred(why));
+                }
+            },
+        };
+        let recipients = fates.open();
+        let mut conversation = Conversation::new(letter, host, &recipients);
+        let patience = patience(relay.shared.config.relay.patience.0, slot.failures);
+        let talk = talk(&mut conversation, trip, host, patience);
+        let done = timeout_at(deadline, talk).await;
+        let is_over = done.is_err();
+        let done = done.unwrap_or(Err(Failure::Silent(ATTEMPT)));
+        report(&slot, &conversation, host, &done);
+        drop(slot);
+        let left = match done {
+            Ok(()) => "451 4.4.2 not answered".to_owned(),
+            Err(error) => words(host, &error),
+        };
+        // Whoever was sent all of it may have it: another host would double it.
+        let otherwise = match conversation.reached {
+            Reached::End => Verdict::Final(Fate::Deferred(left)),
+            _ => Verdict::Elsewhere(Fate::Deferred(left)),
+        };
+        for (nth, verdict) in recipients.iter().zip(conversation.verdicts) {
+            fates.take(*nth, verdict.unwrap_or_else(|| otherwise.clone()));
+        }
+        tries += 1;
+        if fates.open().is_empty() || is_over || tries == TRIES {
+            full = None;
+            break;
         }
     }
-    all(Fate::Deferred(why))
+    if full.is_some() {
+        if tries == 0 {
+            return HandedOn::NotNow;
+        }
+        let why = "451 4.4.5 enough is under way to this host".to_owned();
+        fates.take_open(&Verdict::Elsewhere(Fate::Deferred(why)));
+    }
+    let otherwise = format!("451 4.4.4 no host for {}", entry.next_hop);
+    HandedOn::Fates(fates.end(&otherwise))
+}
+
+/// Where mail for a next hop goes; else what becomes of it.
+async fn look_up(relay: &Arc<Relay>, trip: &Trip, next_hop: &str) -> Result<Vec<Exchanger>, Fate> {
+    let began = Instant::now();
+    if let Some(why) = relay.destinations.lookup_trouble(next_hop, began) {
+        return Err(Fate::Deferred(why));
+    }
+    let cut = trip.waits_for(Stage::Lookup);
+    let found = tokio::select! {
+        found = relay.dns.route(next_hop) => found,
+        () = cut.notified() => {
+            let why = format!("451 4.4.3 {next_hop}: no answer from DNS yet, and others wait");
+            Err(NoRoute::Temporary(why))
+        }
+    };
+    let (found, failed) = match found {
+        Ok(hosts) => (Ok(hosts), None),
+        Err(NoRoute::Permanent(why)) => (Err(Fate::Failed(why)), None),
+        Err(NoRoute::Temporary(why)) => (Err(Fate::Deferred(why.clone())), Some(why)),
+    };
+    let now = Instant::now();
+    relay.destinations.looked_up(next_hop, began, now, failed);
+    found
+}
+
+/// How long a host may take for its first words: longer each time that it failed, up to what the RFC asks for. So a
+/// slow one gets its mail, and a dead one holds a connection for a moment.
+fn patience(first: Duration, failures: u32) -> Duration {
+    let doubled = first.saturating_mul(2_u32.saturating_pow(failures.min(16)));
+    doubled.min(GREETING.max(first))
+}
+
+/// Has the conversation; once more where TLS or PIPELINING were announced and do not work.
+async fn talk(
+    conversation: &mut Conversation<'_>,
+    trip: &Trip,
+    host: &Exchanger,
+    patience: Duration,
+) -> Result<(), Failure> {
+    let mut done = conversation.run(trip, patience).await;
+    if let Err(Failure::Tls(error)) = &done {
+        // Opportunistic (RFC 7435): where TLS does not come about, once more without.
+        info!(%error, host = host.name, "no TLS");
+        conversation.starttls = false;
+        done = conversation.run(trip, patience).await;
+    }
+    let undecided = !conversation.has_begun && conversation.verdicts.iter().all(Option::is_none);
+    if conversation.is_pipelined && undecided && matches!(done, Err(Failure::Drive(_))) {
+        // Proxies are known that pass PIPELINING on and do not have it.
+        info!(host = host.name, "no PIPELINING");
+        conversation.one_by_one = true;
+        done = conversation.run(trip, patience).await;
+    }
+    done
+}
+
+fn words(host: &Exchanger, error: &Failure) -> String {
+    format!("451 4.4.2 {} [{}]: {error}", host.name, host.address)
+}
+
+/// What other mail for the host is to know: that it works, or that it does not.
+fn report(
+    slot: &Slot,
+    conversation: &Conversation<'_>,
+    host: &Exchanger,
+    done: &Result<(), Failure>,
+) {
+    use hikyaku_wire::drive::DriveError;
+    let now = Instant::now();
+    match done {
+        // Nothing of what it did.
+        Err(Failure::Store(_) | Failure::Encoding | Failure::Misuse(_) | Failure::Body(_)) => {}
+        // Silent, or slower than the RFC allows.
+        Err(
+            error @ (Failure::Connect(_)
+            | Failure::Silent(_)
+            | Failure::Cut
+            | Failure::Drive(DriveError::TimedOut)),
+        ) => slot.failed(now, words(host, error)),
+        Err(error) if conversation.reached == Reached::Nothing => {
+            slot.failed(now, words(host, error));
+        }
+        Ok(()) if conversation.reached == Reached::Nothing => {
+            // 421 or another 4yz for a greeting: it is not at work for anybody. 5yz is an answer.
+            let said = conversation.verdicts.iter().flatten().next();
+            if let Some(Verdict::Elsewhere(Fate::Deferred(why))) = said {
+                slot.failed(now, why.clone());
+            }
+        }
+        _ if conversation.reached >= Reached::Answer => slot.answered(now),
+        _ => {}
+    }
 }
 
 /// What the message asks of a server.
@@ -108,20 +281,11 @@ async fn survey(shared: &Shared, entry: &QueueEntry) -> mailstore::Result<Survey
     let mut survey = Survey::new();
     let mut at = 0;
     while at < entry.body.octets {
-        let piece = piece(shared, entry, at).await?;
+        let piece = Letter::piece(shared, entry, at).await?;
         at += piece.len() as u64;
         survey.feed(&piece);
     }
     Ok(survey)
-}
-
-/// Octets of the message from there on.
-async fn piece(shared: &Shared, entry: &QueueEntry, at: u64) -> mailstore::Result<Bytes> {
-    let piece = shared.store.read(&entry.body, at..at + 65_536).await?;
-    match piece.is_empty() {
-        true => Err(mailstore::Error::Damaged("a body that is too short")),
-        false => Ok(piece),
-    }
 }
 
 /// The addresses, read; `None` when one cannot be.
@@ -136,270 +300,48 @@ fn addressed(envelope: &Envelope) -> Option<(ReversePath, Vec<ForwardPath>)> {
     Some((reverse_path, forward_paths.collect::<Option<_>>()?))
 }
 
-/// Why a conversation came to no end.
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    #[error("{0}")]
-    Connect(std::io::Error),
-    #[error("TLS: {0}")]
-    Tls(std::io::Error),
-    #[error("the message cannot be read: {0}")]
-    Store(#[from] mailstore::Error),
-    #[error(transparent)]
-    Drive(#[from] DriveError<client::Error>),
-    #[error("out of turn")]
-    Misuse(#[from] client::Misuse),
-    #[error(transparent)]
-    Body(#[from] client::BodyError),
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl From<std::io::Error> for Failure {
-    fn from(error: std::io::Error) -> Self {
-        Self::Drive(error.into())
+    fn deferred(why: &str) -> Fate {
+        Fate::Deferred(why.into())
     }
-}
 
-/// One conversation with one host.
-struct Attempt<'a> {
-    shared: &'a Arc<Shared>,
-    entry: &'a QueueEntry,
-    envelope: &'a Envelope,
-    addressed: &'a (ReversePath, Vec<ForwardPath>),
-    survey: &'a Survey,
-    /// The message in 7 bits, where the server takes no others.
-    encoded: Option<(Bytes, SemaphorePermit<'static>)>,
-    host: &'a str,
-    /// What is decided so far.
-    fates: Vec<Option<Fate>>,
-    starttls: bool,
-    one_by_one: bool,
-    /// Commands went together.
-    is_pipelined: bool,
-    /// Octets of the message went out.
-    has_begun: bool,
-}
-
-impl Attempt<'_> {
-    async fn run(&mut self, address: SocketAddr) -> Result<(), Failure> {
-        let connected = tokio::time::timeout(CONNECT, TcpStream::connect(address)).await;
-        let stream = connected
-            .map_err(|late| Failure::Connect(late.into()))?
-            .map_err(Failure::Connect)?;
-        let _ = stream.set_nodelay(true);
-        let mut options = Options::new(self.shared.config.hostname.clone());
-        if self.one_by_one {
-            options.limits.in_flight = 1;
-        }
-        let machine = Connection::new(options);
-        let mut driver = Driver::new(machine, Box::new(stream) as Box<dyn Wire>);
-        let (mut asked, mut tls) = (false, false);
-        loop {
-            let next = driver.next_async().await;
-            let next = match next {
-                // Whatever goes wrong between STARTTLS and TLS is TLS that did not come about.
-                Err(error) if asked && !tls => {
-                    return Err(Failure::Tls(std::io::Error::other(error.to_string())));
-                }
-                next => next?,
-            };
-            let event = match next {
-                Next::Event(event) => event,
-                Next::StartTls => {
-                    let (machine, stream) = driver.into_parts();
-                    let stream = encrypt(stream, self.host).await.map_err(Failure::Tls)?;
-                    tls = true;
-                    driver = Driver::new(machine, stream);
-                    let (machine, output) = driver.split();
-                    machine.tls_established(output);
-                    continue;
-                }
-                Next::Closed => return Ok(()),
-                Next::NeedAnswer | Next::Compress => continue,
-            };
-            match event {
-                Event::Ready(capabilities) if capabilities.starttls && !tls && self.starttls => {
-                    let (machine, output) = driver.split();
-                    machine.starttls(output)?;
-                    asked = true;
-                }
-                Event::Ready(_) | Event::NoTls(_) => {
-                    asked = false;
-                    self.is_pipelined = driver.machine.capabilities().pipelining;
-                    let envelope = self.outgoing(driver.machine.capabilities()).await?;
-                    let (machine, output) = driver.split();
-                    let begun = envelope.and_then(|envelope| {
-                        let sent = machine.send(envelope, output);
-                        sent.map_err(|error| error.reply())
-                    });
-                    if let Err(reply) = begun {
-                        // Nothing is sent to a server that cannot take it (RFC 6152 §3, 6531 §3.5, 1870 §6.1).
-                        self.settle_rest(&reply);
-                        machine.quit(output)?;
-                    }
-                }
-                Event::Refused(reply) | Event::MailRefused(reply) | Event::DataRefused(reply) => {
-                    self.settle_rest(&reply);
-                }
-                Event::Recipient { index, reply } if !reply.is_positive() => {
-                    if let Some(fate) = self.fates.get_mut(index) {
-                        *fate = Some(fate_of(&reply));
-                    }
-                }
-                Event::SendBody => {
-                    self.has_begun = true;
-                    self.send_body(&mut driver).await?;
-                }
-                Event::Delivered { reply, .. } => self.settle_rest(&reply),
-                Event::Done => {
-                    let (machine, output) = driver.split();
-                    machine.quit(output)?;
-                    // What is decided is decided, whatever becomes of QUIT.
-                    let _ = tokio::time::timeout(Duration::from_secs(5), driver.next_async()).await;
-                    return Ok(());
-                }
-                _ => {}
+    #[test]
+    fn a_refusal_by_every_host_is_one_and_by_some_is_none() {
+        let failed = |why: &str| Verdict::Elsewhere(Fate::Failed(why.into()));
+        let later = |why: &str| Verdict::Elsewhere(deferred(why));
+        for (verdicts, fate) in [
+            (vec![failed("a"), failed("b")], Fate::Failed("b".into())),
+            (vec![failed("a"), later("b")], deferred("b")),
+            (vec![later("a"), failed("b")], deferred("a")),
+            (vec![later("a"), later("b")], deferred("b")),
+            (
+                vec![later("a"), Verdict::Final(Fate::Delivered)],
+                Fate::Delivered,
+            ),
+            (
+                vec![later("a"), Verdict::Final(Fate::Failed("no".into()))],
+                Fate::Failed("no".into()),
+            ),
+            (vec![], deferred("no host")),
+        ] {
+            let mut fates = Fates::new(1);
+            for verdict in &verdicts {
+                assert_eq!(fates.open(), [0]);
+                fates.take_open(verdict);
             }
+            assert_eq!(fates.end("no host"), [fate], "{verdicts:?}");
         }
     }
 
-    /// The reply is for every recipient that has no fate of its own.
-    fn settle_rest(&mut self, reply: &Reply) {
-        for fate in self.fates.iter_mut().filter(|fate| fate.is_none()) {
-            *fate = Some(fate_of(reply));
-        }
-    }
-
-    /// What the server is asked; the reply that it would give, when it cannot take the message. For a server without
-    /// 8BITMIME the message is encoded here.
-    async fn outgoing(
-        &mut self,
-        has: &Capabilities,
-    ) -> Result<Result<client::Envelope, Reply>, Failure> {
-        let (reverse_path, forward_paths) = self.addressed.clone();
-        let envelope = client::Envelope::new(reverse_path, forward_paths);
-        let international = self.envelope.smtputf8 || self.survey.is_international();
-        self.encoded = None;
-        let mut envelope = if self.survey.is_eight_bit() && !has.eight_bit_mime {
-            let permit = ENCODED.acquire().await.map_err(std::io::Error::other)?;
-            match self.encode().await? {
-                Ok(encoded) => {
-                    let envelope = envelope.surveyed(&Survey::of(&encoded));
-                    self.encoded = Some((encoded, permit));
-                    envelope
-                }
-                Err(NotSevenBit::International) => {
-                    return Ok(Err(SendError::NeedsSmtpUtf8.reply()));
-                }
-                Err(why) => return Ok(Err(Reply::new(554, "5.6.3", why.to_string()))),
-            }
-        } else {
-            envelope.surveyed(self.survey)
-        };
-        envelope.international = international;
-        Ok(Ok(envelope))
-    }
-
-    /// The message in 7 bits.
-    async fn encode(&self) -> Result<Result<Bytes, NotSevenBit>, Failure> {
-        let mut message = Vec::new();
-        while (message.len() as u64) < self.entry.body.octets {
-            let piece = piece(self.shared, self.entry, message.len() as u64).await?;
-            message.extend_from_slice(&piece);
-        }
-        info!("encoded for a server without 8BITMIME");
-        let encoded = tokio::task::spawn_blocking(move || seven_bit(&message)).await;
-        let encoded = encoded.map_err(std::io::Error::other)?;
-        Ok(encoded.map(Bytes::from))
-    }
-
-    async fn send_body(
-        &self,
-        driver: &mut Driver<Connection, Box<dyn Wire>>,
-    ) -> Result<(), Failure> {
-        if let Some((encoded, _)) = &self.encoded {
-            let mut rest = encoded.clone();
-            while !rest.is_empty() {
-                let piece = rest.split_to(rest.len().min(65_536));
-                let (machine, output) = driver.split();
-                machine.chunk(piece, output)?;
-                driver.flush_if_full().await?;
-            }
-        } else {
-            let mut at = 0;
-            while at < self.entry.body.octets {
-                let piece = piece(self.shared, self.entry, at).await?;
-                at += piece.len() as u64;
-                let (machine, output) = driver.split();
-                machine.chunk(piece, output)?;
-                driver.flush_if_full().await?;
-            }
-        }
-        let (machine, output) = driver.split();
-        machine.end_of_body(output)?;
-        Ok(())
-    }
-}
-
-fn fate_of(reply: &Reply) -> Fate {
-    match reply {
-        reply if reply.is_positive() => Fate::Delivered,
-        // Only 5yz is for ever.
-        reply if reply.code() < 500 => Fate::Deferred(reply.to_string()),
-        reply => Fate::Failed(reply.to_string()),
-    }
-}
-
-/// Opportunistic: any certificate is better than none (RFC 7435).
-async fn encrypt(stream: Box<dyn Wire>, host: &str) -> std::io::Result<Box<dyn Wire>> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .map_err(std::io::Error::other)?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
-        .with_no_client_auth();
-    let name = ServerName::try_from(host.to_owned());
-    let name = name
-        .or_else(|_| ServerName::try_from("mail.invalid"))
-        .map_err(std::io::Error::other)?;
-    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
-    let handshake = tokio::time::timeout(CONNECT, connector.connect(name.to_owned(), stream));
-    Ok(Box::new(handshake.await??))
-}
-
-#[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, cert, signature, algorithms)
-    }
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, cert, signature, algorithms)
-    }
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+    #[test]
+    fn a_slow_host_is_given_longer_each_time() {
+        let first = Duration::from_secs(30);
+        let all = [0, 1, 2, 3, 4, u32::MAX].map(|failures| patience(first, failures).as_secs());
+        assert_eq!(all, [30, 60, 120, 240, 300, 300]);
+        let long = Duration::from_secs(600);
+        assert_eq!(patience(long, 3), long);
     }
 }

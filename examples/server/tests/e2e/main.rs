@@ -1,13 +1,17 @@
 //! End to end: the server, real sockets, and programs nobody here wrote.
 
+mod claims;
 mod clients;
 mod conformance;
 mod dns;
+mod exchanger;
+mod fair_shares;
 mod harness;
 mod hostile;
 mod imap;
 mod imaptest;
 mod mailbox_full;
+mod notifications;
 mod process;
 mod programs;
 mod qresync;

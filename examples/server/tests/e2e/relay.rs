@@ -2,7 +2,7 @@
 
 use crate::harness::{House, PASSWORD, Talk, config, run};
 use hikyaku_server::{Server, Service};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mail_waits_for_the_other_server_and_arrives() {
@@ -232,4 +232,20 @@ async fn tls_that_fails_is_done_without_and_smtputf8_is_not_sent_where_it_is_unk
         "{text}"
     );
     house.server.stop().await;
+}
+
+/// Waits until the metrics page has that line.
+pub(crate) async fn metric(house: &House, line: &str) {
+    let began = Instant::now();
+    loop {
+        let mut talk = Talk::new(house.at(Service::Metrics)).await;
+        talk.send("GET /metrics HTTP/1.1\r\n\r\n").await;
+        let page = talk.rest().await;
+        if page.lines().any(|one| one == line) {
+            return;
+        }
+        let late = began.elapsed() > Duration::from_secs(20);
+        assert!(!late, "{line} is not in {page}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }

@@ -1,0 +1,522 @@
+//! What is known of destinations: how much is under way to each, and which of them did not answer lately.
+//!
+//! A *next hop* is a domain, a *host* is an address that takes its mail; many domains may share one. Both have a share
+//! of the connections, so that whatever one of them does, the others get their mail. A destination that failed is left
+//! alone for a while; then one message tries it, and what comes of that holds for all the others.
+
+use mailstore::Claim;
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+
+/// Entries of a next hop that never answered yet: a stranger, who may be a tarpit, gets few.
+const STRANGER: usize = 2;
+/// How long a destination that failed once is left alone; twice as long after each further failure.
+const BACK_OFF: Duration = Duration::from_secs(60);
+/// It is never left alone for longer.
+const BACK_OFF_MAX: Duration = Duration::from_secs(30 * 60);
+/// Next hops, and hosts, that are remembered. Who sends to more than these makes the idle ones forgotten.
+const REMEMBERED: usize = 4096;
+/// How long an idle destination is remembered.
+const MEMORY: Duration = Duration::from_secs(2 * 60 * 60);
+/// A next hop that waits for its host is looked at again after this time, whatever happens.
+const WAIT: Duration = Duration::from_secs(30);
+
+/// Its last failures, one after the other.
+#[derive(Debug, Clone)]
+struct Trouble {
+    failures: u32,
+    /// When the last of them came.
+    since: Instant,
+    /// It is left alone until then.
+    until: Instant,
+    why: String,
+}
+
+#[derive(Debug)]
+struct Hop {
+    under_way: usize,
+    /// It answered, when it was last tried.
+    is_known: bool,
+    trouble: Option<Trouble>,
+    /// The host that has too much to do, and until when it is waited for.
+    waits_for: Option<(SocketAddr, Instant)>,
+    used: Instant,
+}
+
+#[derive(Debug)]
+struct Host {
+    under_way: usize,
+    trouble: Option<Trouble>,
+    /// Next hops that wait until there is room, each once.
+    waiting: VecDeque<String>,
+    used: Instant,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    hops: HashMap<String, Hop>,
+    hosts: HashMap<SocketAddr, Host>,
+}
+
+/// All destinations.
+#[derive(Debug)]
+pub(super) struct Destinations {
+    state: Mutex<State>,
+    /// Connections to one destination at a time.
+    share: usize,
+    /// The longest pause after each failure: a message's own.
+    retry: Vec<Duration>,
+    /// Something may be claimed that could not be before.
+    pub(super) freed: Notify,
+}
+
+/// Whether a host may be connected to.
+#[derive(Debug)]
+pub(super) enum Entrance {
+    /// Now. It counts until the slot is dropped.
+    Open(Slot),
+    /// Its share is used up; the next hop waits for it.
+    Full,
+    /// It failed lately: what it said.
+    Closed(String),
+}
+
+/// An entry of a next hop that is under way.
+#[derive(Debug)]
+pub(super) struct UnderWay {
+    destinations: Arc<Destinations>,
+    next_hop: String,
+}
+
+/// A connection to a host.
+#[derive(Debug)]
+pub(super) struct Slot {
+    destinations: Arc<Destinations>,
+    host: SocketAddr,
+    next_hop: String,
+    began: Instant,
+    /// How often the host failed before.
+    pub(super) failures: u32,
+}
+
+impl Hop {
+    fn new(now: Instant) -> Self {
+        Self {
+            under_way: 0,
+            is_known: false,
+            trouble: None,
+            waits_for: None,
+            used: now,
+        }
+    }
+}
+
+impl Host {
+    fn new(now: Instant) -> Self {
+        Self {
+            under_way: 0,
+            trouble: None,
+            waiting: VecDeque::new(),
+            used: now,
+        }
+    }
+
+    /// How many connections it gets: one, as long as it is not known to have recovered.
+    fn share(&self, share: usize) -> usize {
+        if self.trouble.is_some() { 1 } else { share }
+    }
+}
+
+impl Destinations {
+    /// `share` is how many connections go to one destination; no destination is left alone for longer than a message
+    /// waits after as many failures.
+    pub(super) fn new(share: usize, retry: Vec<Duration>) -> Arc<Self> {
+        Arc::new(Self {
+            state: Mutex::default(),
+            share: share.max(1),
+            retry,
+            freed: Notify::new(),
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn back_off(&self, failures: u32) -> Duration {
+        let doubled = 2_u32.saturating_pow(failures.saturating_sub(1).min(16));
+        let longest = BACK_OFF.saturating_mul(doubled).min(BACK_OFF_MAX);
+        let step = usize::try_from(failures.saturating_sub(1)).unwrap_or(usize::MAX);
+        let retry = self.retry.get(step).or(self.retry.last());
+        retry.map_or(longest, |retry| longest.min(*retry))
+    }
+
+    fn failed(&self, trouble: &mut Option<Trouble>, began: Instant, now: Instant, why: String) {
+        let failures = match trouble {
+            // What was under way beside it when it failed says nothing new.
+            Some(before) if before.since >= began => before.failures,
+            Some(before) => before.failures.saturating_add(1),
+            None => 1,
+        };
+        *trouble = Some(Trouble {
+            failures,
+            since: now,
+            until: now + self.back_off(failures),
+            why,
+        });
+    }
+
+    /// Adds to a claim what each next hop may still have.
+    pub(super) fn share_out(&self, mut claim: Claim, now: Instant) -> Claim {
+        claim = claim.per_next_hop(STRANGER.min(self.share));
+        for (name, hop) in &self.state().hops {
+            let is_waiting = hop.waits_for.is_some_and(|(_, until)| now < until);
+            if hop.under_way == 0 && !is_waiting {
+                continue;
+            }
+            let share = match () {
+                () if is_waiting => 0,
+                () if hop.is_known => self.share,
+                () => STRANGER.min(self.share),
+            };
+            claim = claim.share(name, share.saturating_sub(hop.under_way));
+        }
+        claim
+    }
+
+    /// One entry of a next hop is under way.
+    pub(super) fn begin(self: &Arc<Self>, next_hop: &str, now: Instant) -> UnderWay {
+        let mut state = self.state();
+        let hop = state.hop(next_hop, now);
+        hop.under_way += 1;
+        hop.waits_for = None;
+        UnderWay {
+            destinations: Arc::clone(self),
+            next_hop: next_hop.to_owned(),
+        }
+    }
+
+    /// Why nothing is looked up for a next hop at present.
+    pub(super) fn lookup_trouble(&self, next_hop: &str, now: Instant) -> Option<String> {
+        let state = self.state();
+        let trouble = state.hops.get(next_hop)?.trouble.as_ref()?;
+        (now < trouble.until).then(|| trouble.why.clone())
+    }
+
+    /// What came of looking up where its mail goes: why it failed, or nothing.
+    pub(super) fn looked_up(
+        &self,
+        next_hop: &str,
+        began: Instant,
+        now: Instant,
+        failed: Option<String>,
+    ) {
+        let mut state = self.state();
+        let hop = state.hop(next_hop, now);
+        match failed {
+            Some(why) => {
+                hop.is_known = false;
+                self.failed(&mut hop.trouble, began, now, why);
+            }
+            None => hop.trouble = None,
+        }
+    }
+
+    /// Asks for a connection to a host, for mail of a next hop.
+    pub(super) fn enter(
+        self: &Arc<Self>,
+        host: SocketAddr,
+        next_hop: &str,
+        now: Instant,
+    ) -> Entrance {
+        let mut state = self.state();
+        let known = state.host(host, now);
+        let failures = known.trouble.as_ref().map_or(0, |trouble| trouble.failures);
+        if let Some(trouble) = known.trouble.as_ref().filter(|one| now < one.until) {
+            return Entrance::Closed(trouble.why.clone());
+        }
+        if known.under_way >= known.share(self.share) {
+            let hop = state.hop(next_hop, now);
+            let before = hop.waits_for.replace((host, now + WAIT));
+            if before.is_none_or(|(other, _)| other != host) {
+                state.host(host, now).waiting.push_back(next_hop.to_owned());
+            }
+            return Entrance::Full;
+        }
+        known.under_way += 1;
+        state.hop(next_hop, now).waits_for = None;
+        Entrance::Open(Slot {
+            destinations: Arc::clone(self),
+            host,
+            next_hop: next_hop.to_owned(),
+            began: now,
+            failures,
+        })
+    }
+}
+
+impl State {
+    fn hop(&mut self, name: &str, now: Instant) -> &mut Hop {
+        if self.hops.len() >= REMEMBERED && !self.hops.contains_key(name) {
+            forget(&mut self.hops, now, |hop| {
+                let waits = hop.waits_for.is_some_and(|(_, until)| now < until);
+                let fails = hop.trouble.as_ref().is_some_and(|one| now < one.until);
+                (hop.under_way > 0, waits || fails, hop.used)
+            });
+        }
+        let hop = self.hops.entry(name.to_owned());
+        let hop = hop.or_insert_with(|| Hop::new(now));
+        hop.used = now;
+        hop
+    }
+
+    fn host(&mut self, host: SocketAddr, now: Instant) -> &mut Host {
+        if self.hosts.len() >= REMEMBERED && !self.hosts.contains_key(&host) {
+            forget(&mut self.hosts, now, |host| {
+                let fails = host.trouble.as_ref().is_some_and(|one| now < one.until);
+                (host.under_way > 0, fails, host.used)
+            });
+        }
+        let host = self.hosts.entry(host).or_insert_with(|| Host::new(now));
+        host.used = now;
+        host
+    }
+
+    /// Lets next hops that wait for a host be claimed again: as many as it has room for, or all when it fails, since
+    /// that is what they are to hear.
+    fn wake(&mut self, address: SocketAddr, share: usize, now: Instant) {
+        let Some(host) = self.hosts.get_mut(&address) else {
+            return;
+        };
+        let fails = host.trouble.as_ref().is_some_and(|one| now < one.until);
+        let mut room = match fails {
+            true => usize::MAX,
+            false => host.share(share).saturating_sub(host.under_way),
+        };
+        while room > 0 {
+            let Some(name) = host.waiting.pop_front() else {
+                return;
+            };
+            let hop = self.hops.get_mut(&name);
+            let waits = |hop: &&mut Hop| hop.waits_for.is_some_and(|(host, _)| host == address);
+            if let Some(hop) = hop.filter(waits) {
+                hop.waits_for = None;
+                room -= 1;
+            }
+        }
+    }
+}
+
+/// Forgets what was idle for long; where that is not enough, all that is idle, and then what failed or waits. Half of
+/// it is free afterwards, so that this is rare.
+fn forget<K, V>(all: &mut HashMap<K, V>, now: Instant, look: impl Fn(&V) -> (bool, bool, Instant)) {
+    let enough = REMEMBERED / 2;
+    all.retain(|_, one| {
+        let (is_busy, matters, used) = look(one);
+        is_busy || matters || now.saturating_duration_since(used) < MEMORY
+    });
+    if all.len() > enough {
+        all.retain(|_, one| look(one).0 || look(one).1);
+    }
+    if all.len() > enough {
+        all.retain(|_, one| look(one).0);
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        if let Some(hop) = self.destinations.state().hops.get_mut(&self.next_hop) {
+            hop.under_way = hop.under_way.saturating_sub(1);
+        }
+        self.destinations.freed.notify_one();
+    }
+}
+
+impl Slot {
+    /// The host does its work: whatever it answered, it did.
+    pub(super) fn answered(&self, now: Instant) {
+        let mut state = self.destinations.state();
+        state.host(self.host, now).trouble = None;
+        state.hop(&self.next_hop, now).is_known = true;
+    }
+
+    /// The host did not answer, or is not at work.
+    pub(super) fn failed(&self, now: Instant, why: String) {
+        let mut state = self.destinations.state();
+        let trouble = &mut state.host(self.host, now).trouble;
+        self.destinations.failed(trouble, self.began, now, why);
+        state.hop(&self.next_hop, now).is_known = false;
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut state = self.destinations.state();
+        if let Some(host) = state.hosts.get_mut(&self.host) {
+            host.under_way = host.under_way.saturating_sub(1);
+        }
+        state.wake(self.host, self.destinations.share, Instant::now());
+        drop(state);
+        self.destinations.freed.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::SystemTime;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn destinations() -> Arc<Destinations> {
+        let retry = [5, 15, 30, 60].map(|minutes| minutes * MINUTE);
+        Destinations::new(5, retry.into())
+    }
+
+    fn host(last: u16) -> SocketAddr {
+        SocketAddr::from(([192, 0, 2, 1], last))
+    }
+
+    fn shares(all: &Destinations, now: Instant, next_hop: &str) -> usize {
+        let claim = Claim::new(SystemTime::UNIX_EPOCH, 100, MINUTE);
+        all.share_out(claim, now).share_of(next_hop)
+    }
+
+    fn open(entrance: Entrance) -> Slot {
+        match entrance {
+            Entrance::Open(slot) => slot,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_stranger_gets_few_until_it_answers() {
+        let (all, now) = (destinations(), Instant::now());
+        assert_eq!(shares(&all, now, "a"), 2);
+        let first = all.begin("a", now);
+        assert_eq!(shares(&all, now, "a"), 1);
+        let _second = all.begin("a", now);
+        assert_eq!(shares(&all, now, "a"), 0);
+        assert_eq!(shares(&all, now, "b"), 2);
+        let slot = open(all.enter(host(1), "a", now));
+        slot.answered(now);
+        assert_eq!(shares(&all, now, "a"), 3);
+        drop(first);
+        assert_eq!(shares(&all, now, "a"), 4);
+        slot.failed(now, "silent".into());
+        assert_eq!(shares(&all, now, "a"), 1);
+    }
+
+    #[test]
+    fn a_host_that_failed_is_left_alone_and_then_one_message_tries_it() {
+        let (all, began) = (destinations(), Instant::now());
+        // Two at once are one failure.
+        for slot in [1, 2].map(|_| open(all.enter(host(1), "a", began))) {
+            slot.failed(began + MINUTE, "silent".into());
+        }
+        let mut now = began + MINUTE;
+        for minutes in [1, 2, 4, 8, 16, 30, 30] {
+            let closed = all.enter(host(1), "b", now + minutes * MINUTE - MINUTE / 60);
+            assert!(matches!(closed, Entrance::Closed(why) if why == "silent"));
+            assert!(matches!(all.enter(host(2), "b", now), Entrance::Open(_)));
+            now += minutes * MINUTE;
+            let probe = open(all.enter(host(1), "b", now));
+            assert!(matches!(all.enter(host(1), "c", now), Entrance::Full));
+            probe.failed(now, "silent".into());
+        }
+        assert!(matches!(all.enter(host(1), "b", now), Entrance::Closed(_)));
+        let probe = open(all.enter(host(1), "b", now + 30 * MINUTE));
+        probe.answered(now);
+        let _more = [1, 2, 3, 4].map(|_| open(all.enter(host(1), "c", now)));
+    }
+
+    #[test]
+    fn after_a_failure_no_pause_is_longer_than_that_of_a_message() {
+        let all = Destinations::new(5, vec![Duration::from_secs(1), Duration::from_secs(90)]);
+        let pauses = [1, 2, 3, u32::MAX].map(|failures| all.back_off(failures).as_secs());
+        assert_eq!(pauses, [1, 90, 90, 90]);
+        let pauses = [1, 2, 3, 9, u32::MAX].map(|n| destinations().back_off(n).as_secs());
+        assert_eq!(pauses, [60, 120, 240, 1800, 1800]);
+    }
+
+    #[test]
+    fn many_domains_of_one_host_share_its_connections_and_wait_in_order() {
+        let (all, now) = (destinations(), Instant::now());
+        let names: Vec<String> = (0..100).map(|n| format!("d{n}")).collect();
+        let mut slots: VecDeque<Slot> = VecDeque::new();
+        for name in &names {
+            match all.enter(host(1), name, now) {
+                Entrance::Open(slot) => slots.push_back(slot),
+                Entrance::Full => assert_eq!(shares(&all, now, name), 0),
+                Entrance::Closed(why) => panic!("{why}"),
+            }
+        }
+        assert_eq!(slots.len(), 5);
+        for (nth, name) in names.iter().enumerate().skip(5) {
+            let slot = slots.pop_front().unwrap();
+            slot.answered(now);
+            drop(slot);
+            assert_eq!(shares(&all, now, name), 2, "the next one is woken");
+            let behind = names.get(nth + 1).map_or(0, |name| shares(&all, now, name));
+            assert_eq!(behind, 0, "and no other");
+            slots.push_back(open(all.enter(host(1), name, now)));
+        }
+        // Nobody waits for ever, whatever becomes of the host.
+        assert!(matches!(all.enter(host(1), "late", now), Entrance::Full));
+        assert_eq!(shares(&all, now, "late"), 0);
+        assert_eq!(shares(&all, now + WAIT, "late"), 2);
+    }
+
+    #[test]
+    fn when_a_host_fails_all_that_wait_for_it_are_woken() {
+        let all = Destinations::new(1, vec![MINUTE]);
+        let now = Instant::now();
+        let slot = open(all.enter(host(1), "a", now));
+        for name in ["b", "c", "d"] {
+            assert!(matches!(all.enter(host(1), name, now), Entrance::Full));
+        }
+        slot.failed(now, "refused".into());
+        drop(slot);
+        for name in ["b", "c", "d"] {
+            assert_eq!(shares(&all, now, name), 1);
+            assert!(matches!(all.enter(host(1), name, now), Entrance::Closed(_)));
+        }
+    }
+
+    #[test]
+    fn a_lookup_that_failed_is_not_repeated_for_each_message() {
+        let (all, began) = (destinations(), Instant::now());
+        assert_eq!(all.lookup_trouble("a", began), None);
+        all.looked_up("a", began, began, Some("451 silent".into()));
+        assert_eq!(
+            all.lookup_trouble("a", began).as_deref(),
+            Some("451 silent")
+        );
+        assert_eq!(all.lookup_trouble("b", began), None);
+        let later = began + MINUTE;
+        assert_eq!(all.lookup_trouble("a", later), None);
+        all.looked_up("a", later, later, None);
+        assert_eq!(all.lookup_trouble("a", later), None);
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let (all, now) = (destinations(), Instant::now());
+        let kept = open(all.enter(host(0), "kept", now));
+        let under_way = all.begin("kept", now);
+        for n in 1..20_000_u32 {
+            let address = SocketAddr::from((std::net::Ipv4Addr::from(n), 25));
+            let slot = open(all.enter(address, &format!("d{n}"), now));
+            slot.failed(now, "refused".into());
+            all.looked_up(&format!("d{n}"), now, now, Some("silent".into()));
+        }
+        let state = all.state();
+        assert!(state.hops.len() <= REMEMBERED && state.hosts.len() <= REMEMBERED);
+        assert!(state.hops["kept"].under_way == 1 && state.hosts[&host(0)].under_way == 1);
+        drop(state);
+        drop((kept, under_way));
+    }
+}
