@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::{Error, Password, Result, Security};
+use crate::{Error, Fingerprint, Limits, Octets, Password, Result, Security, Tcp};
 
 /// All accounts of a person, in one TOML file.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -36,9 +36,19 @@ pub struct Account {
     pub outgoing: Server,
     /// Where the password is.
     pub password: Password,
-    /// A certificate authority to trust besides the system's, for a server with its own.
+    /// Certificates to trust besides the system's, a PEM file: an authority's, or the server's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca: Option<PathBuf>,
+    /// SHA-256 fingerprints of certificates that are trusted whoever issued them, whatever names and dates they have.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "crate::trust::one_or_many"
+    )]
+    pub fingerprint: Vec<Fingerprint>,
+    /// Octets of a message that is brought; a larger one stays on the server.
+    #[serde(default = "largest", skip_serializing_if = "is_usual")]
+    pub largest_message: Octets,
     /// POP: when messages are deleted from the server.
     #[serde(default)]
     pub delete: Deletion,
@@ -48,6 +58,15 @@ pub struct Account {
     /// The time between the polls of `watch`.
     #[serde(default)]
     pub interval: Interval,
+}
+
+fn largest() -> Octets {
+    Limits::default().message
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_usual(octets: &Octets) -> bool {
+    *octets == largest()
 }
 
 /// A time between polls, written as `90s`, `10m` or `1h`; at least a second.
@@ -207,10 +226,49 @@ impl std::str::FromStr for Bodies {
 }
 
 impl Account {
+    /// One with everything as usual.
+    #[must_use]
+    pub fn new(
+        address: impl Into<String>,
+        kind: Kind,
+        incoming: Server,
+        outgoing: Server,
+        password: Password,
+    ) -> Self {
+        Self {
+            address: address.into(),
+            name: None,
+            login: None,
+            kind,
+            incoming,
+            outgoing,
+            password,
+            ca: None,
+            fingerprint: Vec::new(),
+            largest_message: largest(),
+            delete: Deletion::default(),
+            bodies: Bodies::default(),
+            interval: Interval::default(),
+        }
+    }
+
     /// The name that is logged in with.
     #[must_use]
     pub fn login(&self) -> &str {
         self.login.as_deref().unwrap_or(&self.address)
+    }
+
+    /// Connects to its servers, and trusts what the account trusts.
+    #[must_use]
+    pub fn dial(&self) -> Tcp {
+        Tcp {
+            ca: self.ca.clone(),
+            fingerprints: self.fingerprint.clone(),
+            limits: Limits {
+                message: self.largest_message,
+                ..Limits::default()
+            },
+        }
     }
 }
 
@@ -323,6 +381,8 @@ mod tests {
             outgoing: server(587, Security::StartTls),
             password: Password::Command("pass show mail".into()),
             ca: None,
+            fingerprint: vec![Fingerprint([7; 32])],
+            largest_message: Octets(1 << 30),
             delete: Deletion::AfterDays(7),
             bodies: Bodies::RecentDays(30),
             interval: "90s".parse().unwrap(),

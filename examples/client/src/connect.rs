@@ -11,7 +11,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-use crate::{Error, Result, Server};
+use crate::trust::Judge;
+use crate::{Error, Fingerprint, Limits, Result, Server};
 
 /// So long a connection or a TLS handshake may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -54,37 +55,56 @@ pub trait Dial: Send + Sync {
         stream: Box<dyn Wire>,
         server: &'a Server,
     ) -> BoxFuture<'a, Result<Box<dyn Wire>>>;
+    /// What the server may make us hold, and how long it may take.
+    fn limits(&self) -> Limits {
+        Limits::default()
+    }
 }
 
 /// TCP, and TLS with certificates that the system trusts.
 #[derive(Debug, Clone, Default)]
 pub struct Tcp {
-    /// One more certificate authority to trust, a PEM file.
+    /// Certificates to trust besides the system's, a PEM file: authorities', or the server's own. It must be for the
+    /// name of the host all the same; one without a subjectAltName is for its common name.
     pub ca: Option<PathBuf>,
+    /// Fingerprints of the servers' certificates. When there are any, nothing else is trusted, and neither name nor
+    /// dates nor issuer of a certificate matter.
+    pub fingerprints: Vec<Fingerprint>,
+    /// What servers may make us hold, and how long they may take.
+    pub limits: Limits,
 }
 
 impl Tcp {
-    fn tls(&self) -> Result<Arc<ClientConfig>> {
+    fn tls(&self) -> Result<(Arc<ClientConfig>, Arc<Judge>)> {
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        let mut named = Vec::new();
         if let Some(path) = &self.ca {
             let bad = |why: String| Error::Usage(format!("{}: {why}", path.display()));
             let all =
                 CertificateDer::pem_file_iter(path).map_err(|error| bad(error.to_string()))?;
             for certificate in all {
-                let certificate = certificate.map_err(|error| bad(error.to_string()))?;
-                roots
-                    .add(certificate)
-                    .map_err(|error| bad(error.to_string()))?;
+                named.push(certificate.map_err(|error| bad(error.to_string()))?);
+            }
+            if named.is_empty() {
+                return Err(bad("there is no certificate in it".into()));
             }
         }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let judge = Judge::new(
+            roots,
+            named,
+            self.fingerprints.clone(),
+            Arc::clone(&provider),
+        );
+        let judge = Arc::new(judge);
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| Error::Usage(error.to_string()))?
-            .with_root_certificates(roots)
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::clone(&judge) as _)
             .with_no_client_auth();
-        Ok(Arc::new(config))
+        Ok((Arc::new(config), judge))
     }
 }
 
@@ -114,13 +134,25 @@ impl Dial for Tcp {
             };
             let name = ServerName::try_from(server.host.clone());
             let name = name.map_err(|error| failed(error.to_string()))?;
-            let connector = tokio_rustls::TlsConnector::from(self.tls()?);
+            let (config, judge) = self.tls()?;
+            let connector = tokio_rustls::TlsConnector::from(config);
             let handshake = tokio::time::timeout(PATIENCE, connector.connect(name, stream)).await;
             let stream = handshake
                 .map_err(|_| failed("no answer".into()))?
-                .map_err(|error| failed(error.to_string()))?;
+                .map_err(|error| match judge.refused() {
+                    Some((fingerprint, why)) => Error::Untrusted {
+                        host: server.host.clone(),
+                        why,
+                        fingerprint,
+                    },
+                    None => failed(error.to_string()),
+                })?;
             Ok(Box::new(stream) as Box<dyn Wire>)
         })
+    }
+
+    fn limits(&self) -> Limits {
+        self.limits
     }
 }
 

@@ -2,6 +2,9 @@
 
 use hikyaku_wire::drive::DriveError;
 
+use crate::Fingerprint;
+use crate::pace::Unsaid;
+
 /// Why something was not done.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -16,6 +19,16 @@ pub enum Error {
         host: String,
         /// The reason.
         why: String,
+    },
+    /// The server's certificate is not trusted.
+    #[error("TLS with {host}: {why}; its fingerprint is {fingerprint}")]
+    Untrusted {
+        /// Whom it was to be with.
+        host: String,
+        /// The reason.
+        why: String,
+        /// What it would be pinned by.
+        fingerprint: Fingerprint,
     },
     /// Name or password were refused, in the server's words.
     #[error("the server refused the login: {0}")]
@@ -57,7 +70,7 @@ impl Error {
         match self {
             Self::Usage(_) => 2,
             Self::Login(_) | Self::Password(_) => 3,
-            Self::Network(_) | Self::Tls { .. } => 4,
+            Self::Network(_) | Self::Tls { .. } | Self::Untrusted { .. } => 4,
             Self::Refused(_) | Self::Protocol(_) => 5,
             Self::NotFound(_) => 6,
             Self::Partly(_) => 7,
@@ -70,6 +83,7 @@ impl<E: std::fmt::Display> From<DriveError<E>> for Error {
     fn from(error: DriveError<E>) -> Self {
         match error {
             DriveError::Protocol(why) => Self::Protocol(why.to_string()),
+            DriveError::Io(error) if Unsaid::is(&error) => Self::Protocol(Unsaid.to_string()),
             other => Self::Network(other.to_string()),
         }
     }

@@ -8,7 +8,13 @@ use smtp_proto::client::{self, Connection, Envelope, Event, Options, SendError, 
 use smtp_proto::{ForwardPath, Mailbox, Reply, ReversePath};
 
 use crate::error::out_of_turn;
-use crate::{Dial, Error, Result, Security, Server, Wire, connect};
+use crate::pace::{Counted, Pace};
+use crate::{Dial, Error, Result, Security, Server, connect};
+
+/// Octets of a server's words that are shown.
+const WORDS: usize = 4_000;
+/// Challenges of one login.
+const CHALLENGES: usize = 4;
 
 /// What became of one recipient.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,12 +49,18 @@ fn refused(why: NotSevenBit) -> Reply {
 }
 
 fn words(reply: &Reply) -> String {
-    reply.to_string()
+    let mut words = reply.to_string();
+    if words.len() > WORDS {
+        let end = (0..=WORDS).rev().find(|&at| words.is_char_boundary(at));
+        words.truncate(end.unwrap_or(0));
+    }
+    words
 }
 
 /// A connection to a submission server that is logged in.
 pub struct Submission {
-    driver: Driver<Connection, Box<dyn Wire>>,
+    driver: Driver<Connection, Counted>,
+    pace: Pace,
 }
 
 impl std::fmt::Debug for Submission {
@@ -69,8 +81,9 @@ impl Submission {
         password: Secret,
     ) -> Result<Self> {
         let stream = connect::open(dial, server).await?;
+        let (stream, pace) = Pace::over(stream, dial.limits());
         let driver = Driver::new(Connection::new(Options::new("localhost")), stream);
-        let mut this = Self { driver };
+        let mut this = Self { driver, pace };
         this.ready().await?;
         if server.security == Security::StartTls {
             if !this.driver.machine.capabilities().starttls {
@@ -84,7 +97,9 @@ impl Submission {
     }
 
     async fn next(&mut self) -> Result<Event> {
-        let next = self.driver.next_async().await;
+        // Each event is the answer to something that was said: more are not to come.
+        self.pace.begin();
+        let next = self.pace.wait(self.driver.next_async()).await?;
         if let Err(DriveError::Protocol(client::Error::Unanswered)) = next {
             return Err(Error::Network("the server closed the connection".into()));
         }
@@ -111,7 +126,7 @@ impl Submission {
         let (machine, output) = self.driver.split();
         machine.starttls(output).map_err(out_of_turn)?;
         loop {
-            match self.driver.next_async().await? {
+            match self.pace.wait(self.driver.next_async()).await?? {
                 Next::StartTls => break,
                 Next::Event(Event::NoTls(reply)) => {
                     return Err(Error::Tls {
@@ -123,7 +138,9 @@ impl Submission {
             }
         }
         let (machine, stream) = self.driver.into_parts();
-        let stream = dial.encrypt(stream, server).await?;
+        let stream = dial.encrypt(stream.into_inner(), server).await?;
+        let (stream, pace) = Pace::over(stream, dial.limits());
+        self.pace = pace;
         self.driver = Driver::new(machine, stream);
         let (machine, output) = self.driver.split();
         machine.tls_established(output);
@@ -180,9 +197,14 @@ impl Submission {
         machine
             .auth(mechanism, initial, output)
             .map_err(out_of_turn)?;
+        let mut challenges = 0;
         loop {
             match self.next().await? {
                 Event::Challenge(_) => {
+                    challenges += 1;
+                    if challenges > CHALLENGES {
+                        return Err(Error::Protocol("it asks, and does not log in".into()));
+                    }
                     let answer = answers.pop();
                     let (machine, output) = self.driver.split();
                     machine

@@ -1,7 +1,7 @@
 //! The program `webmail`: in front of any IMAP or POP3 server and its submission server.
 
 use clap::Parser;
-use hikyaku_client::{Kind, Server};
+use hikyaku_client::{Fingerprint, Kind, Octets, Server};
 use hikyaku_webmail::{
     Encrypted, Options, Outside, Provider, Remote, keep_fetching, router, serve, server_config,
 };
@@ -44,6 +44,10 @@ struct Config {
     domain: Option<String>,
     #[serde(default)]
     ca: Option<PathBuf>,
+    #[serde(default, deserialize_with = "hikyaku_client::one_or_many")]
+    fingerprint: Vec<Fingerprint>,
+    #[serde(default)]
+    largest_message: Option<Octets>,
     /// Seconds between two looks for new mail.
     #[serde(default = "a_minute")]
     interval: u64,
@@ -65,6 +69,8 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         outgoing: config.outgoing,
         domain: config.domain,
         ca: config.ca,
+        fingerprint: config.fingerprint,
+        largest_message: config.largest_message.unwrap_or(Provider::LARGEST),
         interval: Duration::from_secs(config.interval),
     };
     let store: Arc<dyn Store> = Arc::new(store);

@@ -1,9 +1,10 @@
 //! Accounts at other providers: their mail is fetched into a folder, by hand and on a schedule, and mail is
 //! sent as their address through them.
 
+use crate::Provider;
 use bytes::Bytes;
 use hikyaku_client::{
-    Account, Bodies, Deletion, Dial, Error, Fate, Interval, Kind, Local, Message, Password,
+    Account, Deletion, Dial, Error, Fate, Fingerprint, Kind, Limits, Local, Message, Password,
     Progress, Result, Server, Submission, Tcp, Wire, sync,
 };
 use mailstore::{AccountId, BoxFuture, Operation, Store, Transaction};
@@ -26,7 +27,7 @@ pub struct Outside {
     pub private: bool,
     /// How often their mail is fetched.
     pub interval: Duration,
-    /// A certificate authority to trust besides the system's.
+    /// Certificates to trust besides the system's, a PEM file: authorities', or the servers' own.
     pub ca: Option<std::path::PathBuf>,
 }
 
@@ -52,6 +53,9 @@ pub(crate) struct Elsewhere {
     pub(crate) folder: String,
     /// POP3: whether what was fetched is deleted there.
     pub(crate) delete: bool,
+    /// Fingerprints of the servers' certificates: when there are any, nothing else is trusted.
+    #[serde(default)]
+    pub(crate) fingerprint: Vec<Fingerprint>,
     /// What was fetched up to here is in the folder.
     #[serde(default)]
     pub(crate) fetched: u32,
@@ -62,21 +66,21 @@ pub(crate) struct Elsewhere {
 impl Elsewhere {
     fn account(&self) -> Account {
         Account {
-            address: self.address.clone(),
-            name: None,
             login: Some(self.login.clone()),
-            kind: self.kind,
-            incoming: self.incoming.clone(),
-            outgoing: self.outgoing.clone(),
-            password: Password::InClear(self.password.clone()),
-            ca: None,
+            fingerprint: self.fingerprint.clone(),
+            largest_message: Provider::LARGEST,
             delete: if self.delete {
                 Deletion::AtOnce
             } else {
                 Deletion::Never
             },
-            bodies: Bodies::All,
-            interval: Interval::default(),
+            ..Account::new(
+                self.address.clone(),
+                self.kind,
+                self.incoming.clone(),
+                self.outgoing.clone(),
+                Password::InClear(self.password.clone()),
+            )
         }
     }
 }
@@ -117,10 +121,22 @@ pub(crate) struct Guarded {
 }
 
 impl Guarded {
+    /// The same, for one account: it may trust certificates of its own.
+    pub(crate) fn to(&self, one: &Elsewhere) -> Self {
+        let mut this = self.clone();
+        this.inner.fingerprints.clone_from(&one.fingerprint);
+        this
+    }
+
     pub(crate) fn new(outside: &Outside) -> Self {
         Self {
             inner: Tcp {
                 ca: outside.ca.clone(),
+                limits: Limits {
+                    message: Provider::LARGEST,
+                    ..Limits::default()
+                },
+                ..Tcp::default()
             },
             private: outside.private,
         }
@@ -154,6 +170,10 @@ impl Dial for Guarded {
         server: &'a Server,
     ) -> BoxFuture<'a, Result<Box<dyn Wire>>> {
         self.inner.encrypt(stream, server)
+    }
+
+    fn limits(&self) -> Limits {
+        self.inner.limits()
     }
 }
 
@@ -302,7 +322,7 @@ async fn fetch_all(
             Kind::Imap => Local::mirror(Arc::clone(store), &owner.name).await?,
         };
         let before = one.clone();
-        one.failed = fetch(dial, &local, &mut one)
+        one.failed = fetch(&dial.to(&one), &local, &mut one)
             .await
             .err()
             .map(|error| error.to_string());

@@ -3,8 +3,8 @@
 
 use bytes::Bytes;
 use hikyaku_client::{
-    Account, Bodies, Deletion, Error, Fate, Interval, Kind, Local, Message, Password, Progress,
-    Result, Server, Submission, Tcp, fetch_whole, sync,
+    Account, Bodies, Deletion, Error, Fate, Fingerprint, Interval, Kind, Local, Message, Octets,
+    Password, Progress, Result, Server, Submission, Tcp, fetch_whole, sync,
 };
 use hikyaku_wire::Secret;
 use mailstore::{BoxFuture, Store};
@@ -26,11 +26,35 @@ pub struct Provider {
     pub outgoing: Server,
     /// Behind the `@`, for who logs in with the local part alone.
     pub domain: Option<String>,
-    /// A certificate authority to trust besides the system's.
+    /// Certificates to trust besides the system's, a PEM file: authorities', or the servers' own.
     pub ca: Option<PathBuf>,
+    /// Fingerprints of the servers' certificates: when there are any, nothing else is trusted.
+    pub fingerprint: Vec<Fingerprint>,
+    /// Octets of a message that is brought (64 MiB): one that is looked at is held in memory.
+    pub largest_message: Octets,
     /// How often it is asked for new mail while somebody is logged in; IMAP servers with IDLE say so
     /// themselves.
     pub interval: Duration,
+}
+
+impl Provider {
+    /// What a message may have at most, usually.
+    pub const LARGEST: Octets = Octets(64 * 1024 * 1024);
+
+    /// With everything else as usual.
+    #[must_use]
+    pub fn new(kind: Kind, incoming: Server, outgoing: Server) -> Self {
+        Self {
+            kind,
+            incoming,
+            outgoing,
+            domain: None,
+            ca: None,
+            fingerprint: Vec::new(),
+            largest_message: Self::LARGEST,
+            interval: Duration::from_secs(60),
+        }
+    }
 }
 
 /// The backend in front of a provider.
@@ -72,6 +96,8 @@ impl Remote {
             // In clear in this process's memory alone, for as long as the session is.
             password: Password::InClear(password.to_owned()),
             ca: self.provider.ca.clone(),
+            fingerprint: self.provider.fingerprint.clone(),
+            largest_message: self.provider.largest_message,
             delete: Deletion::Never,
             bodies: Bodies::Headers,
             interval: Interval::default(),
@@ -84,9 +110,7 @@ impl Remote {
     async fn follow(&self, account: Account) -> Result<(User, Result<()>)> {
         let local = Local::of(Arc::clone(&self.store), &account).await?;
         let elsewhere = Arc::new(Elsewhere {
-            dial: Tcp {
-                ca: account.ca.clone(),
-            },
+            dial: account.dial(),
             account: account.clone(),
             quota: Mutex::default(),
         });

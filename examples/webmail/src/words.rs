@@ -130,6 +130,7 @@ words! {
     outside_kind: "Type", "種類";
     outside_in: "Incoming server (host:port)", "受信サーバー (ホスト:ポート)";
     outside_out: "Outgoing server (host:port)", "送信サーバー (ホスト:ポート)";
+    outside_fingerprint: "Trusted certificate (sha256 fingerprint, if the server has one of its own)", "信頼する証明書 (サーバー独自の証明書の sha256 フィンガープリント)";
     outside_folder: "Into the folder", "保存先フォルダー";
     outside_delete: "Delete there what was fetched (POP)", "取得後にサーバーから削除 (POP)";
     outside_kept: "The password is kept on this server, so that it can fetch by itself.", "自動取得のため、パスワードはこのサーバーに保存されます。";

@@ -328,7 +328,10 @@ impl Broken {
     /// One that breaks after so many octets, for an account's servers.
     #[must_use]
     pub fn after(octets: u64, ca: Option<PathBuf>) -> Self {
-        let inner = hikyaku_client::Tcp { ca };
+        let inner = hikyaku_client::Tcp {
+            ca,
+            ..Default::default()
+        };
         Self {
             inner,
             left: Arc::new(AtomicU64::new(octets)),

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 
 use super::{Context, Kind, dial};
 use crate::{
-    Account, Bodies, Deletion, Error, Interval, Password, Result, Security, Server, Submission,
-    Tcp, discover, imap, pop,
+    Account, Bodies, Deletion, Error, Fingerprint, Interval, Octets, Password, Result, Security,
+    Server, Submission, Tcp, discover, imap, pop,
 };
 
 #[derive(Debug, Subcommand)]
@@ -32,6 +32,14 @@ pub(super) enum Command {
     Test {
         /// Its address.
         address: String,
+    },
+    /// Trusts exactly the certificates of these fingerprints, besides those that were named before; without any,
+    /// certificates are judged by who issued them again.
+    Trust {
+        /// Its address.
+        address: String,
+        /// As the error names them: sha256:..
+        fingerprints: Vec<Fingerprint>,
     },
     /// Takes another password, from the terminal or the first line of standard input.
     Password {
@@ -63,9 +71,15 @@ pub(super) struct Add {
     outgoing: Option<(String, u16)>,
     #[arg(long, value_enum)]
     outgoing_security: Option<Security>,
-    /// One more certificate authority to trust, a PEM file.
+    /// Certificates to trust besides the system's, a PEM file: an authority's, or the server's own.
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
+    /// Trusts exactly the certificate of that fingerprint, and no other; once for each server's.
+    #[arg(long, value_name = "SHA256:..")]
+    fingerprint: Vec<Fingerprint>,
+    /// Messages of more octets stay on the server: 500K, 256M, 1G.
+    #[arg(long, default_value = "256M")]
+    largest_message: Octets,
     /// A command that prints the password, instead of the system's keyring.
     #[arg(long, value_name = "COMMAND", conflicts_with = "password_in_clear")]
     password_command: Option<String>,
@@ -142,7 +156,38 @@ pub(super) async fn run(context: &mut Context<'_>, command: Command) -> Result<(
             test(&account).await?;
             context.say(format_args!("{}: both logins work", account.address))
         }
+        Command::Trust {
+            address,
+            fingerprints,
+        } => trust(context, &address, &fingerprints),
         Command::Password { address } => password(context, &address).await,
+    }
+}
+
+fn trust(context: &mut Context<'_>, address: &str, fingerprints: &[Fingerprint]) -> Result<()> {
+    let address = context.config.account(Some(address))?.address.clone();
+    let mut accounts = context.config.accounts.iter_mut();
+    let Some(account) = accounts.find(|one| one.address == address) else {
+        return Ok(());
+    };
+    let trusted = &mut account.fingerprint;
+    if fingerprints.is_empty() {
+        trusted.clear();
+    }
+    for one in fingerprints {
+        if !trusted.contains(one) {
+            trusted.push(*one);
+        }
+    }
+    let count = trusted.len();
+    context.config.save(&context.folder)?;
+    match count {
+        0 => context.say(format_args!(
+            "{address}: certificates are judged by who issued them"
+        )),
+        _ => context.say(format_args!(
+            "{address}: {count} certificate(s) are trusted, and no other; `mailclient account test {address}` tries them"
+        )),
     }
 }
 
@@ -189,6 +234,7 @@ fn show(context: &mut Context<'_>, account: &Account) -> Result<()> {
             "incoming": account.incoming.to_string(), "outgoing": account.outgoing.to_string(),
             "password": password, "interval": account.interval,
             "delete": account.delete, "bodies": account.bodies,
+            "fingerprint": account.fingerprint, "largest_message": account.largest_message,
         });
         return context.say(value);
     }
@@ -200,6 +246,9 @@ fn show(context: &mut Context<'_>, account: &Account) -> Result<()> {
         "login     {}, password {password}",
         account.login()
     ))?;
+    for one in &account.fingerprint {
+        context.say(format_args!("trusts    {one}"))?;
+    }
     match account.kind {
         Kind::Pop => context.say(format_args!(
             "deletes from the server: {:?}",
@@ -242,7 +291,11 @@ async fn add(context: &mut Context<'_>, add: Add) -> Result<()> {
     let (incoming, outgoing, found) = match (incoming, outgoing) {
         (Some(incoming), Some(outgoing)) => (incoming, outgoing, None),
         (incoming, outgoing) => {
-            let tcp = Tcp { ca: add.ca.clone() };
+            let tcp = Tcp {
+                ca: add.ca.clone(),
+                fingerprints: add.fingerprint.clone(),
+                ..Tcp::default()
+            };
             let found = discover(&tcp, &crate::Web, &add.address, add.kind).await?;
             (
                 incoming.unwrap_or(found.incoming),
@@ -270,6 +323,8 @@ async fn add(context: &mut Context<'_>, add: Add) -> Result<()> {
         outgoing,
         password,
         ca: add.ca,
+        fingerprint: add.fingerprint,
+        largest_message: add.largest_message,
         delete: add.delete,
         bodies: add.bodies,
         interval: add.interval,

@@ -1,12 +1,21 @@
 //! What to do next, when something was not done.
 
+use std::borrow::Cow;
+
 use crate::Error;
 
 /// Returns a sentence that says what to type next, where that helps.
 #[must_use]
-pub fn advice(error: &Error) -> Option<&'static str> {
+pub fn advice(error: &Error) -> Option<Cow<'static, str>> {
     let is = |text: &str, of: &str| text.starts_with(of);
-    match error {
+    if let Error::Untrusted { fingerprint, .. } = error {
+        return Some(Cow::Owned(format!(
+            "nothing was sent; if this is the server's own certificate, trust exactly it: `mailclient account trust \
+             ADDRESS {fingerprint}`, or `account add --fingerprint {fingerprint}`; one of an authority of its own is \
+             trusted with `account add --ca FILE`"
+        )));
+    }
+    let said = match error {
         Error::NotFound(what) if is(what, "folder: ") => {
             Some("`mailclient folders` lists the folders")
         }
@@ -30,7 +39,8 @@ pub fn advice(error: &Error) -> Option<&'static str> {
         ),
         Error::Protocol(_) => Some("nothing is lost: `mailclient sync` asks again"),
         _ => None,
-    }
+    };
+    said.map(Cow::Borrowed)
 }
 
 #[cfg(test)]
@@ -68,7 +78,8 @@ mod tests {
             (advice(&Error::Usage("x".into())), None),
         ] {
             assert_eq!(said.is_some(), next.is_some(), "{said:?}");
-            assert!(said.unwrap_or("").contains(next.unwrap_or("")), "{said:?}");
+            let text = said.clone().unwrap_or_default();
+            assert!(text.contains(next.unwrap_or("")), "{said:?}");
         }
     }
 }

@@ -275,9 +275,7 @@ fn unwritten(error: std::io::Error) -> Error {
 }
 
 fn dial(account: &Account) -> Tcp {
-    Tcp {
-        ca: account.ca.clone(),
-    }
+    account.dial()
 }
 
 /// Does what the command line says.

@@ -13,7 +13,7 @@ use super::{Session, accepted};
 use crate::{Error, Result};
 
 /// How many UIDs one answer may have: a server that lists more is not believed.
-const MOST: usize = 20_000_000;
+const MOST: usize = 5_000_000;
 /// How many ranges of UIDs are named in one command: at most 22 octets each, since some servers take lines of
 /// 1 000 octets only (RFC 2683 §3.2.1.5).
 const RANGES: usize = 40;
@@ -73,8 +73,10 @@ pub(super) async fn search(session: &mut Session, key: SearchKey) -> Result<Vec<
         let end = session
             .ask(command, |event| {
                 match event {
+                    // The rest is not held: it ends with an error.
+                    _ if too_many => {}
                     Event::Data(Response::Search(uids, _)) => found.extend(uids),
-                    Event::Data(Response::ESearch(more)) => add(&mut found, &more),
+                    Event::Data(Response::ESearch(more)) => too_many |= !add(&mut found, &more),
                     _ => {}
                 }
                 too_many |= found.len() > MOST;
@@ -97,15 +99,19 @@ pub(super) async fn search(session: &mut Session, key: SearchKey) -> Result<Vec<
     Ok(found.into_iter().filter(|&uid| uid > 0).collect())
 }
 
-/// What an ESEARCH lists.
-fn add(found: &mut BTreeSet<u32>, more: &ESearch) {
+/// What an ESEARCH lists; false, when it is more than there can be.
+fn add(found: &mut BTreeSet<u32>, more: &ESearch) -> bool {
     let partial = more.partial.iter().flat_map(|(_, ranges)| ranges);
     let added = more.add_to.iter().flat_map(|(_, ranges)| ranges);
     for &(low, high) in more.all.iter().chain(partial).chain(added) {
-        let room = u32::try_from(MOST + 1 - found.len().min(MOST)).unwrap_or(u32::MAX);
-        found.extend(low..=high.min(low.saturating_add(room)));
+        let count = usize::try_from(high.saturating_sub(low)).unwrap_or(usize::MAX);
+        if count >= MOST - found.len().min(MOST) {
+            return false;
+        }
+        found.extend(low..=high);
     }
     found.extend(more.min.into_iter().chain(more.max));
+    true
 }
 
 /// The UIDs of a set that there are, by FETCH: for servers that cannot search, and as a second witness.
@@ -193,14 +199,18 @@ mod tests {
     fn an_esearch_of_everything_costs_no_memory() {
         let mut found = BTreeSet::new();
         let all = vec![(1, 3), (7, 7)];
-        add(
-            &mut found,
-            &ESearch {
-                all,
-                max: Some(9),
-                ..ESearch::default()
-            },
-        );
+        let some = ESearch {
+            all,
+            max: Some(9),
+            ..ESearch::default()
+        };
+        assert!(add(&mut found, &some));
+        let all = vec![(1, u32::MAX)];
+        let everything = ESearch {
+            all,
+            ..ESearch::default()
+        };
+        assert!(!add(&mut found, &everything));
         assert_eq!(found.into_iter().collect::<Vec<_>>(), [1, 2, 3, 7, 9]);
     }
 }

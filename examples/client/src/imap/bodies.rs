@@ -3,11 +3,11 @@
 use bytes::Bytes;
 use imap_proto::client::Event;
 use imap_proto::{Command, FetchAttribute, MailboxName, Section};
-use mailstore::{Operation, Transaction, UidSet, Want, Which};
+use mailstore::{Operation, Staged, Transaction, UidSet, Want, Which};
 use std::collections::{BTreeMap, HashSet};
 
 use super::line::Lost;
-use super::parts::{Part, Parts, Wanted};
+use super::parts::{Came, Part, Parts, Wanted};
 use super::requests::Requests;
 use super::{Mirror, Session, answers, missing};
 use crate::local::now;
@@ -18,7 +18,7 @@ const TOGETHER: usize = 32;
 /// So many such commands are under way at once.
 const AHEAD: usize = 4;
 /// What was brought is put on the disk together, up to so many messages and octets.
-const BATCH: (usize, usize) = (64, 8 * 1024 * 1024);
+const BATCH: (usize, u64) = (64, 8 * 1024 * 1024);
 
 /// The moment since when an account wants whole messages.
 pub(crate) fn recent(bodies: Bodies) -> Option<i64> {
@@ -70,6 +70,8 @@ pub(super) async fn bring(bring: &mut Bring<'_>) -> Result<()> {
         .await?
         .rows;
     let mut wanted = Vec::new();
+    let mut too_large = Vec::new();
+    let largest = session.pace.limits().message;
     for row in rows.into_iter().filter(|row| row.received.0 >= since) {
         let uid = row.uid.get();
         if local
@@ -77,23 +79,32 @@ pub(super) async fn bring(bring: &mut Bring<'_>) -> Result<()> {
             .await?
             .is_none()
         {
-            wanted.push(uid);
+            match local.size(&row).await? {
+                octets if octets > largest.0 => {
+                    let why = format!(
+                        "it has {octets} octets, and {largest} are taken (largest_message)"
+                    );
+                    too_large.push((uid, why));
+                }
+                _ => wanted.push(uid),
+            }
         }
     }
-    if wanted.is_empty() {
+    if wanted.is_empty() && too_large.is_empty() {
         return Ok(());
     }
     select(session, remote.clone(), &mirror).await?;
     progress.begin(mailbox, wanted.len() as u64);
     let (avoided, wanted): (Vec<u32>, Vec<u32>) =
-        wanted.iter().partition(|uid| lost.avoid.contains(uid));
+        wanted.iter().partition(|uid| lost.avoid.contains_key(uid));
     let (count, refused) =
         bring_all(session, local, mailbox, &mirror, &wanted, progress, suspect).await;
     report.bodies += count;
     let mut refused = refused?;
     progress.end();
-    let why = || "the server closes the connection when it is asked for it".to_owned();
-    refused.extend(avoided.into_iter().map(|uid| (uid, why())));
+    refused.extend(too_large);
+    let why = |uid| lost.avoid.get(&uid).cloned().unwrap_or_default();
+    refused.extend(avoided.into_iter().map(|uid| (uid, why(uid))));
     if !refused.is_empty() {
         // What is gone by now need not come.
         let uids: Vec<u32> = refused.keys().copied().collect();
@@ -154,8 +165,8 @@ struct Whole<'a> {
     local: &'a Local,
     mailbox: &'a str,
     validity: u32,
-    waiting: Vec<(u32, Bytes)>,
-    octets: usize,
+    waiting: Vec<(u32, Staged, Bytes)>,
+    octets: u64,
     count: usize,
 }
 
@@ -172,7 +183,8 @@ impl Whole<'_> {
         let mut next = wanted.chunks(TOGETHER);
         let whole = FetchAttribute::peek(Section::default());
         let mut requests = Requests::new([FetchAttribute::Uid, whole]);
-        let mut parts = Parts::new(Wanted::Whole);
+        let largest = session.pace.limits().message;
+        let mut parts = Parts::new(Wanted::Whole, &*self.local.store, largest);
         loop {
             while requests.under_way() < AHEAD {
                 let Some(some) = next.next() else { break };
@@ -184,18 +196,24 @@ impl Whole<'_> {
                 return Ok(requests.refused);
             }
             let event = match session.next().await {
-                Ok(event) => event,
+                Ok(event) => parts.take(event).await,
+                Err(error) => Err(error),
+            };
+            let part = match event {
+                Ok(part) => part,
                 Err(error) => {
                     *suspect = requests.first_lacking(|uid| !missing.contains(&uid));
                     return Err(error);
                 }
             };
-            match parts.take(event) {
+            match part {
                 Part::Of(uid, told) => {
-                    let Some(octets) = told.section else { continue };
+                    let Some(Came::Whole(body, summary)) = told.section else {
+                        continue;
+                    };
                     if missing.remove(&uid) {
-                        self.octets += octets.len();
-                        self.waiting.push((uid, octets));
+                        self.octets += body.body().octets;
+                        self.waiting.push((uid, body, summary));
                         progress.step();
                     }
                     if self.waiting.len() >= BATCH.0 || self.octets >= BATCH.1 {

@@ -5,7 +5,8 @@
 //! and named; everything else is brought.
 
 use hikyaku_wire::Secret;
-use std::collections::BTreeSet;
+use imap_proto::client::Error::Unanswered;
+use std::collections::BTreeMap;
 
 use super::Session;
 use super::sync::Able;
@@ -72,8 +73,8 @@ async fn session(dial: &dyn Dial, account: &Account, password: &Secret) -> Resul
 /// What was on its way in a mailbox when connections were lost.
 #[derive(Debug, Default)]
 pub(super) struct Lost {
-    /// Messages that are not asked for any more.
-    pub(super) avoid: BTreeSet<u32>,
+    /// Messages that are not asked for any more, and why.
+    pub(super) avoid: BTreeMap<u32, String>,
     /// The first message that had not come, at the last loss.
     last: Option<u32>,
     /// Losses without any message on its way.
@@ -81,11 +82,15 @@ pub(super) struct Lost {
 }
 
 impl Lost {
-    /// Notes one more loss. Whether the mailbox is tried again.
-    pub(super) fn one_more(&mut self, suspect: Option<u32>) -> bool {
+    /// Notes one more loss, by that error. Whether the mailbox is tried again.
+    pub(super) fn one_more(&mut self, suspect: Option<u32>, error: &Error) -> bool {
         match suspect {
             Some(uid) if self.last == Some(uid) => {
-                self.avoid.insert(uid);
+                let why = match error {
+                    Error::Protocol(why) if *why != Unanswered.to_string() => why.clone(),
+                    _ => "the server closes the connection when it is asked for it".to_owned(),
+                };
+                self.avoid.insert(uid, why);
                 self.last = None;
                 true
             }

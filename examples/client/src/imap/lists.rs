@@ -8,7 +8,7 @@ use mailstore::{Flags, Transaction};
 use std::collections::{BTreeMap, VecDeque};
 
 use super::missing::Missing;
-use super::parts::{Part, Parts, Told, Wanted};
+use super::parts::{Came, Part, Parts, Told, Wanted, held};
 use super::requests::Requests;
 use super::sync::{Known, Pull};
 use super::{Mirror, answers, late, missing};
@@ -41,7 +41,7 @@ impl Pull<'_> {
     pub(super) async fn fetch(&mut self, known: &mut Known, uids: &[u32]) -> Result<()> {
         let floor = self.next_row(known).await?;
         let (avoided, uids): (Vec<u32>, Vec<u32>) =
-            uids.iter().partition(|uid| self.avoid.contains(uid));
+            uids.iter().partition(|uid| self.avoid.contains_key(uid));
         let uids = uids.as_slice();
         let at = uids.partition_point(|&uid| uid < floor);
         let (late, ahead) = uids.split_at(at.min(uids.len()));
@@ -55,8 +55,8 @@ impl Pull<'_> {
             self.put_in(known, arrived).await?;
         }
         self.progress.end();
-        let why = || "the server closes the connection when it is asked for it".to_owned();
-        lacking.extend(avoided.into_iter().map(|uid| (uid, why())));
+        let why = |uid| self.avoid.get(&uid).cloned().unwrap_or_default();
+        lacking.extend(avoided.into_iter().map(|uid| (uid, why(uid))));
         self.name(known, lacking).await
     }
 
@@ -79,7 +79,8 @@ impl Pull<'_> {
         let mut next = answers::batches(uids.iter().copied(), BATCH).into_iter();
         let mut under_way: VecDeque<Vec<u32>> = VecDeque::new();
         let mut requests = Requests::new(list_attributes());
-        let mut parts = Parts::new(Wanted::Header);
+        let largest = self.session.pace.limits().message;
+        let mut parts = Parts::new(Wanted::Header, &*self.local.store, largest);
         let mut told: BTreeMap<u32, Told> = BTreeMap::new();
         let mut arrived = BTreeMap::new();
         loop {
@@ -107,6 +108,7 @@ impl Pull<'_> {
                     }
                     false => arrived.extend(of_batch),
                 }
+                parts.held = held(told.values());
             }
             if under_way.is_empty() {
                 return Ok((arrived, requests.refused));
@@ -121,7 +123,7 @@ impl Pull<'_> {
                     return Err(error);
                 }
             };
-            match parts.take(event) {
+            match parts.take(event).await? {
                 Part::Of(uid, more) => {
                     // Flags alone may be sent of any message at any time.
                     if uids.binary_search(&uid).is_ok() {
@@ -285,7 +287,9 @@ pub(super) struct Arrived {
 
 impl Arrived {
     fn of(told: Told) -> Option<Self> {
-        let header = told.section?;
+        let Some(Came::Header(header)) = told.section else {
+            return None;
+        };
         Some(Self {
             octets: told.octets.unwrap_or(header.len() as u64),
             flags: told.flags.unwrap_or(Flags::NONE),

@@ -89,6 +89,9 @@ impl Session {
                 {
                     return Ok(end);
                 }
+                Event::Challenge(_) if challenges > 2 => {
+                    return Err(Error::Protocol("it asks, and does not log in".into()));
+                }
                 Event::Challenge(_) => {
                     // What the prompts say is not looked at: their order is what all servers agree on. PLAIN is asked
                     // for where the server did not take it with the command.

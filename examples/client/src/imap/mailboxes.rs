@@ -40,11 +40,13 @@ impl Mailboxes {
     }
 }
 
-/// Makes the mailboxes here as they are there.
+/// Makes the mailboxes here as they are there. `unlisted` is why the server is not asked for them: those that are
+/// known are all, then.
 pub(super) async fn mailboxes(
     session: &mut Session,
     local: &Local,
     report: &mut Report,
+    unlisted: Option<String>,
 ) -> Result<Mailboxes> {
     let properties = local.properties(local.account).await?;
     let there: BTreeMap<String, Folder> = local
@@ -57,7 +59,11 @@ pub(super) async fn mailboxes(
         .keys()
         .filter_map(|name| Some((name.as_str(), Mirror::of(&properties, name)?)))
         .collect();
-    let listed = match listed(session).await {
+    let listed = match unlisted {
+        None => listed(session).await,
+        Some(why) => Err(Error::Refused(why)),
+    };
+    let listed = match listed {
         Ok(listed) => listed,
         Err(Error::Refused(why)) => {
             report

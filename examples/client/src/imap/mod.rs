@@ -3,6 +3,7 @@
 mod answers;
 mod bodies;
 mod expunge;
+mod flow;
 mod late;
 mod line;
 mod lists;
@@ -26,12 +27,19 @@ use imap_proto::client::{Capabilities, Connection, Event, Handle, Misuse, Option
 use imap_proto::{Append, Command, Completion, MailboxName, Status};
 
 use crate::error::out_of_turn;
-use crate::{Account, Dial, Error, Result, Security, Server, Wire, connect};
+use crate::pace::{Counted, Pace};
+use crate::{Account, Dial, Error, Result, Security, Server, connect};
+use flow::Flow;
 
 /// A connection that is logged in.
 pub struct Session {
-    driver: Driver<Connection, Box<dyn Wire>>,
+    driver: Driver<Connection, Counted>,
+    pace: Pace,
+    flow: Flow,
 }
+
+/// Octets of a server's words that are shown.
+const WORDS: usize = 1_000;
 
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -40,7 +48,7 @@ impl std::fmt::Debug for Session {
 }
 
 fn text(octets: &[u8]) -> String {
-    String::from_utf8_lossy(octets).into_owned()
+    String::from_utf8_lossy(octets.get(..WORDS).unwrap_or(octets)).into_owned()
 }
 
 impl Session {
@@ -55,8 +63,12 @@ impl Session {
         password: Secret,
     ) -> Result<Self> {
         let stream = connect::open(dial, server).await?;
-        let driver = Driver::new(Connection::new(Options::default()), stream);
-        let mut session = Self { driver };
+        let (stream, pace) = Pace::over(stream, dial.limits());
+        let mut session = Self {
+            driver: Driver::new(Connection::new(Options::default()), stream),
+            pace,
+            flow: Flow::default(),
+        };
         let preauth = session.greeting().await?;
         if server.security == Security::StartTls {
             if preauth || !session.capabilities().has("STARTTLS") {
@@ -99,7 +111,7 @@ impl Session {
     async fn start_tls(mut self, dial: &dyn Dial, server: &Server) -> Result<Self> {
         self.issue(Command::StartTls)?;
         loop {
-            match self.driver.next_async().await? {
+            match self.pace.wait(self.driver.next_async()).await?? {
                 Next::StartTls => break,
                 Next::Event(Event::Completed(_, end)) if end.status != Status::Ok => {
                     return Err(Error::Tls {
@@ -107,11 +119,14 @@ impl Session {
                         why: text(&end.text),
                     });
                 }
+                Next::Event(event) => self.flow.take(&event, &self.pace)?,
                 _ => {}
             }
         }
         let (machine, stream) = self.driver.into_parts();
-        let stream = dial.encrypt(stream, server).await?;
+        let stream = dial.encrypt(stream.into_inner(), server).await?;
+        let (stream, pace) = Pace::over(stream, dial.limits());
+        (self.pace, self.flow) = (pace, Flow::default());
         self.driver = Driver::new(machine, stream);
         let (machine, output) = self.driver.split();
         machine.tls_established(output);
@@ -143,14 +158,20 @@ impl Session {
     /// What the server has to say next.
     ///
     /// # Errors
-    /// When it closes, or breaks the protocol.
+    /// When it closes, breaks the protocol, or passes one of the [`Limits`](crate::Limits).
     pub async fn next(&mut self) -> Result<Event> {
-        match self.driver.next_async().await? {
+        match self.pace.wait(self.driver.next_async()).await?? {
             Next::Event(Event::Bye(_, said)) => Err(Error::Network(format!(
                 "the server closes: {}",
                 text(&said)
             ))),
-            Next::Event(event) => Ok(event),
+            Next::Event(event) => {
+                self.flow.take(&event, &self.pace)?;
+                if flow::ends(&event) {
+                    self.pace.begin();
+                }
+                Ok(event)
+            }
             Next::Closed | Next::NeedAnswer | Next::StartTls | Next::Compress => {
                 Err(Error::Network("the connection is closed".into()))
             }
@@ -234,13 +255,14 @@ impl Session {
                     | Event::Vanished { .. }
                     | Event::Fetch { .. },
                 )) => break,
-                Ok(Next::Event(_)) => {}
+                Ok(Next::Event(event)) => self.flow.take(&event, &self.pace)?,
                 Ok(_) => return Err(Error::Network("the connection is closed".into())),
                 Err(error) => return Err(error.into()),
             }
         }
         let (machine, output) = self.driver.split();
         machine.done(output).map_err(out_of_turn)?;
+        self.pace.begin();
         self.end_of(handle, |_| {}).await.map(drop)
     }
 

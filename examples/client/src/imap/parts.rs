@@ -4,14 +4,30 @@
 use bytes::{Bytes, BytesMut};
 use imap_proto::client::Event;
 use imap_proto::{DateTime, FetchAttribute, FetchItem, Flag, SectionText};
-use mailstore::Flags;
+use mailstore::message::Scanner;
+use mailstore::{Flags, Stage, Staged, Store};
 use std::collections::BTreeMap;
+
+use crate::{Error, Octets, Result};
 
 /// How many messages may wait for their UID.
 const NAMELESS: usize = 1_000;
+/// Octets of header fields that are kept of a message; the rest of them is cut, until the whole is read.
+const HEADER: usize = 1024 * 1024;
+/// The same, while more than so many octets of header fields wait to be put on the disk.
+const HEADER_IN_A_CROWD: usize = 4 * 1024;
+const CROWD: usize = 32 * 1024 * 1024;
+
+/// A section that came whole.
+pub(super) enum Came {
+    /// Header fields.
+    Header(Bytes),
+    /// A whole message, on the disk or on its way there, and its summary.
+    Whole(Staged, Bytes),
+}
 
 /// What was sent of one message so far.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Default)]
 pub(super) struct Told {
     pub(super) flags: Option<Flags>,
     /// RFC822.SIZE
@@ -19,11 +35,11 @@ pub(super) struct Told {
     /// INTERNALDATE
     pub(super) received: Option<(i64, i16)>,
     /// The section that was asked for, whole.
-    pub(super) section: Option<Bytes>,
+    pub(super) section: Option<Came>,
 }
 
 impl Told {
-    fn of(items: Vec<FetchItem>, section: Option<Bytes>) -> Self {
+    fn of(items: Vec<FetchItem>, section: Option<Came>) -> Self {
         let mut told = Self {
             flags: flags_of(&items),
             section,
@@ -47,6 +63,14 @@ impl Told {
         self.octets = more.octets.or(self.octets);
         self.received = more.received.or(self.received);
         self.section = more.section.or(self.section.take());
+    }
+
+    /// Octets of it that are held in memory.
+    fn held(&self) -> usize {
+        match &self.section {
+            Some(Came::Header(octets)) => octets.len(),
+            _ => 0,
+        }
     }
 }
 
@@ -84,44 +108,82 @@ impl Wanted {
     }
 }
 
+/// A section that is coming: of a whole message nothing stays in memory.
+enum Coming {
+    Header(BytesMut),
+    Whole(Box<dyn Stage>, Box<Scanner>),
+}
+
+/// The section under way.
+struct Open {
+    coming: Coming,
+    /// How long it is to be, and how much of it came.
+    octets: u64,
+    came: u64,
+}
+
 /// Puts parts together.
-pub(super) struct Parts {
+pub(super) struct Parts<'a> {
     wanted: Wanted,
-    /// The section under way, and how long it is to be.
-    open: Option<(BytesMut, u64)>,
+    store: &'a dyn Store,
+    /// A message may have so many octets.
+    largest: Octets,
+    /// Octets of header fields that wait for the disk, here and with who asks.
+    pub(super) held: usize,
+    open: Option<Open>,
     /// The section of the response under way.
-    section: Option<Bytes>,
+    section: Option<Came>,
     /// By sequence number, while the UID is not known.
     nameless: BTreeMap<u32, Told>,
 }
 
-impl Parts {
-    pub(super) fn new(wanted: Wanted) -> Self {
+impl<'a> Parts<'a> {
+    pub(super) fn new(wanted: Wanted, store: &'a dyn Store, largest: Octets) -> Self {
         Self {
             wanted,
+            store,
+            largest,
+            held: 0,
             open: None,
             section: None,
             nameless: BTreeMap::new(),
         }
     }
 
-    pub(super) fn take(&mut self, event: Event) -> Part {
+    /// Takes the next event.
+    ///
+    /// # Errors
+    /// The store's; [`Error::Protocol`], when a message is larger than what is taken: its octets would come next.
+    pub(super) async fn take(&mut self, event: Event) -> Result<Part> {
         match event {
             Event::Section { name, octets, .. } => {
-                let octets = octets.filter(|_| self.wanted.is(&name));
-                self.open = octets.map(|octets| (BytesMut::new(), octets));
+                self.open = None;
+                if let Some(octets) = octets.filter(|_| self.wanted.is(&name)) {
+                    self.open = Some(self.begin(octets).await?);
+                }
             }
             Event::Chunk(octets) => {
-                if let Some((section, _)) = &mut self.open {
-                    section.extend_from_slice(&octets);
+                let room = self.room();
+                if let Some(open) = &mut self.open {
+                    open.came += octets.len() as u64;
+                    match &mut open.coming {
+                        Coming::Header(header) => {
+                            let room = room.saturating_sub(header.len());
+                            header.extend_from_slice(octets.get(..room).unwrap_or(&octets));
+                        }
+                        Coming::Whole(stage, scanner) => {
+                            scanner.feed(&octets);
+                            stage.write(octets).await?;
+                        }
+                    }
                 }
             }
             Event::SectionEnd => {
                 let open = self.open.take();
-                let whole = open.filter(|(section, octets)| section.len() as u64 == *octets);
-                self.section = whole
-                    .map(|(section, _)| section.freeze())
-                    .or(self.section.take());
+                if let Some(open) = open.filter(|open| open.came == open.octets) {
+                    let section = open.finish().await?;
+                    self.section = Some(section);
+                }
             }
             Event::Fetch {
                 sequence,
@@ -129,10 +191,11 @@ impl Parts {
                 items,
             } => {
                 let more = Told::of(items, self.section.take());
+                self.held += more.held();
                 let mut told = self.nameless.remove(&sequence).unwrap_or_default();
                 told.add(more);
                 if let Some(uid) = uid {
-                    return Part::Of(uid, told);
+                    return Ok(Part::Of(uid, told));
                 }
                 if sequence > 0 && self.nameless.len() < NAMELESS {
                     self.nameless.insert(sequence, told);
@@ -144,12 +207,61 @@ impl Parts {
                 let above = above.into_iter().filter(|(number, _)| *number != sequence);
                 self.nameless
                     .extend(above.map(|(number, told)| (number - 1, told)));
-                return Part::Other(event);
+                return Ok(Part::Other(event));
             }
-            other => return Part::Other(other),
+            other => return Ok(Part::Other(other)),
         }
-        Part::Taken
+        Ok(Part::Taken)
     }
+
+    async fn begin(&self, octets: u64) -> Result<Open> {
+        let coming = match self.wanted {
+            Wanted::Header => Coming::Header(BytesMut::new()),
+            Wanted::Whole if octets > self.largest.0 => {
+                return Err(Error::Protocol(format!(
+                    "a message of {octets} octets, and {} are taken (largest_message)",
+                    self.largest
+                )));
+            }
+            Wanted::Whole => Coming::Whole(self.store.stage().await?, Box::default()),
+        };
+        Ok(Open {
+            coming,
+            octets,
+            came: 0,
+        })
+    }
+
+    /// How many octets of header fields are kept of the next message.
+    fn room(&self) -> usize {
+        match self.held > CROWD {
+            true => HEADER_IN_A_CROWD,
+            false => HEADER,
+        }
+    }
+}
+
+impl Open {
+    async fn finish(self) -> Result<Came> {
+        Ok(match self.coming {
+            Coming::Header(mut header) => {
+                if (header.len() as u64) < self.octets {
+                    // Cut where a line ends.
+                    let end = memchr::memrchr(b'\n', &header).map_or(0, |at| at + 1);
+                    header.truncate(end);
+                }
+                Came::Header(header.freeze())
+            }
+            Coming::Whole(stage, scanner) => {
+                Came::Whole(stage.finish().await?, scanner.finish().encode())
+            }
+        })
+    }
+}
+
+/// Octets of header fields that are held with these messages.
+pub(super) fn held<'a>(told: impl IntoIterator<Item = &'a Told>) -> usize {
+    told.into_iter().map(Told::held).sum()
 }
 
 /// The flags among the items. `\Recent`, and what else is no flag that stays, is left out.
@@ -198,20 +310,76 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_uid_that_comes_last_names_what_came_before() {
-        let mut parts = Parts::new(Wanted::Whole);
+    #[tokio::test]
+    async fn a_uid_that_comes_last_names_what_came_before() {
+        let store = mailstore::Memory::new();
+        let mut parts = Parts::new(Wanted::Whole, &store, Octets(1000));
         let size = |octets| vec![FetchItem::Rfc822Size(octets)];
-        assert!(matches!(parts.take(fetch(3, None, size(5))), Part::Taken));
-        assert!(matches!(parts.take(fetch(4, None, size(6))), Part::Taken));
+        for event in [fetch(3, None, size(5)), fetch(4, None, size(6))] {
+            assert!(matches!(parts.take(event).await, Ok(Part::Taken)));
+        }
         let gone = Event::Expunged {
             sequence: 2,
             uid: None,
         };
-        assert!(matches!(parts.take(gone), Part::Other(_)));
-        let Part::Of(8, told) = parts.take(fetch(3, Some(8), vec![FetchItem::Uid(8)])) else {
+        assert!(matches!(parts.take(gone).await, Ok(Part::Other(_))));
+        let last = parts.take(fetch(3, Some(8), vec![FetchItem::Uid(8)])).await;
+        let Ok(Part::Of(8, told)) = last else {
             panic!("no message");
         };
         assert_eq!(told.octets, Some(6));
+    }
+
+    fn section(octets: u64, wanted: Wanted) -> Event {
+        let text = match wanted {
+            Wanted::Header => SectionText::Header,
+            Wanted::Whole => SectionText::Whole,
+        };
+        let part = Vec::new();
+        Event::Section {
+            sequence: 1,
+            uid: Some(1),
+            name: FetchAttribute::peek(imap_proto::Section { part, text }),
+            octets: Some(octets),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_message_that_is_too_large_is_refused_before_it_comes() {
+        let store = mailstore::Memory::new();
+        let mut parts = Parts::new(Wanted::Whole, &store, Octets(1000));
+        assert!(parts.take(section(1000, Wanted::Whole)).await.is_ok());
+        let refused = parts.take(section(1001, Wanted::Whole)).await;
+        let why = refused.map(drop).unwrap_err().to_string();
+        assert!(why.contains("of 1001 octets, and 1000 are taken"), "{why}");
+    }
+
+    #[tokio::test]
+    async fn header_fields_are_cut_where_a_line_ends() {
+        let store = mailstore::Memory::new();
+        let mut parts = Parts::new(Wanted::Header, &store, Octets(1000));
+        let mut last = 0;
+        for number in 1..200_u32 {
+            let line =
+                Bytes::from_static(b"To: someone@elsewhere.test, somebody@elsewhere.test\r\n");
+            let lines = 50_000;
+            let octets = section(line.len() as u64 * lines, Wanted::Header);
+            parts.take(octets).await.unwrap();
+            for _ in 0..lines {
+                parts.take(Event::Chunk(line.clone())).await.unwrap();
+            }
+            parts.take(Event::SectionEnd).await.unwrap();
+            let Ok(Part::Of(_, told)) = parts.take(fetch(number, Some(number), vec![])).await
+            else {
+                panic!("no message");
+            };
+            let Some(Came::Header(header)) = told.section else {
+                panic!("no header");
+            };
+            assert!(header.ends_with(b"\r\n") && header.len() <= HEADER);
+            last = header.len();
+        }
+        assert!(last > 4_000 && last <= HEADER_IN_A_CROWD, "{last}");
+        assert!(parts.held < CROWD + 2 * HEADER, "{}", parts.held);
     }
 }

@@ -17,7 +17,7 @@ use std::num::NonZeroU32;
 
 use super::answers::{listed, search, still_there};
 use super::line::{Line, Lost};
-use super::mailboxes::mailboxes;
+use super::mailboxes::{Mailboxes, mailboxes};
 use super::missing::{Doubt, Missing, set_of};
 use super::parts::{flags_named, flags_of};
 use super::replay::replay;
@@ -55,10 +55,10 @@ pub(crate) async fn sync(
 ) -> Result<Report> {
     let mut report = Report::default();
     let mut line = Line::open(dial, account, password).await?;
-    let there = mailboxes(&mut line.session, local, &mut Report::default()).await?;
+    let there = all_mailboxes(&mut line, local, &mut Report::default()).await?;
     replay(&mut line, local, &there, &mut report).await?;
     let mut wanted = Vec::new();
-    for (mailbox, remote) in mailboxes(&mut line.session, local, &mut report).await?.all {
+    for (mailbox, remote) in all_mailboxes(&mut line, local, &mut report).await?.all {
         let mut lost = Lost::default();
         loop {
             let mut pull = Pull {
@@ -122,6 +122,21 @@ pub(crate) async fn sync(
     Ok(report)
 }
 
+/// The mailboxes; those that are known, where the list of them breaks off or has no end.
+async fn all_mailboxes(
+    line: &mut Line<'_>,
+    local: &Local,
+    report: &mut Report,
+) -> Result<Mailboxes> {
+    match mailboxes(&mut line.session, local, report, None).await {
+        Err(error @ Error::Protocol(_)) => {
+            let error = line.again(error).await?;
+            mailboxes(&mut line.session, local, report, Some(words(error))).await
+        }
+        done => done,
+    }
+}
+
 /// After something went wrong with a mailbox: whether it is tried once more. It keeps no other from being brought.
 async fn goes_on(
     line: &mut Line<'_>,
@@ -139,7 +154,8 @@ async fn goes_on(
         true => (error, false),
         false => {
             let error = line.again(error).await?;
-            (error, lost.one_more(suspect))
+            let again = lost.one_more(suspect, &error);
+            (error, again)
         }
     };
     if !again {
@@ -208,8 +224,8 @@ pub(super) struct Pull<'a> {
     able: &'a mut Able,
     pub(super) progress: &'a Progress,
     pub(super) report: &'a mut Report,
-    /// Messages that are not asked for, since the server closes the connection then.
-    pub(super) avoid: &'a BTreeSet<u32>,
+    /// Messages that are not asked for, and what becomes of the connection when they are.
+    pub(super) avoid: &'a BTreeMap<u32, String>,
     /// The message that had not come when the connection was lost.
     pub(super) suspect: Option<u32>,
 }

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use mailstore::message::fields;
 use mailstore::{
-    Append, BodyRef, MailboxId, Operation, Row, Transaction, Uid, UidSet, Want, Which, search,
+    Append, BodyRef, MailboxId, Operation, Row, Staged, Transaction, Uid, UidSet, Want, Which,
+    search,
 };
 
 use super::waiting::Arrival;
@@ -84,16 +85,10 @@ impl Local {
     async fn message(&self, mailbox: &str, id: MailboxId, row: Row) -> Result<Message> {
         let structure = search::structure(&*self.store, &row).await?;
         let root = structure.root();
-        let mut octets = row.body.octets;
-        if self.kind == Kind::Imap && id.account == self.account {
-            let header = self.octets(&row.body).await?;
-            let size =
-                fields(&header).find(|(name, ..)| name.eq_ignore_ascii_case(SIZE_FIELD.as_bytes()));
-            let size = size.and_then(|(_, value, _)| {
-                std::str::from_utf8(value.trim_ascii()).ok()?.parse().ok()
-            });
-            octets = size.unwrap_or(octets);
-        }
+        let octets = match self.kind {
+            Kind::Imap if id.account == self.account => self.size(&row).await?,
+            _ => row.body.octets,
+        };
         Ok(Message {
             mailbox: mailbox.to_owned(),
             name: format!("{mailbox}/{}", row.uid.get()),
@@ -106,6 +101,16 @@ impl Local {
             uid: row.uid,
             body: row.body,
         })
+    }
+
+    /// Octets of the whole message of a mirror's row.
+    pub(crate) async fn size(&self, row: &Row) -> Result<u64> {
+        let header = self.octets(&row.body).await?;
+        let size =
+            fields(&header).find(|(name, ..)| name.eq_ignore_ascii_case(SIZE_FIELD.as_bytes()));
+        let size = size
+            .and_then(|(_, value, _)| std::str::from_utf8(value.trim_ascii()).ok()?.parse().ok());
+        Ok(size.unwrap_or(row.body.octets))
     }
 
     /// The message that a command names: `INBOX/7`, or `7` in INBOX. One that was moved keeps its name until the
@@ -202,20 +207,19 @@ impl Local {
             .pop())
     }
 
-    /// Keeps whole messages of a mirror, by UID: all of them or none.
+    /// Keeps whole messages of a mirror, by UID and with their summaries: all of them or none.
     pub(crate) async fn keep_whole(
         &self,
         mailbox: &str,
         validity: u32,
-        messages: Vec<(u32, Bytes)>,
+        messages: Vec<(u32, Staged, Bytes)>,
     ) -> Result<()> {
         if messages.is_empty() {
             return Ok(());
         }
         let bodies = self.side_mailbox("INBOX").await?;
         let mut transaction = Transaction::new(self.side);
-        for (uid, octets) in messages {
-            let (body, summary) = self.stage(octets).await?;
+        for (uid, body, summary) in messages {
             let mut append = Append::new(bodies, body, (now(), 0));
             append.summary = summary;
             append.origin = Some(origin(mailbox, validity, uid));

@@ -12,14 +12,14 @@ use super::said;
 use super::sync::At;
 use crate::error::out_of_turn;
 use crate::local::now;
-use crate::{Error, Progress, Result};
+use crate::{Error, Octets, Progress, Result};
 
 /// RETRs that are under way at once, where the server has PIPELINING.
 const AHEAD: usize = 8;
 /// What was downloaded is put on the disk together, up to this many messages and octets.
 const BATCH: (usize, u64) = (32, 8 * 1024 * 1024);
-/// A message of more octets is not brought: whatever sends it does not end.
-const LARGEST: u64 = 1024 * 1024 * 1024;
+/// A message that has this many times the octets that were listed, and more than so many, does not end.
+const AS_LISTED: (u64, u64) = (4, 64 * 1024 * 1024);
 
 /// How the session goes on after what is put on the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,10 +45,21 @@ struct Coming {
     scanner: Scanner,
     printer: Printer,
     octets: u64,
+    /// More than these are not taken.
+    most: u64,
 }
 
 impl Run<'_> {
     pub(super) async fn fetch(&mut self, new: &[usize], progress: &Progress) -> Result<()> {
+        let (too_large, new): (Vec<usize>, Vec<usize>) =
+            new.iter().partition(|&&at| self.is_too_large(at));
+        for at in too_large {
+            let most = self.session.pace.limits().message;
+            self.leave(
+                at,
+                &format!("it has more than {most} octets (largest_message)"),
+            );
+        }
         let mut next = new.iter();
         let mut under_way: VecDeque<(Handle, usize)> = VecDeque::new();
         let mut coming: Option<Coming> = None;
@@ -69,7 +80,7 @@ impl Run<'_> {
                 break;
             };
             self.at = At::Message((one.number, one.id));
-            let number = one.number;
+            let (number, listed) = (one.number, one.octets);
             match self.session.next().await? {
                 Event::Message { .. } => {
                     coming = Some(Coming {
@@ -77,13 +88,17 @@ impl Run<'_> {
                         scanner: Scanner::default(),
                         printer: Printer::default(),
                         octets: 0,
+                        most: self.most(listed),
                     });
                 }
                 Event::Chunk(octets) => {
                     let Some(coming) = &mut coming else { continue };
                     coming.octets += octets.len() as u64;
-                    if coming.octets > LARGEST {
-                        return Err(Error::Protocol("a message without an end".into()));
+                    if coming.octets > coming.most {
+                        let most = Octets(coming.most);
+                        let why = format!("it has no end within {most} octets");
+                        self.leave(at, &why);
+                        return Err(Error::Network(format!("message {number}: {why}")));
                     }
                     coming.scanner.feed(&octets);
                     coming.printer.feed(&octets);
@@ -91,7 +106,6 @@ impl Run<'_> {
                 }
                 Event::Completed { handle, response } if handle == first => {
                     under_way.pop_front();
-                    let listed = self.listed.get(at).and_then(|one| one.octets);
                     match coming.take().filter(|_| response.is_ok) {
                         // What the server could not read comes so: nothing to keep, and nothing to delete.
                         Some(coming) if coming.octets == 0 && listed != Some(0) => {
@@ -129,6 +143,30 @@ impl Run<'_> {
         }
         self.at = At::Listing;
         self.flush(Flush::All).await
+    }
+
+    /// How many octets a message may have that is listed with so many.
+    fn most(&self, listed: Option<u64>) -> u64 {
+        let most = self.session.pace.limits().message.0;
+        let (times, least) = AS_LISTED;
+        let as_listed = listed.map(|listed| listed.saturating_mul(times).max(least));
+        as_listed.map_or(most, |as_listed| as_listed.min(most))
+    }
+
+    fn is_too_large(&self, at: usize) -> bool {
+        let listed = self.listed.get(at).and_then(|one| one.octets);
+        listed.is_some_and(|listed| listed > self.session.pace.limits().message.0)
+    }
+
+    /// Leaves a message on the server, for this sync at least, and names it.
+    fn leave(&mut self, at: usize, why: &str) {
+        let Some(one) = self.listed.get(at) else {
+            return;
+        };
+        self.trouble.given_up.insert((one.number, one.id));
+        self.report
+            .warnings
+            .push(format!("message {} stays on the server: {why}", one.number));
     }
 
     /// Puts on the disk what came, each together with its record.

@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use super::Session;
 use super::delete::emails;
 use super::fetch::Waiting;
-use super::record::{Doubt, Hash, Print, Printer, Record, hash, is_of_number};
+use super::record::{Doubt, Hash, Print, Printer, Record};
 use super::sync::{At, Trouble};
 use crate::{Account, Deletion, Local, Progress, Report, Result};
 
@@ -16,7 +16,7 @@ const FEW: usize = 16;
 /// Records with the same octets or header section that are looked at for one message.
 const ALIKE: usize = 64;
 /// The messages most of a listing that was refused, by STAT.
-const COUNTED: u32 = 1_000_000;
+const COUNTED: u32 = 250_000;
 
 /// A message on the server.
 #[derive(Debug)]
@@ -163,8 +163,8 @@ impl<'a> Run<'a> {
             numbers.extend(1..=count.min(COUNTED));
         }
         let mut of: HashMap<Hash, usize> = HashMap::new();
-        for id in ids.lines.values() {
-            *of.entry(hash(id)).or_default() += 1;
+        for (id, _) in ids.lines.values() {
+            *of.entry(*id).or_default() += 1;
         }
         for number in numbers {
             let id = ids
@@ -175,13 +175,13 @@ impl<'a> Run<'a> {
                 .lines
                 .get(&number)
                 .filter(|_| !sizes.twice.contains(&number));
-            let hashed = id.map(|id| hash(id));
+            let hashed = id.map(|(id, _)| *id);
             let is_shared = hashed.is_some_and(|id| of.get(&id).is_some_and(|&count| count > 1));
             self.listed.push(Listed {
                 number,
                 octets: octets.copied(),
                 id: hashed,
-                is_weak: is_shared || id.is_some_and(|id| is_of_number(id, number)),
+                is_weak: is_shared || id.is_some_and(|(_, is_of_number)| *is_of_number),
                 claim: None,
             });
             self.ids.extend(hashed);

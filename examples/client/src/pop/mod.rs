@@ -16,10 +16,16 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) use sync::sync;
 
 use crate::error::out_of_turn;
-use crate::{Dial, Error, Result, Security, Server, Wire, connect};
+use crate::pace::{Counted, Pace};
+use crate::{Dial, Error, Result, Security, Server, connect};
+use record::{Hash, hash, is_of_number};
 
 /// The longest header section that is kept of TOP, in octets.
 const HEADER: usize = 1024 * 1024;
+/// Octets of TOP past which no end of it is waited for.
+const TOP: u64 = 16 * 1024 * 1024;
+/// Challenges of one login.
+const CHALLENGES: usize = 4;
 
 /// What a session does without, since the last one broke off over it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -32,7 +38,8 @@ struct Manner {
 
 /// A connection with an open maildrop.
 pub struct Session {
-    driver: Driver<Connection, Box<dyn Wire>>,
+    driver: Driver<Connection, Counted>,
+    pace: Pace,
     /// `None` where CAPA was refused: then anything may be there.
     capabilities: Option<Capabilities>,
     manner: Manner,
@@ -148,9 +155,12 @@ impl Session {
 
     async fn greeted(dial: &dyn Dial, server: &Server, manner: Manner) -> Result<Self> {
         let stream = connect::open(dial, server).await?;
+        let (stream, pace) = Pace::over(stream, dial.limits());
         let mut options = Options::default();
         options.one_by_one = manner.one_by_one;
+        options.limits.listing = pace.limits().maildrop;
         let mut session = Self {
+            pace,
             driver: Driver::new(Connection::new(options), stream),
             capabilities: None,
             manner,
@@ -162,7 +172,7 @@ impl Session {
     }
 
     async fn next(&mut self) -> Result<Event> {
-        let next = self.driver.next_async().await;
+        let next = self.pace.wait(self.driver.next_async()).await?;
         if let Err(DriveError::Protocol(pop3_proto::client::Error::Unanswered)) = next {
             return Err(Error::Network("the server closed the connection".into()));
         }
@@ -171,7 +181,19 @@ impl Session {
                 "the server closes: {}",
                 said(&response)
             ))),
-            Next::Event(event) => Ok(event),
+            Next::Event(event) => {
+                let ends = matches!(
+                    event,
+                    Event::Connected { .. }
+                        | Event::Completed { .. }
+                        | Event::Authenticated { .. }
+                        | Event::AuthenticationRefused { .. }
+                );
+                if ends {
+                    self.pace.begin();
+                }
+                Ok(event)
+            }
             Next::Closed | Next::NeedAnswer | Next::StartTls | Next::Compress => {
                 Err(Error::Network("the connection is closed".into()))
             }
@@ -212,7 +234,7 @@ impl Session {
         let (machine, output) = self.driver.split();
         machine.stls(output).map_err(out_of_turn)?;
         loop {
-            match self.driver.next_async().await? {
+            match self.pace.wait(self.driver.next_async()).await?? {
                 Next::StartTls => break,
                 Next::Event(Event::Completed { response, .. }) if !response.is_ok => {
                     return Err(Error::Tls {
@@ -224,7 +246,9 @@ impl Session {
             }
         }
         let (machine, stream) = self.driver.into_parts();
-        let stream = dial.encrypt(stream, server).await?;
+        let stream = dial.encrypt(stream.into_inner(), server).await?;
+        let (stream, pace) = Pace::over(stream, dial.limits());
+        self.pace = pace;
         self.driver = Driver::new(machine, stream);
         self.driver.machine.tls_established();
         // What was said in clear counts no more (RFC 2595 §4).
@@ -274,10 +298,15 @@ impl Session {
         handle: Handle,
         mut answer: Option<Secret>,
     ) -> Result<std::result::Result<(), Response>> {
+        let mut challenges = 0;
         loop {
             match self.next().await? {
                 // Some ask for what came with the command already; a second challenge is cancelled.
                 Event::Challenge(_) => {
+                    challenges += 1;
+                    if challenges > CHALLENGES {
+                        return Err(Error::Protocol("it asks, and does not log in".into()));
+                    }
                     let answer = answer.take();
                     let (machine, output) = self.driver.split();
                     machine
@@ -312,8 +341,9 @@ impl Session {
         })
     }
 
-    /// Unique-ids of all messages.
-    async fn unique_ids(&mut self) -> Result<Listing<Bytes>> {
+    /// Unique-ids of all messages: the hash of each, and whether it may be made of the message's number. The octets
+    /// themselves would keep the whole answer in memory.
+    async fn unique_ids(&mut self) -> Result<Listing<(Hash, bool)>> {
         if self.manner.no_uidl {
             return Ok(Listing {
                 is_ok: false,
@@ -326,7 +356,8 @@ impl Session {
         let (mut lines, mut twice) = (BTreeMap::new(), BTreeSet::new());
         let response = self.end_of(handle, |event| {
             if let Event::UniqueId { number, unique_id } = event {
-                Listing::put(&mut lines, &mut twice, number, unique_id);
+                let id = (hash(&unique_id), is_of_number(&unique_id, number));
+                Listing::put(&mut lines, &mut twice, number, id);
             }
         });
         let is_ok = response.await?.is_ok;
@@ -360,15 +391,24 @@ impl Session {
         let (machine, output) = self.driver.split();
         let handle = machine.top(number, 0, output).map_err(out_of_turn)?;
         let (mut header, mut fits) = (BytesMut::new(), true);
-        let response = self.end_of(handle, |event| {
-            if let Event::Chunk(octets) = event {
-                fits &= header.len() + octets.len() <= HEADER;
-                if fits {
-                    header.extend_from_slice(&octets);
+        let response = loop {
+            match self.next().await? {
+                Event::Chunk(octets) => {
+                    fits &= header.len() + octets.len() <= HEADER;
+                    if fits {
+                        header.extend_from_slice(&octets);
+                    } else if self.pace.came() > TOP {
+                        return Err(Error::Protocol("a header section without an end".into()));
+                    }
                 }
+                Event::Completed {
+                    handle: of,
+                    response,
+                } if of == handle => break response,
+                _ => {}
             }
-        });
-        let is_ok = response.await?.is_ok;
+        };
+        let is_ok = response.is_ok;
         if !is_ok && self.capabilities.is_none() {
             // Most likely it is missing altogether.
             self.manner.no_top = true;

@@ -68,6 +68,8 @@ pub(crate) async fn sync(
         let goes_on = match at {
             _ if trouble.rounds >= ROUNDS => false,
             At::Listing | At::Deleting => false,
+            // It has been named.
+            At::Message(name) if trouble.given_up.contains(&name) => true,
             // Servers announce PIPELINING and have it not.
             At::Header | At::Message(_) if pipelining && !manner.one_by_one => {
                 manner.one_by_one = true;

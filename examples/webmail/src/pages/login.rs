@@ -158,7 +158,7 @@ pub(crate) async fn log_in(
     let user = match shared.backend.log_in(name, password.clone()).await {
         Ok(user) => user,
         Err(Error::Login(_)) => return again(StatusCode::UNAUTHORIZED, w.wrong),
-        Err(Error::Network(_) | Error::Tls { .. }) => {
+        Err(Error::Network(_) | Error::Tls { .. } | Error::Untrusted { .. }) => {
             shared.attempts.succeeded(name, peer.as_deref());
             return again(StatusCode::BAD_GATEWAY, w.unreachable);
         }

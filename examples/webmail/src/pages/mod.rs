@@ -136,7 +136,7 @@ struct Problem<'a> {
 pub(crate) fn problem(shared: &Shared, w: &'static Words, error: &Error) -> Response {
     let (status, problem) = match error {
         Error::NotFound(_) => (StatusCode::NOT_FOUND, w.not_found.to_owned()),
-        Error::Network(_) | Error::Tls { .. } => {
+        Error::Network(_) | Error::Tls { .. } | Error::Untrusted { .. } => {
             (StatusCode::BAD_GATEWAY, w.unreachable.to_owned())
         }
         Error::Usage(said) if said == EXPIRED => (StatusCode::FORBIDDEN, w.expired.to_owned()),

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::extract::Form;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use hikyaku_client::{Error, Kind, Security, Server};
+use hikyaku_client::{Error, Fingerprint, Kind, Security, Server};
 use serde::Deserialize;
 
 use super::{Shell, own, page, problem, words};
@@ -76,6 +76,8 @@ pub(crate) struct Asked {
     folder: String,
     #[serde(default)]
     delete: String,
+    #[serde(default)]
+    fingerprint: String,
 }
 
 /// `host:port`, and what a port means by custom. Nothing goes without TLS.
@@ -92,6 +94,12 @@ fn server(text: &str) -> Result<Server, Error> {
         port,
         security,
     })
+}
+
+/// Fingerprints, with blanks between.
+fn fingerprints(text: &str) -> Result<Vec<Fingerprint>, Error> {
+    let all = text.split_whitespace().map(str::parse);
+    all.collect::<Result<_, _>>().map_err(Error::Usage)
 }
 
 pub(crate) async fn act(
@@ -122,7 +130,6 @@ async fn done(
     let (store, owner) = (&**local.store(), local.account_id());
     let known = all(store, owner).await?;
     let found = known.iter().find(|one| one.address == asked.address);
-    let dial = Guarded::new(&shared.options.outside);
     let missing = || Error::NotFound(format!("account: {}", asked.address));
     let mut one = match asked.action.as_str() {
         "remove" => {
@@ -149,12 +156,14 @@ async fn done(
             outgoing: server(&asked.outgoing)?,
             folder: asked.folder.trim().to_owned(),
             delete: !asked.delete.is_empty(),
+            fingerprint: fingerprints(&asked.fingerprint)?,
             fetched: 0,
             failed: None,
         },
         _ => found.ok_or_else(missing)?.clone(),
     };
     // Fetched at once, which also says whether the login works.
+    let dial = Guarded::new(&shared.options.outside).to(&one);
     let count = fetch(&dial, local, &mut one).await?;
     one.failed = None;
     keep(store, owner, &one.address, Some(&one)).await?;

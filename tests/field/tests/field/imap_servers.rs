@@ -4,8 +4,7 @@
 //! what must lie on the device, and on the server, after each sync.
 
 use hikyaku_client::{
-    Account, Bodies, Deletion, Interval, Kind, Local, Message, Password, Progress, Report,
-    Security, Server, sync,
+    Account, Bodies, Kind, Local, Message, Password, Progress, Report, Security, Server, sync,
 };
 use hikyaku_field::imap_server::{Row, Scripted, Sync, listed, matches, rows};
 use mailstore::{Flags, Memory, Store};
@@ -24,22 +23,20 @@ fn account(row: &Row) -> Account {
         port: 143,
         security: Security::None,
     };
+    let password = Password::InClear("a secret".into());
     Account {
-        address: "bob@example.test".into(),
-        name: None,
-        login: None,
-        kind: Kind::Imap,
-        incoming: server.clone(),
-        outgoing: server,
-        password: Password::InClear("a secret".into()),
-        ca: None,
-        delete: Deletion::default(),
         bodies: if row.headers {
             Bodies::Headers
         } else {
             Bodies::All
         },
-        interval: Interval::default(),
+        ..Account::new(
+            "bob@example.test",
+            Kind::Imap,
+            server.clone(),
+            server,
+            password,
+        )
     }
 }
 

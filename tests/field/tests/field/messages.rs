@@ -101,6 +101,7 @@ async fn fetched(house: &House) -> BTreeMap<usize, (Envelope, BodyStructure)> {
     };
     let dial = Tcp {
         ca: Some(house.data.path().join("tls/ca.pem")),
+        ..Tcp::default()
     };
     let password = Secret::from(PASSWORD.as_bytes().to_vec());
     let session = Session::open(&dial, &server, "bob@example.test", password);

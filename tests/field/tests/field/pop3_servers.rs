@@ -6,8 +6,7 @@
 
 use bytes::Bytes;
 use hikyaku_client::{
-    Account, Bodies, Dial, Error, Interval, Kind, Local, Password, Progress, Security, Server,
-    Wire, sync,
+    Account, Dial, Error, Kind, Local, Password, Progress, Security, Server, Wire, sync,
 };
 use mailstore::{BoxFuture, Memory};
 use std::sync::{Arc, Mutex};
@@ -1408,18 +1407,10 @@ fn account(rule: &str) -> Account {
         port: 110,
         security: Security::None,
     };
+    let password = Password::InClear("secret".into());
     Account {
-        address: "me@x.test".into(),
-        name: None,
-        login: None,
-        kind: Kind::Pop,
-        incoming: server(),
-        outgoing: server(),
-        password: Password::InClear("secret".into()),
-        ca: None,
         delete: rule.parse().unwrap(),
-        bodies: Bodies::All,
-        interval: Interval::default(),
+        ..Account::new("me@x.test", Kind::Pop, server(), server(), password)
     }
 }
 

@@ -54,7 +54,10 @@ fn watching(device: &Device) -> (oneshot::Sender<()>, tokio::task::JoinHandle<()
     let (folder, account) = (device.home.path().to_owned(), device.account());
     let dialer: Dialer = Arc::new(|account: &Account| {
         let ca = account.ca.clone();
-        Arc::new(Tcp { ca }) as Arc<dyn Dial>
+        Arc::new(Tcp {
+            ca,
+            ..Tcp::default()
+        }) as Arc<dyn Dial>
     });
     let told: Told = Arc::new(|_, _| {});
     let running = tokio::spawn(async move {

@@ -294,12 +294,10 @@ fn provider(house: &House, kind: hikyaku_client::Kind) -> hikyaku_webmail::Provi
         security: hikyaku_client::Security::Tls,
     };
     hikyaku_webmail::Provider {
-        kind,
-        incoming: server(incoming),
-        outgoing: server(Service::Submissions),
         domain: Some("example.test".into()),
         ca: Some(house.data.path().join("tls/ca.pem")),
         interval: std::time::Duration::from_secs(1),
+        ..hikyaku_webmail::Provider::new(kind, server(incoming), server(Service::Submissions))
     }
 }
 
@@ -393,13 +391,12 @@ async fn by_itself_in_front_of_dovecot_and_postfix() {
         } else {
             foreign.imap
         };
+        let (incoming, outgoing) = (server(incoming), server(foreign.submission));
         let provider = hikyaku_webmail::Provider {
-            kind,
-            incoming: server(incoming),
-            outgoing: server(foreign.submission),
             domain: Some("example.test".into()),
             ca: Some(foreign.ca.clone()),
             interval: std::time::Duration::from_secs(600),
+            ..hikyaku_webmail::Provider::new(kind, incoming, outgoing)
         };
         let web = Web::in_front_of(provider, &tls).await;
         the_whole_way(&web.origin, "bob@example.test", foreign::PASSWORD, "en").await;

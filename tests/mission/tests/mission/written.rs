@@ -366,21 +366,21 @@ fn provider(house: &House, kind: Kind, submission: u16) -> Provider {
         Kind::Pop => Service::Pop3s,
         Kind::Imap => Service::Imaps,
     };
+    let incoming = Entry {
+        host: "localhost".into(),
+        port: house.at(incoming).port(),
+        security: Security::Tls,
+    };
+    let outgoing = Entry {
+        host: "localhost".into(),
+        port: submission,
+        security: Security::None,
+    };
     Provider {
-        kind,
-        incoming: Entry {
-            host: "localhost".into(),
-            port: house.at(incoming).port(),
-            security: Security::Tls,
-        },
-        outgoing: Entry {
-            host: "localhost".into(),
-            port: submission,
-            security: Security::None,
-        },
         domain: Some("example.test".into()),
         ca: Some(house.data.path().join("tls/ca.pem")),
         interval: Duration::from_secs(600),
+        ..Provider::new(kind, incoming, outgoing)
     }
 }
 

@@ -268,7 +268,7 @@ pub(super) async fn send(
     let sending = async {
         match &elsewhere {
             Some(one) => {
-                let dial = Guarded::new(&shared.options.outside);
+                let dial = Guarded::new(&shared.options.outside).to(one);
                 outside::send(&dial, one, addresses.clone(), message.clone()).await
             }
             None => {
@@ -287,7 +287,9 @@ pub(super) async fn send(
     let mut notes = Notes::default();
     let fates = fates.unwrap_or_else(|error| {
         notes.problems.push(match &error {
-            Error::Network(_) | Error::Tls { .. } => w.unreachable.to_owned(),
+            Error::Network(_) | Error::Tls { .. } | Error::Untrusted { .. } => {
+                w.unreachable.to_owned()
+            }
             other => format!("{} {other}", w.failed),
         });
         Vec::new()
