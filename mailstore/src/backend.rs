@@ -7,8 +7,8 @@ use std::time::SystemTime;
 
 use crate::{
     Account, AccountId, Bodies, BodyRef, BoxFuture, Capabilities, Changes, Claim, Committed,
-    MailboxId, Mailboxes, ModSeq, Page, QueueEntry, QueueId, Result, Row, Scope, Stage, Store,
-    Transaction, Visitor, Want, Watch, Which, block_on,
+    Health, MailboxId, Mailboxes, ModSeq, Page, QueueEntry, QueueId, Result, Row, Scope, Stage,
+    Store, Transaction, Visitor, Want, Watch, Which, block_on,
 };
 
 macro_rules! backend {
@@ -22,6 +22,10 @@ macro_rules! backend {
             fn capabilities(&self) -> Capabilities;
             /// As [`Store::watch`].
             fn watch(&self, scope: Scope) -> Box<dyn Watch>;
+            /// As [`Store::health`]. By default all is always well.
+            fn health(&self) -> Health {
+                Health::default()
+            }
             $($(#[$doc])*
             fn $name(&self, $($argument: $kind),*) -> impl Future<Output = Result<$answer>> + Send;)*
         }
@@ -166,5 +170,8 @@ impl<B: Backend> Store for B {
     }
     fn watch(&self, scope: Scope) -> Box<dyn Watch> {
         Backend::watch(self, scope)
+    }
+    fn health(&self) -> Health {
+        Backend::health(self)
     }
 }

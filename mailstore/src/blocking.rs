@@ -14,10 +14,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::patience::Patience;
 use crate::store::{
-    Bodies, BoxFuture, Engine, Read, Scope, Stage, Staged, Stager, Store, Visitor, Watch,
+    Bodies, BoxFuture, Engine, HealthProbe, Read, Scope, Stage, Staged, Stager, Store, Visitor,
+    Watch,
 };
 use crate::{
-    Account, AccountId, BodyRef, Capabilities, Changes, Claim, Committed, Error, MailboxId,
+    Account, AccountId, BodyRef, Capabilities, Changes, Claim, Committed, Error, Health, MailboxId,
     Mailboxes, ModSeq, Operation, Page, QueueEntry, QueueId, Result, Row, Transaction, Want, Which,
 };
 
@@ -47,6 +48,7 @@ enum Write {
 /// was busy; a few threads read. Dropping it ends what was begun, then stops the threads.
 pub struct Blocking<E: Engine> {
     capabilities: Capabilities,
+    health: HealthProbe,
     writer: Option<mpsc::Sender<Write>>,
     thread: Option<JoinHandle<()>>,
     readers: Pool<E::Reader>,
@@ -68,7 +70,7 @@ impl<E: Engine> Blocking<E> {
     pub fn start(engine: E) -> Result<Self> {
         let readers = Pool::start(&engine)?;
         let stager = Arc::new(engine.stager());
-        let capabilities = engine.capabilities();
+        let (capabilities, health) = (engine.capabilities(), engine.health());
         let watchers = Arc::new(Watchers::default());
         let (writer, work) = mpsc::channel();
         let of_writer = Arc::clone(&watchers);
@@ -78,6 +80,7 @@ impl<E: Engine> Blocking<E> {
             .map_err(Error::io("cannot start a thread"))?;
         Ok(Self {
             capabilities,
+            health,
             writer: Some(writer),
             thread: Some(thread),
             readers,
@@ -118,10 +121,16 @@ impl<E: Engine> Drop for Blocking<E> {
 fn write<E: Engine>(mut engine: E, work: &mpsc::Receiver<Write>, watchers: &Watchers) {
     let mut waiting = None;
     let mut patience = Patience::default();
+    let mut tidied = Instant::now();
     loop {
+        // Under load, too: what is to be freed would grow else.
+        if tidied.elapsed() >= TIDY {
+            let _ = engine.tidy();
+            tidied = Instant::now();
+        }
         let next = match waiting.take() {
             Some(next) => Ok(next),
-            None => work.recv_timeout(TIDY),
+            None => work.recv_timeout(TIDY.saturating_sub(tidied.elapsed())),
         };
         match next {
             Ok(Write::Commit(transaction, tell)) => {
@@ -175,7 +184,7 @@ fn write<E: Engine>(mut engine: E, work: &mpsc::Receiver<Write>, watchers: &Watc
                 let _ = tell.send(released);
             }
             Ok(Write::ClampDue(latest, tell)) => drop(tell.send(engine.clamp_due(latest))),
-            Err(mpsc::RecvTimeoutError::Timeout) => drop(engine.tidy()),
+            Err(mpsc::RecvTimeoutError::Timeout) => {}
             Err(mpsc::RecvTimeoutError::Disconnected) => return,
         }
     }
@@ -355,6 +364,10 @@ impl<E: Engine> Store for Blocking<E> {
 
     fn watch(&self, scope: Scope) -> Box<dyn Watch> {
         Box::new(self.watchers.watch(scope))
+    }
+
+    fn health(&self) -> Health {
+        (self.health)()
     }
 }
 

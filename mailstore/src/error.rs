@@ -24,6 +24,9 @@ pub enum Error {
     /// The account would hold more than its quota allows. Nothing was stored.
     #[error("over quota")]
     OverQuota,
+    /// The disk has too little room for more messages. Nothing was stored.
+    #[error("the disk is full")]
+    StorageFull,
     /// A requirement of the transaction does not hold (any more): read again, then decide.
     #[error("the state has changed: {0}")]
     Conflict(&'static str),
@@ -33,11 +36,22 @@ pub enum Error {
     /// This record cannot be read; all others can.
     #[error("damaged: {0}")]
     Damaged(&'static str),
-    /// After a failed flush nothing more is accepted until the store is opened again.
-    #[error("the store has become read-only after a failed write")]
+    /// A program of a later version has made the store.
+    #[error(
+        "the store was made by a newer version of this program ({found}; this one knows {known})"
+    )]
+    NewerVersion {
+        /// The store's version.
+        found: i64,
+        /// The last version that this program knows.
+        known: i64,
+    },
+    /// A write or a flush has failed, and the store could not be recovered yet. Nothing was stored; the
+    /// store tries again by itself.
+    #[error("the store takes no changes after a failed write")]
     ReadOnly,
-    /// The connection broke during a commit: it may have happened. Repeating it is safe when its
-    /// appends have an origin.
+    /// The connection broke during a commit, or its flush failed and could not be taken back: it may
+    /// have happened. Repeating it is safe when its appends have an origin.
     #[error("it is unknown whether the change was stored")]
     OutcomeUnknown,
     /// The disk or the network.

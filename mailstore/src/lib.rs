@@ -15,6 +15,7 @@ mod engine;
 mod error;
 mod flags;
 mod forest;
+mod health;
 mod id;
 mod join;
 mod memory;
@@ -39,9 +40,10 @@ pub use casemap::casemap;
 pub use claim::Claim;
 pub use deliver::{Recipient, deliver};
 #[cfg(feature = "disk")]
-pub use disk::{Disk, DiskEngine};
+pub use disk::{Disk, DiskEngine, DiskOptions};
 pub use error::{Error, Result};
 pub use flags::{Flags, InvalidKeyword};
+pub use health::{Finding, Health};
 pub use id::{AccountId, BodyId, EmailId, MailboxId, ModSeq, QueueId, ThreadId, Uid, UidValidity};
 pub use memory::{Memory, MemoryEngine};
 pub use message_cache::MessageCache;
@@ -52,8 +54,8 @@ pub use row_cache::{RowCache, Rows};
 pub use search::structure;
 pub use sort::{Criterion, sort};
 pub use store::{
-    Bodies, BoxFuture, Capabilities, Engine, Read, Scope, Stage, Staged, Stager, Store, Visitor,
-    Watch,
+    Bodies, BoxFuture, Capabilities, Engine, HealthProbe, Read, Scope, Stage, Staged, Stager,
+    Store, Visitor, Watch,
 };
 pub use tables::{AccountRow, Tables};
 pub use text_index::TextIndex;

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::{
-    Account, AccountId, BodyId, BodyRef, Changes, Claim, Committed, MailboxId, Mailboxes, ModSeq,
-    Page, QueueEntry, Result, Row, Transaction, Want, Which,
+    Account, AccountId, BodyId, BodyRef, Changes, Claim, Committed, Health, MailboxId, Mailboxes,
+    ModSeq, Page, QueueEntry, Result, Row, Transaction, Want, Which,
 };
 
 /// A boxed future: what makes [`Store`] object-safe.
@@ -133,6 +133,10 @@ pub trait Store: Send + Sync + 'static {
     ) -> BoxFuture<'_, Result<Vec<QueueEntry>>>;
     /// Tells of changes.
     fn watch(&self, scope: Scope) -> Box<dyn Watch>;
+    /// How it is now, without waiting. By default all is always well.
+    fn health(&self) -> Health {
+        Health::default()
+    }
 }
 
 /// A body on its way in. Dropped unfinished it leaves nothing behind.
@@ -203,6 +207,9 @@ impl Staged {
     }
 }
 
+/// Says how a store is, from any thread.
+pub type HealthProbe = Arc<dyn Fn() -> Health + Send + Sync>;
+
 /// A backend that blocks; [`Blocking`](crate::Blocking) makes a [`Store`] of it.
 pub trait Engine: Send + 'static {
     /// What reads beside the writer.
@@ -211,6 +218,10 @@ pub trait Engine: Send + 'static {
     type Stager: Stager;
     /// What it promises.
     fn capabilities(&self) -> Capabilities;
+    /// What [`Store::health`] asks. By default all is always well.
+    fn health(&self) -> HealthProbe {
+        Arc::new(Health::default)
+    }
     /// A reader, for one thread.
     fn reader(&self) -> Result<Self::Reader>;
     /// The stager, for all threads.

@@ -7,6 +7,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use super::folder::{Folder, private};
+use super::room::Room;
+use super::sums::Summing;
 use super::sync_directory;
 use crate::store::{Staged, Stager};
 use crate::{BodyId, BodyRef, Error, Result};
@@ -18,14 +21,20 @@ const IN_ROW: usize = 64 * 1024;
 pub(super) struct Bodies {
     folder: PathBuf,
     last: AtomicU64,
+    room: Room,
+    /// Raised when the directory could not be synced: names that were written before may be lost, and
+    /// no later sync would say so.
+    epoch: AtomicU64,
 }
 
 impl Bodies {
     /// `last` is the largest id in the database; files may have larger ones.
-    pub(super) fn new(folder: PathBuf, last: u64) -> Result<Self> {
+    pub(super) fn new(folder: PathBuf, last: u64, room: Room) -> Result<Self> {
         let this = Self {
             folder,
             last: AtomicU64::new(last),
+            room,
+            epoch: AtomicU64::new(0),
         };
         let largest = this.files()?.into_iter().map(|id| id.0).max();
         this.last.fetch_max(largest.unwrap_or(0), Ordering::Relaxed);
@@ -54,21 +63,38 @@ impl Bodies {
     }
 
     pub(super) fn remove(&self, id: BodyId) {
-        // What cannot be removed now, the next start removes.
+        // What cannot be removed now is set aside by the next start.
         let _ = fs::remove_file(self.path(id));
     }
 
-    pub(super) fn sync_directory(&self) -> Result<()> {
-        sync_directory(&self.folder)
+    pub(super) fn room(&self) -> &Room {
+        &self.room
     }
 
-    pub(super) fn remove_orphans(&self, known: impl Fn(BodyId) -> Result<bool>) -> Result<()> {
+    pub(super) fn sync_directory(&self) -> Result<()> {
+        sync_directory(&self.folder).inspect_err(|_| {
+            self.epoch.fetch_add(1, Ordering::Relaxed);
+        })
+    }
+
+    /// Moves what no row names into the quarantine, and counts it.
+    pub(super) fn set_orphans_aside(
+        &self,
+        folder: &Folder,
+        stays: bool,
+        known: impl Fn(BodyId) -> Result<bool>,
+    ) -> Result<u64> {
+        let mut count = 0;
         for id in self.files()? {
             if !known(id)? {
-                self.remove(id);
+                folder.set_aside(&self.path(id), stays)?;
+                count += 1;
             }
         }
-        Ok(())
+        if count > 0 {
+            folder.sync()?;
+        }
+        Ok(count)
     }
 }
 
@@ -78,11 +104,31 @@ pub(crate) struct Guard {
     bodies: Arc<Bodies>,
     id: BodyId,
     kept: AtomicBool,
+    epoch: u64,
+    /// The checksums of its blocks, once it is whole.
+    sums: Vec<u8>,
 }
 
 impl Guard {
     pub(super) fn keep(&self) {
         self.kept.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn sums(&self) -> &[u8] {
+        &self.sums
+    }
+
+    /// Whether a sync of the directory makes its name durable, too.
+    ///
+    /// # Errors
+    /// When one has failed since it was begun.
+    pub(super) fn check(&self) -> Result<()> {
+        match self.epoch == self.bodies.epoch.load(Ordering::Relaxed) {
+            true => Ok(()),
+            false => Err(Error::io("cannot sync a body")(
+                std::io::ErrorKind::Other.into(),
+            )),
+        }
     }
 }
 
@@ -109,6 +155,7 @@ impl DiskStager {
 pub struct Part {
     file: File,
     octets: u64,
+    sums: Summing,
     guard: Guard,
 }
 
@@ -124,35 +171,53 @@ impl Stager for DiskStager {
     }
 
     fn begin(&self) -> Result<Part> {
+        self.0.room.admits(0)?;
         let id = self.0.next();
         let guard = Guard {
             bodies: Arc::clone(&self.0),
             id,
             kept: AtomicBool::new(false),
+            epoch: self.0.epoch.load(Ordering::Relaxed),
+            sums: Vec::new(),
         };
-        let file = File::create_new(self.0.path(id)).map_err(Error::io("cannot make a file"))?;
+        let file = private()
+            .create_new(true)
+            .open(self.0.path(id))
+            .map_err(|error| full_or("cannot make a file", error))?;
         Ok(Part {
             file,
             octets: 0,
+            sums: Summing::default(),
             guard,
         })
     }
 
     fn write(&self, part: &mut Part, octets: &[u8]) -> Result<()> {
+        self.0.room.admits(octets.len() as u64)?;
         part.octets += octets.len() as u64;
+        part.sums.add(octets);
         part.file
             .write_all(octets)
-            .map_err(Error::io("cannot write a body"))
+            .map_err(|error| full_or("cannot write a body", error))
     }
 
-    fn finish(&self, part: Part) -> Result<Staged> {
+    fn finish(&self, mut part: Part) -> Result<Staged> {
         part.file
             .sync_all()
-            .map_err(Error::io("cannot sync a body"))?;
+            .map_err(|error| full_or("cannot sync a body", error))?;
+        part.guard.sums = part.sums.finish();
         let body = BodyRef {
             id: part.guard.id,
             octets: part.octets,
         };
         Ok(Staged::elsewhere(body, Arc::new(part.guard)))
+    }
+}
+
+/// The kind of an error: a full disk is one of its own.
+fn full_or(what: &'static str, error: std::io::Error) -> Error {
+    match error.kind() {
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Error::StorageFull,
+        _ => Error::io(what)(error),
     }
 }

@@ -9,8 +9,6 @@ use crate::claim::{Shares, token};
 use crate::tables::Tables as _;
 use crate::{AccountId, Claim, QueueEntry, QueueId, Result};
 
-/// What finds the next hops one after the other.
-pub(super) const INDEX: &str = "CREATE INDEX IF NOT EXISTS queue_next_hop ON queue (next_hop, due)";
 /// Entries that are looked at in the order of time before the next hops are gone through one by one.
 const WINDOW: i64 = 512;
 

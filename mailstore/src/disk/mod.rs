@@ -5,55 +5,96 @@
 
 mod bodies;
 mod claim;
+mod connections;
+mod folder;
+mod log;
+mod open;
 mod read;
+mod recover;
+mod room;
+mod schema;
+mod sums;
 mod tables;
 
-use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OptionalExtension as _, params};
-use std::fs::{self, File};
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
+use std::ffi::OsString;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::apply::apply;
 use crate::engine::{first_state, inbox};
-use crate::store::{Capabilities, Engine};
+use crate::store::{Capabilities, Engine, HealthProbe};
 use crate::tables::Tables as _;
 use crate::{
-    AccountId, Blocking, BodyId, Claim, Committed, Error, QueueEntry, Result, Transaction, UidSet,
+    AccountId, Blocking, BodyId, Claim, Committed, Error, Health, Operation, QueueEntry, Result,
+    Transaction, UidSet,
 };
 use bodies::{Bodies, DiskStager};
+use connections::{Database, lock, say};
+use folder::Folder;
 use read::DiskReader;
-use tables::Sql;
+use recover::Broken;
+use tables::{Sql, guard};
 
 /// The embedded store: a directory that one process at a time may open.
 pub type Disk = Blocking<DiskEngine>;
 
-const VERSION: i64 = 2;
 /// After its last reference a body can be read for so long.
 const GRACE: Duration = Duration::from_secs(60);
-/// Pages of the log before it is copied into the database: 64 MiB, so that its flushes are rare.
-const CHECKPOINT: i64 = 16_384;
+/// How often the quarantine is tidied.
+const TIDY: Duration = Duration::from_secs(60 * 60);
+
+/// How a store on disk is opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DiskOptions {
+    /// Octets that stay free on the disk: messages that would take them are refused with
+    /// [`Error::StorageFull`]. 128 MiB by default, which the log needs.
+    pub min_free: u64,
+}
+
+impl Default for DiskOptions {
+    fn default() -> Self {
+        Self {
+            min_free: 128 * 1024 * 1024,
+        }
+    }
+}
 
 impl Disk {
+    /// Opens the store in `directory`, and makes it when there is none. What was found is in
+    /// [`Store::health`](crate::Store::health).
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when another process has it open; [`Error::NewerVersion`]; [`Error::Damaged`]
+    /// when its database is none; [`Error::Io`], [`Error::Backend`].
+    pub fn open(directory: impl AsRef<Path>) -> Result<Self> {
+        Self::open_with(directory, &DiskOptions::default())
+    }
+
     /// Opens the store in `directory`, and makes it when there is none.
     ///
     /// # Errors
-    /// [`Error::Conflict`] when another process has it open; [`Error::Io`], [`Error::Backend`].
-    pub fn open(directory: impl AsRef<Path>) -> Result<Self> {
-        Blocking::start(DiskEngine::open(directory.as_ref())?)
+    /// As [`open`](Self::open).
+    pub fn open_with(directory: impl AsRef<Path>, options: &DiskOptions) -> Result<Self> {
+        Blocking::start(DiskEngine::open(directory.as_ref(), options)?)
     }
 }
 
 /// The engine of [`Disk`].
 pub struct DiskEngine {
     connection: Connection,
-    database: PathBuf,
+    database: Arc<Database>,
     bodies: Arc<Bodies>,
     /// Bodies without a reference, and since when.
     free: Vec<(Instant, BodyId)>,
-    broken: bool,
-    _lock: File,
+    broken: Option<Broken>,
+    damaged: bool,
+    tidied: Instant,
+    folder: Folder,
 }
 
 impl std::fmt::Debug for DiskEngine {
@@ -62,150 +103,90 @@ impl std::fmt::Debug for DiskEngine {
     }
 }
 
+/// Why a group of changes was not committed.
+enum Failed {
+    /// The changes themselves.
+    Change(Error),
+    /// The disk.
+    Disk(Error),
+}
+
 impl DiskEngine {
-    fn open(directory: &Path) -> Result<Self> {
-        let folder = directory.join("bodies");
-        fs::create_dir_all(&folder).map_err(Error::io("cannot make the store's directory"))?;
-        let lock = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(directory.join("lock"))
-            .map_err(Error::io("cannot open the lock file"))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(fs::TryLockError::WouldBlock) => {
-                return Err(Error::Conflict("another process has the store open"));
-            }
-            Err(fs::TryLockError::Error(error)) => {
-                return Err(Error::io("cannot lock the store")(error));
-            }
-        }
-        let database = directory.join("store.sqlite");
-        let connection = connect(&database)?;
-        prepare(&connection)?;
-        let last: i64 =
-            connection.query_row("SELECT coalesce(max(id), 0) FROM body", [], |row| {
-                row.get(0)
-            })?;
-        let bodies = Arc::new(Bodies::new(folder, last.unsigned_abs())?);
-        let mut engine = Self {
-            connection,
-            database,
-            bodies,
-            free: Vec::new(),
-            broken: false,
-            _lock: lock,
-        };
-        engine.sweep()?;
-        // The names in the directory are as safe as what will lie in them.
-        sync_directory(directory)?;
-        Ok(engine)
-    }
-
-    /// Frees what a former process left: bodies without a row, rows without a reference.
-    fn sweep(&mut self) -> Result<()> {
-        let mut statement = self
-            .connection
-            .prepare("SELECT id FROM body WHERE refs = 0")?;
-        let free = statement
-            .query_map([], |row| row.get::<_, i64>(0))?
-            .collect::<rusqlite::Result<Vec<_>>>()?;
-        drop(statement);
-        let long_ago = Instant::now()
-            .checked_sub(GRACE * 2)
-            .unwrap_or_else(Instant::now);
-        self.free = free
-            .into_iter()
-            .map(|id| (long_ago, BodyId(id.unsigned_abs())))
-            .collect();
-        self.tidy()?;
-        let connection = &self.connection;
-        self.bodies.remove_orphans(|id| {
-            let known = connection
-                .prepare_cached("SELECT 1 FROM body WHERE id = ?1 AND file = 1")?
-                .exists([id.0.cast_signed()])?;
-            Ok(known)
-        })
-    }
-
     /// Runs `work` in one database transaction, and flushes once.
     fn group<T>(&mut self, work: impl FnOnce(&mut Sql<'_>) -> Result<T>) -> Result<T> {
-        if self.broken {
-            return Err(Error::ReadOnly);
-        }
-        say(&self.connection, "BEGIN IMMEDIATE")?;
+        self.ready()?;
         let mut sql = Sql::new(&self.connection);
-        let done = work(&mut sql);
-        let freed = std::mem::take(&mut sql.freed);
-        let files = sql.files;
-        let finished = match &done {
-            Ok(_) if files => self.bodies.sync_directory().map_err(Some),
-            Ok(_) => Ok(()),
-            Err(_) => Err(None),
-        };
-        let flushed = finished.and_then(|()| say(&self.connection, "COMMIT").map_err(Some));
-        match flushed {
-            Ok(()) => {
-                let now = Instant::now();
-                self.free.extend(freed.into_iter().map(|id| (now, id)));
-                done
+        let done = self.attempt(&mut sql, work);
+        let (freed, files) = (sql.freed, sql.files);
+        let keep = || {
+            for file in &files {
+                let _ = guard(file).map(bodies::Guard::keep);
             }
-            Err(failed) => {
-                let _ = say(&self.connection, "ROLLBACK");
-                let Some(error) = failed else { return done };
-                // A flush that failed may have lost what was written before it: no second try.
-                self.broken = true;
+        };
+        match done {
+            Ok(done) => {
+                keep();
+                self.free_later(freed);
+                Ok(done)
+            }
+            Err(Failed::Change(error)) => Err(error),
+            Err(Failed::Disk(error)) => {
+                let error = self.take_back(error);
+                if matches!(error, Error::OutcomeUnknown) {
+                    keep();
+                }
                 Err(error)
             }
         }
     }
+
+    fn attempt<T>(
+        &self,
+        sql: &mut Sql<'_>,
+        work: impl FnOnce(&mut Sql<'_>) -> Result<T>,
+    ) -> Result<T, Failed> {
+        say(&self.connection, "BEGIN IMMEDIATE").map_err(Failed::Disk)?;
+        let done = work(sql);
+        // After some failures SQLite gives the whole transaction up by itself.
+        let given_up = self.connection.is_autocommit();
+        let done = match done {
+            Err(error) if given_up || is_of_disk(&error) => return Err(Failed::Disk(error)),
+            Err(error) => {
+                say(&self.connection, "ROLLBACK").map_err(Failed::Disk)?;
+                return Err(Failed::Change(error));
+            }
+            Ok(_) if given_up => return Err(Failed::Disk(GIVEN_UP)),
+            Ok(done) => done,
+        };
+        if !sql.files.is_empty() {
+            self.bodies.sync_directory().map_err(Failed::Disk)?;
+        }
+        say(&self.connection, "COMMIT").map_err(Failed::Disk)?;
+        Ok(done)
+    }
+
+    /// Frees bodies after the grace time.
+    fn free_later(&mut self, bodies: impl IntoIterator<Item = BodyId>) {
+        let now = Instant::now();
+        self.free.extend(bodies.into_iter().map(|id| (now, id)));
+    }
 }
 
-fn connect(database: &Path) -> Result<Connection> {
-    let connection = Connection::open(database)?;
-    connection.busy_timeout(Duration::from_secs(10))?;
-    // The planner must not look at the values: it has no statistics that could gain by it, and a
-    // statement whose values were looked at is prepared anew whenever they change.
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    connection.set_prepared_statement_cache_capacity(64);
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT)?;
-    connection.pragma_update(None, "cache_size", -4096)?;
-    Ok(connection)
+const GIVEN_UP: Error = Error::Conflict("the database gave the change up");
+
+/// Whether the disk is at fault, and not the change.
+fn is_of_disk(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Io(..) | Error::Backend(_) | Error::StorageFull | Error::Damaged(_)
+    )
 }
 
-/// Runs a statement that has no values, such as `COMMIT`.
-fn say(connection: &Connection, statement: &str) -> Result<()> {
-    connection.prepare_cached(statement)?.execute([])?;
-    Ok(())
-}
-
-fn prepare(connection: &Connection) -> Result<()> {
-    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if version == VERSION {
-        // Stores of this version were made without it.
-        connection.execute_batch(claim::INDEX)?;
-        return Ok(());
-    }
-    if version == 1 {
-        connection.execute_batch(include_str!("from_1.sql"))?;
-        return Ok(());
-    }
-    if version != 0 {
-        return Err(Error::Conflict("the store was made by a newer version"));
-    }
-    let system = first_state(AccountId::SYSTEM);
-    connection.execute_batch("BEGIN IMMEDIATE")?;
-    connection.execute_batch(include_str!("schema.sql"))?;
-    connection.execute(
-        "INSERT INTO account VALUES (0, '', 0, 0, ?1, 0, NULL, NULL, 0, 0)",
-        [system.last_uid_validity],
-    )?;
-    connection.pragma_update(None, "user_version", VERSION)?;
-    connection.execute_batch("COMMIT")?;
-    Ok(())
+/// A file beside another, such as the log beside the database.
+fn named(path: &Path, ending: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(ending);
+    name.into()
 }
 
 /// Makes names in a directory durable.
@@ -217,7 +198,13 @@ fn sync_directory(directory: &Path) -> Result<()> {
 
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
-        Self::Backend(format!("database: {error}").into())
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::StorageFull,
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                Self::Damaged("the database")
+            }
+            _ => Self::Backend(format!("database: {error}").into()),
+        }
     }
 }
 
@@ -240,9 +227,7 @@ impl Engine for DiskEngine {
     }
 
     fn reader(&self) -> Result<DiskReader> {
-        let connection = connect(&self.database)?;
-        connection.pragma_update(None, "query_only", true)?;
-        Ok(DiskReader::new(connection, Arc::clone(&self.bodies)))
+        DiskReader::new(&self.database, Arc::clone(&self.bodies))
     }
 
     fn stager(&self) -> DiskStager {
@@ -250,22 +235,38 @@ impl Engine for DiskEngine {
     }
 
     fn commit(&mut self, batch: &[Transaction]) -> Vec<Result<Committed>> {
+        let admitted = self.bodies.room().admits(0);
         let done = self.group(|sql| {
-            let one = |transaction| sql.savepoint(|sql| apply(sql, transaction));
-            Ok(batch.iter().map(one).collect::<Vec<_>>())
+            let one = |transaction| {
+                if let (Err(full), true) = (&admitted, brings_bodies(transaction)) {
+                    return Ok(Err(full.clone()));
+                }
+                let done = sql.savepoint(|sql| apply(sql, transaction));
+                match done {
+                    // The others of the batch are undone with it.
+                    Err(error) if sql.connection().is_autocommit() => Err(error),
+                    done => Ok(done),
+                }
+            };
+            batch.iter().map(one).collect::<Result<Vec<_>>>()
         });
         match done {
             Ok(results) => results,
-            Err(error) => {
-                // What happened to a commit whose flush failed, nobody knows.
-                let error = if self.broken && !matches!(error, Error::ReadOnly) {
-                    Error::OutcomeUnknown
-                } else {
-                    error
-                };
-                batch.iter().map(|_| Err(error.clone())).collect()
-            }
+            Err(error) => batch.iter().map(|_| Err(error.clone())).collect(),
         }
+    }
+
+    fn health(&self) -> HealthProbe {
+        let (database, bodies) = (Arc::clone(&self.database), Arc::clone(&self.bodies));
+        Arc::new(move || {
+            let free = bodies.room().free();
+            Health {
+                free,
+                full: free == Some(0),
+                damaged: database.damaged.load(Ordering::Relaxed),
+                ..lock(&database.health).clone()
+            }
+        })
     }
 
     fn create_account(&mut self, name: &str) -> Result<AccountId> {
@@ -297,6 +298,7 @@ impl Engine for DiskEngine {
     }
 
     fn claim(&mut self, claim: &Claim) -> Result<Vec<QueueEntry>> {
+        self.ready()?;
         let any = self
             .connection
             .prepare_cached("SELECT 1 FROM queue WHERE due <= ?1")?
@@ -323,6 +325,14 @@ impl Engine for DiskEngine {
     }
 
     fn tidy(&mut self) -> Result<()> {
+        self.recover_when_due();
+        if self.damaged {
+            return Ok(());
+        }
+        if self.tidied.elapsed() > TIDY {
+            self.tidied = Instant::now();
+            self.folder.tidy();
+        }
         let due = self
             .free
             .iter()
@@ -331,15 +341,15 @@ impl Engine for DiskEngine {
         if due.is_empty() {
             return Ok(());
         }
-        self.free.retain(|(since, _)| since.elapsed() <= GRACE);
         let files = self.group(|sql| {
             let mut files = Vec::new();
-            for id in due {
-                files.extend(sql.drop_body(id)?);
+            for id in &due {
+                files.extend(sql.drop_body(*id)?);
             }
             Ok(files)
         })?;
-        // After the commit: a crash between the two leaves an orphan, which the next start removes.
+        self.free.retain(|(_, id)| !due.contains(id));
+        // After the commit: a crash between the two leaves an orphan, which the next start sets aside.
         for id in files {
             self.bodies.remove(id);
         }
@@ -347,13 +357,25 @@ impl Engine for DiskEngine {
     }
 }
 
+/// Whether a transaction takes room for messages.
+fn brings_bodies(transaction: &Transaction) -> bool {
+    let brings = |operation: &Operation| {
+        matches!(operation, Operation::Append(_) | Operation::Enqueue { .. })
+    };
+    transaction.operations.iter().any(brings)
+}
+
 impl Sql<'_> {
     fn savepoint<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         say(self.connection(), "SAVEPOINT one")?;
-        let freed = self.freed.len();
+        let (freed, files) = (self.freed.len(), self.files.len());
         let done = work(self);
         if done.is_err() {
             self.freed.truncate(freed);
+            self.files.truncate(files);
+            if self.connection().is_autocommit() {
+                return done;
+            }
             say(self.connection(), "ROLLBACK TO one")?;
         }
         say(self.connection(), "RELEASE one")?;
@@ -447,11 +469,11 @@ mod tests {
     #[test]
     fn statements_are_prepared_once() {
         let directory = tempfile::tempdir().unwrap();
-        let mut engine = DiskEngine::open(directory.path()).unwrap();
+        let mut engine = DiskEngine::open(directory.path(), &DiskOptions::default()).unwrap();
         engine.create_account("a@example.test").unwrap();
         let mut reader = engine.reader().unwrap();
         let written = count(&mut engine.connection);
-        let read = count(reader.connection_mut());
+        let read = reader.connection().with_mut(count).unwrap();
         let inbox = MailboxId {
             account: AccountId(1),
             number: 1,
@@ -578,27 +600,5 @@ mod tests {
 
     fn name_of(round: u32) -> String {
         format!("name {round}")
-    }
-
-    #[test]
-    fn a_store_of_version_1_is_brought_on() {
-        let directory = tempfile::tempdir().unwrap();
-        let database = directory.path().join("version-1");
-        let old = connect(&database).unwrap();
-        prepare(&old).unwrap();
-        old.execute_batch(
-            "INSERT INTO message VALUES (1, 1, 7, 1, 0, NULL, 0, 0, 1, 1, 1, 9, 5);
-             ALTER TABLE message DROP COLUMN saved; DROP TABLE mailbox_property;
-             PRAGMA user_version = 1;",
-        )
-        .unwrap();
-        prepare(&old).unwrap();
-        let row = old.query_row(&format!("{} LIMIT 1", read::MESSAGE), [], read::message);
-        let row = row.unwrap();
-        assert_eq!((row.uid.get(), row.body.octets, row.saved), (7, 9, None));
-        let none = old.query_row("SELECT count(*) FROM mailbox_property", [], |row| {
-            row.get::<_, i64>(0)
-        });
-        assert_eq!(none, Ok(0));
     }
 }

@@ -4,12 +4,16 @@ use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
+use std::io::ErrorKind;
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::bodies::Bodies;
-use super::{from_millis, say};
+use super::connections::{Database, ReaderConnection, say};
+use super::from_millis;
+use super::sums::{BLOCK, holds};
 use crate::engine::changes_page;
 use crate::store::Read;
 use crate::{
@@ -18,16 +22,25 @@ use crate::{
     UidValidity, Want, Which,
 };
 
-/// An answer has so many octets at most; the caller asks again for the rest.
-const READ_MAX: u64 = 1024 * 1024;
+/// An answer has so many octets at most; the caller asks again for the rest. Whole blocks.
+const READ_MAX: u64 = 16 * BLOCK;
 
 /// The reader of [`Disk`](crate::Disk).
 #[derive(Debug)]
 pub struct DiskReader {
-    connection: Connection,
+    connection: ReaderConnection,
+    database: Arc<Database>,
     bodies: Arc<Bodies>,
     /// The file read last: a large body is read in many ranges.
-    open: Option<(BodyId, File)>,
+    open: Option<(BodyId, BodyFile)>,
+}
+
+/// A large body.
+#[derive(Debug)]
+struct BodyFile {
+    file: File,
+    /// The checksums of its blocks; `None` for a body from before they were kept.
+    sums: Option<Vec<u8>>,
 }
 
 pub(super) const MAILBOX: &str = "SELECT * FROM mailbox";
@@ -127,25 +140,103 @@ fn account(row: &rusqlite::Row<'_>) -> Sqlite<Account> {
 }
 
 impl DiskReader {
-    pub(super) fn new(connection: Connection, bodies: Arc<Bodies>) -> Self {
-        Self {
-            connection,
+    pub(super) fn new(database: &Arc<Database>, bodies: Arc<Bodies>) -> Result<Self> {
+        Ok(Self {
+            connection: database.reader()?,
+            database: Arc::clone(database),
             bodies,
             open: None,
-        }
+        })
     }
 
     /// Reads in one snapshot.
     fn snapshot<T>(&mut self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
-        say(&self.connection, "BEGIN")?;
-        let done = work(&self.connection);
-        say(&self.connection, "ROLLBACK")?;
-        done
+        self.connection.with(|connection| {
+            say(connection, "BEGIN")?;
+            let done = work(connection);
+            say(connection, "ROLLBACK")?;
+            done
+        })
+    }
+
+    /// Reads octets of a body that `range` is within, and checks the blocks they are in.
+    fn checked(&mut self, body: &BodyRef, range: Range<u64>) -> Result<Bytes> {
+        if let Some((id, file)) = &self.open
+            && *id == body.id
+        {
+            return file.read(body, range);
+        }
+        let sql = "SELECT body_data.data, body.sums FROM body
+             LEFT JOIN body_data ON body_data.id = body.id WHERE body.id = ?1";
+        let (small, sums) = self.connection.with(|connection| {
+            let mut statement = connection.prepare_cached(sql)?;
+            let found = statement.query_row([body.id.0.cast_signed()], |row| {
+                let sums = row.get_ref(1)?.as_blob_or_null()?;
+                Ok(match row.get_ref(0)?.as_blob_or_null()? {
+                    Some(octets) => (Some(small(body, octets, sums, &range)), None),
+                    None => (None, sums.map(<[u8]>::to_vec)),
+                })
+            });
+            // One that is staged and not committed yet has a file alone.
+            Ok(found.optional()?.unwrap_or_default())
+        })?;
+        if let Some(small) = small {
+            return small;
+        }
+        let file = File::open(self.bodies.path(body.id)).map_err(|_| GONE)?;
+        let file = BodyFile { file, sums };
+        let octets = file.read(body, range)?;
+        self.open = Some((body.id, file));
+        Ok(octets)
     }
 
     #[cfg(test)]
-    pub(super) fn connection_mut(&mut self) -> &mut Connection {
-        &mut self.connection
+    pub(super) fn connection(&self) -> &ReaderConnection {
+        &self.connection
+    }
+}
+
+const GONE: Error = Error::Damaged("a body is gone");
+const CUT: Error = Error::Damaged("a body was cut");
+const CHANGED: Error = Error::Damaged("a body was changed");
+
+/// A range of a body that lies in the database.
+fn small(body: &BodyRef, octets: &[u8], sums: Option<&[u8]>, range: &Range<u64>) -> Result<Bytes> {
+    if octets.len() as u64 != body.octets {
+        return Err(CUT);
+    }
+    if sums.is_some_and(|sums| !holds(sums, 0, octets)) {
+        return Err(CHANGED);
+    }
+    let range = usize::try_from(range.start).map_err(|_| CUT)?
+        ..usize::try_from(range.end).map_err(|_| CUT)?;
+    octets.get(range).map(Bytes::copy_from_slice).ok_or(CUT)
+}
+
+impl BodyFile {
+    fn read(&self, body: &BodyRef, range: Range<u64>) -> Result<Bytes> {
+        let Some(sums) = &self.sums else {
+            return self.octets(range);
+        };
+        let first = range.start / BLOCK;
+        let blocks = first * BLOCK..range.end.next_multiple_of(BLOCK).min(body.octets);
+        let octets = self.octets(blocks.clone())?;
+        if !holds(sums, first, &octets) {
+            return Err(CHANGED);
+        }
+        let within = |at: u64| usize::try_from(at - blocks.start).unwrap_or(usize::MAX);
+        Ok(octets.slice(within(range.start)..within(range.end)))
+    }
+
+    fn octets(&self, range: Range<u64>) -> Result<Bytes> {
+        let length = usize::try_from(range.end - range.start).map_err(|_| CUT)?;
+        let mut octets = vec![0; length];
+        let read = self.file.read_exact_at(&mut octets, range.start);
+        read.map_err(|error| match error.kind() {
+            ErrorKind::UnexpectedEof => CUT,
+            _ => Error::Damaged("a body cannot be read"),
+        })?;
+        Ok(octets.into())
     }
 }
 
@@ -354,37 +445,18 @@ impl Read for DiskReader {
     }
 
     fn read(&mut self, body: &BodyRef, range: Range<u64>) -> Result<Bytes> {
-        let end = range
-            .end
-            .min(body.octets)
-            .min(range.start.saturating_add(READ_MAX));
-        let length = usize::try_from(end.saturating_sub(range.start)).unwrap_or(0);
-        if length == 0 {
+        let end = range.end.min(body.octets);
+        if range.start >= end {
             return Ok(Bytes::new());
         }
-        let damaged = || Error::Damaged("a body cannot be read");
-        let mut octets = vec![0; length];
-        let mut open = self.open.take().filter(|(id, _)| *id == body.id);
-        if open.is_none() {
-            let id = body.id.0.cast_signed();
-            // Incremental: the octets before the range are passed over, not copied.
-            let blob = self
-                .connection
-                .blob_open("main", "body_data", "data", id, true);
-            if let Ok(blob) = blob {
-                let from = usize::try_from(range.start).map_err(|_| damaged())?;
-                blob.read_at_exact(&mut octets, from)?;
-                return Ok(octets.into());
+        // It ends with a block, so that the next one asked for begins with one.
+        let blocks = range.start / BLOCK * BLOCK;
+        let end = end.min(blocks.saturating_add(READ_MAX));
+        self.checked(body, range.start..end).inspect_err(|error| {
+            if matches!(error, Error::Damaged(_)) {
+                self.database.damaged.fetch_add(1, Ordering::Relaxed);
             }
-            let file = File::open(self.bodies.path(body.id)).map_err(|_| damaged())?;
-            open = Some((body.id, file));
-        }
-        if let Some((_, file)) = &open {
-            file.read_exact_at(&mut octets, range.start)
-                .map_err(|_| damaged())?;
-        }
-        self.open = open;
-        Ok(octets.into())
+        })
     }
 
     fn queue(&mut self, after: Option<QueueId>, limit: usize) -> Result<Vec<QueueEntry>> {

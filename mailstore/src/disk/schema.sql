@@ -52,7 +52,8 @@ CREATE TABLE origin (
     PRIMARY KEY (account, mailbox, origin)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE body (
-    id INTEGER PRIMARY KEY, octets INTEGER NOT NULL, refs INTEGER NOT NULL, file INTEGER NOT NULL
+    id INTEGER PRIMARY KEY, octets INTEGER NOT NULL, refs INTEGER NOT NULL, file INTEGER NOT NULL,
+    sums BLOB -- checksums of its blocks of 64 KiB
 ) STRICT;
 CREATE INDEX body_free ON body (id) WHERE refs = 0;
 CREATE TABLE body_data (id INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;

@@ -2,11 +2,14 @@
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension as _, params};
+use std::any::Any;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::bodies::Guard;
 use super::millis;
 use super::read::{MAILBOX, MESSAGE, mailbox, message, number, queue_entry};
+use super::sums::sums;
 use crate::store::Staged;
 use crate::tables::{AccountRow, Tables};
 use crate::{
@@ -19,8 +22,8 @@ pub(super) struct Sql<'a> {
     connection: &'a Connection,
     /// Bodies that lost their last reference in it.
     pub(super) freed: Vec<BodyId>,
-    /// A body that lies in a file was committed.
-    pub(super) files: bool,
+    /// Files of bodies that got their first row in it.
+    pub(super) files: Vec<Arc<dyn Any + Send + Sync>>,
 }
 
 impl<'a> Sql<'a> {
@@ -28,7 +31,7 @@ impl<'a> Sql<'a> {
         Self {
             connection,
             freed: Vec::new(),
-            files: false,
+            files: Vec::new(),
         }
     }
 
@@ -39,6 +42,13 @@ impl<'a> Sql<'a> {
     fn run(&self, sql: &str, values: impl rusqlite::Params) -> Result<usize> {
         Ok(self.connection.prepare_cached(sql)?.execute(values)?)
     }
+}
+
+/// What a staged body has for its file.
+pub(super) fn guard(file: &Arc<dyn Any + Send + Sync>) -> Result<&Guard> {
+    let file: &dyn Any = &**file;
+    let guard = file.downcast_ref::<Guard>();
+    guard.ok_or(Error::Conflict("a body of another store"))
 }
 
 /// A number as the database keeps it.
@@ -275,10 +285,18 @@ impl Tables for Sql<'_> {
 
     fn hold(&mut self, body: &Staged, summary: &Bytes) -> Result<()> {
         let id = n(body.body.id.0);
-        let file = body.octets.is_none();
+        let guard = body.file.as_ref().map(guard).transpose()?;
+        if let Some(guard) = guard {
+            guard.check()?;
+        }
+        let sums = match (&body.octets, guard) {
+            (Some(octets), _) => sums(octets),
+            (None, guard) => guard.map_or_else(Vec::new, |guard| guard.sums().to_vec()),
+        };
         let added = self.run(
-            "INSERT INTO body VALUES (?1, ?2, 1, ?3) ON CONFLICT DO NOTHING",
-            (id, n(body.body.octets), file),
+            "INSERT INTO body (id, octets, refs, file, sums) VALUES (?1, ?2, 1, ?3, ?4)
+             ON CONFLICT DO NOTHING",
+            params![id, n(body.body.octets), body.octets.is_none(), sums],
         )?;
         if added == 0 {
             self.hold_again(body.body)?;
@@ -287,13 +305,8 @@ impl Tables for Sql<'_> {
                 "INSERT INTO body_data VALUES (?1, ?2)",
                 params![id, &octets[..]],
             )?;
-        } else if let Some(guard) = &body.file {
-            self.files = true;
-            let guard: &dyn std::any::Any = &**guard;
-            let guard = guard.downcast_ref::<Guard>();
-            guard
-                .ok_or(Error::Conflict("a body of another store"))?
-                .keep();
+        } else if let Some(file) = &body.file {
+            self.files.push(Arc::clone(file));
         }
         if !summary.is_empty() {
             self.run(

@@ -11,7 +11,7 @@ mod signature;
 
 use futures_channel::oneshot;
 use std::collections::HashSet;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -80,7 +80,11 @@ impl TextIndex {
     /// # Errors
     /// When it cannot be made.
     pub fn open(folder: impl AsRef<Path>) -> io::Result<Self> {
-        fs::create_dir_all(&folder)?;
+        let mut private = DirBuilder::new();
+        private.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut private, 0o700);
+        private.create(&folder)?;
         let version = folder.as_ref().join(VERSION_FILE);
         if fs::read(&version).ok().as_deref() != Some(VERSION) {
             for entry in fs::read_dir(&folder)? {
@@ -90,7 +94,10 @@ impl TextIndex {
                     fs::remove_file(path)?;
                 }
             }
-            fs::write(version, VERSION)?;
+            private_file()
+                .truncate(true)
+                .open(version)?
+                .write_all(VERSION)?;
         }
         Ok(Self(Arc::new(Inner {
             folder: folder.as_ref().to_owned(),
@@ -214,7 +221,7 @@ impl TextIndex {
         }
         let _writing = lock(&self.0.writing);
         let path = self.path(mailbox);
-        let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+        let mut file = private_file().append(true).open(path)?;
         file.write_all(&batch_of(records))
     }
 
@@ -223,7 +230,7 @@ impl TextIndex {
         let _writing = lock(&self.0.writing);
         let path = self.path(mailbox);
         let new = path.with_extension("new");
-        let mut file = File::create(&new)?;
+        let mut file = private_file().truncate(true).open(&new)?;
         let (mut batch, mut seen) = (Vec::new(), HashSet::new());
         let mut written = Ok(());
         self.read(mailbox, |record| {
@@ -241,6 +248,15 @@ impl TextIndex {
         }
         fs::rename(new, path)
     }
+}
+
+/// How a file is made that its owner alone can read: it says what words are in the mail.
+fn private_file() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.create(true).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
 }
 
 fn batch_of(records: &[u8]) -> Vec<u8> {

@@ -1,6 +1,16 @@
+mod damage;
+#[cfg(target_os = "linux")]
+mod faults;
+mod folder;
+#[cfg(target_os = "linux")]
+mod power;
+#[cfg(target_os = "linux")]
+mod workload;
+
+use bytes::Bytes;
 use hikyaku_mailstore::{
-    Append, Disk, Error, Mailbox, Operation, Outcome, Store, Transaction, Want, Which, block_on,
-    conformance::stage,
+    Append, Disk, Mailbox, Operation, Outcome, Result, Stage, Store, Transaction, Want, Which,
+    block_on, conformance::stage,
 };
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
@@ -60,14 +70,25 @@ fn what_was_stored_is_there_after_a_restart() {
     assert!(read[..] == body[..]);
 }
 
-#[test]
-fn one_process_at_a_time() {
-    let directory = tempfile::tempdir().unwrap();
-    let _store = Disk::open(directory.path()).unwrap();
-    assert!(matches!(
-        Disk::open(directory.path()),
-        Err(Error::Conflict(_))
-    ));
+/// A folder that its owner alone can enter.
+fn folder() -> tempfile::TempDir {
+    let owner = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    let mut folder = tempfile::Builder::new();
+    folder.permissions(owner).tempdir().unwrap()
+}
+
+/// Appends to the inbox of the one account; the body is staged in pieces as they come.
+fn put(store: &dyn Store, body: &[u8], origin: Option<&str>) -> Result<Outcome> {
+    let mut stage: Box<dyn Stage> = block_on(store.stage())?;
+    for chunk in body.chunks(50_000) {
+        block_on(stage.write(Bytes::copy_from_slice(chunk)))?;
+    }
+    let inbox = inbox(store).id;
+    let mut append = Append::new(inbox, block_on(stage.finish())?, (0, 0));
+    append.origin = origin.map(|origin| origin.to_string().into());
+    let append = Operation::Append(Box::new(append));
+    let mut done = block_on(store.commit(Transaction::new(inbox.account).with(append)))?;
+    Ok(done.outcomes.remove(0))
 }
 
 /// The child of the next test: delivers as fast as it can, and says what was acknowledged.

@@ -1,0 +1,108 @@
+//! Opening a store: it says what it found, deletes nothing that holds mail, and checks what was not closed.
+
+use rusqlite::Connection;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::bodies::Bodies;
+use super::connections::{Database, connect, empty_log, lock};
+use super::folder::Folder;
+use super::room::Room;
+use super::{DiskEngine, DiskOptions, schema};
+use crate::{Error, Finding, Result};
+
+/// So many lines of what a check of the database finds.
+const LINES: usize = 5;
+
+impl DiskEngine {
+    pub(super) fn open(directory: &Path, options: &DiskOptions) -> Result<Self> {
+        let folder = Folder::open(directory)?;
+        let mut findings = Vec::new();
+        let left = folder.look(&mut findings)?;
+        let database = Arc::new(Database::new(folder.database()));
+        let connection = connect(database.path())?;
+        schema::version(&connection)?;
+        if left.unclean {
+            findings.extend(check(&connection)?);
+        }
+        let damaged = findings
+            .iter()
+            .any(|found| matches!(found, Finding::DatabaseDamaged(_)));
+        if !damaged {
+            schema::prepare(&connection)?;
+        }
+        let last = "SELECT coalesce(max(id), 0) FROM body";
+        let last: i64 = connection.query_row(last, [], |row| row.get(0))?;
+        let room = Room::new(directory.to_path_buf(), options.min_free);
+        let bodies = Bodies::new(folder.bodies(), last.unsigned_abs(), room)?;
+        let mut engine = Self {
+            connection,
+            database,
+            bodies: Arc::new(bodies),
+            free: Vec::new(),
+            broken: None,
+            damaged,
+            tidied: Instant::now(),
+            folder,
+        };
+        engine.folder.opened()?;
+        if !damaged {
+            engine.sweep(left.gone, &mut findings)?;
+            engine.folder.tidy();
+            // A log of its own for this time, so that what is left of the last one is not in it. Where
+            // that fails the store can be read, and it is tried again.
+            if left.unclean && empty_log(&engine.connection).is_err() {
+                engine.failed();
+            }
+        }
+        let mut health = lock(&engine.database.health);
+        health.findings = findings;
+        if damaged {
+            health.refuses = Some(Error::Damaged("the database"));
+        }
+        drop(health);
+        Ok(engine)
+    }
+
+    /// Finds what a former process left: bodies without a row go into the quarantine, rows without a
+    /// reference are freed after the grace time.
+    fn sweep(&mut self, gone: bool, findings: &mut Vec<Finding>) -> Result<()> {
+        let mut statement = self
+            .connection
+            .prepare("SELECT id FROM body WHERE refs = 0")?;
+        let free = statement
+            .query_map([], |row| row.get::<_, i64>(0))?
+            .collect::<rusqlite::Result<Vec<_>>>()?;
+        drop(statement);
+        self.free_later(free.into_iter().map(|id| crate::BodyId(id.unsigned_abs())));
+        // What is set aside while something else is missing is never removed.
+        let stays = gone || findings.iter().any(Finding::is_damage);
+        let connection = &self.connection;
+        let count = self.bodies.set_orphans_aside(&self.folder, stays, |id| {
+            let known = connection
+                .prepare_cached("SELECT 1 FROM body WHERE id = ?1 AND file = 1")?
+                .exists([id.0.cast_signed()])?;
+            Ok(known)
+        })?;
+        let folder = self.folder.quarantine();
+        match (gone, count) {
+            (true, bodies) => findings.push(Finding::DatabaseGone { bodies, folder }),
+            (false, 0) => {}
+            (false, count) => findings.push(Finding::Orphans { count, folder }),
+        }
+        Ok(())
+    }
+}
+
+/// Checks that the database is whole.
+fn check(connection: &Connection) -> Result<Option<Finding>> {
+    let mut statement = connection.prepare(&format!("PRAGMA quick_check({LINES})"))?;
+    let lines = statement.query_map([], |row| row.get::<_, String>(0))?;
+    let lines = lines.collect::<rusqlite::Result<Vec<_>>>();
+    Ok(match lines {
+        Ok(lines) if lines == ["ok"] => None,
+        Ok(lines) => Some(Finding::DatabaseDamaged(lines.join("; "))),
+        Err(error) => Some(Finding::DatabaseDamaged(error.to_string())),
+    })
+}

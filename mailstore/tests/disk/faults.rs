@@ -1,0 +1,154 @@
+//! The disk fails: at the n-th write, flush, open, cut, rename or removal, once or for good.
+//!
+//! `faults.c` stands between a child and its files. A sample runs with the other tests;
+//! `HIKYAKU_FAULTS=all` runs every call (some minutes).
+
+use super::workload::{prepare, verify};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+/// What stands between, compiled once.
+fn shim() -> &'static Path {
+    static SHIM: OnceLock<PathBuf> = OnceLock::new();
+    SHIM.get_or_init(|| {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/disk/faults.c");
+        let shim = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+            .join(format!("faults-{}.so", std::process::id()));
+        let compiled = Command::new("cc")
+            .args(["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o"])
+            .arg(&shim)
+            .arg(source)
+            .args(["-ldl", "-lpthread"])
+            .status()
+            .expect("cc, which SQLite needs too");
+        assert!(compiled.success());
+        shim
+    })
+}
+
+/// Runs the child with faults; what it said, and how many calls there were.
+pub(super) fn run(directory: &Path, root: &Path, variables: &[(&str, String)]) -> (String, u64) {
+    let calls = directory.join("calls");
+    let status = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--ignored",
+            "--exact",
+            "--test-threads=1",
+            "disk::workload::child",
+        ])
+        .env("HIKYAKU_CHILD", directory)
+        .env("LD_PRELOAD", shim())
+        .env("FAULTS_ROOT", root)
+        .env("FAULTS_CALLS", &calls)
+        .envs(variables.iter().map(|(name, value)| (name, value)))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(status.success(), "{variables:?}: the child failed");
+    let acks = std::fs::read_to_string(directory.join("acks")).unwrap();
+    let calls = std::fs::read_to_string(calls).unwrap().parse().unwrap();
+    (acks, calls)
+}
+
+pub(super) fn all() -> bool {
+    std::env::var("HIKYAKU_FAULTS").is_ok_and(|wanted| wanted == "all")
+}
+
+/// Some of the numbers up to `most`, spread over all of them, or all.
+fn sample(most: u64, count: u64, shift: u64) -> Vec<u64> {
+    if all() || most <= count {
+        return (1..=most).collect();
+    }
+    let step = most / count;
+    (0..count).map(|n| 1 + n * step + shift % step).collect()
+}
+
+const EIO: i32 = 5;
+const ENOSPC: i32 = 28;
+const EMFILE: i32 = 24;
+
+/// How calls fail.
+struct Fault {
+    kinds: &'static str,
+    errno: i32,
+    short: bool,
+    /// How many calls fail, from the n-th on.
+    count: u64,
+    /// How many of the n are tried with the other tests.
+    sample: u64,
+}
+
+#[test]
+fn what_is_refused_is_not_there_and_the_store_heals() {
+    const FOR_GOOD: u64 = 1_000_000;
+    let mut counted = HashMap::new();
+    let fault = |kinds, errno, short, count, sample| Fault {
+        kinds,
+        errno,
+        short,
+        count,
+        sample,
+    };
+    for fault in [
+        fault("w", EIO, false, 1, 5),
+        fault("w", ENOSPC, true, 1, 4),
+        fault("w", ENOSPC, false, 5, 3),
+        fault("w", ENOSPC, true, FOR_GOOD, 2),
+        fault("s", EIO, false, 1, 8),
+        fault("s", EIO, false, 4, 3),
+        fault("s", EIO, false, FOR_GOOD, 3),
+        fault("ws", EIO, false, FOR_GOOD, 2),
+        fault("wstru", EIO, false, FOR_GOOD, 2),
+        fault("o", EMFILE, false, 1, 3),
+        fault("o", EIO, false, 3, 2),
+        fault("t", EIO, false, 1, 2),
+        fault("ru", EIO, false, 1, 2),
+    ] {
+        let Fault {
+            kinds,
+            errno,
+            short,
+            count,
+            sample: size,
+        } = fault;
+        let variables = |at: u64| {
+            vec![
+                ("FAULTS_KINDS", kinds.to_owned()),
+                ("FAULTS_AT", at.to_string()),
+                ("FAULTS_COUNT", count.to_string()),
+                ("FAULTS_ERRNO", errno.to_string()),
+                ("FAULTS_SHORT", u8::from(short).to_string()),
+                (
+                    "HIKYAKU_PATIENCE",
+                    if count == FOR_GOOD { 0 } else { 120 }.to_string(),
+                ),
+            ]
+        };
+        let fresh = || {
+            let directory = super::folder();
+            prepare(directory.path());
+            directory
+        };
+        let directory = fresh();
+        let (_, calls) = run(
+            directory.path(),
+            &directory.path().join("store"),
+            &variables(0),
+        );
+        assert!(calls > 0, "{kinds}: the child does it");
+        for at in sample(calls, size, u64::from(errno.unsigned_abs()) * 7 + count) {
+            let what =
+                format!("{kinds} fails with {errno} from call {at} of {calls}, {count} times");
+            let directory = fresh();
+            let store = directory.path().join("store");
+            let (acks, _) = run(directory.path(), &store, &variables(at));
+            if count < FOR_GOOD {
+                assert!(acks.contains("healed 2"), "{what}: it stays broken\n{acks}");
+            }
+            verify(&store, &acks, &what);
+        }
+    }
+}
