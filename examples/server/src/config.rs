@@ -152,6 +152,8 @@ pub struct Store {
     pub url: Option<String>,
     /// Whether searches keep an index of texts beside the store.
     pub text_index: bool,
+    /// Octets that stay free on the disk: new messages are refused before they would take them.
+    pub min_free: Size,
 }
 
 impl Default for Store {
@@ -160,6 +162,7 @@ impl Default for Store {
             kind: StoreKind::default(),
             url: None,
             text_index: true,
+            min_free: Size(128 << 20),
         }
     }
 }

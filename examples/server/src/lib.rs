@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod accounts;
+mod body;
 mod config;
 pub mod control;
 mod deflated;
@@ -12,6 +13,7 @@ mod pop3;
 mod queue;
 mod server;
 mod smtp;
+mod store_health;
 mod tls;
 mod web;
 

@@ -1,9 +1,12 @@
 //! What is counted, and the page that tells it to Prometheus.
 
+use mailstore::Health;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+
+use crate::store_health;
 
 macro_rules! counters {
     ($($name:ident $kind:literal $help:literal),* $(,)?) => {
@@ -64,7 +67,7 @@ impl Drop for Gauge<'_> {
 }
 
 /// Answers one request: `/metrics`, `/health`.
-pub(crate) async fn answer(metrics: &Metrics, mut stream: TcpStream) {
+pub(crate) async fn answer(metrics: &Metrics, store: &Health, mut stream: TcpStream) {
     let mut request = [0; 1024];
     let mut length = 0;
     while length < request.len() && !request[..length].ends_with(b"\r\n\r\n") {
@@ -74,8 +77,10 @@ pub(crate) async fn answer(metrics: &Metrics, mut stream: TcpStream) {
         }
     }
     let (status, page) = match () {
-        () if request.starts_with(b"GET /metrics ") => ("200 OK", metrics.page()),
-        () if request.starts_with(b"GET /health ") => ("200 OK", "ok\n".into()),
+        () if request.starts_with(b"GET /metrics ") => {
+            ("200 OK", metrics.page() + &store_health::metrics(store))
+        }
+        () if request.starts_with(b"GET /health ") => store_health::page(store),
         () => ("404 Not Found", "try /metrics or /health\n".into()),
     };
     let answer = format!(

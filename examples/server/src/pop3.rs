@@ -10,6 +10,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use tracing::{info, warn};
 
+use crate::body;
 use crate::config::Plaintext;
 use crate::listener::{Admitted, Stream};
 use crate::login::{Login, LoginStep, MECHANISMS};
@@ -210,6 +211,14 @@ impl Session<'_> {
         let Some((_, body)) = self.numbered(number) else {
             return self.err(None, "No such message");
         };
+        // Behind the +OK nothing can be said any more.
+        if let Err(error) = body::checked(&*self.shared.store, &body, 0..body.octets, 0).await {
+            if let Error::Damaged(_) = error {
+                warn!(%error, number, body = body.id.0, "a message is damaged");
+                return self.err(Some(ResponseCode::SysPerm), "It is damaged on the server");
+            }
+            return self.failed(&error);
+        }
         let mut at = 0;
         loop {
             let piece = match self.shared.store.read(&body, at..at + 65_536).await {

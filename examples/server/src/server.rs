@@ -2,7 +2,7 @@
 
 use hikyaku_wire::Machine;
 use hikyaku_wire::drive::Driver;
-use mailstore::{Disk, Memory, MessageCache, Store, TextIndex};
+use mailstore::{Disk, DiskOptions, Memory, MessageCache, Store, TextIndex};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use tracing::{Instrument as _, info, warn};
 use crate::config::StoreKind;
 use crate::listener::{Admission, Admitted, Stream};
 use crate::metrics::{Gauge, Metrics, count};
-use crate::{Accounts, Config, imap, metrics, pop3, queue, smtp, tls, web};
+use crate::{Accounts, Config, imap, metrics, pop3, queue, smtp, store_health, tls, web};
 
 /// So long connections may finish what they are at when the server stops.
 const GRACE: Duration = Duration::from_secs(4);
@@ -42,6 +42,14 @@ pub enum StartError {
     /// The store.
     #[error("{0}: {1}: is it a directory that this user may write to?")]
     Store(String, mailstore::Error),
+    /// The store of a later version.
+    #[error("{0}: {1}: start the newer version, or put back a copy of the data from before it")]
+    Newer(String, mailstore::Error),
+    /// The store's database is none.
+    #[error(
+        "{0}: {1}: put store/store.sqlite back from a copy, or repair it with sqlite3's .recover"
+    )]
+    Damaged(String, mailstore::Error),
     /// A port.
     #[error(
         "cannot listen on {0} ({1}): is another server running there? Change [listen], or stop it"
@@ -168,11 +176,19 @@ pub fn open_store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
     let name = config.data.display().to_string();
     match config.store.kind {
         StoreKind::Memory => Ok(Arc::new(Memory::new())),
-        _ => match Disk::open(config.data.join("store")) {
-            Ok(disk) => Ok(Arc::new(disk)),
-            Err(mailstore::Error::Conflict(_)) => Err(StartError::InUse(name)),
-            Err(error) => Err(StartError::Store(name, error)),
-        },
+        _ => {
+            let mut options = DiskOptions::default();
+            options.min_free = config.store.min_free.0;
+            let disk = Disk::open_with(config.data.join("store"), &options);
+            let disk = disk.map_err(|error| match error {
+                mailstore::Error::Conflict(_) => StartError::InUse(name),
+                mailstore::Error::NewerVersion { .. } => StartError::Newer(name, error),
+                mailstore::Error::Damaged(_) => StartError::Damaged(name, error),
+                error => StartError::Store(name, error),
+            })?;
+            store_health::report(&disk.health());
+            Ok(Arc::new(disk))
+        }
     }
 }
 
@@ -255,6 +271,7 @@ impl Server {
                 warn!(%error, "the text index was not tidied");
             }
         });
+        store_health::start(&shared, &mut tasks);
         queue::start(&shared, &mut tasks).map_err(StartError::Dns)?;
         crate::control::start(&shared, &mut tasks);
         let addresses: Vec<_> = listeners
@@ -383,7 +400,8 @@ async fn serve(shared: &Arc<Shared>, service: Service, stream: TcpStream, admitt
         Service::Https | Service::Http => {}
         Service::Metrics => {
             if let Stream::Clear(stream) = stream {
-                let answer = metrics::answer(&shared.metrics, stream);
+                let health = shared.store.health();
+                let answer = metrics::answer(&shared.metrics, &health, stream);
                 let _ = tokio::time::timeout(Duration::from_secs(10), answer).await;
             }
         }

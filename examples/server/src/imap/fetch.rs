@@ -15,6 +15,7 @@ use tracing::warn;
 use super::binary::Decoded;
 use super::convert::{body_structure, email_id, envelope};
 use super::{End, Ended, Session};
+use crate::body;
 
 /// So many rows are read at a time; fewer with their summaries.
 const PAGE: usize = 5000;
@@ -40,6 +41,17 @@ pub(super) enum Octets {
 enum Before {
     Decoded(Option<Decoded>),
     Preview(String),
+    Section(Ready),
+}
+
+/// A section that can be sent: inside of a response there is no way to say that it cannot be read.
+enum Ready {
+    /// All of it.
+    Held(Bytes),
+    /// Octets of the message, more than are held, that were read once and found whole.
+    Range(Range<u64>),
+    /// There is no such part.
+    None,
 }
 
 impl Session<'_> {
@@ -101,6 +113,7 @@ impl Session<'_> {
                 .fetch_plain(&left, &attributes, fetch.changed_since)
                 .await;
         }
+        let mut damaged = UidSet::new();
         let sets_seen =
             attributes.iter().any(A::sets_seen) && !self.is_read_only() && self.may(b's');
         loop {
@@ -119,14 +132,22 @@ impl Session<'_> {
             };
             for row in &rows {
                 let tell_flags = seen.contains(row.uid) && !attributes.contains(&A::Flags);
-                self.fetch_one(row, &attributes, tell_flags).await?;
+                match self.fetch_one(row, &attributes, tell_flags).await {
+                    // The others are answered for.
+                    Err(End(_, Some(ResponseCode::Corruption), _)) => damaged.insert(row.uid),
+                    fetched => fetched?,
+                }
                 if self.driver.flush_if_full().await.is_err() {
                     return Err(End::ok("The client is gone"));
                 }
             }
             match last {
                 Some(last) if page.more => left = left.above(last),
-                _ => return Ok(End::ok("Fetched")),
+                _ if damaged.is_empty() => return Ok(End::ok("Fetched")),
+                _ => {
+                    let text = format!("Damaged on the server: UID {}", named(&damaged));
+                    return Ok(End::no(ResponseCode::Corruption, &text));
+                }
             }
         }
     }
@@ -240,9 +261,13 @@ impl Session<'_> {
         }
         let mut read_before = Vec::new();
         for attribute in attributes {
-            if let Some(structure) = &structure {
-                read_before.extend(self.read_before(row, structure, attribute).await?);
-            }
+            let read = self.read_before(row, structure.as_ref(), attribute).await;
+            let read = read.inspect_err(|End(_, code, _)| {
+                if *code == Some(ResponseCode::Corruption) {
+                    warn!(uid = %row.uid, body = row.body.id.0, "a message is damaged");
+                }
+            });
+            read_before.extend(read?);
         }
         let mut read_before = read_before.into_iter();
         if attributes.contains(&A::Flags) {
@@ -295,7 +320,9 @@ impl Session<'_> {
                     }
                 }
                 section => {
-                    self.section(row, structure.as_ref(), section).await?;
+                    if let Some(Before::Section(ready)) = read_before.next() {
+                        self.send_section(row, section, ready).await?;
+                    }
                     continue;
                 }
             };
@@ -316,36 +343,37 @@ impl Session<'_> {
     }
 
     async fn read_before(
-        &self,
-        row: &Row,
-        structure: &Structure,
-        attribute: &FetchAttribute,
-    ) -> Result<Option<Before>, End> {
-        Ok(match attribute {
-            FetchAttribute::Binary { part, .. } | FetchAttribute::BinarySize(part) => {
-                let decoded = self.decoded(row, structure, part).await?;
-                Some(Before::Decoded(decoded))
-            }
-            FetchAttribute::Preview { .. } => {
-                Some(Before::Preview(self.preview(row, structure).await?))
-            }
-            _ => None,
-        })
-    }
-
-    async fn section(
         &mut self,
         row: &Row,
         structure: Option<&Structure>,
         attribute: &FetchAttribute,
-    ) -> Result<(), End> {
-        let Some((section, partial)) = attribute.section() else {
-            return Ok(());
-        };
-        let octets = match self.octets(row, structure, &section).await {
-            Ok(octets) => octets,
-            Err(error) => return Err(self.cut_off(&error)),
-        };
+    ) -> Result<Option<Before>, End> {
+        use FetchAttribute as A;
+        Ok(match (attribute, structure) {
+            (A::Binary { part, .. } | A::BinarySize(part), Some(structure)) => {
+                let decoded = self.decoded(row, structure, part).await?;
+                Some(Before::Decoded(decoded))
+            }
+            (A::Preview { .. }, Some(structure)) => {
+                Some(Before::Preview(self.preview(row, structure).await?))
+            }
+            _ => match attribute.section() {
+                Some((section, partial)) => {
+                    let octets = self.octets(row, structure, &section).await?;
+                    Some(Before::Section(self.ready(row, octets, partial).await?))
+                }
+                None => None,
+            },
+        })
+    }
+
+    /// Makes sure that what is asked for of a section can be sent.
+    async fn ready(
+        &self,
+        row: &Row,
+        octets: Octets,
+        partial: Option<(u32, u32)>,
+    ) -> mailstore::Result<Ready> {
         let cut = |length: u64| {
             let Some((origin, most)) = partial else {
                 return 0..length;
@@ -353,11 +381,8 @@ impl Session<'_> {
             let start = u64::from(origin).min(length);
             start..start.saturating_add(u64::from(most)).min(length)
         };
-        match octets {
-            Octets::None => {
-                let (machine, output) = self.driver.split();
-                let _ = machine.begin_section(attribute, None, output);
-            }
+        Ok(match octets {
+            Octets::None => Ready::None,
             Octets::Made(made) => {
                 let range = cut(made.len() as u64);
                 let at = |offset: u64| {
@@ -365,16 +390,35 @@ impl Session<'_> {
                         .unwrap_or(usize::MAX)
                         .min(made.len())
                 };
-                let made = made.slice(at(range.start)..at(range.end));
-                let (machine, output) = self.driver.split();
-                let _ = machine.begin_section(attribute, Some(made.len() as u64), output);
-                let _ = machine.section_chunk(made, output);
+                Ready::Held(made.slice(at(range.start)..at(range.end)))
             }
             Octets::Range(range) => {
                 let part = cut(range.end - range.start);
                 let range = range.start + part.start..range.start + part.end;
-                self.stream(row, attribute, range).await?;
+                match body::checked(&*self.shared.store, &row.body, range.clone(), PIECE).await? {
+                    Some(held) => Ready::Held(held),
+                    None => Ready::Range(range),
+                }
             }
+        })
+    }
+
+    async fn send_section(
+        &mut self,
+        row: &Row,
+        attribute: &FetchAttribute,
+        ready: Ready,
+    ) -> Result<(), End> {
+        let (machine, output) = self.driver.split();
+        match ready {
+            Ready::None => {
+                let _ = machine.begin_section(attribute, None, output);
+            }
+            Ready::Held(held) => {
+                let _ = machine.begin_section(attribute, Some(held.len() as u64), output);
+                let _ = machine.section_chunk(held, output);
+            }
+            Ready::Range(range) => self.stream(row, attribute, range).await?,
         }
         Ok(())
     }
@@ -473,6 +517,13 @@ impl Session<'_> {
         }
         Ok(octets)
     }
+}
+
+/// The first of many UIDs, for a text.
+fn named(uids: &UidSet) -> String {
+    let first = uids.iter().take(10).map(|uid| uid.to_string());
+    let more = if uids.len() > 10 { ", .." } else { "" };
+    first.collect::<Vec<_>>().join(", ") + more
 }
 
 /// What the row alone says; FLAGS depend on the session, too.

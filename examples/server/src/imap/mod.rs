@@ -202,6 +202,14 @@ impl From<Error> for End {
             Error::OverQuota => C::OverQuota,
             Error::Limit(_) => C::Limit,
             Error::Conflict(_) => C::InUse,
+            Error::StorageFull => {
+                warn!(%error, "store");
+                return Self::no(C::Unavailable, "The server's disk is full, try again later");
+            }
+            Error::Damaged(_) => {
+                warn!(%error, "store");
+                return Self::no(C::Corruption, "It is damaged on the server");
+            }
             _ => {
                 warn!(%error, "store");
                 return Self::no(C::Unavailable, "Try again later");

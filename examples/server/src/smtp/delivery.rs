@@ -6,7 +6,7 @@ use mailstore::{
 };
 use smtp_proto::{ForwardPath, Reply, ReversePath};
 use std::collections::BTreeMap;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tracing::{info, warn};
 
 use super::Recipient;
@@ -98,21 +98,18 @@ pub(crate) async fn deliver(shared: &Shared, parcel: Parcel, lmtp: bool) -> Vec<
             origin: None,
         })
         .collect();
-    let queued = enqueue(shared, &parcel, domains);
-    let delivered = async {
-        match &parcel.arrived.local {
-            Some((body, summary)) => {
-                mailstore::deliver(&*shared.store, body, summary, received_now(), &into).await
-            }
-            None => Vec::new(),
-        }
-    };
-    let (queued, delivered) = tokio::join!(queued, delivered);
     let id = &parcel.id;
-    if let Err(error) = queued {
+    // The queue first: what it refuses is refused whole, before anybody has it.
+    if let Err(error) = enqueue(shared, &parcel, domains).await {
         warn!(%error, id, "queue");
         return vec![reply_of(&error); parcel.recipients.len().max(1)];
     }
+    let delivered = match &parcel.arrived.local {
+        Some((body, summary)) => {
+            mailstore::deliver(&*shared.store, body, summary, received_now(), &into).await
+        }
+        None => Vec::new(),
+    };
     let mut failed = Vec::new();
     let mut replies = Vec::new();
     for (local, outcome) in here.iter().zip(delivered) {
@@ -145,7 +142,7 @@ pub(crate) async fn deliver(shared: &Shared, parcel: Parcel, lmtp: bool) -> Vec<
     if !failed.is_empty() {
         // Some have it: refusing would double it for them. The rest waits in the queue.
         let rest = BTreeMap::from([(LOCAL.to_owned(), failed)]);
-        if let Err(error) = enqueue(shared, &parcel, rest).await {
+        if let Err(error) = enqueue_patiently(shared, &parcel, rest).await {
             warn!(%error, id, "queue");
             return vec![reply_of(&error)];
         }
@@ -155,6 +152,23 @@ pub(crate) async fn deliver(shared: &Shared, parcel: Parcel, lmtp: bool) -> Vec<
         "2.0.0",
         format!("Accepted as {id}").into_bytes(),
     )]
+}
+
+/// Gives a store whose disk has failed the time to recover.
+async fn enqueue_patiently(
+    shared: &Shared,
+    parcel: &Parcel,
+    next_hops: BTreeMap<String, Vec<String>>,
+) -> Result<(), Error> {
+    for pause in [200, 500, 1_000, 2_000, 4_000] {
+        let done = enqueue(shared, parcel, next_hops.clone()).await;
+        // What may be there already is not put there again.
+        if matches!(done, Ok(()) | Err(Error::OutcomeUnknown)) {
+            return done;
+        }
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+    }
+    enqueue(shared, parcel, next_hops).await
 }
 
 async fn enqueue(
@@ -198,9 +212,12 @@ async fn enqueue(
 }
 
 /// How the store's answer reads in SMTP.
-fn reply_of(error: &Error) -> Reply {
+pub(crate) fn reply_of(error: &Error) -> Reply {
     match error {
         Error::OverQuota => Reply::new(452, "4.2.2", "Mailbox full"),
+        Error::StorageFull => {
+            Reply::new(452, "4.3.1", "The server's disk is full, try again later")
+        }
         Error::NoSuchAccount | Error::NoSuchMailbox => {
             Reply::new(550, "5.1.1", "No such mailbox here")
         }

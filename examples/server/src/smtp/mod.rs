@@ -189,6 +189,12 @@ impl Session<'_> {
     }
 
     fn mail(&mut self, reverse_path: ReversePath, parameters: MailParameters) {
+        // Better now than after the message.
+        if let Err(error) = self.shared.store.health().takes_messages() {
+            let (machine, output) = self.driver.split();
+            let _ = machine.reply(&delivery::reply_of(&error), output);
+            return;
+        }
         if let (Some(account), Some(mailbox)) = (&self.account, &reverse_path.0) {
             // A user sends as themselves, with any +detail.
             if crate::Accounts::name_of(mailbox.local_part(), mailbox.domain()) != account.name {
@@ -289,7 +295,8 @@ impl Session<'_> {
             }
             Err(error) => {
                 warn!(%error, "staging");
-                self.reply(451, "4.3.0", "Try again later");
+                let (machine, output) = self.driver.split();
+                let _ = machine.reply(&delivery::reply_of(&error), output);
             }
         }
     }

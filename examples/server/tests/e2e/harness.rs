@@ -113,7 +113,7 @@ impl Talk {
                 return all;
             }
             assert!(
-                !line.is_empty() || all.len() < 100_000,
+                !line.is_empty() || all.len() < 50_000_000,
                 "closed after {all}"
             );
             assert!(

@@ -16,4 +16,5 @@ mod process;
 mod programs;
 mod qresync;
 mod relay;
+mod store_health;
 mod submission;
