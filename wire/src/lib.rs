@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![no_std]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
     not(test),
     warn(
@@ -18,8 +19,10 @@ extern crate std;
 mod dot;
 #[cfg(feature = "std")]
 pub mod drive;
+mod excerpt;
 mod line;
 mod machine;
+mod misuse;
 mod output;
 mod sasl;
 mod secret;
@@ -27,8 +30,12 @@ mod secret;
 pub mod testkit;
 
 pub use dot::{DotDecoder, DotEncoder, DotStep, Irregular};
+pub use excerpt::Excerpt;
 pub use line::{LineError, LineFramer};
 pub use machine::{Machine, Step};
+pub use misuse::{Misuse, Reason};
 pub use output::Output;
-pub use sasl::{SaslError, SaslLine, decode_sasl, encode_sasl, split_initial, write_response};
+pub use sasl::{
+    LOGIN_PROMPTS, SaslError, SaslLine, decode_sasl, encode_sasl, split_initial, write_response,
+};
 pub use secret::Secret;

@@ -15,7 +15,14 @@ use crate::Output;
 /// 2. calls [`poll`](Self::poll) until it says anything but [`Step::Event`];
 /// 3. sends what has gathered in `output`, and begins again.
 ///
-/// [`drive`](crate::drive) has loops that do this for tokio streams and for blocking ones.
+#[cfg_attr(
+    feature = "std",
+    doc = "[`drive`](crate::drive) has loops that do this for tokio streams and for blocking ones."
+)]
+#[cfg_attr(
+    not(feature = "std"),
+    doc = "`drive`, behind the features `std` and `tokio`, has loops that do this."
+)]
 pub trait Machine {
     /// What the caller has to know.
     type Event;

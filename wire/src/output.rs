@@ -26,6 +26,7 @@ pub struct Output {
     queue: VecDeque<Bytes>,
     tail: BytesMut,
     queued: usize,
+    replaced: bool,
 }
 
 impl Output {
@@ -56,6 +57,39 @@ impl Output {
             }
         }
         self.write(digits.get(at..).unwrap_or(&[]));
+    }
+
+    /// Appends a copy of `text` with `instead` in place of each octet that is not allowed there, so that no argument
+    /// ends a line early. [`has_replaced`](Self::has_replaced) says whether there was one.
+    ///
+    /// ```
+    /// use bytes::Buf;
+    /// use hikyaku_wire::Output;
+    ///
+    /// let mut output = Output::new();
+    /// output.write_only(b"one\r\nline", |octet| !octet.is_ascii_control(), b' ');
+    /// assert_eq!(output.chunk(), b"one  line");
+    /// assert!(output.has_replaced());
+    /// ```
+    pub fn write_only(&mut self, text: &[u8], is_allowed: impl Fn(u8) -> bool, instead: u8) {
+        if text.iter().all(|&octet| is_allowed(octet)) {
+            return self.write(text);
+        }
+        self.replaced = true;
+        let clean = |&octet| if is_allowed(octet) { octet } else { instead };
+        self.tail.extend(text.iter().map(clean));
+    }
+
+    /// Whether anything written was not allowed where it stands, and was replaced. Encode into an `Output` of its own and
+    /// look here to refuse instead of sending what was replaced.
+    #[must_use]
+    pub fn has_replaced(&self) -> bool {
+        self.replaced
+    }
+
+    /// Notes that what is written stands in place of something that cannot be.
+    pub fn note_replaced(&mut self) {
+        self.replaced = true;
     }
 
     /// Appends `octets`, without a copy when they are many.

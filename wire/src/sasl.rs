@@ -7,6 +7,10 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::{Output, Secret};
 
+/// The challenges of the mechanism LOGIN, in their order: some clients know them by these words alone. A server sends them
+/// with the `challenge` of its machine, and takes an empty initial response for none.
+pub const LOGIN_PROMPTS: [&[u8]; 2] = [b"Username:", b"Password:"];
+
 /// What a client sends in a SASL exchange.
 #[derive(Debug)]
 pub enum SaslLine {

@@ -24,6 +24,7 @@
     reason = "a kit for tests reports by panicking"
 )]
 
+mod hostile;
 mod transcript;
 mod traps;
 
@@ -34,6 +35,7 @@ use core::fmt::Debug;
 use std::path::Path;
 
 use crate::{Machine, Output, Step};
+pub use hostile::{HOSTILE, count_lines, hostile};
 pub use transcript::{Item, Role, Transcript, escape, unescape};
 pub use traps::{Trap, traps};
 
