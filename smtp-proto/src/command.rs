@@ -1,7 +1,7 @@
 //! Commands: what a client sends (RFC 5321 §4.1.1 and the extensions that add some).
 
 use bytes::Bytes;
-use hikyaku_wire::{Output, SaslLine, Secret, decode_sasl, encode_sasl};
+use hikyaku_wire::{Excerpt, Output, SaslLine, Secret, decode_sasl, encode_sasl};
 
 use crate::SyntaxError;
 use crate::error::{IResult, expected, whole};
@@ -78,6 +78,7 @@ impl Command {
             Refused::Unknown => SyntaxError {
                 offset: 0,
                 expected: "a command",
+                found: Excerpt::of_command(line, 0),
             },
             Refused::Syntax(error) => error,
         })
@@ -120,16 +121,44 @@ impl Command {
         whole(line, parsed).map_err(Refused::Syntax)
     }
 
-    /// Appends the line with its CRLF. Arguments must hold none.
+    /// The word it begins with.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Ehlo(_) => "EHLO",
+            Self::Helo(_) => "HELO",
+            Self::Lhlo(_) => "LHLO",
+            Self::Mail(..) => "MAIL",
+            Self::Rcpt(..) => "RCPT",
+            Self::Data => "DATA",
+            Self::Bdat { .. } => "BDAT",
+            Self::Rset => "RSET",
+            Self::Noop => "NOOP",
+            Self::Quit => "QUIT",
+            Self::Vrfy(_) => "VRFY",
+            Self::Expn(_) => "EXPN",
+            Self::Help(_) => "HELP",
+            Self::StartTls => "STARTTLS",
+            Self::Auth { .. } => "AUTH",
+            Self::Etrn(_) => "ETRN",
+        }
+    }
+
+    /// Appends the line with its CRLF. It is one line and this command whatever the arguments hold: what may not stand
+    /// in one is replaced, and [`Output::has_replaced`] says so.
     pub fn encode(&self, output: &mut Output) {
-        let word = |output: &mut Output, verb: &[u8], argument: &[u8]| {
+        let named = |output: &mut Output, verb: &[u8], name: &[u8]| {
             output.write(verb);
-            output.write(argument);
+            path::write_greeting_name(name, output);
+        };
+        let text = |output: &mut Output, verb: &[u8], argument: &[u8]| {
+            output.write(verb);
+            output.write_only(argument, |octet| !octet.is_ascii_control(), b'?');
         };
         match self {
-            Self::Ehlo(name) => word(output, b"EHLO ", name),
-            Self::Helo(name) => word(output, b"HELO ", name),
-            Self::Lhlo(name) => word(output, b"LHLO ", name),
+            Self::Ehlo(name) => named(output, b"EHLO ", name),
+            Self::Helo(name) => named(output, b"HELO ", name),
+            Self::Lhlo(name) => named(output, b"LHLO ", name),
             Self::Mail(reverse_path, parameters) => {
                 output.write(b"MAIL FROM:");
                 path::encode(reverse_path, output);
@@ -149,20 +178,21 @@ impl Command {
             Self::Rset => output.write(b"RSET"),
             Self::Noop => output.write(b"NOOP"),
             Self::Quit => output.write(b"QUIT"),
-            Self::Vrfy(text) => word(output, b"VRFY ", text),
-            Self::Expn(text) => word(output, b"EXPN ", text),
+            Self::Vrfy(string) => text(output, b"VRFY ", string),
+            Self::Expn(string) => text(output, b"EXPN ", string),
             Self::Help(None) => output.write(b"HELP"),
-            Self::Help(Some(text)) => word(output, b"HELP ", text),
+            Self::Help(Some(string)) => text(output, b"HELP ", string),
             Self::StartTls => output.write(b"STARTTLS"),
             Self::Auth { mechanism, initial } => {
-                word(output, b"AUTH ", mechanism);
+                output.write(b"AUTH ");
+                output.write_only(mechanism, is_mechanism_char, b'-');
                 match initial {
                     Some(secret) if secret.expose().is_empty() => output.write(b" ="),
-                    Some(secret) => word(output, b" ", &encode_sasl(secret.expose())),
+                    Some(secret) => text(output, b" ", &encode_sasl(secret.expose())),
                     None => {}
                 }
             }
-            Self::Etrn(node) => word(output, b"ETRN ", node),
+            Self::Etrn(node) => text(output, b"ETRN ", node),
         }
         output.write(b"\r\n");
     }
@@ -223,11 +253,19 @@ fn string<'a>(
     Ok((&[], command(text)))
 }
 
+fn is_mechanism_char(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_')
+}
+
+/// `sasl-mech` (RFC 4422 §3.1); lower case is accepted.
+pub(crate) fn is_mechanism(name: &[u8]) -> bool {
+    (1..=20).contains(&name.len()) && name.iter().all(|&octet| is_mechanism_char(octet))
+}
+
 fn auth<'a>(line: &Bytes, i: &'a [u8]) -> IResult<'a, Command> {
     let end = memchr::memchr(b' ', i).unwrap_or(i.len());
     let (name, rest) = i.split_at(end);
-    let is_mechanism = |&o: &u8| o.is_ascii_alphanumeric() || matches!(o, b'-' | b'_');
-    if !(1..=20).contains(&name.len()) || !name.iter().all(is_mechanism) {
+    if !is_mechanism(name) {
         return expected(i, "a SASL mechanism");
     }
     let response = rest.trim_ascii();

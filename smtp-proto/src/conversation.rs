@@ -289,7 +289,7 @@ proptest! {
         options.limits.in_flight = in_flight;
         let mut a = End::new(client::Connection::new(options));
         let mut patient = server::Options::new("mx.test");
-        patient.lmtp = lmtp;
+        (patient.lmtp, patient.smtputf8) = (lmtp, true);
         patient.limits.errors = 1000;
         let mut b = End::new(server::Connection::new(patient));
 

@@ -27,7 +27,7 @@ pub struct Capabilities {
     pub lines: Vec<Bytes>,
 }
 
-/// So many mechanisms are kept: each new one is compared with all.
+/// The most mechanisms that are kept: each new one is compared with all.
 const MECHANISMS: usize = 64;
 
 impl Capabilities {

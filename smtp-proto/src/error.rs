@@ -1,15 +1,20 @@
 //! What is wrong with a line.
 
+use hikyaku_wire::Excerpt;
+
 use nom::error::{ErrorKind, ParseError};
 
 /// A command or reply that does not follow the grammar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("expected {expected} at octet {offset}")]
+#[error("expected {expected} at octet {offset}, found {found}")]
+#[non_exhaustive]
 pub struct SyntaxError {
     /// Where, from the first octet of the line.
     pub offset: usize,
     /// What had to stand there.
     pub expected: &'static str,
+    /// The first octets of what stands there; nothing of a line that may hold a password.
+    pub found: Excerpt,
 }
 
 /// The error of the parsers inside: what was left over names the place.
@@ -40,9 +45,13 @@ pub(crate) fn expected<'a, T>(rest: &'a [u8], what: &'static str) -> IResult<'a,
 
 /// The result of a parser that had to take all of `line`.
 pub(crate) fn whole<'a, T>(line: &'a [u8], result: IResult<'a, T>) -> Result<T, SyntaxError> {
-    let at = |rest: &[u8], expected| SyntaxError {
-        offset: line.len().saturating_sub(rest.len()),
-        expected,
+    let at = |rest: &[u8], expected| {
+        let offset = line.len().saturating_sub(rest.len());
+        SyntaxError {
+            offset,
+            expected,
+            found: Excerpt::of_command(line, offset),
+        }
     };
     match result {
         Ok(([], value)) => Ok(value),

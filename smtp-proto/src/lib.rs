@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![no_std]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
     not(test),
     warn(
@@ -21,6 +22,8 @@ mod command;
 mod conversation;
 mod ehlo;
 mod error;
+#[cfg(test)]
+mod hostile;
 mod limits;
 mod parameter;
 mod path;

@@ -65,7 +65,7 @@ impl MailParameters {
         }
         if let Some(auth) = &self.auth {
             output.write(b" AUTH=");
-            output.write(auth);
+            write_value(auth, output);
         }
         encode_all(&self.others, output);
     }
@@ -73,13 +73,27 @@ impl MailParameters {
 
 pub(crate) fn encode_all(parameters: &[Parameter], output: &mut Output) {
     for parameter in parameters {
+        if parameter.keyword.is_empty() {
+            output.note_replaced();
+            continue;
+        }
         output.write(b" ");
-        output.write(&parameter.keyword);
+        let is_keyword_char = |octet: u8| octet.is_ascii_alphanumeric() || octet == b'-';
+        output.write_only(&parameter.keyword, is_keyword_char, b'-');
         if let Some(value) = &parameter.value {
             output.write(b"=");
-            output.write(value);
+            write_value(value, output);
         }
     }
+}
+
+/// One value, whatever is in it: it ends neither the line nor the parameter.
+fn write_value(value: &[u8], output: &mut Output) {
+    output.write_only(value, is_value_char, b'?');
+}
+
+fn is_value_char(octet: u8) -> bool {
+    matches!(octet, 33..=60 | 62..=126 | 128..)
 }
 
 /// Those of MAIL, from behind the path to the end of `line`.
@@ -148,9 +162,7 @@ pub(crate) fn is_keyword(text: &[u8]) -> bool {
 /// `esmtp-value = 1*(%d33-60 / %d62-126)`, with UTF-8 (RFC 6531 §3.3).
 fn is_esmtp_value(text: &[u8]) -> bool {
     !text.is_empty()
-        && text
-            .iter()
-            .all(|&o| (33..=126).contains(&o) && o != b'=' || o >= 128)
+        && text.iter().all(|&octet| is_value_char(octet))
         && core::str::from_utf8(text).is_ok()
 }
 

@@ -167,7 +167,7 @@ fn mailbox(start: &[u8]) -> IResult<'_, Mailbox> {
     Ok((rest, Mailbox { local_part, domain }))
 }
 
-/// `Local-part = Dot-string / Quoted-string`, at most 64 octets (§4.5.3.1.1); octets above 127 are
+/// `Local-part = Dot-string / Quoted-string`; the latter may be empty (§4.1.2), at most 64 octets (§4.5.3.1.1); octets above 127 are
 /// UTF-8 (RFC 6531). Dots may stand anywhere: real addresses end in one.
 fn local_part(start: &[u8]) -> IResult<'_, String> {
     let (i, octets) = match start.first() {
@@ -196,7 +196,6 @@ fn quoted_string(start: &[u8]) -> IResult<'_, Vec<u8>> {
     let mut octets = start.iter().enumerate().skip(1);
     while let Some((at, &octet)) = octets.next() {
         match octet {
-            b'"' if text.is_empty() => break,
             b'"' => return Ok((start.get(at + 1..).unwrap_or(&[]), text)),
             b'\\' => match octets.next() {
                 Some((_, &quoted @ 32..=126)) => text.push(quoted),
@@ -310,6 +309,24 @@ pub(crate) fn greeting_name(i: &[u8]) -> IResult<'_, Bytes> {
     }
 }
 
+/// Appends a name for EHLO, HELO or LHLO: one word that [`greeting_name`] reads, whatever is in it.
+pub(crate) fn write_greeting_name(name: &[u8], output: &mut Output) {
+    if greeting_name(name).is_ok() {
+        return output.write(name);
+    }
+    let is_allowed =
+        |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'-' | b'_');
+    let clean: Vec<u8> = name
+        .iter()
+        .map(|&octet| if is_allowed(octet) { octet } else { b'-' })
+        .collect();
+    output.note_replaced();
+    output.write(match greeting_name(&clean) {
+        Ok(_) => &clean,
+        Err(_) => b"localhost",
+    });
+}
+
 pub(crate) fn encode(path: &impl fmt::Display, output: &mut Output) {
     use fmt::Write as _;
     let _ = write!(output, "{path}");
@@ -323,7 +340,7 @@ pub(crate) mod tests {
     pub(crate) fn any_mailbox() -> impl Strategy<Value = Mailbox> {
         let local = prop_oneof![
             "[a-zA-Z0-9!#=+]{1,20}",
-            "[ -~]{1,30}",
+            "[ -~]{0,30}",
             "[a-zあé\"\\\\ ]{1,8}"
         ];
         let domain = prop_oneof![
@@ -396,6 +413,32 @@ pub(crate) mod tests {
             b"",
         ] {
             assert!(forward_path(bad).is_err());
+        }
+    }
+
+    /// `Quoted-string = DQUOTE *QcontentSMTP DQUOTE`: it may be empty.
+    #[test]
+    fn an_empty_quoted_local_part_is_in_the_grammar() {
+        let (rest, path) = forward_path(br#"<""@c.test> X"#).unwrap();
+        assert_eq!(
+            (rest, path.to_string().as_str()),
+            (&b" X"[..], r#"<""@c.test>"#)
+        );
+        assert_eq!(path.mailbox().unwrap().local_part(), "");
+        let (_, path) = reverse_path(br#"<@a.test:""@[127.0.0.1]>"#).unwrap();
+        assert_eq!(path.to_string(), r#"<""@[127.0.0.1]>"#);
+        let path = path.0.unwrap().to_string();
+        assert_eq!(Mailbox::parse(path.as_bytes()).unwrap().to_string(), path);
+        for bad in [
+            &br#"<"@c.test>"#[..],
+            br#"<"">"#,
+            br#"<""@>"#,
+            br#"<"""@c.test>"#,
+            br#"<""a@c.test>"#,
+            b"<@c.test>",
+            br#"<"\"@c.test>"#,
+        ] {
+            assert!(forward_path(bad).is_err(), "{}", bad.escape_ascii());
         }
     }
 

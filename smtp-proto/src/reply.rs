@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 use bytes::Bytes;
-use hikyaku_wire::Output;
+use hikyaku_wire::{Excerpt, Output};
 
 use crate::SyntaxError;
 
@@ -102,7 +102,11 @@ impl Reply {
     /// [`SyntaxError`] names the octet. Lines whose codes differ are an error (§4.2.1); a missing
     /// text is not (§4.2).
     pub fn parse(unit: &Bytes) -> Result<Self, SyntaxError> {
-        let error = |offset, expected| SyntaxError { offset, expected };
+        let error = |offset, expected| SyntaxError {
+            offset,
+            expected,
+            found: Excerpt::of(unit.get(offset..).unwrap_or(&[])),
+        };
         let mut builder = Builder::default();
         let mut at = 0;
         loop {
@@ -124,6 +128,26 @@ impl Reply {
         }
     }
 
+    /// The same with an enhanced status code, `x.0.0` where there is none: RFC 2034 §4 promises one in each 2yz, 4yz
+    /// and 5yz.
+    pub(crate) fn encode_enhanced(&self, output: &mut Output) {
+        match u8::try_from(self.code / 100) {
+            Ok(class @ (2 | 4 | 5)) if self.enhanced.is_none() => {
+                let enhanced = Some(EnhancedCode {
+                    class,
+                    subject: 0,
+                    detail: 0,
+                });
+                let reply = Self {
+                    enhanced,
+                    ..self.clone()
+                };
+                reply.encode(output);
+            }
+            _ => self.encode(output),
+        }
+    }
+
     /// Appends the reply in the form of §4.2.1.
     pub fn encode(&self, output: &mut Output) {
         use core::fmt::Write as _;
@@ -133,7 +157,7 @@ impl Reply {
             if let Some(enhanced) = self.enhanced {
                 let _ = write!(output, "{enhanced} ");
             }
-            output.write(line);
+            output.write_only(line, |octet| !octet.is_ascii_control(), b' ');
             output.write(b"\r\n");
         }
     }

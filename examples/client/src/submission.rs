@@ -82,7 +82,10 @@ impl Submission {
     ) -> Result<Self> {
         let stream = connect::open(dial, server).await?;
         let (stream, pace) = Pace::over(stream, dial.limits());
-        let driver = Driver::new(Connection::new(Options::new("localhost")), stream);
+        let mut options = Options::new("localhost");
+        options.tls = server.security == Security::Tls;
+        options.login_needs_tls = server.security != Security::None;
+        let driver = Driver::new(Connection::new(options), stream);
         let mut this = Self { driver, pace };
         this.ready().await?;
         if server.security == Security::StartTls {
@@ -100,7 +103,7 @@ impl Submission {
         // Each event is the answer to something that was said: more are not to come.
         self.pace.begin();
         let next = self.pace.wait(self.driver.next_async()).await?;
-        if let Err(DriveError::Protocol(client::Error::Unanswered)) = next {
+        if let Err(DriveError::Protocol(client::Error::Unanswered { .. })) = next {
             return Err(Error::Network("the server closed the connection".into()));
         }
         match next? {

@@ -2,7 +2,7 @@
 //!
 //! What all protocols share: a wrong password is refused slowly, and every outcome is counted and logged.
 
-use hikyaku_wire::Secret;
+use hikyaku_wire::{LOGIN_PROMPTS as PROMPTS, Secret};
 use mailstore::{Account, block_on};
 use rsasl::callback::{Context, Request, SessionCallback, SessionData};
 use rsasl::mechanisms::scram::properties::ScramStoredPassword;
@@ -20,9 +20,6 @@ use crate::server::Shared;
 
 /// The mechanisms, as they are announced.
 pub(crate) const MECHANISMS: [&str; 3] = ["PLAIN", "LOGIN", "SCRAM-SHA-256"];
-
-/// What LOGIN asks, in the words that clients wait for: some know its challenges by them alone.
-const PROMPTS: [&[u8]; 2] = [b"Username:", b"Password:"];
 
 /// How slowly a wrong password is refused.
 const WRONG_PASSWORD: Duration = Duration::from_secs(2);

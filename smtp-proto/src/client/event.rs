@@ -1,9 +1,9 @@
-//! What the client machine tells, is told, and is set up with.
+//! What the client machine reports and takes, and what it is set up with.
 
 use alloc::string::ToString as _;
 use alloc::vec::Vec;
 use bytes::Bytes;
-use hikyaku_wire::Secret;
+use hikyaku_wire::{Excerpt, Misuse, Secret};
 
 use crate::{Capabilities, ForwardPath, Limits, Reply, ReversePath};
 
@@ -11,8 +11,12 @@ use crate::{Capabilities, ForwardPath, Limits, Reply, ReversePath};
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Options {
-    /// What it calls itself in EHLO.
+    /// What it calls itself in EHLO: a domain or an address literal. Other octets are replaced when it is sent.
     pub hostname: Bytes,
+    /// Whether the stream is under TLS from the start.
+    pub tls: bool,
+    /// AUTH only under TLS (the default); without it, it is a [`Misuse`].
+    pub login_needs_tls: bool,
     /// LMTP: LHLO, and a reply for each recipient.
     pub lmtp: bool,
     /// Send octets over 127 even to a server without 8BITMIME. Otherwise such a message is
@@ -28,6 +32,8 @@ impl Options {
     pub fn new(hostname: impl Into<Bytes>) -> Self {
         Self {
             hostname: hostname.into(),
+            tls: false,
+            login_needs_tls: true,
             lmtp: false,
             eight_bit_anyway: false,
             limits: Limits::default(),
@@ -113,23 +119,44 @@ pub enum Event {
 #[non_exhaustive]
 pub enum Error {
     /// Not a reply, or too long a one.
-    #[error("not a reply: {0}")]
-    NoReply(&'static str),
-    /// A reply that nothing was asked for.
-    #[error("a reply to nothing")]
-    Unasked,
-    /// It closed before it had answered: whether a message was taken is not known.
-    #[error("the connection ended before the reply")]
-    Unanswered,
+    #[error("not a reply to {command}: expected {expected}, found {found}")]
+    NoReply {
+        /// What it should answer.
+        command: &'static str,
+        /// What had to come.
+        expected: &'static str,
+        /// The first octets of what came; nothing while AUTH is under way.
+        found: Excerpt,
+    },
+    /// A reply came and no command was outstanding.
+    #[error("unexpected reply {found}: no command is outstanding {state}")]
+    Unasked {
+        /// What the connection was at.
+        state: &'static str,
+        /// The first octets of the reply.
+        found: Excerpt,
+    },
+    /// Octets came in clear after STARTTLS was agreed upon: whoever put them there (CVE-2011-0411).
+    #[error("octets in clear after STARTTLS: {found}")]
+    Injected {
+        /// The first of them.
+        found: Excerpt,
+    },
+    /// The server closed before it had answered: whether a message was taken is not known.
+    #[error("the connection ended before the reply to {command}")]
+    Unanswered {
+        /// What is without its reply.
+        command: &'static str,
+    },
 }
 
 /// Why a message was not begun: nothing was sent, and the next thing may begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
-    /// As [`Misuse`].
-    #[error("not now")]
-    Misuse,
+    /// Something else is under way.
+    #[error("{0}")]
+    Misuse(Misuse),
     /// No recipient.
     #[error("a message without a recipient")]
     NoRecipient,
@@ -153,7 +180,7 @@ impl SendError {
     #[must_use]
     pub fn reply(&self) -> Reply {
         let (code, enhanced) = match self {
-            Self::Misuse => (451, "4.3.0"),
+            Self::Misuse(_) => (451, "4.3.0"),
             Self::NoRecipient => (554, "5.5.1"),
             Self::NeedsSmtpUtf8 => (553, "5.6.7"),
             Self::Needs8BitMime => (554, "5.6.3"),
@@ -167,17 +194,12 @@ impl SendError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BodyError {
-    /// As [`Misuse`].
-    #[error("not now")]
-    Misuse,
+    /// They were not asked for.
+    #[error("{0}")]
+    Misuse(Misuse),
     /// They have some over 127, and the server has no 8BITMIME: 5.6.3. None of this chunk was sent. DATA has begun
     /// and knows no way back, so the connection is over: the message is never completed, and
     /// [`Step::Closed`](hikyaku_wire::Step::Closed) follows.
     #[error("the server does not take octets over 127 (8BITMIME)")]
     Needs8BitMime,
 }
-
-/// Something was begun before the last was done, or was not legal then.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not now")]
-pub struct Misuse;

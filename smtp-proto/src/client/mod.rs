@@ -7,7 +7,8 @@
 mod event;
 mod survey;
 
-pub use event::{BodyError, Envelope, Error, Event, Misuse, Options, SendError};
+pub use event::{BodyError, Envelope, Error, Event, Options, SendError};
+pub use hikyaku_wire::Misuse;
 pub use survey::Survey;
 
 use alloc::collections::VecDeque;
@@ -15,14 +16,15 @@ use alloc::vec::Vec;
 use bytes::{Bytes, BytesMut};
 use core::time::Duration;
 use hikyaku_wire::{
-    DotEncoder, LineFramer, Machine, Output, SaslLine, Secret, Step, decode_sasl, split_initial,
-    write_response,
+    DotEncoder, Excerpt, LineFramer, Machine, Output, Reason, SaslLine, Secret, Step, decode_sasl,
+    split_initial, write_response,
 };
 
+use crate::command::is_mechanism;
 use crate::reply::Builder;
 use crate::{BodyType, Capabilities, Command, ForwardPath, MailParameters, RcptParameters, Reply};
 
-/// AUTH with its initial response must fit into a line of so many octets (RFC 4954 §4).
+/// The most octets of AUTH's line, its initial response with it (RFC 4954 §4).
 const AUTH_LINE: usize = 512;
 
 #[derive(Debug, PartialEq, Eq)]
@@ -42,6 +44,26 @@ enum Pending {
     Noop,
     Reset,
     Quit,
+}
+
+impl Pending {
+    /// What is to be answered.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Greeting => "the connection",
+            Self::Ehlo => "EHLO",
+            Self::Helo => "HELO",
+            Self::StartTls => "STARTTLS",
+            Self::Auth(_) => "AUTH",
+            Self::Mail => "MAIL",
+            Self::Rcpt(_) => "RCPT",
+            Self::Data => "DATA",
+            Self::Message(_) | Self::NoMessage => "the message",
+            Self::Noop => "NOOP",
+            Self::Reset => "RSET",
+            Self::Quit => "QUIT",
+        }
+    }
 }
 
 /// One connection to a server.
@@ -100,14 +122,69 @@ impl Connection {
         matches!(self.state, State::Open) && self.pending.is_empty()
     }
 
+    /// What the connection is at.
+    fn situation(&self) -> &'static str {
+        match (&self.state, self.pending.front()) {
+            (State::Closed, _) => "after the end of the connection",
+            (State::StartTls, _) => "before TLS has begun",
+            (State::Challenged, _) => "while a challenge waits for its response",
+            (State::Body(_), _) => "inside a message",
+            (State::Done, _) => "before Done is reported",
+            (State::Open, None) => "between two commands",
+            (State::Open, Some(pending)) => match pending {
+                Pending::Greeting => "before the greeting",
+                Pending::Ehlo | Pending::Helo => "before the reply to EHLO",
+                Pending::StartTls => "while STARTTLS is under way",
+                Pending::Auth(_) => "while AUTH is under way",
+                Pending::Mail | Pending::Rcpt(_) | Pending::Data => "while MAIL is under way",
+                Pending::Message(_) | Pending::NoMessage => "before the reply to the message",
+                Pending::Noop => "while NOOP is under way",
+                Pending::Reset => "while RSET is under way",
+                Pending::Quit => "after QUIT",
+            },
+        }
+    }
+
+    fn misuse(&self, method: &'static str, reason: Reason) -> Misuse {
+        Misuse::new(method, self.situation(), reason)
+    }
+
+    /// What the next reply answers.
+    fn awaited(&self) -> &'static str {
+        match (&self.state, self.pending.front()) {
+            (_, Some(pending)) => pending.name(),
+            (State::Challenged, None) => "AUTH",
+            (State::Body(_), None) => "the message",
+            _ => "no command",
+        }
+    }
+
+    /// `line` is no reply. Lines of a login are not shown: a server may repeat what it was sent.
+    fn no_reply(&self, expected: &'static str, line: &[u8]) -> Error {
+        Error::NoReply {
+            command: self.awaited(),
+            expected,
+            found: self.excerpt(line),
+        }
+    }
+
+    fn excerpt(&self, line: &[u8]) -> Excerpt {
+        let login = matches!(self.pending.front(), Some(Pending::Auth(_)));
+        match login || matches!(self.state, State::Challenged) {
+            true => Excerpt::hidden(),
+            false => Excerpt::of(line),
+        }
+    }
+
     fn begin(
         &mut self,
+        method: &'static str,
         command: &Command,
         pending: Pending,
         output: &mut Output,
     ) -> Result<(), Misuse> {
         if !self.is_idle() {
-            return Err(Misuse);
+            return Err(self.misuse(method, Reason::State));
         }
         self.say(command, pending, output);
         Ok(())
@@ -123,13 +200,14 @@ impl Connection {
     /// # Errors
     /// [`Misuse`] when something else is under way.
     pub fn starttls(&mut self, output: &mut Output) -> Result<(), Misuse> {
-        self.begin(&Command::StartTls, Pending::StartTls, output)
+        self.begin("starttls", &Command::StartTls, Pending::StartTls, output)
     }
 
     /// TLS began: the server is asked anew what it can do.
     pub fn tls_established(&mut self, output: &mut Output) {
         if let State::StartTls = self.state {
             self.state = State::Open;
+            self.options.tls = true;
             self.capabilities = Capabilities::default();
             self.ehlo(output);
         }
@@ -139,7 +217,8 @@ impl Connection {
     /// initial response that is too long for the line is kept until the server asks for it.
     ///
     /// # Errors
-    /// [`Misuse`] when something else is under way.
+    /// [`Misuse`] when something else is under way, without TLS unless [`Options::login_needs_tls`] is off, or when
+    /// `mechanism` is not the name of one.
     pub fn auth(
         &mut self,
         mechanism: impl Into<Bytes>,
@@ -147,10 +226,19 @@ impl Connection {
         output: &mut Output,
     ) -> Result<(), Misuse> {
         let mechanism = mechanism.into();
+        if !self.is_idle() {
+            return Err(self.misuse("auth", Reason::State));
+        }
+        if self.options.login_needs_tls && !self.options.tls {
+            return Err(self.misuse("auth", Reason::NeedsTls));
+        }
+        if !is_mechanism(&mechanism) {
+            return Err(self.misuse("auth", Reason::Argument));
+        }
         let room = AUTH_LINE.saturating_sub("AUTH  \r\n".len() + mechanism.len());
         let (initial, held) = split_initial(initial, room);
         let command = Command::Auth { mechanism, initial };
-        self.begin(&command, Pending::Auth(held), output)
+        self.begin("auth", &command, Pending::Auth(held), output)
     }
 
     /// Answers a challenge; `None` cancels.
@@ -163,7 +251,7 @@ impl Connection {
         output: &mut Output,
     ) -> Result<(), Misuse> {
         let State::Challenged = self.state else {
-            return Err(Misuse);
+            return Err(self.misuse("respond", Reason::State));
         };
         write_response(response, output);
         self.state = State::Open;
@@ -176,7 +264,7 @@ impl Connection {
     /// # Errors
     /// [`Misuse`] when something else is under way.
     pub fn noop(&mut self, output: &mut Output) -> Result<(), Misuse> {
-        self.begin(&Command::Noop, Pending::Noop, output)
+        self.begin("noop", &Command::Noop, Pending::Noop, output)
     }
 
     /// Begins a transaction: MAIL, the RCPTs and DATA, together where the server has PIPELINING and
@@ -189,8 +277,8 @@ impl Connection {
     pub fn send(&mut self, envelope: Envelope, output: &mut Output) -> Result<(), SendError> {
         let parameters = self.parameters(&envelope)?;
         let mail = Command::Mail(envelope.reverse_path, parameters);
-        self.begin(&mail, Pending::Mail, output)
-            .map_err(|Misuse| SendError::Misuse)?;
+        self.begin("send", &mail, Pending::Mail, output)
+            .map_err(SendError::Misuse)?;
         self.accepted.clear();
         self.mail_refused = false;
         self.forward_paths = envelope.forward_paths.into_iter().enumerate().collect();
@@ -280,7 +368,7 @@ impl Connection {
     /// that the server does not take, whatever the envelope said; the message is then never completed.
     pub fn chunk(&mut self, chunk: Bytes, output: &mut Output) -> Result<(), BodyError> {
         let State::Body(encoder) = &mut self.state else {
-            return Err(BodyError::Misuse);
+            return Err(BodyError::Misuse(self.misuse("chunk", Reason::State)));
         };
         let takes_all = self.capabilities.eight_bit_mime || self.options.eight_bit_anyway;
         if !takes_all && !chunk.is_ascii() {
@@ -297,7 +385,7 @@ impl Connection {
     /// [`Misuse`] when it was not asked for.
     pub fn end_of_body(&mut self, output: &mut Output) -> Result<(), Misuse> {
         let State::Body(encoder) = &mut self.state else {
-            return Err(Misuse);
+            return Err(self.misuse("end_of_body", Reason::State));
         };
         core::mem::take(encoder).end(output);
         self.state = State::Open;
@@ -315,7 +403,7 @@ impl Connection {
     /// # Errors
     /// [`Misuse`] when something else is under way.
     pub fn quit(&mut self, output: &mut Output) -> Result<(), Misuse> {
-        self.begin(&Command::Quit, Pending::Quit, output)
+        self.begin("quit", &Command::Quit, Pending::Quit, output)
     }
 
     fn ehlo(&mut self, output: &mut Output) {
@@ -328,12 +416,19 @@ impl Connection {
         self.say(&command, Pending::Ehlo, output);
     }
 
-    fn take(&mut self, reply: Reply, output: &mut Output) -> Result<Option<Event>, Error> {
+    /// `head`: the first octets of the reply's last line.
+    fn take(
+        &mut self,
+        reply: Reply,
+        head: &[u8],
+        output: &mut Output,
+    ) -> Result<Option<Event>, Error> {
         if reply.code() == 421 {
             self.state = State::Closed;
             return Ok(Some(Event::Refused(reply)));
         }
         let positive = reply.is_positive();
+        let unexpected = self.unexpected(&reply, head);
         let Some(pending) = self.pending.pop_front() else {
             return match self.state {
                 // It has seen enough of the message. What is on its way would be taken for commands.
@@ -341,12 +436,14 @@ impl Connection {
                     self.state = State::Closed;
                     Ok(Some(Event::Delivered { index: None, reply }))
                 }
-                _ => Err(Error::Unasked),
+                _ => Err(Error::Unasked {
+                    state: self.situation(),
+                    found: self.excerpt(head),
+                }),
             };
         };
-        let may_go_on = matches!(pending, Pending::Auth(_) | Pending::Data);
-        if reply.is_intermediate() && !may_go_on {
-            return Err(Error::NoReply("expected no 3yz here"));
+        if let Some(error) = unexpected {
+            return Err(error);
         }
         let event = match pending {
             Pending::Greeting if positive => {
@@ -375,7 +472,11 @@ impl Connection {
             Pending::Auth(held) if reply.code() == 334 => {
                 let text = reply.lines().first().map_or(&[][..], |line| line);
                 let Ok(SaslLine::Response(challenge)) = decode_sasl(text) else {
-                    return Err(Error::NoReply("expected a challenge in base64"));
+                    return Err(Error::NoReply {
+                        command: "AUTH",
+                        expected: "a challenge in base64",
+                        found: Excerpt::hidden(),
+                    });
                 };
                 self.state = State::Challenged;
                 if let Some(initial) = held {
@@ -418,10 +519,6 @@ impl Connection {
                 self.state = State::Body(DotEncoder::new());
                 Event::SendBody
             }
-            // Taken for a refusal or for success, it would be wrong either way.
-            Pending::Data if positive => {
-                return Err(Error::NoReply("expected 354 or a refusal"));
-            }
             Pending::Data => {
                 self.reset(output);
                 if self.accepted.is_empty() {
@@ -451,6 +548,17 @@ impl Connection {
         Ok(Some(event))
     }
 
+    /// A reply that means nothing here: taken for a refusal or for success, it would be wrong either way.
+    fn unexpected(&self, reply: &Reply, head: &[u8]) -> Option<Error> {
+        let expected = match self.pending.front()? {
+            Pending::Data if reply.is_positive() => "354 or a refusal",
+            Pending::Auth(_) | Pending::Data => return None,
+            _ if reply.is_intermediate() => "no 3yz",
+            _ => return None,
+        };
+        Some(self.no_reply(expected, head))
+    }
+
     fn reset(&mut self, output: &mut Output) {
         self.say(&Command::Rset, Pending::Reset, output);
     }
@@ -470,7 +578,8 @@ impl Machine for Connection {
                 State::StartTls => {
                     // Said in clear, so by whoever: never taken for what the server says under TLS.
                     if !input.is_empty() {
-                        return Err(Error::Unasked);
+                        let found = Excerpt::of(input);
+                        return Err(Error::Injected { found });
                     }
                     return Ok(Step::StartTls);
                 }
@@ -480,30 +589,37 @@ impl Machine for Connection {
                 }
                 State::Open | State::Challenged | State::Body(_) => {}
             }
+            let head = Excerpt::of(input);
             let line = match self.framer.next(input, self.options.limits.reply_line) {
                 None => return Ok(Step::NeedInput),
-                Some(Err(_)) => return Err(Error::NoReply("line too long or bare CR or LF")),
+                Some(Err(_)) => {
+                    let expected = "a line within the limit that ends in CRLF";
+                    return Err(self.no_reply(expected, head.octets()));
+                }
                 Some(Ok(line)) => line.freeze(),
             };
             if self.reply.lines() >= self.options.limits.reply_lines {
-                return Err(Error::NoReply("too many lines"));
+                return Err(self.no_reply("no more lines in one reply", &line));
             }
-            let Some(reply) = self.reply.push(&line).map_err(Error::NoReply)? else {
-                continue;
+            let reply = match self.reply.push(&line) {
+                Ok(Some(reply)) => reply,
+                Ok(None) => continue,
+                Err(expected) => return Err(self.no_reply(expected, &line)),
             };
-            if let Some(event) = self.take(reply, output)? {
+            if let Some(event) = self.take(reply, &line, output)? {
                 return Ok(Step::Event(event));
             }
         }
     }
 
     fn end_of_input(&mut self) -> Result<(), Error> {
+        let command = self.awaited();
         let before = core::mem::replace(&mut self.state, State::Closed);
         let owed = self.pending.iter().any(|p| !matches!(p, Pending::Quit));
         match before {
             State::Closed => Ok(()),
             State::Open | State::Done if !owed => Ok(()),
-            _ => Err(Error::Unanswered),
+            _ => Err(Error::Unanswered { command }),
         }
     }
 

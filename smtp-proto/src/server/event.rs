@@ -1,4 +1,4 @@
-//! What the server machine tells.
+//! What the server machine reports.
 
 use bytes::Bytes;
 use hikyaku_wire::Secret;
@@ -41,7 +41,7 @@ pub enum Event {
     EndOfData,
     /// The transaction is over: RSET or STARTTLS.
     Reset,
-    /// *answer*: AUTH. 235, 535, or a challenge.
+    /// *answer*: AUTH. 235, 535, or a challenge; LOGIN has [`LOGIN_PROMPTS`](hikyaku_wire::LOGIN_PROMPTS).
     Auth {
         /// One of those in the options.
         mechanism: Bytes,
@@ -67,8 +67,3 @@ pub enum Error {
     #[error("the connection ended inside an authentication")]
     InsideSasl,
 }
-
-/// An answer was given that nothing waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("nothing waits for this answer")]
-pub struct Misuse;

@@ -3,18 +3,19 @@
 mod event;
 mod options;
 
-pub use event::{Error, Event, Misuse};
+pub use event::{Error, Event};
+pub use hikyaku_wire::Misuse;
 pub use options::Options;
 
 use bytes::{Bytes, BytesMut};
 use core::fmt::Write as _;
 use core::time::Duration;
 use hikyaku_wire::{
-    DotDecoder, DotStep, LineError, LineFramer, Machine, Output, SaslLine, Step, decode_sasl,
-    encode_sasl,
+    DotDecoder, DotStep, LineError, LineFramer, Machine, Output, Reason, SaslLine, Step,
+    decode_sasl, encode_sasl,
 };
 
-use crate::command::Refused;
+use crate::command::{Refused, is_mechanism};
 use crate::{BodyType, Command, ForwardPath, MailParameters, Reply, ReversePath};
 
 /// One connection, from the greeting to its end.
@@ -112,7 +113,7 @@ impl Connection {
     /// [`Misuse`] when nothing waits for an answer.
     pub fn accept(&mut self, output: &mut Output) -> Result<(), Misuse> {
         let State::Asked(asked) = self.state else {
-            return Err(Misuse);
+            return Err(self.misuse("accept"));
         };
         let reply = match asked {
             Asked::Connected => {
@@ -134,6 +135,26 @@ impl Connection {
         self.reply(&reply, output)
     }
 
+    fn misuse(&self, method: &'static str) -> Misuse {
+        let state = match &self.state {
+            State::Start => "before the greeting",
+            State::Command => "while no event waits for an answer",
+            State::Asked(Asked::Connected) => "while Connected waits for an answer",
+            State::Asked(Asked::Hello(_)) => "while Hello waits for an answer",
+            State::Asked(Asked::Mail) => "while Mail waits for an answer",
+            State::Asked(Asked::Rcpt) => "while Rcpt waits for an answer",
+            State::Asked(Asked::Data) => "while Data waits for an answer",
+            State::Asked(Asked::Message { .. }) => "while EndOfData waits for an answer",
+            State::Asked(Asked::Auth) => "while AUTH waits for an answer",
+            State::Asked(Asked::Verify) => "while Verify waits for an answer",
+            State::Sasl => "while the client's SASL response is due",
+            State::Body(_) => "inside a message",
+            State::StartTls => "before TLS has begun",
+            State::Closed => "after the end of the connection",
+        };
+        Misuse::new(method, state, Reason::State)
+    }
+
     /// Answers the last event: what it asked for happens when the reply is a positive one, else not.
     /// A 421 ends the connection. With LMTP, [`Event::EndOfData`] takes one reply for each
     /// recipient, in their order.
@@ -142,9 +163,14 @@ impl Connection {
     /// [`Misuse`] when nothing waits for an answer.
     pub fn reply(&mut self, reply: &Reply, output: &mut Output) -> Result<(), Misuse> {
         let State::Asked(asked) = self.state else {
-            return Err(Misuse);
+            return Err(self.misuse("reply"));
         };
-        reply.encode(output);
+        match asked {
+            Asked::Connected | Asked::Hello(_) => reply.encode(output),
+            _ if self.hello != Hello::Ehlo => reply.encode(output),
+            // ENHANCEDSTATUSCODES was announced.
+            _ => reply.encode_enhanced(output),
+        }
         let positive = reply.is_positive() || reply.is_intermediate();
         self.state = State::Command;
         match asked {
@@ -190,7 +216,7 @@ impl Connection {
     /// [`Misuse`] when no exchange is under way.
     pub fn challenge(&mut self, challenge: &[u8], output: &mut Output) -> Result<(), Misuse> {
         let State::Asked(Asked::Auth) = self.state else {
-            return Err(Misuse);
+            return Err(self.misuse("challenge"));
         };
         output.write(b"334 ");
         output.write(&encode_sasl(challenge));
@@ -224,15 +250,17 @@ impl Connection {
             "PIPELINING".into(),
             format!("SIZE {}", self.options.limits.message).into(),
             "8BITMIME".into(),
-            "SMTPUTF8".into(),
-            "ENHANCEDSTATUSCODES".into(),
         ];
+        if self.options.smtputf8 {
+            lines.push("SMTPUTF8".into());
+        }
+        lines.push("ENHANCEDSTATUSCODES".into());
         if self.options.starttls && !self.options.tls {
             lines.push("STARTTLS".into());
         }
         if self.may_authenticate() && !self.authenticated {
             let mut line = BytesMut::from("AUTH");
-            for mechanism in &self.options.mechanisms {
+            for mechanism in self.mechanisms() {
                 line.extend_from_slice(b" ");
                 line.extend_from_slice(mechanism);
             }
@@ -242,7 +270,29 @@ impl Connection {
     }
 
     fn may_authenticate(&self) -> bool {
-        !self.options.mechanisms.is_empty() && (self.options.tls || !self.options.auth_needs_tls)
+        self.mechanisms().next().is_some() && (self.options.tls || !self.options.login_needs_tls)
+    }
+
+    /// Those that a line can name.
+    fn mechanisms(&self) -> impl Iterator<Item = &Bytes> {
+        let all = self.options.mechanisms.iter();
+        all.filter(|name| is_mechanism(name))
+    }
+
+    /// The commands that HELP lists.
+    fn help(&self) -> alloc::string::String {
+        let hello = match self.options.lmtp {
+            true => "LHLO",
+            false => "EHLO HELO",
+        };
+        let mut text = alloc::format!("Commands: {hello} MAIL RCPT DATA RSET NOOP QUIT VRFY HELP");
+        if self.options.starttls && !self.options.tls {
+            text.push_str(" STARTTLS");
+        }
+        if self.may_authenticate() {
+            text.push_str(" AUTH");
+        }
+        text
     }
 
     /// A reply of the machine's own.
@@ -352,17 +402,18 @@ impl Connection {
             }
             Command::Vrfy(text) => self.ask(Asked::Verify, Event::Verify(text)),
             Command::Help(_) => {
-                let text =
-                    "Commands: EHLO HELO MAIL RCPT DATA RSET NOOP QUIT VRFY HELP STARTTLS AUTH";
-                self.say(214, "2.0.0", text, output);
+                let text = self.help();
+                self.say(214, "2.0.0", &text, output);
                 None
             }
             Command::StartTls => self.starttls(input, output),
             Command::Auth { mechanism, initial } => {
-                let refusal = if !self.may_authenticate() && !self.options.mechanisms.is_empty() {
-                    Some((538, "5.7.11", "Encryption required: STARTTLS first"))
-                } else if self.options.mechanisms.is_empty() {
+                let refusal = if self.mechanisms().next().is_none() {
                     Some((502, "5.5.1", "No authentication here"))
+                } else if !self.may_authenticate() && self.options.starttls {
+                    Some((538, "5.7.11", "Encryption required: STARTTLS first"))
+                } else if !self.may_authenticate() {
+                    Some((538, "5.7.11", "Encryption required"))
                 } else if self.hello != Hello::Ehlo {
                     Some((503, "5.5.1", "EHLO first"))
                 } else if self.authenticated || self.transaction.is_some() {
@@ -393,7 +444,8 @@ impl Connection {
             .is_some_and(crate::Mailbox::is_international);
         let unsupported = !parameters.others.is_empty()
             || parameters.body == Some(BodyType::BinaryMime)
-            || (parameters.auth.is_some() && self.options.mechanisms.is_empty());
+            || (parameters.smtputf8 && !self.options.smtputf8)
+            || (parameters.auth.is_some() && self.mechanisms().next().is_none());
         let refusal = if self.hello == Hello::Not {
             Some((503, "5.5.1", "EHLO first"))
         } else if self.transaction.is_some() {
@@ -424,8 +476,14 @@ impl Connection {
     }
 
     fn rcpt(&mut self, forward_path: ForwardPath, output: &mut Output) -> Option<Step<Event>> {
+        let international = forward_path
+            .mailbox()
+            .is_some_and(crate::Mailbox::is_international);
         match self.transaction {
             None => self.say(503, "5.5.1", "MAIL first", output),
+            Some(_) if international && !self.options.smtputf8 => {
+                self.say(553, "5.6.7", "No international addresses here", output);
+            }
             Some(transaction) if transaction.recipients >= self.options.limits.recipients => {
                 self.say(452, "4.5.3", "Too many recipients", output);
             }

@@ -12,6 +12,7 @@ impl Actor for Server {
 
     fn machine(&self, options: &[String]) -> Connection {
         let mut o = Options::new("mx.test");
+        o.smtputf8 = true;
         for option in options {
             match option.as_str() {
                 "lmtp" => o.lmtp = true,
@@ -19,8 +20,9 @@ impl Actor for Server {
                 "tls" => o.tls = true,
                 "auth" => {
                     o.mechanisms = ["PLAIN".into(), "LOGIN".into()].into();
-                    o.auth_needs_tls = false;
+                    o.login_needs_tls = false;
                 }
+                "default" => o = Options::new("mx.test"),
                 "auth-tls" => o.mechanisms = ["PLAIN".into()].into(),
                 "submission" => o.auth_required = true,
                 "small" => {
@@ -148,8 +150,21 @@ fn a_browser_is_sent_away() {
 fn answers_out_of_turn_are_refused() {
     let mut machine = Connection::new(Options::new("a"));
     let mut output = Output::new();
-    assert_eq!(machine.accept(&mut output), Err(Misuse));
-    assert_eq!(machine.challenge(b"", &mut output), Err(Misuse));
+    let rows = [
+        machine.accept(&mut output),
+        machine.reply(&Reply::new(250, "", ""), &mut output),
+        machine.challenge(b"", &mut output),
+    ];
+    for (answer, method) in rows.into_iter().zip(["accept", "reply", "challenge"]) {
+        let text = answer.unwrap_err().to_string();
+        assert_eq!(text, format!("{method}: not allowed before the greeting"));
+    }
+    machine.poll(&mut BytesMut::new(), &mut output).unwrap();
+    let text = machine.challenge(b"", &mut output).unwrap_err().to_string();
+    assert_eq!(
+        text,
+        "challenge: not allowed while Connected waits for an answer"
+    );
     assert!(output.is_empty());
 }
 

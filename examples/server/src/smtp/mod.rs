@@ -61,13 +61,14 @@ fn queue_id() -> String {
 fn options(shared: &Shared, service: Service) -> Options {
     let mut options = Options::new(shared.config.hostname.clone());
     options.limits.message = shared.config.limits.message_size.0;
+    options.smtputf8 = true;
     options.lmtp = service == Service::Lmtp;
     options.starttls = matches!(service, Service::Smtp | Service::Submission);
     options.tls = service.is_implicit_tls();
     if matches!(service, Service::Submission | Service::Submissions) {
         options.mechanisms = MECHANISMS.map(Into::into).into();
         options.auth_required = true;
-        options.auth_needs_tls = shared.config.auth.plaintext == Plaintext::Tls;
+        options.login_needs_tls = shared.config.auth.plaintext == Plaintext::Tls;
     }
     options
 }
