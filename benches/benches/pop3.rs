@@ -6,9 +6,15 @@ use hikyaku_wire::{Machine as _, Output, Step};
 use pop3_proto::server::{Connection, Event, Maildrop, Options};
 use std::hint::black_box;
 
+fn in_clear() -> Options {
+    let mut options = Options::default();
+    options.login_needs_tls = false;
+    options
+}
+
 /// Octets that were sent.
 fn feed(input: &str) -> usize {
-    let mut machine = Connection::new(Options::default());
+    let mut machine = Connection::new(in_clear());
     let (mut buffer, mut output) = (BytesMut::from(input), Output::new());
     loop {
         match machine.poll(&mut buffer, &mut output).unwrap() {
@@ -16,7 +22,9 @@ fn feed(input: &str) -> usize {
             Step::Event(Event::Login { .. }) => {
                 let mut maildrop = Maildrop::new();
                 for number in 0..10_000_u32 {
-                    maildrop.push(u64::from(number), format!("1.{number}"));
+                    maildrop
+                        .push(u64::from(number), format!("1.{number}"))
+                        .unwrap();
                 }
                 machine.open(maildrop, &mut output).unwrap();
             }

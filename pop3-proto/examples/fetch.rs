@@ -2,8 +2,9 @@
 //!
 //!     cargo run -p hikyaku-pop3-proto --example fetch-pop3 -- localhost:2110 alice <password-file
 //!
-//! The password is the first line of standard input. The connection is in clear, as it is to a server
-//! on this machine; for TLS, `fetch` takes any stream that can be read and written.
+//! The password is the first line of standard input. The connection is in clear, so only a server on this machine
+//! is connected to. For TLS, `fetch` takes any stream that can be read and written; set `Options::tls` then instead of
+//! `Options::login_needs_tls`.
 
 use hikyaku_pop3_proto::client::{Connection, Event, Options};
 use hikyaku_wire::Secret;
@@ -21,7 +22,9 @@ pub fn fetch(
     name: &str,
     password: Secret,
 ) -> Result<BTreeMap<u32, Message>, Box<dyn Error>> {
-    let mut driver = Driver::new(Connection::new(Options::default()), stream);
+    let mut options = Options::default();
+    options.login_needs_tls = false;
+    let mut driver = Driver::new(Connection::new(options), stream);
     let mut messages: BTreeMap<u32, Message> = BTreeMap::new();
     let mut password = Some(password);
     let (mut listing, mut receiving) = (None, 0);
@@ -82,6 +85,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     std::io::stdin().read_line(&mut password)?;
     let password = Secret::from(password.trim_end().as_bytes().to_vec());
     let stream = std::net::TcpStream::connect(address)?;
+    if !stream.peer_addr()?.ip().is_loopback() {
+        return Err("the password would cross the network in clear".into());
+    }
     for (number, (unique_id, message)) in fetch(stream, name, password)? {
         println!("{number} {unique_id}: {} octets", message.len());
         std::io::stdout().write_all(&message)?;

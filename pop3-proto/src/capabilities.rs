@@ -4,6 +4,8 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use hikyaku_wire::Output;
 
+use crate::command::write_mechanism;
+
 /// The capabilities a server announces; another list before login than after.
 ///
 /// ```
@@ -45,11 +47,11 @@ pub struct Capabilities {
     pub login_delay: Option<u32>,
     /// IMPLEMENTATION: for people.
     pub implementation: Option<Bytes>,
-    /// Lines that are none of these, as they were sent.
+    /// Lines that are none of these, as they were sent, their dot-stuffing removed.
     pub other: Vec<Bytes>,
 }
 
-/// So many mechanisms are kept: each new one is compared with all.
+/// The most mechanisms that are kept: each new one is compared with all.
 const MECHANISMS: usize = 64;
 
 /// What EXPIRE says (RFC 2449 §6.7).
@@ -100,16 +102,18 @@ impl Capabilities {
         }
     }
 
-    /// Appends the lines, without the response's first line and the terminating dot.
+    /// Appends the lines, without the response's first line and the terminating dot. Each of [`other`](Self::other) is
+    /// one line, whatever is in it; empty ones are left out.
     pub fn encode(&self, output: &mut Output) {
         if self.user {
             output.write(b"USER\r\n");
         }
-        if !self.mechanisms.is_empty() {
+        let mut mechanisms = self.mechanisms.iter().filter(|name| !name.is_empty());
+        if let Some(first) = mechanisms.next() {
             output.write(b"SASL");
-            for mechanism in &self.mechanisms {
+            for mechanism in core::iter::once(first).chain(mechanisms) {
                 output.write(b" ");
-                output.write(mechanism);
+                write_mechanism(mechanism, output);
             }
             output.write(b"\r\n");
         }
@@ -140,13 +144,16 @@ impl Capabilities {
             Some(Expire::Days(days)) => numbered(b"EXPIRE ", Some(days)),
             None => {}
         }
+        let is_text = |octet: u8| !octet.is_ascii_control();
         if let Some(text) = &self.implementation {
             output.write(b"IMPLEMENTATION ");
-            output.write(text);
+            output.write_only(text, is_text, b' ');
             output.write(b"\r\n");
         }
-        for other in &self.other {
-            output.write(other);
+        for other in self.other.iter().filter(|other| !other.is_empty()) {
+            // RFC 1939 §3: a dot that begins a line of a listing is doubled.
+            output.write(if other.starts_with(b".") { b"." } else { b"" });
+            output.write_only(other, is_text, b' ');
             output.write(b"\r\n");
         }
     }

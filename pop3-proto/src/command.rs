@@ -1,16 +1,19 @@
 //! Commands: what a client sends (RFC 1939, 2449, 2595, 5034, 6856).
 
 use bytes::Bytes;
-use hikyaku_wire::{Output, SaslLine, Secret, decode_sasl, encode_sasl};
+use hikyaku_wire::{Excerpt, Output, SaslLine, Secret, decode_sasl, encode_sasl};
 
 /// A line that is no command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("expected {expected} at octet {offset}")]
+#[error("expected {expected} at octet {offset}, found {found}")]
+#[non_exhaustive]
 pub struct SyntaxError {
     /// Where, from the first octet of the line.
     pub offset: usize,
     /// What had to stand there.
     pub expected: &'static str,
+    /// The first octets of what stands there; nothing of a line that may hold a password.
+    pub found: Excerpt,
 }
 
 /// A command line.
@@ -79,15 +82,14 @@ impl Command {
         let end = memchr::memchr(b' ', line).unwrap_or(line.len());
         let (verb, rest) = line.split_at(end);
         let arguments = rest.get(1..).unwrap_or(&[]);
-        let error = |expected| SyntaxError {
-            offset: end + 1,
+        let error_at = |offset, expected| SyntaxError {
+            offset,
             expected,
+            found: Excerpt::of_command(line, offset),
         };
+        let error = |expected| error_at(end + 1, expected);
         let mut keyword = [0_u8; 4];
-        let unknown = SyntaxError {
-            offset: 0,
-            expected: "a command",
-        };
+        let unknown = error_at(0, "a command");
         let Some(keyword) = keyword.get_mut(..verb.len()) else {
             return Err(unknown);
         };
@@ -136,24 +138,59 @@ impl Command {
         }
     }
 
-    /// Whether no argument holds what would end the line or make another command of it.
-    pub(crate) fn is_encodable(&self) -> bool {
+    /// The word it begins with.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
         match self {
-            Self::User(name) | Self::Apop { name, .. } => is_one_line(name) && !name.is_empty(),
-            Self::Pass(password) => is_one_line(password.expose()),
-            Self::Auth { mechanism, .. } => {
-                !mechanism.is_empty() && mechanism.iter().all(u8::is_ascii_graphic)
+            Self::User(_) => "USER",
+            Self::Pass(_) => "PASS",
+            Self::Apop { .. } => "APOP",
+            Self::Auth { .. } | Self::AuthList => "AUTH",
+            Self::Stls => "STLS",
+            Self::Capa => "CAPA",
+            Self::Utf8 => "UTF8",
+            Self::Lang(_) => "LANG",
+            Self::Stat => "STAT",
+            Self::List(_) => "LIST",
+            Self::Uidl(_) => "UIDL",
+            Self::Retr(_) => "RETR",
+            Self::Top { .. } => "TOP",
+            Self::Dele(_) => "DELE",
+            Self::Noop => "NOOP",
+            Self::Rset => "RSET",
+            Self::Quit => "QUIT",
+        }
+    }
+
+    /// Whether [`encode`](Self::encode) writes every argument as it is.
+    #[must_use]
+    pub fn is_encodable(&self) -> bool {
+        match self {
+            Self::User(name) | Self::Apop { name, .. } => {
+                // Blanks at the end are taken for none.
+                let whole = !name.is_empty() && name.trim_ascii_end().len() == name.len();
+                whole && name.iter().all(|&octet| is_text_char(octet))
             }
-            Self::Lang(Some(language)) => language.iter().all(u8::is_ascii_graphic),
+            Self::Pass(password) => password.expose().iter().all(|&octet| is_text_char(octet)),
+            Self::Auth { mechanism, .. } => {
+                (1..=20).contains(&mechanism.len())
+                    && mechanism.iter().all(|&octet| is_mechanism_char(octet))
+            }
+            Self::Lang(Some(language)) => {
+                !language.is_empty() && language.iter().all(u8::is_ascii_graphic)
+            }
+            Self::List(Some(0)) | Self::Uidl(Some(0)) | Self::Retr(0) | Self::Dele(0) => false,
+            Self::Top { number, .. } => *number > 0,
             _ => true,
         }
     }
 
-    /// Appends the line with its CRLF. Arguments must hold none.
+    /// Appends the line with its CRLF. It is one line and this command whatever the arguments hold: what may not stand
+    /// in one is replaced. [`is_encodable`](Self::is_encodable) says beforehand whether that would be needed.
     pub fn encode(&self, output: &mut Output) {
-        let word = |output: &mut Output, verb: &str, argument: &[u8]| {
+        let text = |output: &mut Output, verb: &str, argument: &[u8]| {
             output.write(verb.as_bytes());
-            output.write(argument);
+            output.write_only(argument, is_text_char, b'?');
         };
         let numbered = |output: &mut Output, verb: &str, number: Option<u32>| {
             output.write(verb.as_bytes());
@@ -163,21 +200,22 @@ impl Command {
             }
         };
         match self {
-            Self::User(name) => word(output, "USER ", name),
-            Self::Pass(password) => word(output, "PASS ", password.expose()),
+            Self::User(name) => text(output, "USER ", name),
+            Self::Pass(password) => text(output, "PASS ", password.expose()),
             Self::Apop { name, digest } => {
                 use core::fmt::Write as _;
-                word(output, "APOP ", name);
+                text(output, "APOP ", name);
                 output.write(b" ");
                 for octet in digest {
                     let _ = write!(output, "{octet:02x}");
                 }
             }
             Self::Auth { mechanism, initial } => {
-                word(output, "AUTH ", mechanism);
+                output.write(b"AUTH ");
+                write_mechanism(mechanism, output);
                 match initial {
                     Some(secret) if secret.expose().is_empty() => output.write(b" ="),
-                    Some(secret) => word(output, " ", &encode_sasl(secret.expose())),
+                    Some(secret) => text(output, " ", &encode_sasl(secret.expose())),
                     None => {}
                 }
             }
@@ -186,7 +224,10 @@ impl Command {
             Self::Capa => output.write(b"CAPA"),
             Self::Utf8 => output.write(b"UTF8"),
             Self::Lang(None) => output.write(b"LANG"),
-            Self::Lang(Some(language)) => word(output, "LANG ", language),
+            Self::Lang(Some(language)) => {
+                output.write(b"LANG ");
+                output.write_only(language, |octet| octet.is_ascii_graphic(), b'-');
+            }
             Self::Stat => output.write(b"STAT"),
             Self::List(number) => numbered(output, "LIST", *number),
             Self::Uidl(number) => numbered(output, "UIDL", *number),
@@ -204,9 +245,24 @@ impl Command {
     }
 }
 
-/// Whether nothing ends the line or makes another command of it.
-pub(crate) fn is_one_line(text: &[u8]) -> bool {
-    !text.iter().any(|o| matches!(o, b'\r' | b'\n' | 0))
+/// What a name or a password may hold: nothing that ends the line.
+fn is_text_char(octet: u8) -> bool {
+    !matches!(octet, b'\r' | b'\n' | 0)
+}
+
+/// What the name of a SASL mechanism may hold (RFC 4422 §3.1); lower case is accepted.
+pub(crate) fn is_mechanism_char(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_')
+}
+
+/// Appends the name of a mechanism: one word, whatever is in it.
+pub(crate) fn write_mechanism(mechanism: &[u8], output: &mut Output) {
+    if mechanism.is_empty() {
+        // AUTH alone is another command.
+        output.note_replaced();
+        output.write(b"-");
+    }
+    output.write_only(mechanism, is_mechanism_char, b'-');
 }
 
 /// Digits within 32 bits.
@@ -247,8 +303,8 @@ fn apop(line: &Bytes, arguments: &[u8]) -> Option<Command> {
 fn auth(arguments: &[u8]) -> Option<Command> {
     let end = memchr::memchr(b' ', arguments).unwrap_or(arguments.len());
     let (name, rest) = arguments.split_at(end);
-    let is_mechanism = |&o: &u8| o.is_ascii_alphanumeric() || matches!(o, b'-' | b'_');
-    if !(1..=20).contains(&name.len()) || !name.iter().all(is_mechanism) {
+    let is_mechanism = name.iter().all(|&octet| is_mechanism_char(octet));
+    if !(1..=20).contains(&name.len()) || !is_mechanism {
         return None;
     }
     let initial = match rest.trim_ascii() {

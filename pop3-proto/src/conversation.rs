@@ -87,10 +87,11 @@ proptest! {
         one_by_one: bool,
         seed in 1..u64::MAX,
     ) {
-        let mut options = client::Options { one_by_one, ..client::Options::default() };
+        let login_needs_tls = false;
+        let mut options = client::Options { one_by_one, login_needs_tls, ..client::Options::default() };
         options.limits.in_flight = 5;
         let mut a = End::new(client::Connection::new(options));
-        let mut patient = server::Options::default();
+        let mut patient = server::Options { login_needs_tls, ..server::Options::default() };
         patient.limits.errors = 1000;
         let mut b = End::new(server::Connection::new(patient));
         let mut seen = Seen::default();
@@ -145,7 +146,7 @@ proptest! {
             server::Event::Login { .. } => {
                 let mut maildrop = server::Maildrop::new();
                 for (at, message) in messages.iter().enumerate() {
-                    maildrop.push(message.len() as u64, std::format!("id{at}"));
+                    maildrop.push(message.len() as u64, std::format!("id{at}")).unwrap();
                 }
                 machine.open(maildrop, output).unwrap();
             }

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![no_std]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
     not(test),
     warn(
@@ -20,6 +21,8 @@ pub mod client;
 mod command;
 #[cfg(test)]
 mod conversation;
+#[cfg(test)]
+mod hostile;
 mod limits;
 mod response;
 pub mod server;

@@ -19,7 +19,7 @@ pub enum ResponseCode {
     Auth,
     /// `[UTF8]`: the UTF8 command first (RFC 6856).
     Utf8,
-    /// Another one, without its brackets.
+    /// Another one, without its brackets. What may not stand between them is written as `-`.
     Other(Bytes),
 }
 
@@ -84,10 +84,8 @@ impl Response {
         let text = line.slice_ref(text.get(1..).unwrap_or(&[]));
         let close = memchr::memchr(b']', &text).filter(|_| !is_ok && text.starts_with(b"["));
         let name = close.and_then(|close| text.get(1..close));
-        let is_code = |name: &&[u8]| {
-            let fine = |&o: &u8| o.is_ascii_graphic() && !matches!(o, b'[' | b']');
-            !name.is_empty() && name.iter().all(fine)
-        };
+        let is_code =
+            |name: &&[u8]| !name.is_empty() && name.iter().all(|&octet| is_code_char(octet));
         let Some((name, close)) = name.filter(is_code).zip(close) else {
             return Some(Self {
                 is_ok,
@@ -107,21 +105,20 @@ impl Response {
         output.write(if self.is_ok { b"+OK" } else { b"-ERR" });
         if let Some(code) = &self.code {
             output.write(b" [");
-            output.write(code.name());
+            output.write_only(code.name(), is_code_char, b'-');
             output.write(b"]");
         }
         if !self.text.is_empty() {
             output.write(b" ");
-            for octet in &self.text {
-                output.write(&[if octet.is_ascii_control() {
-                    b' '
-                } else {
-                    *octet
-                }]);
-            }
+            output.write_only(&self.text, |octet| !octet.is_ascii_control(), b' ');
         }
         output.write(b"\r\n");
     }
+}
+
+/// What stands between the brackets of a response code (RFC 2449 §8).
+fn is_code_char(octet: u8) -> bool {
+    octet.is_ascii_graphic() && !matches!(octet, b'[' | b']')
 }
 
 #[cfg(test)]

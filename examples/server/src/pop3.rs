@@ -4,8 +4,8 @@ use hikyaku_wire::drive::{Driver, Next};
 use mailstore::{
     AccountId, BodyRef, Error, MailboxId, Operation, Transaction, Uid, UidSet, Want, Which,
 };
-use pop3_proto::ResponseCode;
 use pop3_proto::server::{Connection, Event, Maildrop, Options};
+use pop3_proto::{Expire, ResponseCode};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use tracing::{info, warn};
@@ -71,6 +71,9 @@ pub(crate) async fn serve(shared: &Arc<Shared>, service: Service, stream: Stream
     options.tls = service.is_implicit_tls();
     options.login_needs_tls = shared.config.auth.plaintext == Plaintext::Tls;
     options.mechanisms = MECHANISMS.map(Into::into).into();
+    (options.utf8, options.auth_response_code) = (true, true);
+    options.expire = Some(Expire::Never);
+    options.implementation = Some("Hikyaku".into());
     let mut session = Session {
         shared,
         driver: Driver::new(Connection::new(options), stream),
@@ -185,8 +188,9 @@ impl Session<'_> {
                 .await?;
             for row in &page.rows {
                 let unique_id = format!("{}.{}", inbox.uid_validity.get(), row.uid.get());
-                maildrop.push(row.body.octets, unique_id);
-                messages.push((row.uid, row.body));
+                if maildrop.push(row.body.octets, unique_id).is_ok() {
+                    messages.push((row.uid, row.body));
+                }
                 after = Some(row.uid);
             }
             if !page.more {

@@ -1,18 +1,34 @@
-//! What the client machine tells, and what it is set up with.
+//! What the client machine reports, and what it is set up with.
 
 use bytes::Bytes;
-use hikyaku_wire::Secret;
+use hikyaku_wire::{Excerpt, Secret};
 
 use crate::{Capabilities, Limits, Response};
 
 /// What a client machine is set up with.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Options {
+    /// Whether the stream is under TLS from the start.
+    pub tls: bool,
+    /// USER, PASS and AUTH only under TLS (the default); without it they are a [`Misuse`](super::Misuse). APOP sends no
+    /// password, and is allowed.
+    pub login_needs_tls: bool,
     /// Send one command after the other even where the server has PIPELINING.
     pub one_by_one: bool,
     /// What a server may make us hold.
     pub limits: Limits,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            tls: false,
+            login_needs_tls: true,
+            one_by_one: false,
+            limits: Limits::default(),
+        }
+    }
 }
 
 /// Which command: what the methods that issue one return, and what [`Event::Completed`] names.
@@ -99,21 +115,34 @@ pub enum Event {
 #[non_exhaustive]
 pub enum Error {
     /// Not a response, or too long a one.
-    #[error("not a response: {0}")]
-    NoResponse(&'static str),
-    /// A listing has more lines than [`Limits::listing`].
-    #[error("a listing of too many lines")]
-    TooMany,
+    #[error("not a response to {command}: expected {expected}, found {found}")]
+    NoResponse {
+        /// The command it should answer.
+        command: &'static str,
+        /// What had to come.
+        expected: &'static str,
+        /// The first octets of what came; nothing while a login is under way.
+        found: Excerpt,
+    },
+    /// A listing has more lines than [`Limits::listing`] or [`Limits::capabilities`].
+    #[error("more than {most} lines in the response to {command}")]
+    TooMany {
+        /// The command it answers.
+        command: &'static str,
+        /// The limit.
+        most: usize,
+    },
     /// Octets came in clear after STLS was agreed upon: whoever put them there.
-    #[error("octets in clear after STLS")]
-    Injected,
-    /// It closed before it had answered. What was deleted may or may not be gone, and what was
+    #[error("octets in clear after STLS: {found}")]
+    Injected {
+        /// The first of them.
+        found: Excerpt,
+    },
+    /// The server closed before it had answered. What was deleted may or may not be gone, and what was
     /// being retrieved is not whole.
-    #[error("the connection ended before the response")]
-    Unanswered,
+    #[error("the connection ended before the response to {command}")]
+    Unanswered {
+        /// The command that is without its response.
+        command: &'static str,
+    },
 }
-
-/// The command is not legal in this state, or has an argument that no line can carry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not now, or not with this argument")]
-pub struct Misuse;

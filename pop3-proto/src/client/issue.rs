@@ -1,13 +1,12 @@
 //! Commands as the caller issues them, and when they are sent.
 
 use bytes::Bytes;
-use hikyaku_wire::{Output, Secret, split_initial, write_response};
+use hikyaku_wire::{Output, Reason, Secret, split_initial, write_response};
 
 use super::{Connection, Handle, Misuse, Sent, State};
 use crate::Command;
-use crate::command::is_one_line;
 
-/// AUTH with its initial response must fit into a line of so many octets (RFC 5034 §4).
+/// The most octets of AUTH's line, its initial response with it (RFC 5034 §4).
 const AUTH_LINE: usize = 255;
 
 impl Connection {
@@ -18,7 +17,7 @@ impl Connection {
     pub fn capa(&mut self, output: &mut Output) -> Result<Handle, Misuse> {
         match self.state {
             State::Authorization | State::Transaction => self.queue(Command::Capa, output),
-            _ => Err(Misuse),
+            _ => Err(self.misuse("capa", Reason::State)),
         }
     }
 
@@ -27,8 +26,8 @@ impl Connection {
     /// # Errors
     /// [`Misuse`] outside the AUTHORIZATION state, or when anything else is under way.
     pub fn stls(&mut self, output: &mut Output) -> Result<Handle, Misuse> {
-        if !self.waiting.is_empty() || !self.sent.is_empty() {
-            return Err(Misuse);
+        if !self.is_quiet() {
+            return Err(self.misuse("stls", Reason::State));
         }
         self.issue(State::Authorization, Command::Stls, output)
     }
@@ -37,6 +36,7 @@ impl Connection {
     pub fn tls_established(&mut self) {
         if self.state == State::StartTls {
             self.state = State::Authorization;
+            self.options.tls = true;
             self.pipelining = false;
         }
     }
@@ -45,30 +45,30 @@ impl Connection {
     /// [`Event::AuthenticationRefused`](super::Event::AuthenticationRefused) follows, as for every login.
     ///
     /// # Errors
-    /// [`Misuse`] outside the AUTHORIZATION state, while another login is under way, or with CR,
-    /// LF or NUL in an argument.
+    /// [`Misuse`] outside the AUTHORIZATION state, while anything else is under way, without TLS unless
+    /// [`Options::login_needs_tls`](super::Options::login_needs_tls) is off, or with CR, LF or NUL in an argument.
     pub fn login(
         &mut self,
         name: impl Into<Bytes>,
         password: Secret,
         output: &mut Output,
     ) -> Result<Handle, Misuse> {
-        let user = Command::User(name.into());
-        let fits = user.is_encodable() && is_one_line(password.expose());
-        if !fits || self.state != State::Authorization || !self.is_quiet() {
-            return Err(Misuse);
+        self.may_log_in("login")?;
+        let (user, pass) = (Command::User(name.into()), Command::Pass(password));
+        if !user.is_encodable() || !pass.is_encodable() {
+            return Err(self.misuse("login", Reason::Argument));
         }
         user.encode(output);
         self.issued += 1;
         let handle = Handle(self.issued);
-        self.sent.push_back((handle, Sent::User(password)));
+        self.sent.push_back((handle, Sent::User(pass)));
         Ok(handle)
     }
 
     /// APOP: `digest` is the MD5 of the greeting's timestamp and the password (RFC 1939 §7).
     ///
     /// # Errors
-    /// As [`login`](Self::login).
+    /// As [`login`](Self::login), but it needs no TLS: the password is not sent.
     pub fn apop(
         &mut self,
         name: impl Into<Bytes>,
@@ -76,7 +76,7 @@ impl Connection {
         output: &mut Output,
     ) -> Result<Handle, Misuse> {
         if !self.is_quiet() {
-            return Err(Misuse);
+            return Err(self.misuse("apop", Reason::State));
         }
         let name = name.into();
         self.issue(State::Authorization, Command::Apop { name, digest }, output)
@@ -92,12 +92,20 @@ impl Connection {
         initial: Option<Secret>,
         output: &mut Output,
     ) -> Result<Handle, Misuse> {
-        if !self.is_quiet() {
-            return Err(Misuse);
-        }
+        self.may_log_in("auth")?;
         let mechanism = mechanism.into();
         let command = Command::Auth { mechanism, initial };
         self.issue(State::Authorization, command, output)
+    }
+
+    fn may_log_in(&self, method: &'static str) -> Result<(), Misuse> {
+        if self.state != State::Authorization || !self.is_quiet() {
+            return Err(self.misuse(method, Reason::State));
+        }
+        match self.options.login_needs_tls && !self.options.tls {
+            true => Err(self.misuse(method, Reason::NeedsTls)),
+            false => Ok(()),
+        }
     }
 
     pub(super) fn is_quiet(&self) -> bool {
@@ -115,7 +123,7 @@ impl Connection {
     ) -> Result<(), Misuse> {
         match self.sent.front_mut() {
             Some((_, Sent::Auth { challenged, .. })) if *challenged => *challenged = false,
-            _ => return Err(Misuse),
+            _ => return Err(self.misuse("respond", Reason::State)),
         }
         write_response(response, output);
         Ok(())
@@ -200,11 +208,27 @@ impl Connection {
     pub fn quit(&mut self, output: &mut Output) -> Result<Handle, Misuse> {
         match self.state {
             State::Authorization | State::Transaction => {}
-            _ => return Err(Misuse),
+            _ => return Err(self.misuse("quit", Reason::State)),
         }
         let handle = self.queue(Command::Quit, output)?;
         self.state = State::Update;
         Ok(handle)
+    }
+
+    fn misuse(&self, method: &'static str, reason: Reason) -> Misuse {
+        let state = match self.state {
+            State::Greeting => "before the greeting",
+            State::Authorization if !self.is_quiet() => {
+                "before login, while a command is under way"
+            }
+            State::Authorization => "before login",
+            State::Transaction if !self.is_quiet() => "after login, while a command is under way",
+            State::Transaction => "after login",
+            State::Update => "after QUIT",
+            State::StartTls => "before TLS has begun",
+            State::Closed => "after the end of the connection",
+        };
+        Misuse::new(method, state, reason)
     }
 
     fn issue(
@@ -214,14 +238,14 @@ impl Connection {
         output: &mut Output,
     ) -> Result<Handle, Misuse> {
         if self.state != state {
-            return Err(Misuse);
+            return Err(self.misuse(command.name(), Reason::State));
         }
         self.queue(command, output)
     }
 
     fn queue(&mut self, command: Command, output: &mut Output) -> Result<Handle, Misuse> {
         if !command.is_encodable() {
-            return Err(Misuse);
+            return Err(self.misuse(command.name(), Reason::Argument));
         }
         self.issued += 1;
         let handle = Handle(self.issued);
@@ -270,7 +294,7 @@ impl Connection {
             command => {
                 command.encode(output);
                 match command {
-                    Command::Pass(_) | Command::Apop { .. } => Sent::Login,
+                    Command::Pass(_) | Command::Apop { .. } => Sent::Login(command.name()),
                     Command::Stls => Sent::Stls,
                     Command::Capa => Sent::Capa,
                     Command::Stat => Sent::Stat,
@@ -278,7 +302,7 @@ impl Connection {
                     Command::Uidl(number) => Sent::Uidl(number),
                     Command::Retr(number) | Command::Top { number, .. } => Sent::Message(number),
                     Command::Quit => Sent::Quit,
-                    _ => Sent::Plain,
+                    command => Sent::Plain(command.name()),
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Error, Event};
+use super::Event;
 use crate::command::number;
 
 /// Whether what follows a `+` makes it `+OK`.
@@ -36,10 +36,6 @@ fn pair(text: &[u8]) -> Option<(u32, &[u8])> {
     let (first, rest) = text.split_at(end);
     Some((number(first)?, rest.trim_ascii_start()))
 }
-
-pub(super) const STAT: Error = Error::NoResponse("expected two numbers after STAT");
-pub(super) const LIST: Error = Error::NoResponse("expected two numbers after LIST");
-pub(super) const UIDL: Error = Error::NoResponse("expected a number and a unique-id after UIDL");
 
 pub(super) fn maildrop(text: &[u8]) -> Option<Event> {
     let (messages, rest) = pair(text)?;

@@ -8,17 +8,22 @@ mod event;
 mod issue;
 mod listing;
 
-pub use event::{Error, Event, Handle, Misuse, Options};
+pub use event::{Error, Event, Handle, Options};
+pub use hikyaku_wire::Misuse;
 
 use alloc::collections::VecDeque;
 use bytes::{Bytes, BytesMut};
 use core::time::Duration;
 use hikyaku_wire::{
-    DotDecoder, DotStep, LineFramer, Machine, Output, SaslLine, Secret, Step, decode_sasl,
+    DotDecoder, DotStep, Excerpt, LineFramer, Machine, Output, SaslLine, Secret, Step, decode_sasl,
 };
 
 use crate::{Capabilities, Command, Response};
-use listing::{LIST, STAT, UIDL, is_ok, leading_number, maildrop, size, timestamp, unique_id};
+use listing::{is_ok, leading_number, maildrop, size, timestamp, unique_id};
+
+/// What the first line answers.
+const GREETING: &str = "the connection";
+const LINE: &str = "a line within the limit that ends in CRLF";
 
 /// One connection to a server.
 #[derive(Debug)]
@@ -63,9 +68,10 @@ enum Reading {
 
 #[derive(Debug)]
 enum Sent {
-    /// USER; PASS follows when it is accepted.
-    User(Secret),
-    Login,
+    /// USER; the PASS with it follows when it is accepted.
+    User(Command),
+    /// PASS or APOP.
+    Login(&'static str),
     Auth {
         /// An initial response that did not fit into the line.
         held: Option<Secret>,
@@ -79,15 +85,32 @@ enum Sent {
     Uidl(Option<u32>),
     Message(u32),
     Quit,
-    Plain,
+    /// Any other; what it is called.
+    Plain(&'static str),
 }
 
 impl Sent {
+    /// The command.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::User(_) => "USER",
+            Self::Login(name) | Self::Plain(name) => name,
+            Self::Auth { .. } => "AUTH",
+            Self::Stls => "STLS",
+            Self::Capa => "CAPA",
+            Self::Stat => "STAT",
+            Self::List(_) => "LIST",
+            Self::Uidl(_) => "UIDL",
+            Self::Message(_) => "RETR or TOP",
+            Self::Quit => "QUIT",
+        }
+    }
+
     /// Whether nothing may be sent before its response is there.
     fn is_barrier(&self) -> bool {
         matches!(
             self,
-            Self::User(_) | Self::Login | Self::Auth { .. } | Self::Stls | Self::Quit
+            Self::User(_) | Self::Login(_) | Self::Auth { .. } | Self::Stls | Self::Quit
         )
     }
 }
@@ -115,6 +138,31 @@ impl Connection {
         self.state == State::Transaction
     }
 
+    /// What the next response answers.
+    fn awaited(&self) -> &'static str {
+        match (self.state, self.sent.front(), self.waiting.front()) {
+            (State::Greeting, ..) => GREETING,
+            (_, Some((_, sent)), _) => sent.name(),
+            (_, None, Some((_, command))) => command.name(),
+            (_, None, None) => "no command",
+        }
+    }
+
+    /// `line` is no response. Lines of a login are not shown: a server may repeat what it was sent.
+    fn no_response(&self, expected: &'static str, line: &[u8]) -> Error {
+        let login = |(_, sent): &(Handle, Sent)| {
+            matches!(sent, Sent::User(_) | Sent::Login(_) | Sent::Auth { .. })
+        };
+        Error::NoResponse {
+            command: self.awaited(),
+            expected,
+            found: match self.sent.front().is_some_and(login) {
+                true => Excerpt::hidden(),
+                false => Excerpt::of(line),
+            },
+        }
+    }
+
     fn line(&mut self, line: &Bytes, output: &mut Output) -> Result<Option<Event>, Error> {
         match &mut self.reading {
             Reading::Listing(..) | Reading::Capabilities(..) => self.listed(line, output),
@@ -124,7 +172,9 @@ impl Connection {
     }
 
     fn greeting(&mut self, line: &Bytes) -> Result<Option<Event>, Error> {
-        let response = Response::parse(line).ok_or(Error::NoResponse("no greeting"))?;
+        let Some(response) = Response::parse(line) else {
+            return Err(self.no_response("+OK or -ERR", line));
+        };
         self.state = if response.is_ok {
             State::Authorization
         } else {
@@ -142,12 +192,10 @@ impl Connection {
             && let Some(challenge) = line.strip_prefix(b"+").filter(|rest| !is_ok(rest))
         {
             let Ok(SaslLine::Response(challenge)) = decode_sasl(challenge.trim_ascii()) else {
-                return Err(Error::NoResponse("expected a challenge in base64"));
+                return Err(self.no_response("a challenge in base64", line));
             };
             if core::mem::replace(challenged, true) {
-                return Err(Error::NoResponse(
-                    "a challenge before the response to the last",
-                ));
+                return Err(self.no_response("no challenge before the response to the last", line));
             }
             let Some(initial) = held.take() else {
                 return Ok(Some(Event::Challenge(challenge)));
@@ -159,7 +207,9 @@ impl Connection {
             // Between two responses: outlook.office365.com sends one before its answer to DELE.
             return Ok(None);
         }
-        let response = Response::parse(line).ok_or(Error::NoResponse("neither +OK nor -ERR"))?;
+        let Some(response) = Response::parse(line) else {
+            return Err(self.no_response("+OK or -ERR", line));
+        };
         let Some((handle, sent)) = self.sent.pop_front() else {
             self.state = State::Closed;
             return Ok(Some(Event::Farewell(response)));
@@ -170,7 +220,7 @@ impl Connection {
             }
             self.send(output);
             return Ok(Some(match sent {
-                Sent::User(_) | Sent::Login | Sent::Auth { .. } => {
+                Sent::User(_) | Sent::Login(_) | Sent::Auth { .. } => {
                     Event::AuthenticationRefused { handle, response }
                 }
                 _ => Event::Completed { handle, response },
@@ -178,12 +228,12 @@ impl Connection {
         }
         let mut told = None;
         match sent {
-            Sent::User(password) => {
-                Command::Pass(password).encode(output);
-                self.sent.push_front((handle, Sent::Login));
+            Sent::User(pass) => {
+                pass.encode(output);
+                self.sent.push_front((handle, Sent::Login(pass.name())));
                 return Ok(None);
             }
-            Sent::Login | Sent::Auth { .. } => {
+            Sent::Login(_) | Sent::Auth { .. } => {
                 self.state = State::Transaction;
                 self.send(output);
                 return Ok(Some(Event::Authenticated { handle, response }));
@@ -211,15 +261,19 @@ impl Connection {
                 }));
             }
             // Of three positive answers the numbers are all that matters.
-            Sent::Stat => told = Some(maildrop(&response.text).ok_or(STAT)?),
-            Sent::List(Some(_)) => told = Some(size(&response.text).ok_or(LIST)?),
-            Sent::Uidl(Some(_)) => told = Some(unique_id(&response.text).ok_or(UIDL)?),
-            Sent::Plain => {}
+            Sent::Stat => told = Some((maildrop(&response.text), "two numbers")),
+            Sent::List(Some(_)) => told = Some((size(&response.text), "two numbers")),
+            Sent::Uidl(Some(_)) => {
+                told = Some((unique_id(&response.text), "a number and a unique-id"));
+            }
+            Sent::Plain(_) => {}
         }
-        if told.is_some() {
-            self.sent.push_front((handle, Sent::Plain));
+        if let Some((event, expected)) = told {
+            let command = sent.name();
+            self.sent.push_front((handle, Sent::Plain(command)));
+            let event = event.ok_or_else(|| self.no_response(expected, line))?;
             self.reading = Reading::Told(response);
-            return Ok(told);
+            return Ok(Some(event));
         }
         self.send(output);
         Ok(Some(Event::Completed { handle, response }))
@@ -241,7 +295,10 @@ impl Connection {
             _ => self.options.limits.listing,
         };
         if self.listed > limit {
-            return Err(Error::TooMany);
+            return Err(Error::TooMany {
+                command: self.awaited(),
+                most: limit,
+            });
         }
         // A line that says nothing costs that line.
         Ok(match (&mut self.reading, self.sent.front()) {
@@ -290,7 +347,8 @@ impl Machine for Connection {
                 (_, State::StartTls) => {
                     // Said in clear, so by whoever: never taken for what the server says under TLS.
                     if !input.is_empty() {
-                        return Err(Error::Injected);
+                        let found = Excerpt::of(input);
+                        return Err(Error::Injected { found });
                     }
                     return Ok(Step::StartTls);
                 }
@@ -311,11 +369,10 @@ impl Machine for Connection {
                     }
                 },
                 _ => {
+                    let head = Excerpt::of(input);
                     let line = match self.framer.next(input, self.options.limits.response_line) {
                         None => return Ok(Step::NeedInput),
-                        Some(Err(_)) => {
-                            return Err(Error::NoResponse("line too long or bare CR or LF"));
-                        }
+                        Some(Err(_)) => return Err(self.no_response(LINE, head.octets())),
                         Some(Ok(line)) => line.freeze(),
                     };
                     if let Some(event) = self.line(&line, output)? {
@@ -331,9 +388,11 @@ impl Machine for Connection {
         let idle = self.is_quiet() && matches!(self.reading, Reading::Response);
         match before {
             State::Closed => Ok(()),
-            State::Greeting => Err(Error::Unanswered),
+            State::Greeting => Err(Error::Unanswered { command: GREETING }),
             _ if idle => Ok(()),
-            _ => Err(Error::Unanswered),
+            _ => Err(Error::Unanswered {
+                command: self.awaited(),
+            }),
         }
     }
 

@@ -8,6 +8,13 @@ use std::vec::Vec;
 
 struct Client;
 
+fn in_clear() -> Options {
+    Options {
+        login_needs_tls: false,
+        ..Options::default()
+    }
+}
+
 fn words(response: &Response) -> String {
     let mut output = Output::new();
     response.encode(&mut output);
@@ -20,7 +27,7 @@ impl Actor for Client {
     const ROLE: Role = Role::Client;
 
     fn machine(&self, options: &[String]) -> Connection {
-        let mut o = Options::default();
+        let mut o = in_clear();
         if let [_, count] = options {
             o.limits.in_flight = count.parse().unwrap();
         }
@@ -110,7 +117,7 @@ fn the_transcripts_come_out_as_written() {
 }
 
 fn fed(octets: &str) -> (Connection, BytesMut, Output) {
-    let mut machine = Connection::new(Options::default());
+    let mut machine = Connection::new(in_clear());
     let (mut input, mut output) = (BytesMut::from("+OK\r\n"), Output::new());
     machine.poll(&mut input, &mut output).unwrap();
     machine.login("a", Secret::default(), &mut output).unwrap();
@@ -129,36 +136,148 @@ fn a_connection_that_ends_early_is_never_success() {
     let (mut machine, mut input, mut output) = fed("+OK\r\nSubject: half\r\n.\r");
     machine.retr(1, &mut output).unwrap();
     while let Ok(Step::Event(_)) = machine.poll(&mut input, &mut output) {}
-    assert_eq!(machine.end_of_input(), Err(Error::Unanswered));
+    let command = "RETR or TOP";
+    assert_eq!(machine.end_of_input(), Err(Error::Unanswered { command }));
 
     let (mut machine, _, mut output) = fed("");
     machine.quit(&mut output).unwrap();
-    assert_eq!(machine.end_of_input(), Err(Error::Unanswered));
+    let command = "QUIT";
+    assert_eq!(machine.end_of_input(), Err(Error::Unanswered { command }));
     assert_eq!(machine.end_of_input(), Ok(()));
 }
 
 #[test]
 fn what_is_not_legal_is_misuse_and_nothing_is_sent() {
-    let mut machine = Connection::new(Options::default());
+    let mut machine = Connection::new(in_clear());
     let mut output = Output::new();
-    assert_eq!(machine.capa(&mut output), Err(Misuse));
+    assert!(machine.capa(&mut output).is_err());
     machine
         .poll(&mut BytesMut::from("+OK\r\n"), &mut output)
         .unwrap();
-    assert_eq!(machine.retr(1, &mut output), Err(Misuse));
-    assert_eq!(machine.respond(None, &mut output), Err(Misuse));
+    assert!(machine.retr(1, &mut output).is_err());
+    assert!(machine.respond(None, &mut output).is_err());
     for name in ["a\r\nDELE 1", "a\n", "\0", ""] {
         let login = machine.login(name, Secret::default(), &mut output);
-        assert_eq!(login, Err(Misuse), "{name:?}");
+        assert!(login.is_err(), "{name:?}");
     }
     let password = Secret::from(b"b\r\nDELE 1".to_vec());
-    assert_eq!(machine.login("a", password, &mut output), Err(Misuse));
+    assert!(machine.login("a", password, &mut output).is_err());
     assert!(output.is_empty());
 }
 
 #[test]
-fn octets_in_clear_behind_stls_are_an_error() {
+fn misuse_names_the_method_and_the_state() {
+    let mut output = Output::new();
+    let secret = || Secret::from(b"sesame".to_vec());
     let mut machine = Connection::new(Options::default());
+    let text = |misuse: Result<Handle, Misuse>| misuse.unwrap_err().to_string();
+    assert_eq!(
+        text(machine.capa(&mut output)),
+        "capa: not allowed before the greeting"
+    );
+    machine
+        .poll(&mut BytesMut::from("+OK\r\n"), &mut output)
+        .unwrap();
+    assert_eq!(
+        text(machine.retr(1, &mut output)),
+        "RETR: not allowed before login"
+    );
+    assert_eq!(
+        text(machine.login("a", secret(), &mut output)),
+        "login: not allowed without TLS unless login_needs_tls is false (before login)"
+    );
+    let misuse = machine.auth("PLAIN", Some(secret()), &mut output);
+    assert_eq!(misuse.unwrap_err().reason(), hikyaku_wire::Reason::NeedsTls);
+    machine.options.login_needs_tls = false;
+    let misuse = text(machine.login("a\r\nsesame", secret(), &mut output));
+    assert_eq!(
+        misuse,
+        "login: an argument holds what cannot be sent (before login)"
+    );
+    assert!(output.is_empty());
+    machine.login("a", secret(), &mut output).unwrap();
+    assert_eq!(
+        text(machine.stls(&mut output)),
+        "stls: not allowed before login, while a command is under way"
+    );
+}
+
+#[test]
+fn passwords_wait_for_tls_by_default() {
+    let mut machine = Connection::new(Options::default());
+    let (mut input, mut output) = (BytesMut::from("+OK\r\n"), Output::new());
+    machine.poll(&mut input, &mut output).unwrap();
+    // APOP sends none.
+    machine.apop("a", [0; 16], &mut output).unwrap();
+    input.extend_from_slice(b"-ERR\r\n");
+    machine.poll(&mut input, &mut output).unwrap();
+    machine.stls(&mut output).unwrap();
+    input.extend_from_slice(b"+OK\r\n");
+    while let Ok(Step::Event(_)) = machine.poll(&mut input, &mut output) {}
+    machine.tls_established();
+    machine.login("a", Secret::default(), &mut output).unwrap();
+
+    let mut options = Options::default();
+    options.tls = true;
+    let mut machine = Connection::new(options);
+    machine
+        .poll(&mut BytesMut::from("+OK\r\n"), &mut output)
+        .unwrap();
+    machine.auth("PLAIN", None, &mut output).unwrap();
+}
+
+#[test]
+fn errors_say_what_came_and_what_it_should_answer() {
+    type Issue = fn(&mut Connection, &mut Output) -> Result<Handle, Misuse>;
+    let rows: [(Issue, &str, &str); 5] = [
+        (
+            |machine, output| machine.stat(output),
+            "+OK many messages\r\n",
+            r#"not a response to STAT: expected two numbers, found "+OK many messages""#,
+        ),
+        (
+            |machine, output| machine.uidl(Some(1), output),
+            "+OK 1\r\n",
+            r#"not a response to UIDL: expected a number and a unique-id, found "+OK 1""#,
+        ),
+        (
+            |machine, output| machine.noop(output),
+            "HTTP/1.1 400 Bad Request\r\n",
+            r#"not a response to NOOP: expected +OK or -ERR, found "HTTP/1.1 400 Bad Request""#,
+        ),
+        (
+            |machine, output| machine.retr(1, output),
+            "+OK\nx\r\n",
+            r#"not a response to RETR or TOP: expected a line within the limit that ends in CRLF, found "+OK\nx\r\n""#,
+        ),
+        (
+            |machine, output| machine.dele(1, output),
+            "\u{1b}[31m\u{7}\0\r\n",
+            r#"not a response to DELE: expected +OK or -ERR, found "\x1b[31m\x07\x00""#,
+        ),
+    ];
+    for (issue, answer, text) in rows {
+        let (mut machine, mut input, mut output) = fed(answer);
+        issue(&mut machine, &mut output).unwrap();
+        let error = machine.poll(&mut input, &mut output).unwrap_err();
+        assert_eq!(error.to_string(), text);
+    }
+    // A server that repeats what it was sent at a login is not quoted.
+    let mut machine = Connection::new(in_clear());
+    let (mut input, mut output) = (BytesMut::from("+OK\r\n"), Output::new());
+    machine.poll(&mut input, &mut output).unwrap();
+    machine.login("a", Secret::default(), &mut output).unwrap();
+    input.extend_from_slice(b"+OK\r\nwhat is sesame?\r\n");
+    let error = machine.poll(&mut input, &mut output).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "not a response to PASS: expected +OK or -ERR, found what is not shown"
+    );
+}
+
+#[test]
+fn octets_in_clear_behind_stls_are_an_error() {
+    let mut machine = Connection::new(in_clear());
     let (mut input, mut output) = (BytesMut::from("+OK\r\n"), Output::new());
     machine.poll(&mut input, &mut output).unwrap();
     machine.stls(&mut output).unwrap();
@@ -168,7 +287,8 @@ fn octets_in_clear_behind_stls_are_an_error() {
         Ok(Step::Event(Event::Completed { .. }))
     ));
     let step = machine.poll(&mut input, &mut output);
-    assert_eq!(step.err(), Some(Error::Injected));
+    let text = step.err().unwrap().to_string();
+    assert_eq!(text, r#"octets in clear after STLS: "+OK injected\r\n""#);
 }
 
 #[test]
@@ -183,15 +303,15 @@ fn stuffing_is_removed_from_listings_too() {
 
 #[test]
 fn a_challenge_is_answered_once() {
-    let mut machine = Connection::new(Options::default());
+    let mut machine = Connection::new(in_clear());
     let (mut input, mut output) = (BytesMut::from("+OK\r\n"), Output::new());
     machine.poll(&mut input, &mut output).unwrap();
     machine.auth("LOGIN", None, &mut output).unwrap();
-    assert_eq!(machine.respond(None, &mut output), Err(Misuse));
+    assert!(machine.respond(None, &mut output).is_err());
     input.extend_from_slice(b"+ \r\n");
     machine.poll(&mut input, &mut output).unwrap();
     assert_eq!(machine.respond(None, &mut output), Ok(()));
-    assert_eq!(machine.respond(None, &mut output), Err(Misuse));
+    assert!(machine.respond(None, &mut output).is_err());
 }
 
 #[test]
@@ -206,7 +326,16 @@ fn a_listing_has_its_limit() {
             other => break other.err(),
         }
     };
-    assert_eq!((told, error), (2, Some(Error::TooMany)));
+    assert_eq!(
+        (told, error),
+        (
+            2,
+            Some(Error::TooMany {
+                command: "LIST",
+                most: 2
+            })
+        )
+    );
 }
 
 #[test]
@@ -232,7 +361,7 @@ fn the_traps_of_servers_come_out_as_expected() {
             machine.stat(&mut output).unwrap();
             (machine, input, output)
         } else {
-            let machine = Connection::new(Options::default());
+            let machine = Connection::new(in_clear());
             (machine, BytesMut::new(), Output::new())
         };
         input.extend_from_slice(&trap.octets);
@@ -250,7 +379,7 @@ proptest::proptest! {
         "+OK\r\n", "+OK 1 2\r\n", "-ERR\r\n", "+ \r\n", "+ AA==\r\n", "1 2\r\n", "..\r\n", ".\r\n", "\r\n", "x\r\n",
         "\0", "\n", "PIPELINING\r\n", "+OK <a@b>\r\n", "-ERR [AUTH] no\r\n",
     ][..]), 0..30), acts in proptest::collection::vec(0..14, 30)) {
-        let mut machine = Connection::new(Options::default());
+        let mut machine = Connection::new(in_clear());
         let (mut input, mut output) = (BytesMut::new(), Output::new());
         for (piece, act) in pieces.iter().zip(acts) {
             input.extend_from_slice(piece.as_bytes());
@@ -266,8 +395,8 @@ proptest::proptest! {
                 8 => machine.top(1, 1, &mut output),
                 9 => machine.quit(&mut output),
                 10 => machine.utf8(&mut output),
-                11 => { let _ = machine.respond(None, &mut output); Err(Misuse) }
-                12 => { machine.tls_established(); Err(Misuse) }
+                11 => { let _ = machine.respond(None, &mut output); Ok(Handle(0)) }
+                12 => { machine.tls_established(); Ok(Handle(0)) }
                 _ => machine.dele(1, &mut output),
             };
             for _ in 0..20 {

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 use bytes::Bytes;
-use hikyaku_wire::Output;
+use hikyaku_wire::{Excerpt, Output};
 
 /// Sizes and unique-ids; message numbers count from 1 and stay for the whole session.
 #[derive(Debug, Clone, Default)]
@@ -17,6 +17,14 @@ struct Message {
     deleted: bool,
 }
 
+/// A unique-id that no line of UIDL can carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a unique-id has 1 to 70 octets from 33 to 126, found {found}")]
+pub struct InvalidUniqueId {
+    /// Its first octets.
+    pub found: Excerpt,
+}
+
 impl Maildrop {
     /// An empty one.
     #[must_use]
@@ -24,13 +32,29 @@ impl Maildrop {
         Self::default()
     }
 
-    /// Adds the next message. `unique_id` has 1 to 70 octets from 33 to 126 (RFC 1939 §7).
-    pub fn push(&mut self, octets: u64, unique_id: impl Into<Bytes>) {
+    /// Adds the next message.
+    ///
+    /// # Errors
+    /// [`InvalidUniqueId`] when `unique_id` has not 1 to 70 octets from 33 to 126 (RFC 1939 §7). The message is not
+    /// added, and the next one gets its number.
+    pub fn push(
+        &mut self,
+        octets: u64,
+        unique_id: impl Into<Bytes>,
+    ) -> Result<(), InvalidUniqueId> {
+        let unique_id = unique_id.into();
+        let fits = (1..=70).contains(&unique_id.len());
+        if !fits || !unique_id.iter().all(u8::is_ascii_graphic) {
+            return Err(InvalidUniqueId {
+                found: Excerpt::of(&unique_id),
+            });
+        }
         self.messages.push(Message {
             octets,
-            unique_id: unique_id.into(),
+            unique_id,
             deleted: false,
         });
+        Ok(())
     }
 
     fn live(&self) -> impl Iterator<Item = (usize, &Message)> {

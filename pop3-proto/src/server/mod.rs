@@ -6,16 +6,18 @@
 mod event;
 mod maildrop;
 
-pub use event::{Error, Event, Misuse, Options};
-pub use maildrop::Maildrop;
+pub use event::{Error, Event, Options};
+pub use hikyaku_wire::Misuse;
+pub use maildrop::{InvalidUniqueId, Maildrop};
 
 use bytes::{Bytes, BytesMut};
 use core::time::Duration;
 use hikyaku_wire::{
-    DotEncoder, LineFramer, Machine, Output, SaslLine, Step, decode_sasl, encode_sasl,
+    DotEncoder, LineFramer, Machine, Output, Reason, SaslLine, Step, decode_sasl, encode_sasl,
 };
 
-use crate::{Capabilities, Command, Expire, Response, ResponseCode};
+use crate::command::write_mechanism;
+use crate::{Capabilities, Command, Response, ResponseCode};
 use maildrop::Cut;
 
 /// One connection, from the greeting to its end.
@@ -98,7 +100,7 @@ impl Connection {
                 self.say(true, None, text.as_bytes().to_vec(), output);
                 self.state = State::Closed;
             }
-            _ => return Err(Misuse),
+            _ => return Err(self.misuse("ok")),
         }
         Ok(())
     }
@@ -109,7 +111,7 @@ impl Connection {
     /// [`Misuse`] when no login waits.
     pub fn open(&mut self, maildrop: Maildrop, output: &mut Output) -> Result<(), Misuse> {
         let State::Asked(Asked::Login | Asked::Auth) = self.state else {
-            return Err(Misuse);
+            return Err(self.misuse("open"));
         };
         let (messages, octets) = maildrop.count();
         let text = alloc::format!("{messages} messages ({octets} octets)");
@@ -131,7 +133,7 @@ impl Connection {
         output: &mut Output,
     ) -> Result<(), Misuse> {
         let State::Asked(asked) = self.state else {
-            return Err(Misuse);
+            return Err(self.misuse("err"));
         };
         self.state = match asked {
             Asked::Connected | Asked::Update => State::Closed,
@@ -148,7 +150,7 @@ impl Connection {
     /// [`Misuse`] when no exchange is under way.
     pub fn challenge(&mut self, challenge: &[u8], output: &mut Output) -> Result<(), Misuse> {
         let State::Asked(Asked::Auth) = self.state else {
-            return Err(Misuse);
+            return Err(self.misuse("challenge"));
         };
         output.write(b"+ ");
         output.write(&encode_sasl(challenge));
@@ -163,7 +165,7 @@ impl Connection {
     /// [`Misuse`] when none is asked for.
     pub fn begin(&mut self, output: &mut Output) -> Result<(), Misuse> {
         let State::Asked(Asked::Message(cut)) = self.state else {
-            return Err(Misuse);
+            return Err(self.misuse("begin"));
         };
         self.say(true, None, b"Message follows".to_vec(), output);
         self.state = State::Message(DotEncoder::new(), cut);
@@ -176,7 +178,7 @@ impl Connection {
     /// [`Misuse`] when none was begun.
     pub fn chunk(&mut self, mut chunk: Bytes, output: &mut Output) -> Result<bool, Misuse> {
         let State::Message(encoder, cut) = &mut self.state else {
-            return Err(Misuse);
+            return Err(self.misuse("chunk"));
         };
         let (length, wanted) = (chunk.len(), cut.take(&chunk));
         chunk.truncate(wanted);
@@ -190,11 +192,28 @@ impl Connection {
     /// [`Misuse`] when none was begun.
     pub fn end(&mut self, output: &mut Output) -> Result<(), Misuse> {
         let State::Message(encoder, _) = &mut self.state else {
-            return Err(Misuse);
+            return Err(self.misuse("end"));
         };
         core::mem::take(encoder).end(output);
         self.state = State::Command;
         Ok(())
+    }
+
+    fn misuse(&self, method: &'static str) -> Misuse {
+        let state = match &self.state {
+            State::Start => "before the greeting",
+            State::Command => "while no event waits for an answer",
+            State::Asked(Asked::Connected) => "while Connected waits for an answer",
+            State::Asked(Asked::Login) => "while a login waits for an answer",
+            State::Asked(Asked::Auth) => "while AUTH waits for an answer",
+            State::Asked(Asked::Message(_)) => "while Message waits for an answer",
+            State::Asked(Asked::Update) => "while Update waits for an answer",
+            State::Sasl => "while the client's SASL response is due",
+            State::Message(..) => "inside a message",
+            State::StartTls => "before TLS has begun",
+            State::Closed => "after the end of the connection",
+        };
+        Misuse::new(method, state, Reason::State)
     }
 
     /// Ends the connection: a message that was begun cannot be gone on with, or the server stops.
@@ -263,11 +282,11 @@ impl Connection {
             top: true,
             uidl: true,
             response_codes: true,
-            auth_response_code: true,
+            auth_response_code: self.options.auth_response_code,
             pipelining: true,
-            utf8: true,
-            expire: Some(Expire::Never),
-            implementation: Some(Bytes::from_static(b"Hikyaku")),
+            utf8: self.options.utf8,
+            expire: self.options.expire,
+            implementation: self.options.implementation.clone(),
             ..Capabilities::default()
         };
         output.write(b"+OK Capability list follows\r\n");
@@ -310,7 +329,11 @@ impl Connection {
             Command::User(_) | Command::Pass(_) | Command::Auth { .. } | Command::AuthList
         );
         if protected && !self.may_log_in() {
-            return self.fail("Encryption required: STLS first", output);
+            let text = match self.options.stls {
+                true => "Encryption required: STLS first",
+                false => "Encryption required",
+            };
+            return self.fail(text, output);
         }
         match command {
             Command::User(name) => {
@@ -334,7 +357,7 @@ impl Connection {
             Command::AuthList => {
                 output.write(b"+OK Mechanisms follow\r\n");
                 for mechanism in &self.options.mechanisms {
-                    output.write(mechanism);
+                    write_mechanism(mechanism, output);
                     output.write(b"\r\n");
                 }
                 output.write(b".\r\n");
@@ -350,7 +373,7 @@ impl Connection {
                 self.state = State::StartTls;
                 None
             }
-            Command::Utf8 => {
+            Command::Utf8 if self.options.utf8 => {
                 self.utf8 = true;
                 self.say(true, None, "UTF-8 it is", output);
                 None

@@ -1,7 +1,7 @@
 use super::*;
 use hikyaku_wire::testkit::{Actor, Role, Told, escape, replay_folder, unescape};
 use std::format;
-use std::string::String;
+use std::string::{String, ToString as _};
 
 struct Server;
 
@@ -10,11 +10,22 @@ impl Actor for Server {
     const ROLE: Role = Role::Server;
 
     fn machine(&self, options: &[String]) -> Connection {
-        let mut o = Options::default();
+        let mut o = Options {
+            login_needs_tls: false,
+            ..Options::default()
+        };
         for option in options {
             match option.as_str() {
                 "apop" => o.timestamp = Some("<1896.697170952@dbc.mtview.ca.us>".into()),
                 "stls" => (o.stls, o.login_needs_tls) = (true, true),
+                "default" => o = Options::default(),
+                "utf8" => o.utf8 = true,
+                "all" => {
+                    (o.stls, o.utf8, o.auth_response_code) = (true, true, true);
+                    o.mechanisms = ["PLAIN".into(), "LOGIN".into()].into();
+                    o.expire = Some(crate::Expire::Days(30));
+                    o.implementation = Some("Test 1".into());
+                }
                 "sasl" => o.mechanisms = ["PLAIN".into()].into(),
                 "errors" => o.limits.errors = 3,
                 other => panic!("{other}"),
@@ -49,7 +60,9 @@ impl Actor for Server {
             "open" => {
                 let mut maildrop = Maildrop::new();
                 for (at, size) in rest.split_whitespace().enumerate() {
-                    maildrop.push(size.parse().unwrap(), format!("id{}", at + 1));
+                    maildrop
+                        .push(size.parse().unwrap(), format!("id{}", at + 1))
+                        .unwrap();
                 }
                 machine.open(maildrop, output).unwrap();
             }
@@ -112,5 +125,64 @@ fn what_is_pipelined_behind_stls_is_never_a_command() {
         machine.poll(&mut input, &mut output),
         Ok(Step::Closed)
     ));
-    assert_eq!(machine.open(Maildrop::new(), &mut output), Err(Misuse));
+    let misuse = machine.open(Maildrop::new(), &mut output).unwrap_err();
+    assert_eq!(
+        misuse.to_string(),
+        "open: not allowed after the end of the connection"
+    );
+}
+
+#[test]
+fn every_answer_out_of_place_names_the_state() {
+    let mut output = Output::new();
+    let mut machine = Server.machine(&["sasl".into()]);
+    let rows = [
+        machine.ok("", &mut output),
+        machine.open(Maildrop::new(), &mut output),
+        machine.err(None, "", &mut output),
+        machine.challenge(b"", &mut output),
+        machine.begin(&mut output),
+        machine.chunk(Bytes::new(), &mut output).map(drop),
+        machine.end(&mut output),
+    ];
+    for (answer, method) in
+        rows.into_iter()
+            .zip(["ok", "open", "err", "challenge", "begin", "chunk", "end"])
+    {
+        let text = answer.unwrap_err().to_string();
+        assert_eq!(text, format!("{method}: not allowed before the greeting"));
+    }
+    let mut input = BytesMut::from("AUTH PLAIN\r\n");
+    machine.poll(&mut input, &mut output).unwrap();
+    machine.ok("", &mut output).unwrap();
+    machine.poll(&mut input, &mut output).unwrap();
+    let text = machine.begin(&mut output).unwrap_err().to_string();
+    assert_eq!(text, "begin: not allowed while AUTH waits for an answer");
+    assert_eq!(output.len(), "+OK\r\n".len());
+}
+
+#[test]
+fn unique_ids_have_their_grammar() {
+    let mut maildrop = Maildrop::new();
+    for bad in [
+        "",
+        "a b",
+        "a\r\n",
+        "\0",
+        "caf\u{e9}",
+        "\u{7f}",
+        &"x".repeat(71),
+    ] {
+        assert!(maildrop.push(1, bad.to_string()).is_err(), "{bad:?}");
+    }
+    assert_eq!(maildrop.count(), (0, 0));
+    let error = maildrop.push(1, "1\r\n.\r\n").unwrap_err().to_string();
+    assert_eq!(
+        error,
+        r#"a unique-id has 1 to 70 octets from 33 to 126, found "1\r\n.\r\n""#
+    );
+    for good in ["!", "~", ".", &"x".repeat(70)] {
+        maildrop.push(1, good.to_string()).unwrap();
+    }
+    assert_eq!(maildrop.count(), (4, 4));
 }

@@ -159,6 +159,8 @@ impl Session {
         let mut options = Options::default();
         options.one_by_one = manner.one_by_one;
         options.limits.listing = pace.limits().maildrop;
+        options.tls = server.security == Security::Tls;
+        options.login_needs_tls = server.security != Security::None;
         let mut session = Self {
             pace,
             driver: Driver::new(Connection::new(options), stream),
@@ -173,7 +175,7 @@ impl Session {
 
     async fn next(&mut self) -> Result<Event> {
         let next = self.pace.wait(self.driver.next_async()).await?;
-        if let Err(DriveError::Protocol(pop3_proto::client::Error::Unanswered)) = next {
+        if let Err(DriveError::Protocol(pop3_proto::client::Error::Unanswered { .. })) = next {
             return Err(Error::Network("the server closed the connection".into()));
         }
         match next? {

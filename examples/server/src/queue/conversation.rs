@@ -47,7 +47,7 @@ pub(super) enum Failure {
     Encoding,
     #[error(transparent)]
     Drive(#[from] DriveError<client::Error>),
-    #[error("out of turn")]
+    #[error(transparent)]
     Misuse(#[from] client::Misuse),
     #[error(transparent)]
     Body(#[from] client::BodyError),
