@@ -288,6 +288,7 @@ fn client(octets: &[u8]) {
 
 fn server(octets: &[u8]) {
     let mut options = server::Options::default();
+    options.login_needs_tls = false;
     options.limits = limits();
     let mut machine = server::Connection::new(options);
     let (mut input, mut output) = (BytesMut::new(), Output::new());

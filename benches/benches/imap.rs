@@ -7,6 +7,12 @@ use imap_proto::server::{Connection, Event, Options};
 use imap_proto::{Command, FetchItem, Flag, Status};
 use std::hint::black_box;
 
+fn in_clear() -> Options {
+    let mut options = Options::default();
+    options.login_needs_tls = false;
+    options
+}
+
 fn feed(machine: &mut Connection, input: &[u8]) -> usize {
     let (mut buffer, mut output, mut octets) = (BytesMut::new(), Output::new(), 0);
     for piece in input.chunks(16 * 1024) {
@@ -32,7 +38,7 @@ fn feed(machine: &mut Connection, input: &[u8]) -> usize {
 }
 
 fn selected() -> Connection {
-    let mut machine = Connection::new(Options::default());
+    let mut machine = Connection::new(in_clear());
     feed(&mut machine, b"a LOGIN u p\r\nb SELECT INBOX\r\n");
     machine
 }

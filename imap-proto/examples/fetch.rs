@@ -2,8 +2,9 @@
 //!
 //!     cargo run -p hikyaku-imap-proto --example fetch-imap -- localhost:2143 alice INBOX <password-file
 //!
-//! The password is the first line of standard input. The connection is in clear, as it is to a server
-//! on this machine; for TLS, `fetch` takes any stream that can be read and written.
+//! The password is the first line of standard input. The connection is in clear, so only a server on this machine
+//! is connected to. For TLS, `fetch` takes any stream that can be read and written; set `Options::tls` then instead of
+//! `Options::login_needs_tls`.
 
 use hikyaku_imap_proto::client::{Connection, Event, Options};
 use hikyaku_imap_proto::{Command, FetchAttribute, MailboxName, Section, SequenceSet, Status};
@@ -20,7 +21,9 @@ pub fn fetch(
     password: Secret,
     mailbox: &str,
 ) -> Result<BTreeMap<u32, Vec<u8>>, Box<dyn Error>> {
-    let mut driver = Driver::new(Connection::new(Options::default()), stream);
+    let mut options = Options::default();
+    options.login_needs_tls = false;
+    let mut driver = Driver::new(Connection::new(options), stream);
     let mut messages = BTreeMap::new();
     let mut password = Some(password);
     let (mut body, mut examined, mut fetched) = (Vec::new(), None, None);
@@ -74,6 +77,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     std::io::stdin().read_line(&mut password)?;
     let password = Secret::from(password.trim_end().as_bytes().to_vec());
     let stream = std::net::TcpStream::connect(address)?;
+    if !stream.peer_addr()?.ip().is_loopback() {
+        return Err("the password would cross the network in clear".into());
+    }
     for (uid, message) in fetch(stream, name, password, mailbox)? {
         println!("{uid}: {} octets", message.len());
         std::io::stdout().write_all(&message)?;

@@ -300,9 +300,11 @@ proptest! {
         burst in 1..6_usize,
         seed in 1..u64::MAX,
     ) {
-        let options = client::Options { one_by_one, ..client::Options::default() };
+        let login_needs_tls = false;
+        let options = client::Options { one_by_one, login_needs_tls, ..client::Options::default() };
         let mut a = End::new(client::Connection::new(options));
-        let mut offered = server::Options::default();
+        let mut offered = server::Options { login_needs_tls, ..server::Options::default() };
+        offered.capabilities.push("IDLE".into());
         offered.capabilities.extend(can_move.then(|| "MOVE".into()));
         offered.capabilities.extend(uid_plus.then(|| "UIDPLUS".into()));
         let mut b = End::new(server::Connection::new(offered));

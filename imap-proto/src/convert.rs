@@ -9,6 +9,7 @@ use crate::cursor::{Cursor, Result};
 use crate::section::{binary_section, section, write_part};
 use crate::sequence_set::sequence_set;
 use crate::text::{nz_number, write_astring, write_list, write_nstring8, write_string};
+use crate::word::write_values;
 use crate::{BodyStructure, Section, SectionText, SequenceSet};
 
 /// The CONVERT command.
@@ -161,7 +162,7 @@ impl Converted {
                     output.write(b"(ERROR ");
                     write_string(text, output);
                     output.write(b" ");
-                    output.write(code);
+                    write_values(code, usize::MAX, output);
                     output.write(b")");
                 }
             }

@@ -20,6 +20,8 @@ pub(crate) struct Cursor<'a> {
     rest: &'a [u8],
     /// Mailbox names are UTF-8, not modified UTF-7.
     utf8: bool,
+    /// A client sent it.
+    command: bool,
     leniencies: Leniencies,
 }
 
@@ -35,6 +37,7 @@ impl<'a> Cursor<'a> {
             place: (place.start, place.end),
             rest: unit.get(place).unwrap_or(&[]),
             utf8: false,
+            command: false,
             leniencies: Leniencies::ALL,
         }
     }
@@ -42,6 +45,15 @@ impl<'a> Cursor<'a> {
     /// Mailbox names are in UTF-8 from here on (RFC 9051 §5.1, RFC 6855 §3).
     pub(crate) fn set_utf8(&mut self, utf8: bool) {
         self.utf8 = utf8;
+    }
+
+    /// What is read is a command, or a part of one.
+    pub(crate) fn set_of_command(&mut self) {
+        self.command = true;
+    }
+
+    pub(crate) fn is_of_command(&self) -> bool {
+        self.command
     }
 
     pub(crate) fn set_leniencies(&mut self, leniencies: Leniencies) {

@@ -1,11 +1,12 @@
 //! What is wrong with a command.
 
 use bytes::Bytes;
+use hikyaku_wire::Excerpt;
 use nom::error::{ErrorKind, ParseError};
 
 /// A command that does not follow the grammar.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected {expected} at octet {offset}")]
+#[error("expected {expected} at octet {offset}, found {found}")]
 #[non_exhaustive]
 pub struct SyntaxError {
     /// Its tag, when that could be read.
@@ -14,9 +15,11 @@ pub struct SyntaxError {
     pub offset: usize,
     /// What had to stand there.
     pub expected: &'static str,
+    /// The first octets of what stands there; nothing of a command that may hold a password.
+    pub found: Excerpt,
 }
 
-/// The same before anybody is told of it: small, since every parser's result has room for one.
+/// The same before it is reported: small, since every parser's result has room for one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Fault {
     pub(crate) offset: usize,
@@ -24,20 +27,26 @@ pub(crate) struct Fault {
 }
 
 impl Fault {
-    /// With the tag of the command that it is of.
-    pub(crate) fn of(self, tag: Option<Bytes>) -> SyntaxError {
+    /// In a command, with its tag.
+    pub(crate) fn of_command(self, tag: Option<Bytes>, unit: &[u8]) -> SyntaxError {
         let Self { offset, expected } = self;
         SyntaxError {
             tag,
             offset,
             expected,
+            found: Excerpt::of_command(unit, offset),
         }
     }
-}
 
-impl From<Fault> for SyntaxError {
-    fn from(fault: Fault) -> Self {
-        fault.of(None)
+    /// In anything else.
+    pub(crate) fn of(self, unit: &[u8]) -> SyntaxError {
+        let Self { offset, expected } = self;
+        SyntaxError {
+            tag: None,
+            offset,
+            expected,
+            found: Excerpt::of(unit.get(offset..).unwrap_or(&[])),
+        }
     }
 }
 

@@ -16,6 +16,7 @@ use crate::partial::partial_range;
 use crate::section::{binary_section, section, write_part};
 use crate::sequence_set::sequence_set;
 use crate::text::{is_atom_char, nz_number, write_list, write_nstring, write_nstring8};
+use crate::word::{write_atom, write_value, write_word};
 use crate::{
     BodyStructure, DateTime, Envelope, FlagList, Leniency, PartialRange, Section, SectionText,
     SequenceSet,
@@ -358,7 +359,7 @@ impl FetchItem {
                     Self::EmailId(_) => b"EMAILID (",
                     _ => b"THREADID (",
                 });
-                output.write(id);
+                write_word(id, output);
                 output.write(b")");
             }
             Self::ThreadId(None) => output.write(b"THREADID NIL"),
@@ -375,9 +376,9 @@ impl FetchItem {
                 write_labels(labels, output);
             }
             Self::Other(name, value) => {
-                output.write(name);
+                write_atom(name, output);
                 output.write(b" ");
-                output.write(value);
+                write_value(value, output);
             }
         }
     }

@@ -5,6 +5,7 @@ use hikyaku_wire::Output;
 
 use crate::cursor::{Cursor, Result};
 use crate::text::{is_atom_char, write_list};
+use crate::word::write_flag;
 
 /// A flag of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -48,7 +49,7 @@ impl Flag {
 
     /// Appends it.
     pub fn encode(&self, output: &mut Output) {
-        output.write(self.as_bytes());
+        write_flag(self.as_bytes(), output);
     }
 }
 

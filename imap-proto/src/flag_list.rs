@@ -8,6 +8,7 @@ use crate::Flag;
 use crate::cursor::{Cursor, Result};
 use crate::flag::told_flag;
 use crate::text::write_list;
+use crate::word::write_flag;
 
 /// The flags of a message: those that most messages have once and in one order, then the others as they
 /// came.
@@ -116,7 +117,7 @@ impl FlagList {
             .map(|name| name.as_bytes());
         let others = self.others.iter().map(Flag::as_bytes);
         write_list(known.chain(others), output, |name: &[u8], output| {
-            output.write(name);
+            write_flag(name, output);
         });
     }
 }

@@ -24,8 +24,9 @@ fn is_refused(octets: &[u8]) -> bool {
     use crate::server::{Connection, Event, Options};
     let mut machine = Connection::new(Options {
         mechanisms: ["PLAIN".into()].into(),
+        login_needs_tls: false,
         compress: true,
-        capabilities: ["QRESYNC".into()].into(),
+        capabilities: ["QRESYNC".into(), "IDLE".into()].into(),
         ..Options::default()
     });
     let (mut input, mut output) = (BytesMut::new(), Output::new());

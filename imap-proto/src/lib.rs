@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![no_std]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
     not(test),
     warn(
@@ -34,6 +35,8 @@ mod frame;
 mod gmail;
 #[cfg(test)]
 mod grammar_traps;
+#[cfg(test)]
+mod hostile;
 mod language;
 mod leniency;
 mod limits;
@@ -66,6 +69,7 @@ mod thread;
 mod uid_batches;
 mod url;
 mod url_auth;
+mod word;
 
 pub use acl::{Acl, AclChange, ListRights, Rights, SetAcl};
 pub use append::Append;

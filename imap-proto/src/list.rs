@@ -13,6 +13,7 @@ use crate::status::{attributes, write_attributes};
 use crate::text::{
     is_list_char, list_mailbox, to_bytes, write_astring, write_list, write_string, write_utf8,
 };
+use crate::word::write_value;
 use crate::{Leniency, Limits, ListAttribute, ListAttributes, MailboxName, StatusAttribute};
 
 /// The LIST command.
@@ -272,7 +273,7 @@ impl ListResponse {
             output.write(before);
             write_string(name, output);
             output.write(b" ");
-            output.write(value);
+            write_value(value, output);
             before = b" ";
         }
         output.write(if before == b" " { b")" } else { b"" });

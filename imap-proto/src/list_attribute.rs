@@ -7,6 +7,7 @@ use hikyaku_wire::Output;
 use crate::Leniency;
 use crate::cursor::{Cursor, Result};
 use crate::text::{is_atom_char, write_list};
+use crate::word::write_flag;
 
 /// One attribute of a mailbox name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -166,7 +167,7 @@ impl ListAttributes {
         let known = set(self.known).filter_map(known);
         let known = known.map(|name| Bytes::from_static(name.as_bytes()));
         let all = known.chain(self.others.iter().cloned());
-        write_list(all, output, |name, output| output.write(&name));
+        write_list(all, output, |name, output| write_flag(&name, output));
     }
 }
 

@@ -75,6 +75,22 @@ impl MailboxName {
         self.raw.as_deref().map(AsRef::as_ref)
     }
 
+    /// Whether a mailbox may be created under that name: it was written in well-formed modified UTF-7, or in UTF-8 where
+    /// that was agreed on, and holds no control character (RFC 3501 §5.1.3, RFC 9051 §5.1, RFC 5198 §2).
+    ///
+    /// ```
+    /// use hikyaku_imap_proto::MailboxName;
+    /// assert!(MailboxName::decode(b"R&-D").is_well_formed());
+    /// for wire in ["R&D", "&AGE-", "&U,BTFw", "&AAo-"] {
+    ///     assert!(!MailboxName::decode(wire.as_bytes()).is_well_formed());
+    /// }
+    /// ```
+    #[must_use]
+    pub fn is_well_formed(&self) -> bool {
+        let control = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+        self.raw.is_none() && !self.as_str().contains(control)
+    }
+
     pub(crate) fn is_in_utf8(&self) -> bool {
         self.utf8
     }
@@ -151,7 +167,12 @@ pub(crate) fn mailbox(cursor: &mut Cursor<'_>) -> Result<MailboxName> {
             false => name,
         });
     }
+    let start = cursor.clone();
     let wire = cursor.astring()?;
+    if cursor.is_of_command() && cursor.is_utf8() && core::str::from_utf8(&wire).is_err() {
+        // RFC 3629 §3: overlong forms and surrogates are none. Read as something else, two names would be one.
+        return start.fail("a mailbox name in UTF-8");
+    }
     Ok(read(cursor, wire))
 }
 
@@ -282,6 +303,75 @@ mod tests {
         fn nothing_panics(wire: Vec<u8>) {
             let _ = MailboxName::decode(&wire);
         }
+    }
+
+    #[test]
+    fn what_no_mailbox_may_be_created_under() {
+        for well_formed in [
+            "INBOX",
+            "a/b c",
+            "&-",
+            "&-&-",
+            "&AOQ-",
+            "~peter/mail/&U,BTFw-/&ZeVnLIqe-",
+            "&2D3eAA-",
+            "&AOQ-&-",
+            "-",
+            "a-",
+        ] {
+            assert!(
+                MailboxName::decode(well_formed.as_bytes()).is_well_formed(),
+                "{well_formed}"
+            );
+        }
+        for wire in [
+            // Alone, or not finished.
+            &b"&"[..],
+            b"a&",
+            b"&a",
+            b"R&D",
+            b"&U,BTFw",
+            b"&-&",
+            b"&U,BTFw-&ZeVnLIqe",
+            // Printable ASCII in base64, alone or among others.
+            b"&AGE-",
+            b"&AGEAYg-",
+            b"&AOQAYQ-",
+            b"&ACY-",
+            // Shifts that are not needed.
+            b"&AOQ-&AOQ-",
+            // Octets or bits too many or too few, digits of another base64, padding.
+            b"&AOR-",
+            b"&A-",
+            b"&AO-",
+            b"&AOQA-",
+            b"&U/BTFw-",
+            b"&AOQ=-",
+            b"&AO Q-",
+            // Surrogates alone, or in the wrong order.
+            b"&2D0-",
+            b"&3gA-",
+            b"&3gDYPQ-",
+            b"&2D3YPQ-",
+            // Control characters, encoded or not, and line separators.
+            b"&AAA-",
+            b"&AA0ACg-",
+            b"&AIU-",
+            b"&ICg-",
+            b"a\tb",
+            b"\x7f",
+            // Octets over 127: UTF-8, another charset, overlong, a surrogate.
+            "\u{e4}".as_bytes(),
+            b"\xe4",
+            b"\xc0\xaf",
+            b"\xe0\x80\xaf",
+            b"\xed\xa0\x80",
+            b"\xf5\x80\x80\x80",
+        ] {
+            let name = MailboxName::decode(wire);
+            assert!(!name.is_well_formed(), "{}", wire.escape_ascii());
+        }
+        assert!(!MailboxName::new("a\r\nb").is_well_formed());
     }
 
     #[test]

@@ -7,6 +7,7 @@ use hikyaku_wire::Output;
 use crate::MailboxName;
 use crate::cursor::{Cursor, Result};
 use crate::text::{any_string, write_string};
+use crate::word::write_value;
 
 /// Where mailboxes are: the user's own, those of other users, and those of all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -62,7 +63,7 @@ impl Namespaces {
                     output.write(b" ");
                     write_string(name, output);
                     output.write(b" ");
-                    output.write(value);
+                    write_value(value, output);
                 }
                 output.write(b")");
             }

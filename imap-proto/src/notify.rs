@@ -8,6 +8,7 @@ use crate::cursor::{Cursor, Result};
 use crate::fetch::attribute;
 use crate::mailbox_filter::mailbox_filter;
 use crate::text::write_list;
+use crate::word::write_atom;
 use crate::{FetchAttribute, MailboxFilter};
 
 /// The NOTIFY command.
@@ -75,7 +76,7 @@ impl NotifyEvent {
     }
 
     fn encode(&self, output: &mut Output) {
-        output.write(self.name());
+        write_atom(self.name(), output);
         if let Self::MessageNew(attributes) = self
             && !attributes.is_empty()
         {

@@ -9,7 +9,8 @@ use crate::flag::{told_flags, write_flags};
 use crate::metadata::metadata_code;
 use crate::object_id::object_id;
 use crate::sequence_set::{ranges, write_ranges};
-use crate::text::{nz_number, write_astring, write_list, write_nstring, write_string};
+use crate::text::{is_atom_char, nz_number, write_list};
+use crate::word::{write_code_string, write_code_word};
 use crate::{Flag, MetadataCode};
 
 /// A response code. Sets of UIDs are ranges, both ends inclusive.
@@ -125,7 +126,9 @@ impl ResponseCode {
             }
             Self::BadCharset(known) if !known.is_empty() => {
                 output.write(b"BADCHARSET ");
-                write_list(known, output, |name, output| write_astring(name, output));
+                write_list(known, output, |name, output| {
+                    write_code_astring(name, output)
+                });
             }
             Self::Capability(all) => {
                 output.write(b"CAPABILITY");
@@ -152,16 +155,16 @@ impl ResponseCode {
             Self::Unseen(number_) => number(b"UNSEEN ", u64::from(*number_), output),
             Self::BadEvent(names) => {
                 output.write(b"BADEVENT ");
-                write_list(names, output, |name, output| output.write(name));
+                write_list(names, output, |name, output| write_code_word(name, output));
             }
             Self::BadUrl(url) => {
                 output.write(b"BADURL ");
-                write_string(url, output);
+                write_code_string(url, output);
             }
             Self::InProgress(Some(progress)) => progress.encode(output),
             Self::MailboxId(id) => {
                 output.write(b"MAILBOXID (");
-                output.write(id);
+                write_code_word(id, output);
                 output.write(b")");
             }
             Self::MaxConvertMessages(most) => {
@@ -180,7 +183,7 @@ impl ResponseCode {
             }
             Self::NoUpdate(tag) => {
                 output.write(b"NOUPDATE ");
-                write_string(tag, output);
+                write_code_string(tag, output);
             }
             Self::Referral(urls) => {
                 output.write(b"REFERRAL");
@@ -188,18 +191,14 @@ impl ResponseCode {
             }
             Self::UndefinedFilter(name) => {
                 output.write(b"UNDEFINED-FILTER ");
-                output.write(name);
+                write_code_word(name, output);
             }
             Self::UrlMech(names) => {
                 output.write(b"URLMECH INTERNAL");
                 words(names, output);
             }
             Self::Other(name, rest) => {
-                output.write(name);
-                if let Some(rest) = rest {
-                    output.write(b" ");
-                    output.write(rest);
-                }
+                write_other(name, rest.as_deref(), output);
             }
             alone => output.write(alone.alone().as_bytes()),
         }
@@ -256,14 +255,38 @@ impl ResponseCode {
 fn words(words: &[Bytes], output: &mut Output) {
     for word in words {
         output.write(b" ");
-        output.write(word);
+        write_code_word(word, output);
+    }
+}
+
+/// An astring that is text: an atom, or in quotes.
+fn write_code_astring(text: &[u8], output: &mut Output) {
+    match !text.is_empty() && text.iter().all(|&octet| is_atom_char(octet)) {
+        true => output.write(text),
+        false => write_code_string(text, output),
+    }
+}
+
+/// A code as it was sent. What would end it early is replaced.
+fn write_other(name: &[u8], rest: Option<&[u8]>, output: &mut Output) {
+    write_code_word(name, output);
+    let Some(rest) = rest else { return };
+    output.write(b" ");
+    let whole = [rest, b"]"].concat();
+    let is_text = |octet: u8| !octet.is_ascii_control();
+    match end_of_code(&whole) == Some(rest.len()) {
+        true => output.write_only(rest, is_text, b' '),
+        false => output.write_only(rest, |o| is_text(o) && !matches!(o, b']' | b'"'), b' '),
     }
 }
 
 impl Progress {
     fn encode(&self, output: &mut Output) {
         output.write(b"INPROGRESS (");
-        write_nstring(self.tag.as_deref(), output);
+        match &self.tag {
+            Some(tag) => write_code_string(tag, output),
+            None => output.write(b"NIL"),
+        }
         for number in [self.done, self.goal] {
             output.write(b" ");
             match number {

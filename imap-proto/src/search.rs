@@ -15,6 +15,7 @@ use crate::object_id::object_id;
 use crate::partial::partial_range;
 use crate::sequence_set::{ranges, sequence_set, write_ranges};
 use crate::text::{is_atom_char, nz_number, write_astring, write_list, write_string};
+use crate::word::{write_atom, write_flag};
 use crate::{
     Date, FetchAttribute, Flag, Limits, MailboxName, PartialRange, SequenceSet, SyntaxError,
 };
@@ -227,9 +228,8 @@ impl SearchKey {
     /// [`SyntaxError`], also when something follows them.
     pub fn parse(criteria: &Bytes, limits: &Limits) -> core::result::Result<Self, SyntaxError> {
         let mut cursor = Cursor::new(criteria);
-        let key = keys(&mut cursor, limits.nesting)?;
-        cursor.end()?;
-        Ok(key)
+        let key = keys(&mut cursor, limits.nesting).and_then(|key| cursor.end().map(|()| key));
+        key.map_err(|fault| fault.of(criteria))
     }
 
     /// Appends the key; at the top, all that must hold stand without parentheses. Nesting costs no
@@ -318,7 +318,7 @@ impl SearchKey {
                 output.write(b"MODSEQ ");
                 write_string(entry, output);
                 output.write(b" ");
-                output.write(kind);
+                write_atom(kind, output);
                 number(b" ", *modseq, output);
             }
             Self::Older(seconds) => number(b"OLDER ", u64::from(*seconds), output),
@@ -402,7 +402,7 @@ fn encode_flag(flag: &Flag, is: bool, output: &mut Output) {
     output.write(un);
     output.write(name);
     if name.ends_with(b" ") {
-        output.write(flag.as_bytes());
+        write_flag(flag.as_bytes(), output);
     }
 }
 

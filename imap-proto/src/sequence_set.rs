@@ -28,9 +28,8 @@ impl SequenceSet {
     /// Names the octet that does not belong.
     pub fn parse(text: &bytes::Bytes) -> core::result::Result<Self, crate::SyntaxError> {
         let mut cursor = Cursor::new(text);
-        let set = sequence_set(&mut cursor)?;
-        cursor.end()?;
-        Ok(set)
+        let set = sequence_set(&mut cursor).and_then(|set| cursor.end().map(|()| set));
+        set.map_err(|fault| fault.of(text))
     }
 
     /// `$`: what the last SEARCH with SAVE found (RFC 5182). It has no numbers of its own.

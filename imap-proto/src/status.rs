@@ -8,6 +8,7 @@ use hikyaku_wire::Output;
 use crate::cursor::{Cursor, Result};
 use crate::object_id::object_id;
 use crate::text::write_list;
+use crate::word::{write_atom, write_value, write_word};
 
 /// What STATUS asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,13 +89,13 @@ impl StatusAttribute {
 pub(crate) fn write_items(items: &[StatusItem], output: &mut Output) {
     write_list(items, output, |item, output| match item {
         StatusItem::Number(attribute, value) => {
-            output.write(attribute.name());
+            write_word(attribute.name(), output);
             output.write(b" ");
             output.write_number(*value);
         }
         StatusItem::MailboxId(id) => {
             output.write(b"MAILBOXID (");
-            output.write(id);
+            write_word(id, output);
             output.write(b")");
         }
         StatusItem::AppendLimit(None) => output.write(b"APPENDLIMIT NIL"),
@@ -103,16 +104,16 @@ pub(crate) fn write_items(items: &[StatusItem], output: &mut Output) {
             output.write_number(*octets);
         }
         StatusItem::Other(name, value) => {
-            output.write(name);
+            write_word(name, output);
             output.write(b" ");
-            output.write(value);
+            write_value(value, output);
         }
     });
 }
 
 pub(crate) fn write_attributes(attributes: &[StatusAttribute], output: &mut Output) {
     write_list(attributes, output, |attribute, output| {
-        output.write(attribute.name());
+        write_atom(attribute.name(), output);
     });
 }
 

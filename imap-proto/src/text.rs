@@ -238,7 +238,8 @@ pub(crate) fn write_string(text: &[u8], output: &mut Output) {
         output.write(b"{");
         output.write_number(text.len() as u64);
         output.write(b"}\r\n");
-        output.write(text);
+        // RFC 9051 §9: a literal holds no NUL.
+        output.write_only(text, |octet| octet != 0, b'?');
         return;
     }
     output.write(b"\"");
@@ -330,11 +331,10 @@ mod tests {
             write_astring(&text, &mut output);
             let written = output.copy_to_bytes(output.len());
             let read = astring(&written).ok().map(|(rest, text)| (rest.len(), text.into_owned()));
-            if text.contains(&0) {
-                prop_assert_eq!(read, None);
-            } else {
-                prop_assert_eq!(read, Some((0, text)));
-            }
+            let nul = text.iter().position(|octet| *octet == 0);
+            prop_assert_eq!(output.has_replaced(), nul.is_some());
+            let expected = text.iter().map(|octet| if *octet == 0 { b'?' } else { *octet });
+            prop_assert_eq!(read, Some((0, expected.collect())));
         }
 
         #[test]

@@ -39,10 +39,9 @@ impl MessageUrl {
     /// # Errors
     /// [`SyntaxError`]
     pub fn parse(url: &[u8]) -> Result<Self, SyntaxError> {
-        let fail = |expected| SyntaxError {
-            tag: None,
-            offset: 0,
-            expected,
+        let fail = |expected| {
+            let offset = 0;
+            crate::error::Fault { offset, expected }.of(url)
         };
         let path = url.strip_prefix(b"/").ok_or(fail("an absolute path"))?;
         let at = find(path, b"/;UID=").ok_or(fail("a UID"))?;
@@ -74,8 +73,8 @@ impl MessageUrl {
             text.push(b']');
             let text = Bytes::from(text);
             let mut cursor = Cursor::new(&text);
-            section_text = section(&mut cursor)?;
-            cursor.end()?;
+            let read = section(&mut cursor).and_then(|read| cursor.end().map(|()| read));
+            section_text = read.map_err(|fault| fault.of(&text))?;
             rest = after;
         }
         if let Some(text) = parameter(rest, b";PARTIAL=") {

@@ -8,6 +8,7 @@ use crate::MailboxName;
 use crate::cursor::{Cursor, Result};
 use crate::mailbox::mailbox;
 use crate::text::{write_astring, write_nstring};
+use crate::word::write_atom;
 
 /// RESETKEY: URLs that were made before are worth nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,7 +27,7 @@ impl ResetKey {
         mailbox.encode(output);
         for mechanism in mechanisms {
             output.write(b" ");
-            output.write(mechanism);
+            write_atom(mechanism, output);
         }
     }
 }
@@ -51,7 +52,7 @@ pub(crate) fn write_rumps(rumps: &[(Bytes, Bytes)], output: &mut Output) {
         output.write(b" ");
         write_astring(url, output);
         output.write(b" ");
-        output.write(mechanism);
+        write_atom(mechanism, output);
     }
 }
 

@@ -188,7 +188,9 @@ fn hikyaku_client(work: &Work) -> usize {
 fn hikyaku_server(work: &Work) -> usize {
     use imap_proto::server::{Connection, Event, Options};
     use imap_proto::{Command, Status};
-    let mut machine = Connection::new(Options::default());
+    let mut options = Options::default();
+    options.login_needs_tls = false;
+    let mut machine = Connection::new(options);
     let (mut input, mut output, mut items) = (BytesMut::new(), Output::new(), 0);
     input.extend_from_slice(b"a LOGIN u p\r\nb SELECT INBOX\r\n");
     for piece in std::iter::once(&[][..]).chain(work.input.chunks(work.piece)) {

@@ -1,9 +1,9 @@
-//! What the client machine tells, and what it is set up with.
+//! What the client machine reports, and what it is set up with.
 
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::time::Duration;
-use hikyaku_wire::Secret;
+use hikyaku_wire::{Excerpt, Secret};
 
 use crate::{Completion, FetchAttribute, FetchItem, Limits, Response, ResponseCode, Status};
 
@@ -11,6 +11,10 @@ use crate::{Completion, FetchAttribute, FetchItem, Limits, Response, ResponseCod
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Options {
+    /// Whether the stream is under TLS from the start.
+    pub tls: bool,
+    /// LOGIN and AUTHENTICATE only under TLS (the default); without it they are a [`Misuse`](super::Misuse).
+    pub login_needs_tls: bool,
     /// One command at a time, whatever could go together.
     pub one_by_one: bool,
     /// IDLE is ended and begun anew after this time without a word (9 minutes; RFC 9051 §6.3.13 asks
@@ -25,6 +29,8 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            tls: false,
+            login_needs_tls: true,
             one_by_one: false,
             idle_renewal: Duration::from_secs(9 * 60),
             patience: Duration::from_secs(5 * 60),
@@ -53,7 +59,7 @@ pub enum Event {
     Challenge(Secret),
     /// APPEND: give the message now, by [`Connection::chunk`](super::Connection::chunk).
     SendMessage(Handle),
-    /// IDLE began.
+    /// IDLE has begun.
     Idling(Handle),
     /// A section of a message begins: chunks, and [`Event::SectionEnd`], follow.
     Section {
@@ -114,23 +120,61 @@ pub enum Event {
 #[non_exhaustive]
 pub enum Error {
     /// Not a response.
-    #[error("not a response: {0}")]
-    NoResponse(&'static str),
-    /// A tag or a `+` that nothing waits for.
-    #[error("an answer to nothing")]
-    Unasked,
+    #[error("not a response, {during}: expected {expected}, found {found}")]
+    NoResponse {
+        /// What was under way: `after SELECT`.
+        during: During,
+        /// What had to come.
+        expected: &'static str,
+        /// The first octets of what came; nothing while a login is under way.
+        found: Excerpt,
+    },
+    /// A tag or a `+` that no command waits for.
+    #[error("unexpected answer {found}, {during}")]
+    Unasked {
+        /// What was under way.
+        during: During,
+        /// The first octets of it.
+        found: Excerpt,
+    },
     /// A response past [`Limits::response`].
-    #[error("a response that is too long")]
-    TooLong,
-    /// Octets before TLS began: said by whoever (CVE-2011-0411).
-    #[error("octets in clear behind STARTTLS")]
-    Injected,
-    /// It closed before it had answered.
-    #[error("the connection ended before the answer")]
-    Unanswered,
+    #[error("a response of more than {most} octets, {during}: {found}")]
+    TooLong {
+        /// What was under way.
+        during: During,
+        /// The limit.
+        most: usize,
+        /// The first octets of it.
+        found: Excerpt,
+    },
+    /// Octets came in clear after STARTTLS was agreed upon: whoever put them there (CVE-2011-0411).
+    #[error("octets in clear after STARTTLS: {found}")]
+    Injected {
+        /// The first of them.
+        found: Excerpt,
+    },
+    /// The server closed before it had answered.
+    #[error("the connection ended before the answer, {during}")]
+    Unanswered {
+        /// What is without its answer.
+        during: During,
+    },
 }
 
-/// A command that is not legal now, or that holds what no command may: nothing was sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not now, or not so")]
-pub struct Misuse;
+/// What a connection was at when an error came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct During {
+    /// The first command that was sent and has not ended.
+    pub command: Option<&'static str>,
+    /// The state, as in [`Misuse`](super::Misuse).
+    pub state: &'static str,
+}
+
+impl core::fmt::Display for During {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self.command {
+            Some(command) => write!(f, "after {command}, {}", self.state),
+            None => f.write_str(self.state),
+        }
+    }
+}

@@ -11,7 +11,7 @@ use crate::response::is_text;
 
 /// What the framer found.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Framed {
+pub(crate) enum Framed {
     /// A whole response: that part of [`Framer::lines`], without its CRLF.
     Line(Range<usize>),
     /// A whole response without its last CRLF, or what is left of one after a section.
@@ -22,13 +22,13 @@ pub(super) enum Framed {
 
 /// What the server did that no response is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Malformed {
+pub(crate) enum Malformed {
     TooLong,
     Literal,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Framer {
+pub(crate) struct Framer {
     /// Whole lines, none of which announces a literal.
     lines: Bytes,
     /// Up to here they were told.
@@ -66,7 +66,7 @@ struct Word {
 
 impl Framer {
     /// What comes next is the rest of a FETCH response, behind the literal of a section.
-    pub(super) fn behind_section(&mut self) {
+    pub(crate) fn behind_section(&mut self) {
         self.shape = Shape {
             fetch: true,
             depth: 1,
@@ -75,12 +75,12 @@ impl Framer {
     }
 
     /// What [`Framed::Line`] is a part of.
-    pub(super) fn lines(&self) -> &Bytes {
+    pub(crate) fn lines(&self) -> &Bytes {
         &self.lines
     }
 
     /// Puts back what was taken from the input and not told yet.
-    pub(super) fn give_back(&mut self, input: &mut BytesMut) {
+    pub(crate) fn give_back(&mut self, input: &mut BytesMut) {
         let left = self.lines.slice(self.told..);
         (self.lines, self.told) = (Bytes::new(), 0);
         if !left.is_empty() {
@@ -104,7 +104,7 @@ impl Framer {
     }
 
     /// `limit`: octets of a response; `literal`: of one literal in it, past which NIL stands there.
-    pub(super) fn next(
+    pub(crate) fn next(
         &mut self,
         input: &mut BytesMut,
         limit: usize,
@@ -188,7 +188,7 @@ impl Framer {
     }
 
     /// Whether octets of a response under way were taken already.
-    pub(super) fn is_inside(&self) -> bool {
+    pub(crate) fn is_inside(&self) -> bool {
         self.scanned > 0 || !self.held.is_empty() || self.skip > 0 || self.shape.depth > 0
     }
 

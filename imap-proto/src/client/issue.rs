@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 use bytes::{Buf as _, Bytes};
-use hikyaku_wire::{Output, Secret, write_response};
+use hikyaku_wire::{Output, Reason, Secret, write_response};
 
 use super::{Appending, Connection, Event, Handle, Idle, Misuse, Selected, Sent, State};
 use crate::literal::pieces;
@@ -54,6 +54,8 @@ pub(super) enum Step {
 pub(super) struct Waiting {
     pub(super) id: u64,
     pub(super) handle: Handle,
+    /// The command.
+    name: &'static str,
     /// As it is written, but for how its literals are announced.
     line: Bytes,
     /// Octets of an APPEND's message.
@@ -143,13 +145,14 @@ impl Connection {
     ///
     /// # Errors
     /// [`Misuse`] when the command is not legal in this state or as it is written, when it has sequence
-    /// numbers while something is under way that may change them (use UIDs), and while an ENABLE of
-    /// IMAP4rev2 or UTF8=ACCEPT is under way: how names are written is not known until then.
+    /// numbers while something is under way that may change them (use UIDs), while an ENABLE of
+    /// IMAP4rev2 or UTF8=ACCEPT is under way (how names are written is not known until then), and as for
+    /// [`login`](Self::login) when it is LOGIN.
     pub fn issue(&mut self, command: Command, output: &mut Output) -> Result<Handle, Misuse> {
         use Command as C;
         let before_login = self.state == State::NotAuthenticated && !self.logging_in;
         let legal = match &command {
-            C::Authenticate(_) => return Err(Misuse),
+            C::Authenticate(_) => return Err(self.misuse("AUTHENTICATE", Reason::State)),
             C::Login { .. } => before_login && !self.capabilities.has("LOGINDISABLED"),
             C::StartTls => before_login && self.is_quiet(),
             C::Capability | C::Noop | C::Logout | C::Id(_) | C::Language(_) => true,
@@ -180,7 +183,10 @@ impl Connection {
             _ => self.state == State::Authenticated || self.logging_in,
         };
         if !legal || (is_numbered(&command) && !self.numbers_are_certain()) {
-            return Err(Misuse);
+            return Err(self.misuse(command.name(), Reason::State));
+        }
+        if let C::Login { .. } = command {
+            self.may_log_in("LOGIN")?;
         }
         let kind = Kind::of(&command);
         self.queue(command, kind, output)
@@ -189,7 +195,8 @@ impl Connection {
     /// LOGIN; [`Event::Authenticated`] or [`Event::AuthenticationRefused`] ends it.
     ///
     /// # Errors
-    /// [`Misuse`] when logged in, or where the server will not have it (LOGINDISABLED).
+    /// [`Misuse`] when logged in, where the server will not have it (LOGINDISABLED), and without TLS unless
+    /// [`Options::login_needs_tls`](super::Options::login_needs_tls) is off.
     pub fn login(
         &mut self,
         name: impl Into<Bytes>,
@@ -204,7 +211,8 @@ impl Connection {
     /// until it is asked for where not. [`Event::Authenticated`] or [`Event::AuthenticationRefused`] ends it.
     ///
     /// # Errors
-    /// [`Misuse`] when logged in.
+    /// [`Misuse`] when logged in, and without TLS unless
+    /// [`Options::login_needs_tls`](super::Options::login_needs_tls) is off.
     pub fn authenticate(
         &mut self,
         mechanism: impl Into<Bytes>,
@@ -212,8 +220,9 @@ impl Connection {
         output: &mut Output,
     ) -> Result<Handle, Misuse> {
         if self.state != State::NotAuthenticated || self.logging_in {
-            return Err(Misuse);
+            return Err(self.misuse("authenticate", Reason::State));
         }
+        self.may_log_in("authenticate")?;
         let mechanism = mechanism.into();
         let (initial, held) = match self.capabilities.has("SASL-IR") {
             true => (initial, None),
@@ -222,6 +231,13 @@ impl Connection {
         let command = Command::Authenticate(Authenticate { mechanism, initial });
         let challenged = false;
         self.queue(command, Kind::Authenticate { held, challenged }, output)
+    }
+
+    fn may_log_in(&self, method: &'static str) -> Result<(), Misuse> {
+        match self.options.login_needs_tls && !self.options.tls {
+            true => Err(self.misuse(method, Reason::NeedsTls)),
+            false => Ok(()),
+        }
     }
 
     /// Answers an [`Event::Challenge`]; `None` cancels the exchange.
@@ -235,7 +251,7 @@ impl Connection {
     ) -> Result<(), Misuse> {
         match self.sent.first_mut().map(|sent| &mut sent.kind) {
             Some(Kind::Authenticate { challenged, .. }) if *challenged => *challenged = false,
-            _ => return Err(Misuse),
+            _ => return Err(self.misuse("respond", Reason::State)),
         }
         write_response(response, output);
         Ok(())
@@ -254,7 +270,7 @@ impl Connection {
         output: &mut Output,
     ) -> Result<Handle, Misuse> {
         if self.state != State::Authenticated && !self.logging_in {
-            return Err(Misuse);
+            return Err(self.misuse("append", Reason::State));
         }
         let mut line = Output::new();
         let id = self.next_id();
@@ -266,13 +282,11 @@ impl Connection {
         }
         append.encode(&mut line);
         line.write(b"\r\n");
-        self.push(
-            id,
-            Kind::Append,
-            line.copy_to_bytes(line.len()),
-            Some(octets),
-            output,
-        )
+        let name = match append.replaces {
+            Some(_) => "REPLACE",
+            None => "APPEND",
+        };
+        self.push(id, name, Kind::Append, line, Some(octets), output)
     }
 
     /// The next octets of an APPEND's message.
@@ -280,13 +294,12 @@ impl Connection {
     /// # Errors
     /// [`Misuse`] when they were not asked for, or are more than were announced: nothing is sent.
     pub fn chunk(&mut self, chunk: Bytes, output: &mut Output) -> Result<(), Misuse> {
+        let misuse = |reason| Misuse::new("chunk", self.situation(), reason);
+        let (misplaced, too_many) = (misuse(Reason::State), misuse(Reason::Argument));
         let appending = self.appending.as_mut().filter(|appending| appending.asked);
-        let appending = appending.ok_or(Misuse)?;
-        let left = appending
-            .left
-            .checked_sub(chunk.len() as u64)
-            .ok_or(Misuse)?;
-        appending.left = left;
+        let appending = appending.ok_or(misplaced)?;
+        let left = appending.left.checked_sub(chunk.len() as u64);
+        appending.left = left.ok_or(too_many)?;
         output.push(chunk);
         self.end_of_message(output);
         Ok(())
@@ -322,7 +335,7 @@ impl Connection {
             return self.issue(Command::Move { set, mailbox, uid }, output);
         }
         if self.selected.is_none() && self.selecting == 0 {
-            return Err(Misuse);
+            return Err(self.misuse("move_messages", Reason::State));
         }
         let kind = Kind::Move(Step::Store, set.clone());
         self.queue(Command::Copy { set, mailbox, uid }, kind, output)
@@ -354,11 +367,12 @@ impl Connection {
             Step::Expunge | Step::Last => (Command::Expunge(Some(set.clone())), Step::Last),
         };
         let id = self.next_id();
-        let line = encoded(id, command);
+        let name = command.name();
         let waiting = Waiting {
             id,
             handle,
-            line,
+            name,
+            line: whole(encoded(id, command)),
             message: None,
             kind: Kind::Move(next, set),
         };
@@ -378,7 +392,7 @@ impl Connection {
                 self.idle = Idle::Done;
             }
             Idle::Renewing => self.idle = Idle::Done,
-            Idle::Not => return Err(Misuse),
+            Idle::Not => return Err(self.misuse("done", Reason::State)),
             Idle::Unwanted | Idle::Done => {}
         }
         Ok(())
@@ -392,7 +406,7 @@ impl Connection {
     /// [`Misuse`] when none has begun.
     pub fn renew_idle(&mut self, output: &mut Output) -> Result<(), Misuse> {
         if self.idle != Idle::Idling {
-            return Err(Misuse);
+            return Err(self.misuse("renew_idle", Reason::State));
         }
         output.write(b"DONE\r\n");
         self.idle = Idle::Renewing;
@@ -405,7 +419,8 @@ impl Connection {
         let waiting = Waiting {
             id,
             handle,
-            line: encoded(id, Command::Idle),
+            name: "IDLE",
+            line: whole(encoded(id, Command::Idle)),
             message: None,
             kind: Kind::Idle,
         };
@@ -425,6 +440,7 @@ impl Connection {
     pub fn tls_established(&mut self, output: &mut Output) {
         if self.state == State::StartTls {
             self.state = State::NotAuthenticated;
+            self.options.tls = true;
             self.capabilities = super::Capabilities::default();
             let text = Bytes::new();
             let preauth = false;
@@ -446,7 +462,8 @@ impl Connection {
         let waiting = Waiting {
             id,
             handle: Handle(id),
-            line: encoded(id, Command::Capability),
+            name: "CAPABILITY",
+            line: whole(encoded(id, Command::Capability)),
             message: None,
             kind: Kind::Capability,
         };
@@ -472,6 +489,25 @@ impl Connection {
             && self.sent.len() < self.window()
     }
 
+    pub(super) fn situation(&self) -> &'static str {
+        match self.state {
+            State::Greeting => "before the greeting",
+            State::StartTls => "before TLS has begun",
+            State::Compress => "before the compression has begun",
+            State::Closed => "after the end of the connection",
+            _ if self.logging_out => "after LOGOUT",
+            _ if self.enabling => "while ENABLE is under way",
+            State::NotAuthenticated if self.logging_in => "while a login is under way",
+            State::NotAuthenticated => "before login",
+            State::Authenticated if self.selected.is_some() => "with a mailbox selected",
+            State::Authenticated => "with no mailbox selected",
+        }
+    }
+
+    fn misuse(&self, method: &'static str, reason: Reason) -> Misuse {
+        Misuse::new(method, self.situation(), reason)
+    }
+
     fn window(&self) -> usize {
         match self.options.one_by_one {
             true => 1,
@@ -490,25 +526,28 @@ impl Connection {
             true => command.in_utf8(),
             false => command,
         };
+        let name = command.name();
         let line = encoded(id, command);
-        self.push(id, kind, line, None, output)
+        self.push(id, name, kind, line, None, output)
     }
 
     fn push(
         &mut self,
         id: u64,
+        name: &'static str,
         kind: Kind,
-        line: Bytes,
+        line: Output,
         message: Option<u64>,
         output: &mut Output,
     ) -> Result<Handle, Misuse> {
         let open = matches!(self.state, State::NotAuthenticated | State::Authenticated);
-        if !open
-            || self.enabling
-            || self.logging_out
-            || pieces(&line, self.capabilities.literals()).is_none()
-        {
-            return Err(Misuse);
+        if !open || self.enabling || self.logging_out {
+            return Err(self.misuse(name, Reason::State));
+        }
+        let replaced = line.has_replaced();
+        let line = whole(line);
+        if replaced || pieces(&line, self.capabilities.literals()).is_none() {
+            return Err(self.misuse(name, Reason::Argument));
         }
         match kind {
             Kind::Login | Kind::Authenticate { .. } => self.logging_in = true,
@@ -521,6 +560,7 @@ impl Connection {
         self.waiting.push_back(Waiting {
             id,
             handle,
+            name,
             line,
             message,
             kind,
@@ -586,6 +626,7 @@ impl Connection {
         self.sent.push(Sent {
             id: next.id,
             handle: next.handle,
+            name: next.name,
             kind: next.kind,
         });
         self.ask_for_message();
@@ -635,9 +676,14 @@ fn tag(id: u64) -> Bytes {
     tag.copy_to_bytes(tag.len())
 }
 
-fn encoded(id: u64, command: Command) -> Bytes {
+fn encoded(id: u64, command: Command) -> Output {
     let mut line = Output::new();
     let tag = tag(id);
     Tagged { tag, command }.encode(&mut line);
-    line.copy_to_bytes(line.len())
+    line
+}
+
+fn whole(mut line: Output) -> Bytes {
+    let length = line.len();
+    line.copy_to_bytes(length)
 }

@@ -7,13 +7,14 @@
 
 mod capabilities;
 mod event;
-mod frame;
+pub(crate) mod frame;
 mod issue;
 mod selected;
 mod view;
 
 pub use capabilities::Capabilities;
-pub use event::{Error, Event, Handle, Misuse, Options};
+pub use event::{During, Error, Event, Handle, Options};
+pub use hikyaku_wire::Misuse;
 pub use selected::Selected;
 pub use view::View;
 
@@ -21,7 +22,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use bytes::{Buf as _, Bytes, BytesMut};
 use core::time::Duration;
-use hikyaku_wire::{Machine, Output, SaslLine, Secret, Step, decode_sasl};
+use hikyaku_wire::{Excerpt, Machine, Output, SaslLine, Secret, Step, decode_sasl};
 
 use crate::cursor::Cursor;
 use crate::response::Frequent;
@@ -86,6 +87,8 @@ enum State {
 struct Sent {
     id: u64,
     handle: Handle,
+    /// The command.
+    name: &'static str,
     kind: Kind,
 }
 
@@ -230,23 +233,67 @@ impl Connection {
         let received = match received {
             Ok(received) => received,
             Err(_) if self.repeats(&said, line) => return Ok(None),
-            Err(error) => return Err(Error::NoResponse(error.expected)),
+            Err(error) => return Err(self.no_response(error.expected, line)),
         };
         if self.state == State::Greeting {
-            self.greeting(received, output)?;
+            self.greeting(received, line, output)?;
             return Ok(None);
         }
         match received {
-            Received::Continuation(text) => self.continuation(&text, output)?,
+            Received::Continuation(text) => self.continuation(&text, line, output)?,
             Received::Untagged(response) => return Ok(self.untagged(response)),
-            Received::Tagged(tag, completion) => self.tagged(&tag, completion, output)?,
+            Received::Tagged(tag, completion) => self.tagged(&tag, completion, line, output)?,
         }
         Ok(None)
     }
 
-    fn greeting(&mut self, received: Received, output: &mut Output) -> Result<(), Error> {
+    /// What was under way when an error came.
+    fn during(&self) -> During {
+        During {
+            command: self.sent.first().map(|sent| sent.name),
+            state: self.situation(),
+        }
+    }
+
+    /// Lines of a login are not shown: a server may repeat what it was sent.
+    fn excerpt(&self, line: &[u8]) -> Excerpt {
+        match self.logging_in {
+            true => Excerpt::hidden(),
+            false => Excerpt::of(line),
+        }
+    }
+
+    fn no_response(&self, expected: &'static str, line: &[u8]) -> Error {
+        Error::NoResponse {
+            during: self.during(),
+            expected,
+            found: self.excerpt(line),
+        }
+    }
+
+    fn unasked(&self, line: &[u8]) -> Error {
+        Error::Unasked {
+            during: self.during(),
+            found: self.excerpt(line),
+        }
+    }
+
+    fn too_long(&self, octets: &[u8]) -> Error {
+        Error::TooLong {
+            during: self.during(),
+            most: self.options.limits.response,
+            found: self.excerpt(octets),
+        }
+    }
+
+    fn greeting(
+        &mut self,
+        received: Received,
+        line: &[u8],
+        output: &mut Output,
+    ) -> Result<(), Error> {
         let Received::Untagged(Response::Status(status, code, text)) = received else {
-            return Err(Error::NoResponse("no greeting"));
+            return Err(self.no_response("a greeting", line));
         };
         match status {
             Status::Ok => self.state = State::NotAuthenticated,
@@ -256,7 +303,7 @@ impl Connection {
                 self.tell(Event::Bye(code, text));
                 return Ok(());
             }
-            Status::No | Status::Bad => return Err(Error::NoResponse("no greeting")),
+            Status::No | Status::Bad => return Err(self.no_response("a greeting", line)),
         }
         let preauth = status == Status::PreAuth;
         let connected = Event::Connected { preauth, text };
@@ -273,7 +320,12 @@ impl Connection {
         Ok(())
     }
 
-    fn continuation(&mut self, text: &Bytes, output: &mut Output) -> Result<(), Error> {
+    fn continuation(
+        &mut self,
+        text: &Bytes,
+        line: &[u8],
+        output: &mut Output,
+    ) -> Result<(), Error> {
         let leniencies = self.options.limits.leniencies;
         if let Some(piece) = self.holding.pop_front() {
             output.push(piece);
@@ -287,8 +339,9 @@ impl Connection {
             self.tell(event);
             return Ok(());
         }
+        let unasked = self.unasked(line);
         let Some(sent) = self.sent.first_mut() else {
-            return Err(Error::Unasked);
+            return Err(unasked);
         };
         match (&mut sent.kind, self.idle) {
             (Kind::Idle, Idle::Asked) => {
@@ -309,10 +362,10 @@ impl Connection {
                 let challenge = match decode_sasl(text.trim_ascii()) {
                     Ok(SaslLine::Response(challenge)) => challenge,
                     _ if leniencies.contains(Leniency::ChallengeInWords) => Secret::default(),
-                    _ => return Err(Error::NoResponse("expected a challenge in base64")),
+                    _ => return Err(self.no_response("a challenge in base64", line)),
                 };
                 if core::mem::replace(challenged, true) {
-                    return Err(Error::Unasked);
+                    return Err(unasked);
                 }
                 match held.take() {
                     Some(initial) => drop(self.respond(Some(&initial), output)),
@@ -320,7 +373,7 @@ impl Connection {
                 }
                 Ok(())
             }
-            _ => Err(Error::Unasked),
+            _ => Err(unasked),
         }
     }
 
@@ -507,7 +560,7 @@ impl Connection {
         });
         begun.octets += head.len();
         if begun.octets > limits.response {
-            return Err(Error::TooLong);
+            return Err(self.too_long(head));
         }
         let name = fetch::items_to_section(&mut cursor, limits.nesting, &mut begun.items).ok();
         let sequence = begun.sequence;
@@ -548,6 +601,7 @@ impl Connection {
         &mut self,
         tag: &Bytes,
         completion: Completion,
+        line: &[u8],
         output: &mut Output,
     ) -> Result<(), Error> {
         let id = tag
@@ -558,7 +612,7 @@ impl Connection {
         self.said = completion.text.clone();
         let at = self.sent.iter().position(|sent| Some(sent.id) == id);
         let Some(at) = at else {
-            return Err(Error::Unasked);
+            return Err(self.unasked(line));
         };
         if let Some(code) = &completion.code {
             self.code(code);
@@ -657,7 +711,8 @@ impl Machine for Connection {
                     // Said in clear, so by whoever: never taken for what the server says under TLS.
                     self.framer.give_back(input);
                     if !input.is_empty() {
-                        return Err(Error::Injected);
+                        let found = Excerpt::of(input);
+                        return Err(Error::Injected { found });
                     }
                     return Ok(Step::StartTls);
                 }
@@ -694,9 +749,9 @@ impl Machine for Connection {
                         .next(input, limits.response, limits.response_literal);
                     let event = match next {
                         None => return Ok(Step::NeedInput),
-                        Some(Err(Malformed::TooLong)) => return Err(Error::TooLong),
+                        Some(Err(Malformed::TooLong)) => return Err(self.too_long(input)),
                         Some(Err(Malformed::Literal)) => {
-                            return Err(Error::NoResponse("a literal past 63 bits"));
+                            return Err(self.no_response("a literal of at most 63 bits", input));
                         }
                         Some(Ok(Framed::Section(head, octets))) => {
                             self.section(&head, octets)?;
@@ -744,6 +799,7 @@ impl Machine for Connection {
     }
 
     fn end_of_input(&mut self) -> Result<(), Error> {
+        let during = self.during();
         let before = core::mem::replace(&mut self.state, State::Closed);
         let owed = self.fetching.is_some()
             || self.framer.is_inside()
@@ -755,7 +811,7 @@ impl Machine for Connection {
         match before {
             State::Closed => Ok(()),
             State::NotAuthenticated | State::Authenticated if !owed => Ok(()),
-            _ => Err(Error::Unanswered),
+            _ => Err(Error::Unanswered { during }),
         }
     }
 

@@ -33,7 +33,10 @@ impl Actor for Client {
     const ROLE: Role = Role::Client;
 
     fn machine(&self, options: &[String]) -> Connection {
-        let mut o = Options::default();
+        let mut o = Options {
+            login_needs_tls: false,
+            ..Options::default()
+        };
         for option in options {
             match option.as_str() {
                 "one-by-one" => o.one_by_one = true,
@@ -137,7 +140,7 @@ impl Actor for Client {
             "refused" => {
                 let tagged =
                     Tagged::parse(&unescape(&format!("x {rest}")).into(), &Limits::default());
-                assert_eq!(machine.issue(tagged.unwrap().command, output), Err(Misuse));
+                assert!(machine.issue(tagged.unwrap().command, output).is_err());
             }
             "do" => {
                 let tagged =
@@ -390,21 +393,134 @@ fn what_ends_the_connection() {
         options
     };
     let long = format!("* SEARCH {}\r\n", "1 ".repeat(300));
-    assert_eq!(fed(long.as_bytes(), small()), Err(Error::TooLong));
-    let endless = "* 1 FETCH (BODY[] {18446744073709551616}\r\n";
-    assert!(matches!(
-        fed(endless.as_bytes(), small()),
-        Err(Error::NoResponse(_))
-    ));
-    assert_eq!(fed(b"+ go\r\n", small()), Err(Error::Unasked));
-    assert_eq!(fed(b"a9 OK\r\n", small()), Err(Error::Unasked));
-    assert!(matches!(
-        fed(b"what\r\n", small()),
-        Err(Error::NoResponse(_))
-    ));
     // Sections without end hold no more than the limit.
     let sections = format!("* 1 FETCH ({}", "UID 5 BODY[1] {1}\r\nx ".repeat(30));
-    assert_eq!(fed(sections.as_bytes(), small()), Err(Error::TooLong));
+    for (octets, text) in [
+        (
+            &long[..],
+            r#"a response of more than 200 octets, with a mailbox selected: "* SEARCH 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1".."#,
+        ),
+        (
+            "* 1 FETCH (BODY[] {18446744073709551616}\r\n",
+            r#"not a response, with a mailbox selected: expected a literal of at most 63 bits, found "* 1 FETCH (BODY[] {18446744073709551616}".."#,
+        ),
+        (
+            "+ go\r\n",
+            r#"unexpected answer "+ go", with a mailbox selected"#,
+        ),
+        (
+            "a9 OK\r\n",
+            r#"unexpected answer "a9 OK", with a mailbox selected"#,
+        ),
+        (
+            "what\r\n",
+            r#"not a response, with a mailbox selected: expected one blank, found "what""#,
+        ),
+        (
+            "HTTP/1.1 400 Bad\r\n",
+            r#"not a response, with a mailbox selected: expected OK, NO or BAD, found "HTTP/1.1 400 Bad""#,
+        ),
+        (
+            &sections,
+            r#"a response of more than 200 octets, with a mailbox selected: " UID 5 BODY[1] ""#,
+        ),
+    ] {
+        let error = fed(octets.as_bytes(), small()).unwrap_err();
+        assert_eq!(error.to_string(), text);
+    }
+}
+
+#[test]
+fn errors_name_the_command_that_is_under_way() {
+    let (mut machine, mut input, mut output) = selected(3, Options::default());
+    machine.issue(crate::Command::Noop, &mut output).unwrap();
+    input.extend_from_slice(b"+ \x1b[31m\r\n");
+    let error = events(&mut machine, &mut input, &mut output).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        r#"unexpected answer "+ \x1b[31m", after NOOP, with a mailbox selected"#
+    );
+    // A server that repeats what it was sent at a login is not quoted.
+    let mut options = Options::default();
+    options.tls = true;
+    let mut machine = Connection::new(options);
+    let (mut input, mut output) = (BytesMut::new(), Output::new());
+    input.extend_from_slice(b"* OK [CAPABILITY IMAP4rev1] hi\r\n");
+    events(&mut machine, &mut input, &mut output).unwrap();
+    let password = Secret::from(b"sesame".to_vec());
+    machine.login("alice", password, &mut output).unwrap();
+    input.extend_from_slice(b"\"sesame\" is wrong\r\n");
+    let error = events(&mut machine, &mut input, &mut output).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "not a response, after LOGIN, while a login is under way: expected a tag, found what is not shown"
+    );
+}
+
+#[test]
+fn passwords_wait_for_tls_by_default() {
+    let secret = || Secret::from(b"sesame".to_vec());
+    let mut machine = Connection::new(Options::default());
+    let (mut input, mut output) = (BytesMut::new(), Output::new());
+    input.extend_from_slice(b"* OK [CAPABILITY IMAP4rev1 SASL-IR STARTTLS] hi\r\n");
+    events(&mut machine, &mut input, &mut output).unwrap();
+    let (name, password) = ("a".into(), secret());
+    let refused = [
+        machine.login("a", secret(), &mut output),
+        machine.issue(crate::Command::Login { name, password }, &mut output),
+        machine.authenticate("PLAIN", Some(secret()), &mut output),
+    ];
+    for misuse in refused {
+        let text = misuse.unwrap_err().to_string();
+        let why = "not allowed without TLS unless login_needs_tls is false (before login)";
+        assert!(text.ends_with(why), "{text}");
+    }
+    assert!(output.is_empty());
+    machine
+        .issue(crate::Command::StartTls, &mut output)
+        .unwrap();
+    input.extend_from_slice(b"a1 OK go\r\n");
+    events(&mut machine, &mut input, &mut output).unwrap();
+    machine.tls_established(&mut output);
+    input.extend_from_slice(b"* CAPABILITY IMAP4rev1\r\na2 OK\r\n");
+    events(&mut machine, &mut input, &mut output).unwrap();
+    machine.login("a", secret(), &mut output).unwrap();
+}
+
+#[test]
+fn misuse_names_the_command_and_the_state() {
+    use crate::Command as C;
+    let mut output = Output::new();
+    let text = |misuse: Result<Handle, Misuse>| misuse.unwrap_err().to_string();
+    let mut machine = Connection::new(Options::default());
+    assert_eq!(
+        text(machine.issue(C::Noop, &mut output)),
+        "NOOP: not allowed before the greeting"
+    );
+    let mut input = BytesMut::from("* OK [CAPABILITY IMAP4rev1] hi\r\n");
+    events(&mut machine, &mut input, &mut output).unwrap();
+    assert_eq!(
+        text(machine.issue(C::Check, &mut output)),
+        "CHECK: not allowed before login"
+    );
+    let append = Append::new(MailboxName::new("a"));
+    assert_eq!(
+        text(machine.append(&append, 1, &mut output)),
+        "append: not allowed before login"
+    );
+    let misuse = machine.respond(None, &mut output).unwrap_err();
+    assert_eq!(
+        (misuse.method(), misuse.state()),
+        ("respond", "before login")
+    );
+    let misuse = machine.chunk(Bytes::new(), &mut output).unwrap_err();
+    assert_eq!(misuse.to_string(), "chunk: not allowed before login");
+    assert!(machine.done(&mut output).is_err() && machine.renew_idle(&mut output).is_err());
+    machine.issue(C::Logout, &mut output).unwrap();
+    assert_eq!(
+        text(machine.issue(C::Noop, &mut output)),
+        "NOOP: not allowed after LOGOUT"
+    );
 }
 
 #[test]
@@ -445,14 +561,22 @@ fn a_connection_that_ends_early_is_never_success() {
         let (mut machine, mut input, mut output) = selected(3, Options::default());
         input.extend_from_slice(inside.as_bytes());
         events(&mut machine, &mut input, &mut output).unwrap();
-        assert_eq!(machine.end_of_input(), Err(Error::Unanswered), "{inside}");
+        let error = machine.end_of_input().unwrap_err().to_string();
+        assert_eq!(
+            error, "the connection ended before the answer, with a mailbox selected",
+            "{inside}"
+        );
     }
     let (mut machine, _, mut output) = selected(3, Options::default());
     machine.issue(crate::Command::Noop, &mut output).unwrap();
-    assert_eq!(machine.end_of_input(), Err(Error::Unanswered));
     assert_eq!(
-        Connection::new(Options::default()).end_of_input(),
-        Err(Error::Unanswered)
+        machine.end_of_input().unwrap_err().to_string(),
+        "the connection ended before the answer, after NOOP, with a mailbox selected"
+    );
+    let error = Connection::new(Options::default()).end_of_input();
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        "the connection ended before the answer, before the greeting"
     );
 }
 
@@ -472,14 +596,15 @@ fn a_command_is_one_command() {
         uid: true,
     };
     for bad in ["a)\r\nb LOGOUT", "a\0", "a\n", "{5}\r\na"] {
+        let misuse = machine.issue(store(bad), &mut output).unwrap_err();
         assert_eq!(
-            machine.issue(store(bad), &mut output),
-            Err(Misuse),
+            misuse.to_string(),
+            "STORE: an argument holds what cannot be sent (with a mailbox selected)",
             "{bad:?}"
         );
     }
     let enable = Command::Enable(["X\r\nb LOGOUT".into()].into());
-    assert_eq!(machine.issue(enable, &mut output), Err(Misuse));
+    assert!(machine.issue(enable, &mut output).is_err());
     assert!(output.is_empty());
     assert!(machine.issue(store("$MDNSent"), &mut output).is_ok());
 }
@@ -494,9 +619,10 @@ fn what_is_said_before_tls_is_never_taken_for_what_is_said_under_it() {
         .issue(crate::Command::StartTls, &mut output)
         .unwrap();
     input.extend_from_slice(b"a1 OK go\r\n* CAPABILITY IMAP4rev1 X-EVIL\r\n");
+    let error = events(&mut machine, &mut input, &mut output).unwrap_err();
     assert_eq!(
-        events(&mut machine, &mut input, &mut output),
-        Err(Error::Injected)
+        error.to_string(),
+        r#"octets in clear after STARTTLS: "* CAPABILITY IMAP4rev1 X-EVIL\r\n""#
     );
 }
 
@@ -520,7 +646,7 @@ fn what_follows_the_ok_to_compress_stays_in_the_input() {
         machine.compression_active();
         // RFC 8437 §4.1: it would end the compression.
         let unauthenticate = crate::Command::Unauthenticate;
-        assert_eq!(machine.issue(unauthenticate, &mut output), Err(Misuse));
+        assert!(machine.issue(unauthenticate, &mut output).is_err());
     }
 }
 

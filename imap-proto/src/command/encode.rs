@@ -6,13 +6,15 @@ use hikyaku_wire::{Output, encode_sasl};
 
 use super::{Authenticate, Command, QResync, Tagged};
 use crate::text::{write_astring, write_list, write_nstring, write_string};
+use crate::word::{write_atom, write_flag, write_tag};
 use crate::{
     MailboxFilter, MailboxName, Notify, Pattern, SequenceSet, language, list, metadata, status,
     url_auth,
 };
 
 impl Tagged {
-    /// Appends the whole command with its CRLF, in the shortest legal form.
+    /// Appends the whole command with its CRLF, in the shortest legal form. It is one command whatever its arguments
+    /// hold: what may not stand in one is replaced, and [`Output::has_replaced`] says so.
     ///
     /// ```
     /// use bytes::Buf;
@@ -23,7 +25,7 @@ impl Tagged {
     /// assert_eq!(output.copy_to_bytes(output.len()), "a1 DELETE \"old mail\"\r\n");
     /// ```
     pub fn encode(&self, output: &mut Output) {
-        output.write(&self.tag);
+        write_tag(&self.tag, output);
         output.write(b" ");
         self.command.encode(output);
         output.write(b"\r\n");
@@ -119,7 +121,7 @@ impl Command {
                 output.write(b"ENABLE");
                 for name in names {
                     output.write(b" ");
-                    output.write(name);
+                    write_atom(name, output);
                 }
             }
             Self::Select { .. } => self.encode_select(output),
@@ -127,7 +129,7 @@ impl Command {
                 named(b"CREATE ", mailbox, output);
                 if !uses.is_empty() {
                     output.write(b" (USE ");
-                    write_list(uses, output, |name, output| output.write(name));
+                    write_list(uses, output, |name, output| write_flag(name, output));
                     output.write(b")");
                 }
             }
@@ -162,7 +164,7 @@ impl Command {
                 write_astring(root, output);
                 output.write(b" ");
                 write_list(limits, output, |(name, limit), output| {
-                    output.write(name);
+                    write_atom(name, output);
                     output.write(b" ");
                     output.write_number(*limit);
                 });
@@ -230,7 +232,7 @@ impl Command {
             Self::GetJmapAccess => output.write(b"GETJMAPACCESS"),
             Self::Compress(how) => {
                 output.write(b"COMPRESS ");
-                output.write(how);
+                write_atom(how, output);
             }
             Self::Language(ranges) => {
                 output.write(b"LANGUAGE");
@@ -367,7 +369,7 @@ pub(crate) fn write_id(fields: &[(Bytes, Option<Bytes>)], output: &mut Output) {
 impl Authenticate {
     fn encode(&self, output: &mut Output) {
         output.write(b"AUTHENTICATE ");
-        output.write(&self.mechanism);
+        write_atom(&self.mechanism, output);
         if let Some(initial) = &self.initial {
             output.write(b" ");
             match initial.expose() {

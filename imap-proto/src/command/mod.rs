@@ -1,6 +1,7 @@
 //! Commands: what a client sends (RFC 9051 §6 and the extensions).
 
 mod encode;
+mod name;
 
 pub(crate) use encode::write_id;
 
@@ -255,7 +256,9 @@ impl Tagged {
     ) -> core::result::Result<Self, SyntaxError> {
         let mut cursor = Cursor::new(unit);
         cursor.set_utf8(utf8);
-        let tag = cursor.word(is_tag_char, "a tag")?;
+        cursor.set_of_command();
+        let tag = cursor.word(is_tag_char, "a tag");
+        let tag = tag.map_err(|fault| fault.of_command(None, unit))?;
         let tag = unit.slice_ref(tag);
         let parsed = cursor.sp().and_then(|()| {
             let command = command(&mut cursor, limits)?;
@@ -264,7 +267,7 @@ impl Tagged {
         });
         match parsed {
             Ok(command) => Ok(Self { tag, command }),
-            Err(fault) => Err(fault.of(Some(tag))),
+            Err(fault) => Err(fault.of_command(Some(tag), unit)),
         }
     }
 }

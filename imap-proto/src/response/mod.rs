@@ -14,6 +14,7 @@ use crate::flag::write_flags;
 use crate::sequence_set::write_ranges;
 use crate::status::write_items;
 use crate::text::{write_astring, write_list, write_string};
+use crate::word::{write_rest, write_tag, write_word};
 use crate::{
     Acl, Batches, Comparator, Conversion, Converted, ESearch, FetchItem, Flag, ListResponse,
     ListRights, MailboxName, Metadata, Namespaces, ResponseCode, Rights, StatusItem, Threads,
@@ -160,13 +161,16 @@ pub(crate) fn write_status(
         // RFC 9051 §7.1: a text is not optional.
         output.write(b"-");
     }
-    for octet in text {
-        output.write(&[if octet.is_ascii_control() {
-            b' '
-        } else {
-            *octet
-        }]);
-    }
+    // A text that begins as a code does would be one.
+    let text = match text.split_first() {
+        Some((b'[', rest)) if code.is_none() && memchr::memchr(b']', rest).is_some() => {
+            output.note_replaced();
+            output.write(b"(");
+            rest
+        }
+        _ => text,
+    };
+    output.write_only(text, |octet| !octet.is_ascii_control(), b' ');
     output.write(b"\r\n");
 }
 
@@ -211,7 +215,7 @@ impl Response {
             output.write(name);
             for word in words {
                 output.write(b" ");
-                output.write(word);
+                write_word(word, output);
             }
         };
         output.write(b"* ");
@@ -271,7 +275,7 @@ impl Response {
                 write_string(root, output);
                 output.write(b" ");
                 write_list(resources, output, |(name, usage, limit), output| {
-                    output.write(name);
+                    write_word(name, output);
                     let _ = write!(output, " {usage} {limit}");
                 });
             }
@@ -356,7 +360,7 @@ impl Response {
                 output.write(b"CONVERSION ");
                 conversion.encode(output);
             }
-            Self::Other(text) => output.write(text),
+            Self::Other(text) => write_rest(text, output),
         }
         output.write(b"\r\n");
     }
@@ -368,12 +372,12 @@ impl Received {
         match self {
             Self::Continuation(text) => {
                 output.write(b"+ ");
-                output.write(text);
+                output.write_only(text, |octet| !octet.is_ascii_control(), b' ');
                 output.write(b"\r\n");
             }
             Self::Untagged(response) => response.encode(output),
             Self::Tagged(tag, end) => {
-                output.write(tag);
+                write_tag(tag, output);
                 output.write(b" ");
                 write_status(end.status, end.code.as_ref(), &end.text, output);
             }

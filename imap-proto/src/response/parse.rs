@@ -53,10 +53,16 @@ impl Received {
         limits: &Limits,
         utf8: bool,
     ) -> core::result::Result<Self, SyntaxError> {
+        let whole = unit.get(place.clone()).unwrap_or(&[]);
         let mut cursor = Cursor::within(unit, place);
         cursor.set_utf8(utf8);
         cursor.set_leniencies(limits.leniencies);
-        if let Some(response) = code_alone(&mut cursor) {
+        Self::received(&mut cursor, limits).map_err(|fault| fault.of(whole))
+    }
+
+    fn received(cursor: &mut Cursor<'_>, limits: &Limits) -> Result<Self> {
+        let unit = cursor.unit();
+        if let Some(response) = code_alone(cursor) {
             return Ok(Self::Untagged(response));
         }
         if cursor.eat(b'+') {
@@ -65,19 +71,19 @@ impl Received {
         }
         if cursor.eat_prefix("* ") {
             let rest = cursor.rest();
-            let parsed = untagged(&mut cursor, limits);
+            let parsed = untagged(cursor, limits);
             let raw = |_| Response::Other(unit.slice_ref(rest));
             return Ok(Self::Untagged(parsed.unwrap_or_else(raw)));
         }
         let tag = cursor.word(is_tag_char, "a tag")?;
         let tag = unit.slice_ref(tag);
         cursor.sp()?;
-        match status_of(&mut cursor) {
+        match status_of(cursor) {
             Some(status @ (Status::Ok | Status::No | Status::Bad)) => {
-                let (code, text) = text(&mut cursor)?;
+                let (code, text) = text(cursor)?;
                 Ok(Self::Tagged(tag, Completion { status, code, text }))
             }
-            _ => Ok(cursor.fail("OK, NO or BAD")?),
+            _ => cursor.fail("OK, NO or BAD"),
         }
     }
 }

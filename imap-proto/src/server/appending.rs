@@ -41,10 +41,11 @@ impl Connection {
     pub fn accept(&mut self, output: &mut Output) -> core::result::Result<(), Misuse> {
         match &self.state {
             State::Asked(asked) if asked.what == What::Append => {}
-            _ => return Err(Misuse),
+            _ => return Err(self.misuse("accept")),
         }
+        let misuse = self.misuse("accept");
         let Some(message) = self.message.as_mut() else {
-            return Err(Misuse);
+            return Err(misuse);
         };
         if message.pieces.is_empty()
             && let Some(literal) = message.literal.take()
@@ -68,6 +69,7 @@ impl Connection {
         let mut message = self.message.take().unwrap_or_default();
         let mut cursor = Cursor::new(head);
         cursor.set_utf8(self.names_in_utf8());
+        cursor.set_of_command();
         let first = message.place == Place::Name;
         let read = self.read_segment(&mut message, &mut cursor, first, literal.is_some());
         let error = match read {

@@ -4,33 +4,21 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::Connection;
+use crate::text::is_atom_char;
 
 impl Connection {
     pub(super) fn capabilities(&self) -> Vec<Bytes> {
-        let mut all: Vec<Bytes> = [
-            "IMAP4rev1",
-            "LITERAL+",
-            "SASL-IR",
-            "ID",
-            "ENABLE",
-            "IDLE",
-            "UNSELECT",
-        ]
-        .map(Into::into)
-        .into();
+        let mut all: Vec<Bytes> = ["IMAP4rev1", "LITERAL+", "ENABLE"].map(Into::into).into();
         if !self.authenticated {
             if self.options.starttls && !self.options.tls {
                 all.push("STARTTLS".into());
             }
             if !self.options.tls && self.options.login_needs_tls {
                 all.push("LOGINDISABLED".into());
-            } else {
-                all.extend(
-                    self.options
-                        .mechanisms
-                        .iter()
-                        .map(|mechanism| [b"AUTH=", &mechanism[..]].concat().into()),
-                );
+            } else if self.mechanisms().next().is_some() {
+                all.push("SASL-IR".into());
+                let named = |mechanism: &Bytes| [b"AUTH=", &mechanism[..]].concat().into();
+                all.extend(self.mechanisms().map(named));
             }
         }
         if self.options.compress && !self.options.compressed {
@@ -41,5 +29,17 @@ impl Connection {
         let is = |name: &&Bytes| !(self.options.compressed && &name[..] == b"UNAUTHENTICATE");
         all.extend(own.filter(is).cloned());
         all
+    }
+
+    /// Those that CAPABILITY can name.
+    fn mechanisms(&self) -> impl Iterator<Item = &Bytes> {
+        let is_name = |name: &&Bytes| !name.is_empty() && name.iter().all(|&o| is_atom_char(o));
+        self.options.mechanisms.iter().filter(is_name)
+    }
+
+    /// Whether the application has said that it can do that.
+    pub(super) fn offers(&self, name: &[u8]) -> bool {
+        let mut all = self.options.capabilities.iter();
+        all.any(|one| one.eq_ignore_ascii_case(name))
     }
 }

@@ -67,7 +67,7 @@ impl Connection {
             C::Login { name, password } => {
                 if !self.may_log_in() {
                     let code = Some(&ResponseCode::PrivacyRequired);
-                    self.say(Some(&tag), Status::No, code, "STARTTLS first", output);
+                    self.say(Some(&tag), Status::No, code, self.encryption(), output);
                     return None;
                 }
                 self.ask(tag, What::Login, Event::Login { name, password })
@@ -75,7 +75,7 @@ impl Connection {
             C::Authenticate(Authenticate { mechanism, initial }) => {
                 let refusal = match () {
                     () if !self.may_log_in() => {
-                        Some((Some(&ResponseCode::PrivacyRequired), "STARTTLS first"))
+                        Some((Some(&ResponseCode::PrivacyRequired), self.encryption()))
                     }
                     () if !self.options.mechanisms.contains(&mechanism) => {
                         Some((None, "Mechanism not supported"))
@@ -134,6 +134,24 @@ impl Connection {
                 }
                 self.ask(tag, What::Compress, Event::Command(C::Compress(how)))
             }
+            C::Create(ref name, _) | C::Rename { to: ref name, .. } if !name.is_well_formed() => {
+                let text = match self.names_in_utf8() {
+                    true => "A mailbox name holds no control characters",
+                    false => "Not a mailbox name in modified UTF-7",
+                };
+                self.say(
+                    Some(&tag),
+                    Status::No,
+                    Some(&ResponseCode::Cannot),
+                    text,
+                    output,
+                );
+                None
+            }
+            C::Idle if !self.offers(b"IDLE") && !self.offers(b"IMAP4rev2") => {
+                self.say(Some(&tag), Status::Bad, None, "No IDLE here", output);
+                None
+            }
             C::Idle => {
                 output.write(b"+ idling\r\n");
                 self.state = State::Idle(tag);
@@ -171,18 +189,13 @@ impl Connection {
     /// Turns on what the client asks for; whether that can be.
     fn enable(&mut self, name: &Bytes) -> bool {
         let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
-        let offered = is("CONDSTORE")
-            || self
-                .options
-                .capabilities
-                .iter()
-                .any(|one| one.eq_ignore_ascii_case(name));
+        // RFC 7162 §3.2.3: QRESYNC has CONDSTORE with it.
+        let offered = self.offers(name) || (is("CONDSTORE") && self.offers(b"QRESYNC"));
         let enabled = &mut self.enabled;
         let what = match () {
             () if !offered => return false,
             () if is("CONDSTORE") => &mut enabled.condstore,
             () if is("QRESYNC") => {
-                // RFC 7162 §3.2.3: one has the other with it.
                 enabled.condstore = true;
                 &mut enabled.qresync
             }
@@ -194,6 +207,14 @@ impl Connection {
         };
         *what = true;
         true
+    }
+
+    /// What is needed before a password is taken.
+    fn encryption(&self) -> &'static str {
+        match self.options.starttls {
+            true => "STARTTLS first",
+            false => "Encryption required",
+        }
     }
 
     fn starttls(

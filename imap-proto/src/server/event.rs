@@ -1,4 +1,4 @@
-//! What the server machine tells, and what it is set up with.
+//! What the server machine reports, and what it is set up with.
 
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -6,26 +6,46 @@ use hikyaku_wire::Secret;
 
 use crate::{Append, Command, Limits};
 
-/// How a server machine behaves.
-#[derive(Debug, Clone, Default)]
+/// How a server machine behaves. CAPABILITY lists what is set here, and what the machine does by itself: IMAP4rev1,
+/// LITERAL+ and ENABLE.
+///
+/// By default nobody can log in without TLS: set [`tls`](Self::tls) where the stream is under TLS, offer
+/// [`starttls`](Self::starttls), or allow logins in clear with [`login_needs_tls`](Self::login_needs_tls).
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Options {
     /// Whether STARTTLS is offered.
     pub starttls: bool,
-    /// Whether TLS is there from the start.
+    /// Whether the stream is under TLS from the start.
     pub tls: bool,
-    /// SASL mechanisms, in upper case.
+    /// SASL mechanisms, in upper case. Without any there is no AUTHENTICATE.
     pub mechanisms: Vec<Bytes>,
-    /// Passwords only under TLS: LOGINDISABLED until then.
+    /// LOGIN and AUTHENTICATE only under TLS (the default): LOGINDISABLED until then.
     pub login_needs_tls: bool,
-    /// What the application can do, besides what the machine itself can.
+    /// What the application can do: names of capabilities such as `IDLE`, `ID`, `UNSELECT` or `MOVE`, whose events and
+    /// commands it answers. IDLE is refused unless it, or IMAP4rev2, is among them; ENABLE enables what is among them.
     pub capabilities: Vec<Bytes>,
     /// COMPRESS is offered (RFC 4978).
     pub compress: bool,
-    /// All is compressed already.
+    /// Whether the stream is compressed from the start.
     pub compressed: bool,
     /// What a peer may make us hold.
     pub limits: Limits,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            starttls: false,
+            tls: false,
+            mechanisms: Vec::new(),
+            login_needs_tls: true,
+            capabilities: Vec::new(),
+            compress: false,
+            compressed: false,
+            limits: Limits::default(),
+        }
+    }
 }
 
 /// What the application has to know. All but the marked wait for [`complete`](super::Connection::complete).
@@ -41,7 +61,7 @@ pub enum Event {
         /// The password.
         password: Secret,
     },
-    /// AUTHENTICATE; `challenge` goes on.
+    /// AUTHENTICATE; `challenge` goes on. LOGIN has [`LOGIN_PROMPTS`](hikyaku_wire::LOGIN_PROMPTS).
     Authenticate {
         /// One of those in the options.
         mechanism: Bytes,
@@ -72,9 +92,9 @@ pub enum Event {
     EndOfMessage,
     /// *No answer*: nothing comes of the message; the machine answered.
     MessageRefused,
-    /// *No answer*: IDLE began. Tell what changes, until
+    /// *No answer*: IDLE has begun: send changes as they happen, until [`IdleDone`](Self::IdleDone).
     Idle,
-    /// DONE: tell what is left, and complete.
+    /// IDLE has ended: send what is left, and complete.
     IdleDone,
 }
 
@@ -86,8 +106,3 @@ pub enum Error {
     #[error("the connection ended inside a command")]
     InsideCommand,
 }
-
-/// An answer was given that nothing waits for, or that does not fit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("nothing waits for this answer")]
-pub struct Misuse;

@@ -10,13 +10,14 @@ mod event;
 mod fetching;
 mod view;
 
-pub use event::{Error, Event, Misuse, Options};
+pub use event::{Error, Event, Options};
+pub use hikyaku_wire::Misuse;
 pub use view::View;
 
 use alloc::vec::Vec;
 use bytes::{Bytes, BytesMut};
 use core::time::Duration;
-use hikyaku_wire::{Machine, Output, SaslLine, Step, decode_sasl, encode_sasl};
+use hikyaku_wire::{Machine, Output, Reason, SaslLine, Step, decode_sasl, encode_sasl};
 
 use crate::frame::{Framed, Framer, Refusal, begins_append, tag_of};
 use crate::response::write_status;
@@ -34,6 +35,8 @@ pub struct Connection {
     selected: Option<View>,
     enabled: Enabled,
     fetching: Option<Fetching>,
+    /// What was to be sent inside of that FETCH response: it follows its end.
+    late: Output,
     /// Behind so many messages the next one to be fetched probably is.
     next_fetched: u32,
     /// An APPEND under way.
@@ -100,6 +103,24 @@ enum What {
     Other,
 }
 
+impl What {
+    fn situation(self) -> &'static str {
+        match self {
+            Self::Connected => "while Connected waits for an answer",
+            Self::Login => "while LOGIN waits for an answer",
+            Self::Authenticate => "while AUTHENTICATE waits for an answer",
+            Self::Select => "while SELECT waits for its end",
+            Self::Append => "while APPEND waits for an answer",
+            Self::Leave
+            | Self::Unauthenticate
+            | Self::Compress
+            | Self::Save(_)
+            | Self::Numbered
+            | Self::Other => "while a command waits for its end",
+        }
+    }
+}
+
 impl Connection {
     /// Stands before the greeting.
     #[must_use]
@@ -112,6 +133,7 @@ impl Connection {
             selected: None,
             enabled: Enabled::default(),
             fetching: None,
+            late: Output::new(),
             next_fetched: 0,
             message: None,
             errors: 0,
@@ -182,6 +204,26 @@ impl Connection {
         matches!(self.state, State::Idle(_))
     }
 
+    fn misuse(&self, method: &'static str) -> Misuse {
+        self.misuse_for(method, Reason::State)
+    }
+
+    fn misuse_for(&self, method: &'static str, reason: Reason) -> Misuse {
+        let state = match &self.state {
+            State::Closed => "after the end of the connection",
+            _ if self.fetching.is_some() => "inside a FETCH response",
+            State::Start => "before the greeting",
+            State::Command => "while no command waits for its end",
+            State::Asked(asked) => asked.what.situation(),
+            State::Sasl(_) => "while the client's SASL response is due",
+            State::Message => "inside a message",
+            State::Idle(_) => "during IDLE",
+            State::StartTls => "before TLS has begun",
+            State::Compress => "before the compression has begun",
+        };
+        Misuse::new(method, state, reason)
+    }
+
     /// Answers [`Event::Connected`].
     ///
     /// # Errors
@@ -189,7 +231,7 @@ impl Connection {
     pub fn greet(&mut self, text: &str, output: &mut Output) -> Result<(), Misuse> {
         match &self.state {
             State::Asked(asked) if asked.what == What::Connected => {}
-            _ => return Err(Misuse),
+            _ => return Err(self.misuse("greet")),
         }
         self.state = State::Command;
         let code = ResponseCode::Capability(self.capabilities());
@@ -226,8 +268,18 @@ impl Connection {
         write_status(status, code, text.as_bytes(), output);
     }
 
-    /// Sends an untagged response.
+    /// Sends an untagged response. Inside of a FETCH response it waits for the end of that one.
     pub fn respond(&mut self, response: &Response, output: &mut Output) {
+        if self.fetching.is_some() {
+            let mut late = core::mem::take(&mut self.late);
+            self.write_response(response, &mut late);
+            self.late = late;
+        } else {
+            self.write_response(response, output);
+        }
+    }
+
+    fn write_response(&self, response: &Response, output: &mut Output) {
         if let Response::Status(status, code, text) = response
             && let Ok(text) = core::str::from_utf8(text)
         {
@@ -249,10 +301,10 @@ impl Connection {
     /// [`Misuse`] when no exchange is under way.
     pub fn challenge(&mut self, challenge: &[u8], output: &mut Output) -> Result<(), Misuse> {
         let State::Asked(asked) = &self.state else {
-            return Err(Misuse);
+            return Err(self.misuse("challenge"));
         };
         if asked.what != What::Authenticate {
-            return Err(Misuse);
+            return Err(self.misuse("challenge"));
         }
         output.write(b"+ ");
         output.write(&encode_sasl(challenge));
@@ -291,8 +343,12 @@ impl Connection {
         }
     }
 
-    fn tell_counts(&self, output: &mut Output) {
+    fn tell_counts(&mut self, output: &mut Output) {
         let Some(view) = &self.selected else { return };
+        let output = match self.fetching {
+            Some(_) => &mut self.late,
+            None => output,
+        };
         output.write(b"* ");
         output.write_number(u64::from(view.len()));
         output.write(b" EXISTS\r\n");
@@ -349,7 +405,7 @@ impl Connection {
     /// Ends the command that waits. OK to a login logs in, to SELECT selects; anything else does not.
     ///
     /// # Errors
-    /// [`Misuse`] when no command waits.
+    /// [`Misuse`] when no command waits, inside of a FETCH response, or when `status` is none of OK, NO and BAD.
     pub fn complete(
         &mut self,
         status: Status,
@@ -358,17 +414,22 @@ impl Connection {
         output: &mut Output,
     ) -> Result<(), Misuse> {
         if self.fetching.is_some() {
-            return Err(Misuse);
+            return Err(self.misuse("complete"));
         }
         let State::Asked(asked) = &self.state else {
-            return Err(Misuse);
+            return Err(self.misuse("complete"));
         };
+        if asked.what == What::Connected {
+            return Err(self.misuse("complete"));
+        }
+        if !matches!(status, Status::Ok | Status::No | Status::Bad) {
+            return Err(self.misuse_for("complete", Reason::Argument));
+        }
         let Asked { tag, what } = asked.clone();
         let ok = status == Status::Ok;
 
         self.state = State::Command;
         match what {
-            What::Connected => return Err(Misuse),
             What::Login | What::Authenticate if ok => {
                 self.authenticated = true;
                 code = code.or_else(|| Some(ResponseCode::Capability(self.capabilities())));
@@ -569,6 +630,8 @@ impl Machine for Connection {
                     input.clear();
                     Some(Step::Closed)
                 }
+                // What was begun ends before anything else is sent.
+                _ if self.fetching.is_some() => Some(Step::NeedAnswer),
                 State::Message => self.message(input, output),
                 State::Command | State::Sasl(_) | State::Idle(_) => self.framed(input, output),
             };

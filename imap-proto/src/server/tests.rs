@@ -3,7 +3,7 @@ use crate::{Command, FetchAttribute, FetchItem, Flag};
 use bytes::Buf as _;
 use hikyaku_wire::testkit::{Actor, Role, Told, escape, replay_folder, unescape};
 use std::format;
-use std::string::String;
+use std::string::{String, ToString as _};
 
 struct Server;
 
@@ -16,11 +16,16 @@ impl Actor for Server {
     const ROLE: Role = Role::Server;
 
     fn machine(&self, options: &[String]) -> Connection {
-        let mut o = Options::default();
+        let mut o = Options {
+            login_needs_tls: false,
+            capabilities: ["ID", "IDLE", "UNSELECT"].map(Into::into).into(),
+            ..Options::default()
+        };
         for option in options {
             match option.as_str() {
                 "starttls" => (o.starttls, o.login_needs_tls) = (true, true),
                 "sasl" => o.mechanisms = ["PLAIN".into()].into(),
+                "default" => o = Options::default(),
                 "small" => (o.limits.command, o.limits.literal) = (200, 20),
                 "errors" => o.limits.errors = 3,
                 "compress" => o.compress = true,
@@ -73,8 +78,16 @@ impl Actor for Server {
         let numbers = || rest.split_whitespace().map(|n| n.parse().unwrap());
         match verb {
             "greet" => machine.greet(rest, output).unwrap(),
-            "ok" => machine.complete(Status::Ok, None, rest, output).unwrap(),
-            "no" => machine.complete(Status::No, None, rest, output).unwrap(),
+            "ok" | "no" => {
+                let status = if verb == "ok" { Status::Ok } else { Status::No };
+                let unit = Bytes::from(rest.to_string());
+                let (code, length) = match crate::response_code::response_code(&unit, &unit) {
+                    Some((code, length)) => (Some(code), length),
+                    None => (None, 0),
+                };
+                let text = rest[length..].trim_start();
+                machine.complete(status, code, text, output).unwrap();
+            }
             "challenge" => machine.challenge(rest.as_bytes(), output).unwrap(),
             "accept" => machine.accept(output).unwrap(),
             "select" => machine.select(numbers().collect(), 9, false, output),
@@ -222,11 +235,13 @@ fn a_section_is_as_long_as_announced() {
     machine
         .begin_section(&FetchAttribute::Rfc822, Some(3), &mut output)
         .unwrap();
-    assert_eq!(machine.end_fetch(&mut output), Err(Misuse));
+    let misuse = machine.end_fetch(&mut output).unwrap_err();
     assert_eq!(
-        machine.section_chunk("four".into(), &mut output),
-        Err(Misuse)
+        misuse.to_string(),
+        "end_fetch: not allowed inside a FETCH response"
     );
+    let misuse = machine.section_chunk("four".into(), &mut output);
+    assert!(misuse.is_err());
     assert_eq!(machine.section_chunk("abc".into(), &mut output), Ok(()));
     assert_eq!(machine.fetch_item(&FetchItem::Uid(1), &mut output), Ok(()));
     assert_eq!(machine.end_fetch(&mut output), Ok(()));
@@ -353,4 +368,206 @@ proptest::proptest! {
     ][..]), 0..25)) {
         answered(&mut Server.machine(&["sasl".into()]), pieces.concat().as_bytes());
     }
+}
+
+/// What is reported inside of a FETCH response follows its end.
+#[test]
+fn nothing_is_sent_inside_of_a_fetch_response() {
+    let mut machine = logged_in();
+    let (mut input, mut output) = (BytesMut::new(), Output::new());
+    machine.begin_fetch(1, &mut output).unwrap();
+    machine
+        .begin_section(&FetchAttribute::Rfc822, Some(3), &mut output)
+        .unwrap();
+    input.extend_from_slice(b"x NOOP\r\n");
+    machine.respond(&Response::Search([1].into(), None), &mut output);
+    machine.appeared(&[9], 9, &mut output);
+    machine.vanished([1], &mut output);
+    assert!(matches!(
+        machine.poll(&mut input, &mut output),
+        Ok(Step::NeedAnswer)
+    ));
+    let misuse = machine.complete(Status::Ok, None, "", &mut output);
+    assert_eq!(
+        misuse.unwrap_err().to_string(),
+        "complete: not allowed inside a FETCH response"
+    );
+    machine.section_chunk("abc".into(), &mut output).unwrap();
+    machine.end_fetch(&mut output).unwrap();
+    let sent = text(&output.copy_to_bytes(output.len()));
+    let expected = "* 1 FETCH (RFC822 {3}\r\nabc)\r\n* SEARCH 1\r\n* 4 EXISTS\r\n";
+    assert!(sent.starts_with(expected), "{sent}");
+}
+
+#[test]
+fn every_answer_out_of_place_names_the_state() {
+    let mut machine = Server.machine(&[]);
+    let mut output = Output::new();
+    let rows = [
+        (machine.greet("", &mut output), "greet"),
+        (machine.accept(&mut output), "accept"),
+        (machine.challenge(b"", &mut output), "challenge"),
+        (
+            machine.complete(Status::Ok, None, "", &mut output),
+            "complete",
+        ),
+        (machine.begin_fetch(1, &mut output).map(drop), "begin_fetch"),
+        (
+            machine.fetch_item(&FetchItem::Uid(1), &mut output),
+            "fetch_item",
+        ),
+        (
+            machine.section_chunk(Bytes::new(), &mut output),
+            "section_chunk",
+        ),
+        (machine.end_fetch(&mut output), "end_fetch"),
+    ];
+    for (answer, method) in rows {
+        let text = answer.unwrap_err().to_string();
+        assert_eq!(text, format!("{method}: not allowed before the greeting"));
+    }
+    machine.poll(&mut BytesMut::new(), &mut output).unwrap();
+    let misuse = machine.complete(Status::Ok, None, "", &mut output);
+    assert_eq!(
+        misuse.unwrap_err().to_string(),
+        "complete: not allowed while Connected waits for an answer"
+    );
+    // It is as it was.
+    machine.greet("", &mut output).unwrap();
+    let mut input = BytesMut::from("a LOGIN b c\r\n");
+    machine.poll(&mut input, &mut output).unwrap();
+    let misuse = machine.complete(Status::Bye, None, "", &mut output);
+    assert!(misuse.is_err());
+    machine.complete(Status::Ok, None, "", &mut output).unwrap();
+}
+
+/// Names that no mailbox may be created under; any command may name them that finds them.
+#[test]
+fn create_and_rename_refuse_what_is_no_mailbox_name() {
+    let answered = |utf8: bool, command: &[u8]| {
+        let mut machine = Server.machine(&["UTF8=ACCEPT".into()]);
+        let mut input = BytesMut::from("a LOGIN b c\r\n");
+        let mut output = Output::new();
+        if utf8 {
+            input.extend_from_slice(b"e ENABLE UTF8=ACCEPT\r\n");
+        }
+        input.extend_from_slice(b"x ");
+        input.extend_from_slice(command);
+        input.extend_from_slice(b"\r\n");
+        loop {
+            match machine.poll(&mut input, &mut output).unwrap() {
+                Step::Event(Event::Connected) => machine.greet("", &mut output).unwrap(),
+                Step::Event(Event::Login { .. } | Event::Command(_)) => {
+                    machine.complete(Status::Ok, None, "", &mut output).unwrap();
+                }
+                Step::NeedInput => break,
+                other => panic!("{other:?}"),
+            }
+        }
+        let sent = text(&output.copy_to_bytes(output.len()));
+        let last = sent.lines().last().unwrap();
+        last.split(" -").next().unwrap().to_string()
+    };
+    for (utf8, name, created, selected) in [
+        (false, "&AOQ-", "x OK", "x OK"),
+        (false, "R&-D", "x OK", "x OK"),
+        (false, "R&D", "x NO [CANNOT]", "x OK"),
+        (false, "&", "x NO [CANNOT]", "x OK"),
+        (false, "&AGEAYg-", "x NO [CANNOT]", "x OK"),
+        (false, "&AOQ", "x NO [CANNOT]", "x OK"),
+        (false, "&2D0-", "x NO [CANNOT]", "x OK"),
+        (false, "{2}\r\n\u{e4}", "x NO [CANNOT]", "x OK"),
+        (true, "\"\u{e4}\"", "x OK", "x OK"),
+        (true, "\"R&D\"", "x OK", "x OK"),
+        (true, "\"&\"", "x OK", "x OK"),
+        (true, "\"a\tb\"", "x NO [CANNOT]", "x OK"),
+        (true, "\"a\u{85}\"", "x NO [CANNOT]", "x OK"),
+        (true, "\"a\u{2028}\"", "x NO [CANNOT]", "x OK"),
+    ] {
+        for (command, expected) in [
+            ("CREATE", created),
+            ("SELECT", selected),
+            ("DELETE", selected),
+        ] {
+            let answer = answered(utf8, format!("{command} {name}").as_bytes());
+            assert!(answer.starts_with(expected), "{command} {name}: {answer}");
+        }
+        let rename = answered(utf8, format!("RENAME {name} new").as_bytes());
+        assert!(rename.starts_with(selected), "RENAME {name} new: {rename}");
+        let rename = answered(utf8, format!("RENAME old {name}").as_bytes());
+        assert!(rename.starts_with(created), "RENAME old {name}: {rename}");
+    }
+    // Overlong forms and surrogates are no UTF-8, in quotes or in a literal.
+    for octets in [
+        &b"\xc0\xaf"[..],
+        b"\xe0\x80\xaf",
+        b"\xed\xa0\x80",
+        b"\xed\xa0\xbd\xed\xb8\x80",
+        b"\xff",
+        b"\xe4",
+    ] {
+        for utf8 in [false, true] {
+            // Before names are in UTF-8, other commands are lenient with what is in a literal.
+            for command in [
+                "CREATE ",
+                "SELECT ",
+                "DELETE ",
+                "SUBSCRIBE ",
+                "RENAME a ",
+                "STATUS ",
+            ] {
+                let literal = format!("{{{}+}}\r\n", octets.len());
+                for (open, close) in [("\"", "\""), (&literal[..], "")] {
+                    let behind = if command == "STATUS " {
+                        " (MESSAGES)"
+                    } else {
+                        ""
+                    };
+                    let line = [
+                        command.as_bytes(),
+                        open.as_bytes(),
+                        octets,
+                        close.as_bytes(),
+                        behind.as_bytes(),
+                    ];
+                    let answer = answered(utf8, &line.concat());
+                    let expected = match (utf8 || open == "\"", command) {
+                        (true, _) => "x BAD",
+                        (_, "CREATE " | "RENAME a ") => "x NO [CANNOT]",
+                        _ => "x OK",
+                    };
+                    assert!(
+                        answer.starts_with(expected),
+                        "{command}{}: {answer}",
+                        octets.escape_ascii()
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_was_not_configured_is_not_enabled() {
+    let mut machine = Server.machine(&["default".into()]);
+    machine.options.tls = true;
+    let mut input =
+        BytesMut::from("a LOGIN b c\r\nb ENABLE CONDSTORE QRESYNC UTF8=ACCEPT\r\nc IDLE\r\n");
+    let mut output = Output::new();
+    loop {
+        match machine.poll(&mut input, &mut output).unwrap() {
+            Step::Event(Event::Connected) => machine.greet("", &mut output).unwrap(),
+            Step::Event(Event::Login { .. }) => {
+                machine.complete(Status::Ok, None, "", &mut output).unwrap()
+            }
+            Step::NeedInput => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    let sent = text(&output.copy_to_bytes(output.len()));
+    assert!(
+        sent.ends_with("* ENABLED\r\nb OK Enabled\r\nc BAD No IDLE here\r\n"),
+        "{sent}"
+    );
+    assert!(!machine.condstore() && !machine.qresync() && !machine.utf8());
 }

@@ -64,8 +64,11 @@ impl Session {
     ) -> Result<Self> {
         let stream = connect::open(dial, server).await?;
         let (stream, pace) = Pace::over(stream, dial.limits());
+        let mut options = Options::default();
+        options.tls = server.security == Security::Tls;
+        options.login_needs_tls = server.security != Security::None;
         let mut session = Self {
-            driver: Driver::new(Connection::new(Options::default()), stream),
+            driver: Driver::new(Connection::new(options), stream),
             pace,
             flow: Flow::default(),
         };

@@ -5,8 +5,11 @@ use bytes::Bytes;
 use crate::config::Config;
 
 /// All of it, in the order of the RFCs.
-const CAPABILITIES: [&str; 50] = [
+const CAPABILITIES: [&str; 53] = [
     "IMAP4rev2",
+    "ID",
+    "IDLE",
+    "UNSELECT",
     "NAMESPACE",
     "CHILDREN",
     "MULTIAPPEND",
