@@ -14,6 +14,8 @@ fuzz_target!(|data: &[u8]| {
     let machine = || {
         let mut options = Options::default();
         options.mechanisms = vec!["PLAIN".into()];
+        options.login_needs_tls = false;
+        options.capabilities = ["IDLE", "UIDPLUS", "QRESYNC", "UTF8=ACCEPT"].map(Into::into).into();
         options.limits.command = 300;
         options.limits.literal = 60;
         Connection::new(options)
@@ -49,6 +51,7 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(MailboxName::decode(name.wire().as_bytes()), name);
     let machine = || {
         let mut options = client::Options::default();
+        options.login_needs_tls = false;
         options.limits.response = 2000;
         options.limits.response_literal = 60;
         options.limits.messages = 1000;

@@ -10,6 +10,7 @@ fuzz_target!(|data: &[u8]| {
     let machine = || {
         let mut options = Options::default();
         options.mechanisms = vec!["PLAIN".into()];
+        options.login_needs_tls = false;
         Connection::new(options)
     };
     hikyaku_fuzz::run(data, "USER a\r\nPASS b\r\n", machine, |machine, event, output| match event {
@@ -23,12 +24,16 @@ fuzz_target!(|data: &[u8]| {
         Event::SaslCancelled => {}
         _ => {
             let mut maildrop = Maildrop::new();
-            maildrop.push(10, "a");
-            maildrop.push(20, "b");
+            maildrop.push(10, "a").unwrap();
+            maildrop.push(20, "b").unwrap();
             machine.open(maildrop, output).unwrap();
         }
     });
-    let machine = || client::Connection::new(client::Options::default());
+    let machine = || {
+        let mut options = client::Options::default();
+        options.login_needs_tls = false;
+        client::Connection::new(options)
+    };
     let head = "+OK\r\n+OK\r\nPIPELINING\r\n.\r\n+OK\r\n+OK\r\n";
     hikyaku_fuzz::run(data, head, machine, |pop, event, output| match event {
         client::Event::Connected { .. } => drop(pop.capa(output)),

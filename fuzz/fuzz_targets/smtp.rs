@@ -11,7 +11,8 @@ fuzz_target!(|data: &[u8]| {
     let machine = || {
         let mut options = Options::new("mx.test");
         options.mechanisms = vec!["PLAIN".into()];
-        options.auth_needs_tls = false;
+        options.login_needs_tls = false;
+        options.smtputf8 = true;
         options.limits.message = 1000;
         Connection::new(options)
     };
@@ -23,6 +24,7 @@ fuzz_target!(|data: &[u8]| {
     let machine = || {
         let mut options = client::Options::new("client.test");
         options.lmtp = data.len() % 2 == 0;
+        options.login_needs_tls = false;
         client::Connection::new(options)
     };
     let head = "220 mx\r\n250-mx\r\n250-PIPELINING\r\n250 SIZE\r\n";
