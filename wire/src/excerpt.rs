@@ -81,7 +81,7 @@ fn is_base64(line: &[u8]) -> bool {
     let digits = line.iter().rposition(|&o| o != b'=').map_or(0, |at| at + 1);
     let is_digit = |o: &u8| o.is_ascii_alphanumeric() || matches!(o, b'+' | b'/');
     !line.is_empty()
-        && line.len() % 4 == 0
+        && line.len().is_multiple_of(4)
         && line.len() - digits <= 2
         && line.iter().take(digits).all(is_digit)
 }
