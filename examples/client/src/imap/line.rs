@@ -5,7 +5,6 @@
 //! and named; everything else is brought.
 
 use hikyaku_wire::Secret;
-use imap_proto::client::Error::Unanswered;
 use std::collections::BTreeMap;
 
 use super::Session;
@@ -70,6 +69,9 @@ async fn session(dial: &dyn Dial, account: &Account, password: &Secret) -> Resul
     Ok((session, able))
 }
 
+/// How the error of a connection begins that ended before its answers.
+const ENDED: &str = "the connection ended before the answer";
+
 /// What was on its way in a mailbox when connections were lost.
 #[derive(Debug, Default)]
 pub(super) struct Lost {
@@ -87,7 +89,7 @@ impl Lost {
         match suspect {
             Some(uid) if self.last == Some(uid) => {
                 let why = match error {
-                    Error::Protocol(why) if *why != Unanswered.to_string() => why.clone(),
+                    Error::Protocol(why) if !why.starts_with(ENDED) => why.clone(),
                     _ => "the server closes the connection when it is asked for it".to_owned(),
                 };
                 self.avoid.insert(uid, why);
