@@ -138,7 +138,7 @@ pub enum Error {
         found: Excerpt,
     },
     /// A response past [`Limits::response`].
-    #[error("a response of more than {most} octets, {during}: {found}")]
+    #[error("a response that is too long (more than {most} octets), {during}: {found}")]
     TooLong {
         /// What was under way.
         during: During,

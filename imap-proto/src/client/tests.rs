@@ -398,7 +398,7 @@ fn what_ends_the_connection() {
     for (octets, text) in [
         (
             &long[..],
-            r#"a response of more than 200 octets, with a mailbox selected: "* SEARCH 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1".."#,
+            r#"a response that is too long (more than 200 octets), with a mailbox selected: "* SEARCH 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1".."#,
         ),
         (
             "* 1 FETCH (BODY[] {18446744073709551616}\r\n",
@@ -422,7 +422,7 @@ fn what_ends_the_connection() {
         ),
         (
             &sections,
-            r#"a response of more than 200 octets, with a mailbox selected: " UID 5 BODY[1] ""#,
+            r#"a response that is too long (more than 200 octets), with a mailbox selected: " UID 5 BODY[1] ""#,
         ),
     ] {
         let error = fed(octets.as_bytes(), small()).unwrap_err();

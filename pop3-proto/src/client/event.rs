@@ -125,7 +125,7 @@ pub enum Error {
         found: Excerpt,
     },
     /// A listing has more lines than [`Limits::listing`] or [`Limits::capabilities`].
-    #[error("more than {most} lines in the response to {command}")]
+    #[error("a listing of too many lines (more than {most}) in the response to {command}")]
     TooMany {
         /// The command it answers.
         command: &'static str,

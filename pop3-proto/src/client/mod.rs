@@ -15,7 +15,8 @@ use alloc::collections::VecDeque;
 use bytes::{Bytes, BytesMut};
 use core::time::Duration;
 use hikyaku_wire::{
-    DotDecoder, DotStep, Excerpt, LineFramer, Machine, Output, SaslLine, Secret, Step, decode_sasl,
+    DotDecoder, DotStep, Excerpt, LineError, LineFramer, Machine, Output, SaslLine, Secret, Step,
+    decode_sasl,
 };
 
 use crate::{Capabilities, Command, Response};
@@ -23,7 +24,6 @@ use listing::{is_ok, leading_number, maildrop, size, timestamp, unique_id};
 
 /// What the first line answers.
 const GREETING: &str = "the connection";
-const LINE: &str = "a line within the limit that ends in CRLF";
 
 /// One connection to a server.
 #[derive(Debug)]
@@ -372,7 +372,9 @@ impl Machine for Connection {
                     let head = Excerpt::of(input);
                     let line = match self.framer.next(input, self.options.limits.response_line) {
                         None => return Ok(Step::NeedInput),
-                        Some(Err(_)) => return Err(self.no_response(LINE, head.octets())),
+                        Some(Err(error)) => {
+                            return Err(self.no_response(line_end(error), head.octets()));
+                        }
                         Some(Ok(line)) => line.freeze(),
                     };
                     if let Some(event) = self.line(&line, output)? {
@@ -403,6 +405,14 @@ impl Machine for Connection {
 
     fn timed_out(&mut self, _: &mut Output) {
         self.state = State::Closed;
+    }
+}
+
+/// What had to end the line.
+fn line_end(error: LineError) -> &'static str {
+    match error {
+        LineError::TooLong => "CRLF within the limit (line too long)",
+        LineError::BareNewline => "CRLF and no CR or LF alone",
     }
 }
 

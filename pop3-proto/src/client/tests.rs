@@ -248,7 +248,7 @@ fn errors_say_what_came_and_what_it_should_answer() {
         (
             |machine, output| machine.retr(1, output),
             "+OK\nx\r\n",
-            r#"not a response to RETR or TOP: expected a line within the limit that ends in CRLF, found "+OK\nx\r\n""#,
+            r#"not a response to RETR or TOP: expected CRLF and no CR or LF alone, found "+OK\nx\r\n""#,
         ),
         (
             |machine, output| machine.dele(1, output),

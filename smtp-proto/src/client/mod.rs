@@ -16,8 +16,8 @@ use alloc::vec::Vec;
 use bytes::{Bytes, BytesMut};
 use core::time::Duration;
 use hikyaku_wire::{
-    DotEncoder, Excerpt, LineFramer, Machine, Output, Reason, SaslLine, Secret, Step, decode_sasl,
-    split_initial, write_response,
+    DotEncoder, Excerpt, LineError, LineFramer, Machine, Output, Reason, SaslLine, Secret, Step,
+    decode_sasl, split_initial, write_response,
 };
 
 use crate::command::is_mechanism;
@@ -592,14 +592,13 @@ impl Machine for Connection {
             let head = Excerpt::of(input);
             let line = match self.framer.next(input, self.options.limits.reply_line) {
                 None => return Ok(Step::NeedInput),
-                Some(Err(_)) => {
-                    let expected = "a line within the limit that ends in CRLF";
-                    return Err(self.no_reply(expected, head.octets()));
+                Some(Err(error)) => {
+                    return Err(self.no_reply(line_end(error), head.octets()));
                 }
                 Some(Ok(line)) => line.freeze(),
             };
             if self.reply.lines() >= self.options.limits.reply_lines {
-                return Err(self.no_reply("no more lines in one reply", &line));
+                return Err(self.no_reply("its end, since too many lines came", &line));
             }
             let reply = match self.reply.push(&line) {
                 Ok(Some(reply)) => reply,
@@ -633,6 +632,14 @@ impl Machine for Connection {
 
     fn timed_out(&mut self, _: &mut Output) {
         self.state = State::Closed;
+    }
+}
+
+/// What had to end the line.
+fn line_end(error: LineError) -> &'static str {
+    match error {
+        LineError::TooLong => "CRLF within the limit (line too long)",
+        LineError::BareNewline => "CRLF and no CR or LF alone",
     }
 }
 

@@ -221,7 +221,7 @@ fn errors_say_what_came_and_what_it_should_answer() {
         ),
         (
             "250 a\n\r\n",
-            r#"not a reply to NOOP: expected a line within the limit that ends in CRLF, found "250 a\n\r\n""#,
+            r#"not a reply to NOOP: expected CRLF and no CR or LF alone, found "250 a\n\r\n""#,
         ),
     ] {
         let (mut machine, mut input, mut output) = fed(Options::new("a"), answer);
