@@ -78,6 +78,12 @@ pub(crate) fn page(health: &Health) -> (&'static str, String) {
     ("503 Service Unavailable", page)
 }
 
+/// Whether an account that is not there may be one that was lost.
+pub(crate) fn has_lost_accounts(health: &Health) -> bool {
+    let gone = |found: &Finding| matches!(found, Finding::DatabaseGone { .. } | Finding::LogGone);
+    health.findings.iter().any(gone)
+}
+
 /// The store's part of the metrics, in Prometheus' text format.
 pub(crate) fn metrics(health: &Health) -> String {
     let mut page = String::new();

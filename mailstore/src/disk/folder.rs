@@ -22,6 +22,9 @@ const KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Begins the name of what was set aside while the store was not known to be whole: it stays.
 const STAYS: &str = "keep-";
 
+/// What the note that the store is open says while it is being closed.
+const CLOSING: &[u8] = b"closing\n";
+
 /// A store's folder, locked by this process until it is dropped.
 #[derive(Debug)]
 pub(super) struct Folder {
@@ -112,7 +115,9 @@ impl Folder {
         }
         if left.unclean {
             findings.push(Finding::Unclean);
-            if !left.gone && !log.exists() && self.running().exists() {
+            // Who closes a store removes its log, after what the log held is in the database.
+            let note = fs::read(self.running());
+            if !left.gone && !log.exists() && note.is_ok_and(|note| note != CLOSING) {
                 findings.push(Finding::LogGone);
             }
         }
@@ -154,6 +159,15 @@ impl Folder {
         }
         // The names in the folder are as safe as what will lie in them.
         sync_directory(&self.path)
+    }
+
+    /// Notes, durably, that the log may go.
+    pub(super) fn closing(&self) {
+        let note = private().truncate(true).open(self.running());
+        let _ = note.and_then(|mut note| {
+            note.write_all(CLOSING)?;
+            note.sync_all()
+        });
     }
 
     /// Notes that the store was closed.

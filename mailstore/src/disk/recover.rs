@@ -134,6 +134,9 @@ impl Drop for DiskEngine {
     fn drop(&mut self) {
         self.database.close();
         let whole = self.broken.is_none() && !self.damaged;
+        if whole {
+            self.folder.closing();
+        }
         // The last to close copies the log into the database and removes it.
         let no_copy = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
         let _ = self.connection.set_db_config(no_copy, !whole);

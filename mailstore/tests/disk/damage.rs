@@ -277,7 +277,7 @@ fn orphans_are_set_aside_and_leave_when_they_are_old() {
     assert_eq!(quarantine(directory.path()), kept, "not before its time");
     age(&kept[0]);
     drop(Disk::open(directory.path()).unwrap());
-    assert_eq!(quarantine(directory.path()), [PathBuf::new(); 0]);
+    assert!(quarantine(directory.path()).is_empty());
 }
 
 /// A store that was killed with commits in its log; the octets of the log.

@@ -77,6 +77,29 @@ fn folder() -> tempfile::TempDir {
     folder.permissions(owner).tempdir().unwrap()
 }
 
+/// The same in memory, where there is enough: for tests that open stores by the hundred, and flush nothing that
+/// has to last.
+#[cfg(target_os = "linux")]
+fn quick_folder() -> tempfile::TempDir {
+    static ROOM: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
+    let made = || {
+        let owner = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        let mut folder = tempfile::Builder::new();
+        folder.permissions(owner).tempdir_in("/dev/shm").ok()
+    };
+    let enough = || {
+        let Some(folder) = made() else { return false };
+        let free = Disk::open(folder.path())
+            .ok()
+            .and_then(|store| store.health().free);
+        free.is_some_and(|free| free > 256 << 20)
+    };
+    match *ROOM.get_or_init(enough) {
+        true => made().unwrap_or_else(self::folder),
+        false => self::folder(),
+    }
+}
+
 /// Appends to the inbox of the one account; the body is staged in pieces as they come.
 fn put(store: &dyn Store, body: &[u8], origin: Option<&str>) -> Result<Outcome> {
     let mut stage: Box<dyn Stage> = block_on(store.stage())?;

@@ -9,6 +9,7 @@ use super::faults::{all, run};
 use super::workload::{prepare, verify};
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// One call.
@@ -228,7 +229,11 @@ impl Disk {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, octets).unwrap();
         }
-        fs::create_dir_all(to.join("store/bodies")).unwrap();
+        for folder in ["", "store", "store/bodies"] {
+            let folder = to.join(folder);
+            fs::create_dir_all(&folder).unwrap();
+            fs::set_permissions(folder, PermissionsExt::from_mode(0o700)).unwrap();
+        }
     }
 }
 
@@ -243,44 +248,53 @@ fn dice(seed: u64) -> impl FnMut(usize) -> usize {
     }
 }
 
-#[test]
-fn a_power_cut_at_any_call_loses_nothing() {
-    let directory = super::folder();
-    prepare(directory.path());
-    let file = super::folder();
+/// Cuts the power of a child at many of its calls; how many cuts there were.
+fn cut(directory: &Path, rounds: u32, step: usize) -> usize {
+    let file = super::quick_folder();
     let file = file.path().join("journal");
-    let before = Disk::of(directory.path());
-    let path = file.to_str().unwrap().to_owned();
-    let (acks, _) = run(
-        directory.path(),
-        directory.path(),
-        &[("FAULTS_JOURNAL", path)],
-    );
-    assert!(acks.contains("healed 2"), "{acks}");
+    let mut disk = Disk::of(directory);
+    let variables = [
+        ("FAULTS_JOURNAL", file.to_str().unwrap().to_owned()),
+        ("HIKYAKU_ROUNDS", rounds.to_string()),
+    ];
+    let (acks, _) = run(directory, directory, &variables);
+    assert!(acks.contains(&format!("healed {}", rounds - 1)), "{acks}");
     let calls = journal(&fs::read(&file).unwrap());
-    assert!(calls.len() > 200, "{} calls", calls.len());
-    // Those who say most are tried always: behind each acknowledgement, and before each flush.
+    assert!(calls.len() > 50, "{} calls", calls.len());
     let (step, seeds) = match all() {
-        true => (1, 6),
-        false => (17, 1),
+        true => (1, 4),
+        false => (step, 1),
     };
-    let mut disk = before;
     let (mut cuts, mut flushes) = (0, 0);
     for (n, call) in calls.iter().enumerate() {
         let flushing = call.kind == b's';
         flushes += u32::from(flushing);
+        // The moment before a flush is the worst.
         if n % step == 0 || (flushing && flushes % 4 == 0) {
             let chance = (0..seeds).map(|seed| Fate::Chance(n as u64 * 100 + seed));
             for fate in [Fate::Nothing, Fate::Everything].into_iter().chain(chance) {
-                let cut = super::folder();
-                disk.survives(fate, directory.path(), cut.path());
+                let after = super::quick_folder();
+                disk.survives(fate, directory, after.path());
                 let what = format!("cut before call {n} of {}, {fate:?}", calls.len());
-                verify(&cut.path().join("store"), &disk.acks, &what);
+                verify(&after.path().join("store"), &disk.acks, &what);
                 cuts += 1;
             }
         }
         disk.apply(call);
     }
-    assert!(cuts > 80, "{cuts} cuts");
     println!("{} calls, {cuts} power cuts", calls.len());
+    cuts
+}
+
+#[test]
+fn a_power_cut_at_any_call_loses_nothing() {
+    let directory = super::quick_folder();
+    prepare(directory.path());
+    assert!(cut(directory.path(), 3, 17) > 80);
+}
+
+#[test]
+fn a_power_cut_in_the_first_start_leaves_a_store_that_starts() {
+    let directory = super::quick_folder();
+    assert!(cut(directory.path(), 1, 9) > 30);
 }

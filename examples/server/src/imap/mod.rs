@@ -206,6 +206,13 @@ impl From<Error> for End {
                 warn!(%error, "store");
                 return Self::no(C::Unavailable, "The server's disk is full, try again later");
             }
+            Error::OutcomeUnknown => {
+                warn!(%error, "store");
+                return Self::no(
+                    C::Unavailable,
+                    "The disk has failed, it is unknown whether this was done",
+                );
+            }
             Error::Damaged(_) => {
                 warn!(%error, "store");
                 return Self::no(C::Corruption, "It is damaged on the server");

@@ -221,6 +221,11 @@ pub(crate) fn reply_of(error: &Error) -> Reply {
         Error::NoSuchAccount | Error::NoSuchMailbox => {
             Reply::new(550, "5.1.1", "No such mailbox here")
         }
+        Error::OutcomeUnknown => Reply::new(
+            451,
+            "4.3.0",
+            "The disk has failed, it is unknown whether the message was stored",
+        ),
         _ => Reply::new(451, "4.3.0", "Try again later"),
     }
 }

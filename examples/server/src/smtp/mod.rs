@@ -21,6 +21,7 @@ use crate::listener::{Admitted, Stream};
 use crate::login::{Login, LoginStep, MECHANISMS};
 use crate::metrics::count;
 use crate::server::{Service, Shared};
+use crate::store_health;
 use incoming::{Failure, Incoming, Trace};
 
 /// What is known of the client, and of the transaction under way.
@@ -236,6 +237,10 @@ impl Session<'_> {
                 self.accept();
             }
             Ok(Some(_)) => self.reply(452, "4.2.2", "Mailbox full"),
+            // Whose accounts were lost with the database, their mail comes later.
+            Ok(None) if store_health::has_lost_accounts(&self.shared.store.health()) => {
+                self.reply(451, "4.3.0", "Try again later");
+            }
             Ok(None) => self.reply(550, "5.1.1", "No such mailbox here"),
             Err(error) => {
                 warn!(%error, "recipient");

@@ -234,5 +234,14 @@ async fn a_start_says_why_it_cannot() {
         .map(|entry| fs::read(entry.unwrap().path()).unwrap())
         .collect();
     assert_eq!(kept, [b"mail"]);
+    // Nobody is said not to exist: they may be back with the database.
+    let mut smtp = house.talk(Service::Smtp).await;
+    smtp.send("EHLO a\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<bob@example.test>\r\nQUIT\r\n")
+        .await;
+    let said = smtp.rest().await;
+    assert!(
+        said.contains("451 4.3.0") && !said.contains("\n550"),
+        "{said}"
+    );
     house.server.stop().await;
 }
