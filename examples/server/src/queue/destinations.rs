@@ -5,7 +5,7 @@
 //! alone for a while; then one message tries it, and what comes of that holds for all the others.
 
 use mailstore::Claim;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -41,8 +41,8 @@ struct Hop {
     /// It answered, when it was last tried.
     is_known: bool,
     trouble: Option<Trouble>,
-    /// The host that has too much to do, and until when it is waited for.
-    waits_for: Option<(SocketAddr, Instant)>,
+    /// Its hosts have too much to do: until when they are waited for.
+    waits_until: Option<Instant>,
     used: Instant,
 }
 
@@ -50,9 +50,29 @@ struct Hop {
 struct Host {
     under_way: usize,
     trouble: Option<Trouble>,
-    /// Next hops that wait until there is room, each once.
-    waiting: VecDeque<String>,
+    waiting: Line,
     used: Instant,
+}
+
+/// Next hops that wait until there is room, each once.
+#[derive(Debug, Default)]
+struct Line {
+    names: VecDeque<String>,
+    all: HashSet<String>,
+}
+
+impl Line {
+    fn push(&mut self, name: &str) {
+        if self.all.insert(name.to_owned()) {
+            self.names.push_back(name.to_owned());
+        }
+    }
+
+    fn pop(&mut self) -> Option<String> {
+        let name = self.names.pop_front()?;
+        self.all.remove(&name);
+        Some(name)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -108,7 +128,7 @@ impl Hop {
             under_way: 0,
             is_known: false,
             trouble: None,
-            waits_for: None,
+            waits_until: None,
             used: now,
         }
     }
@@ -119,7 +139,7 @@ impl Host {
         Self {
             under_way: 0,
             trouble: None,
-            waiting: VecDeque::new(),
+            waiting: Line::default(),
             used: now,
         }
     }
@@ -173,7 +193,7 @@ impl Destinations {
     pub(super) fn share_out(&self, mut claim: Claim, now: Instant) -> Claim {
         claim = claim.per_next_hop(STRANGER.min(self.share));
         for (name, hop) in &self.state().hops {
-            let is_waiting = hop.waits_for.is_some_and(|(_, until)| now < until);
+            let is_waiting = hop.waits_until.is_some_and(|until| now < until);
             if hop.under_way == 0 && !is_waiting {
                 continue;
             }
@@ -192,7 +212,7 @@ impl Destinations {
         let mut state = self.state();
         let hop = state.hop(next_hop, now);
         hop.under_way += 1;
-        hop.waits_for = None;
+        hop.waits_until = None;
         UnderWay {
             destinations: Arc::clone(self),
             next_hop: next_hop.to_owned(),
@@ -239,15 +259,12 @@ impl Destinations {
             return Entrance::Closed(trouble.why.clone());
         }
         if known.under_way >= known.share(self.share) {
-            let hop = state.hop(next_hop, now);
-            let before = hop.waits_for.replace((host, now + WAIT));
-            if before.is_none_or(|(other, _)| other != host) {
-                state.host(host, now).waiting.push_back(next_hop.to_owned());
-            }
+            known.waiting.push(next_hop);
+            state.hop(next_hop, now).waits_until = Some(now + WAIT);
             return Entrance::Full;
         }
         known.under_way += 1;
-        state.hop(next_hop, now).waits_for = None;
+        state.hop(next_hop, now).waits_until = None;
         Entrance::Open(Slot {
             destinations: Arc::clone(self),
             host,
@@ -262,7 +279,7 @@ impl State {
     fn hop(&mut self, name: &str, now: Instant) -> &mut Hop {
         if self.hops.len() >= REMEMBERED && !self.hops.contains_key(name) {
             forget(&mut self.hops, now, |hop| {
-                let waits = hop.waits_for.is_some_and(|(_, until)| now < until);
+                let waits = hop.waits_until.is_some_and(|until| now < until);
                 let fails = hop.trouble.as_ref().is_some_and(|one| now < one.until);
                 (hop.under_way > 0, waits || fails, hop.used)
             });
@@ -297,13 +314,12 @@ impl State {
             false => host.share(share).saturating_sub(host.under_way),
         };
         while room > 0 {
-            let Some(name) = host.waiting.pop_front() else {
+            let Some(name) = host.waiting.pop() else {
                 return;
             };
             let hop = self.hops.get_mut(&name);
-            let waits = |hop: &&mut Hop| hop.waits_for.is_some_and(|(host, _)| host == address);
-            if let Some(hop) = hop.filter(waits) {
-                hop.waits_for = None;
+            if let Some(hop) = hop.filter(|hop| hop.waits_until.is_some()) {
+                hop.waits_until = None;
                 room -= 1;
             }
         }
@@ -468,6 +484,30 @@ mod tests {
         assert!(matches!(all.enter(host(1), "late", now), Entrance::Full));
         assert_eq!(shares(&all, now, "late"), 0);
         assert_eq!(shares(&all, now + WAIT, "late"), 2);
+    }
+
+    #[test]
+    fn who_waits_for_hours_stands_in_line_once() {
+        let all = Destinations::new(1, vec![MINUTE]);
+        let began = Instant::now();
+        let slots = [1, 2].map(|port| open(all.enter(host(port), "a", began)));
+        for minute in 0..600 {
+            let now = began + minute * MINUTE;
+            for name in ["b", "c"] {
+                drop(all.begin(name, now));
+                for port in [1, 2] {
+                    assert!(matches!(all.enter(host(port), name, now), Entrance::Full));
+                }
+            }
+        }
+        let state = all.state();
+        for port in [1, 2] {
+            let line = &state.hosts[&host(port)].waiting;
+            assert!(line.names == ["b", "c"] && line.all.len() == 2, "{line:?}");
+        }
+        drop(state);
+        drop(slots);
+        assert_eq!(shares(&all, began + 599 * MINUTE, "b"), 1);
     }
 
     #[test]

@@ -158,9 +158,10 @@ pub(super) async fn hand_on(
             Ok(()) => "451 4.4.2 not answered".to_owned(),
             Err(error) => words(host, &error),
         };
-        // Whoever was sent all of it may have it: another host would double it.
+        // Whoever was sent all of it may have it, and another host would double it. Where that happens again, repeating
+        // it there doubles it as well, and does not bring it on its way.
         let otherwise = match conversation.reached {
-            Reached::End => Verdict::Final(Fate::Deferred(left)),
+            Reached::End if envelope.attempts == 0 => Verdict::Final(Fate::Deferred(left)),
             _ => Verdict::Elsewhere(Fate::Deferred(left)),
         };
         for (nth, verdict) in recipients.iter().zip(conversation.verdicts) {

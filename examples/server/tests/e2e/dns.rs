@@ -1,4 +1,8 @@
 //! A DNS server for a test: what it knows is a function of the question.
+#![allow(
+    dead_code,
+    reason = "tests of other packages share it, and need less of it"
+)]
 
 use std::net::{Ipv4Addr, SocketAddr};
 use tokio::net::UdpSocket;

@@ -16,19 +16,21 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// What the exchanger says instead of what a good one would.
 #[derive(Clone, Copy, Debug)]
-enum Say {
+pub(crate) enum Say {
     /// These lines.
     Text(&'static str),
     /// These octets, then it closes.
     Cut(&'static str),
     /// Nothing: it closes.
     Close,
+    /// Nothing, and it stays.
+    Silence,
 }
-use Say::{Close, Cut, Text};
+use Say::{Close, Cut, Silence, Text};
 
 /// What must come of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
+pub(crate) enum Fate {
     /// Delivered at once, within one attempt.
     Delivered,
     /// Delivered by a later attempt.
@@ -38,7 +40,7 @@ enum Fate {
 }
 use Fate::{Delivered, Later, Returned};
 
-type Script = &'static [(&'static str, Say)];
+pub(crate) type Script = &'static [(&'static str, Say)];
 
 struct Row {
     name: &'static str,
@@ -53,7 +55,7 @@ struct Row {
     gets: &'static [&'static str],
 }
 
-const PLAIN: &str = "Subject: plain\r\n\r\nbody\r\n.dot\r\n";
+pub(crate) const PLAIN: &str = "Subject: plain\r\n\r\nbody\r\n.dot\r\n";
 const UTF8: &str = "Subject: utf8\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\
     Content-Transfer-Encoding: 8bit\r\n\r\nl'\u{e9}t\u{e9} dernier\r\n";
 const MIXED: &str = "Subject: mixed\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\
@@ -62,10 +64,10 @@ const MIXED: &str = "Subject: mixed\r\nMIME-Version: 1.0\r\nContent-Type: multip
 const SIGNED: &str = "Subject: signed\r\nMIME-Version: 1.0\r\nContent-Type: multipart/signed; boundary=b;\r\n \
     protocol=\"application/pgp-signature\"; micalg=pgp-sha256\r\n\r\n--b\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n\
     \u{fc}\r\n--b\r\nContent-Type: application/pgp-signature\r\n\r\nx\r\n--b--\r\n";
-const HEADER: &str = "Subject: \u{fc}ber\r\n\r\nbody\r\n";
+pub(crate) const HEADER: &str = "Subject: \u{fc}ber\r\n\r\nbody\r\n";
 
 const NO_8BIT: (&str, Say) = ("EHLO", Text("250-mx.test\n250 SIZE 100000"));
-const GOOD: Script = &[];
+pub(crate) const GOOD: Script = &[];
 
 const fn row(name: &'static str, known: &'static str, says: &'static [Script], fate: Fate) -> Row {
     Row {
@@ -421,9 +423,9 @@ const ROWS: &[Row] = &[
 
 /// What an exchanger saw.
 #[derive(Default)]
-struct Seen {
-    connections: usize,
-    delivered: usize,
+pub(crate) struct Seen {
+    pub(crate) connections: usize,
+    pub(crate) delivered: usize,
     octets: Vec<u8>,
     /// Octets over 127 came although 8BITMIME was not announced.
     raw: bool,
@@ -433,19 +435,20 @@ fn lines(text: &str) -> String {
     format!("{}\r\n", text.replace('\n', "\r\n"))
 }
 
-async fn serve(row: &'static Row, listener: TcpListener, seen: Arc<Mutex<Seen>>) {
+/// Listens, at an address of the loopback network.
+pub(crate) async fn listen(at: (Ipv4Addr, u16)) -> TcpListener {
+    TcpListener::bind(at).await.unwrap()
+}
+
+/// Serves each connection by its script, the last one for all that come after it.
+pub(crate) async fn serve(says: &'static [Script], listener: TcpListener, seen: Arc<Mutex<Seen>>) {
     while let Ok((stream, _)) = listener.accept().await {
         let nth = {
             let mut seen = seen.lock().unwrap();
             seen.connections += 1;
             seen.connections - 1
         };
-        let script = row
-            .says
-            .get(nth)
-            .or(row.says.last())
-            .copied()
-            .unwrap_or(&[]);
+        let script = says.get(nth).or(says.last()).copied().unwrap_or(&[]);
         tokio::spawn(talk(script, stream, Arc::clone(&seen)));
     }
 }
@@ -459,7 +462,8 @@ async fn talk(script: Script, stream: TcpStream, seen: Arc<Mutex<Seen>>) {
     };
     let mut stream = BufReader::new(stream);
     let mut eight_bit = false;
-    let mut verb = "!".to_owned();
+    // The verb, and with RCPT the recipient.
+    let (mut verb, mut exact) = ("!".to_owned(), String::new());
     loop {
         let good = match verb.as_str() {
             "!" => "220 mx.test ESMTP",
@@ -470,11 +474,15 @@ async fn talk(script: Script, stream: TcpStream, seen: Arc<Mutex<Seen>>) {
             "HELO" | "MAIL" | "RCPT" | "." | "RSET" | "NOOP" => "250 ok",
             _ => "502 unknown",
         };
-        let (answer, closes) = match said(&verb) {
+        let (answer, closes) = match said(&exact).or_else(|| said(&verb)) {
             None => (lines(good), verb == "QUIT"),
             Some(Text(text)) => (lines(text), verb == "QUIT"),
             Some(Cut(text)) => (text.to_owned(), true),
             Some(Close) => (String::new(), true),
+            Some(Silence) => {
+                let _ = stream.read_to_end(&mut Vec::new()).await;
+                return;
+            }
         };
         eight_bit |= verb == "EHLO" && answer.to_uppercase().contains("8BITMIME");
         let in_message = verb == "DATA" && answer.starts_with("354");
@@ -510,6 +518,10 @@ async fn talk(script: Script, stream: TcpStream, seen: Arc<Mutex<Seen>>) {
             }
         }
         let text = String::from_utf8_lossy(&line).trim_end().to_uppercase();
+        exact = match text.split_once("RCPT TO:<") {
+            Some((_, path)) => format!("RCPT {}", path.split('@').next().unwrap_or("")),
+            None => String::new(),
+        };
         verb = match in_message {
             true => ".".into(),
             // A response to a challenge.
@@ -519,22 +531,20 @@ async fn talk(script: Script, stream: TcpStream, seen: Arc<Mutex<Seen>>) {
     }
 }
 
-/// Hands a message for an address over, as alice.
-async fn submit(at: SocketAddr, to: &str, message: &str) {
+/// Hands a message for some addresses over, as alice.
+pub(crate) async fn submit(at: SocketAddr, to: &[&str], message: &str) {
     let mut stream = BufReader::new(TcpStream::connect(at).await.unwrap());
     let plain = base64::engine::general_purpose::STANDARD
         .encode(format!("\0alice@example.test\0{PASSWORD}"));
     let message = message.replace("\r\n.", "\r\n..");
-    let commands = [
+    let mut commands = vec![
         String::new(),
         "EHLO test".into(),
         format!("AUTH PLAIN {plain}"),
         "MAIL FROM:<alice@example.test> BODY=8BITMIME".into(),
-        format!("RCPT TO:<{to}>"),
-        "DATA".into(),
-        format!("{message}."),
-        "QUIT".into(),
     ];
+    commands.extend(to.iter().map(|to| format!("RCPT TO:<{to}>")));
+    commands.extend(["DATA".into(), format!("{message}."), "QUIT".into()]);
     for command in commands {
         if !command.is_empty() {
             stream
@@ -546,7 +556,7 @@ async fn submit(at: SocketAddr, to: &str, message: &str) {
         loop {
             let mut line = String::new();
             stream.read_line(&mut line).await.unwrap();
-            assert!(line.starts_with(['2', '3']), "{to}: {command}: {line}");
+            assert!(line.starts_with(['2', '3']), "{to:?}: {command}: {line}");
             if line.as_bytes().get(3) != Some(&b'-') {
                 break;
             }
@@ -555,7 +565,7 @@ async fn submit(at: SocketAddr, to: &str, message: &str) {
 }
 
 /// The notifications in alice's INBOX.
-async fn notifications(server: &Server) -> Vec<String> {
+pub(crate) async fn notifications(server: &Server) -> Vec<String> {
     let store = server.store();
     let account = store.account("alice@example.test").await.unwrap().unwrap();
     let mailboxes = store.mailboxes(account.id, None).await.unwrap().mailboxes;
@@ -592,7 +602,7 @@ async fn what_exchangers_answer() {
             None => TcpListener::bind((address(nth), port)).await.unwrap(),
         };
         let seen = Arc::new(Mutex::new(Seen::default()));
-        tokio::spawn(serve(row, listener, Arc::clone(&seen)));
+        tokio::spawn(serve(row.says, listener, Arc::clone(&seen)));
         all.push((row, seen, format!("x@[{}]", address(nth))));
     }
     let more = format!(
@@ -608,7 +618,7 @@ async fn what_exchangers_answer() {
         .unwrap();
     let at = server.address(Service::Submission).unwrap();
     for (row, _, to) in &all {
-        submit(at, to, row.message).await;
+        submit(at, &[to], row.message).await;
     }
     let started = Instant::now();
     while !server.store().queue(None, 1).await.unwrap().is_empty() {
@@ -814,7 +824,7 @@ async fn what_submission_servers_answer() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let seen = Arc::new(Mutex::new(Seen::default()));
-        tokio::spawn(serve(row, listener, Arc::clone(&seen)));
+        tokio::spawn(serve(row.says, listener, Arc::clone(&seen)));
         let (host, security) = ("127.0.0.1".to_owned(), Security::None);
         let server = hikyaku_client::Server {
             host,
