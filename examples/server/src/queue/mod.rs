@@ -282,7 +282,8 @@ impl Relay {
                 HandedOn::Fates(fates) => fates,
                 HandedOn::NotNow => {
                     let again = Some((SystemTime::now(), entry.envelope.clone()));
-                    return self.settle(trip, &entry, again, None).await;
+                    let _ = self.settle(trip, &entry, again, None).await;
+                    return;
                 }
             }
         };
@@ -312,15 +313,20 @@ impl Relay {
         if !failed.is_empty() {
             match dsn::send(shared, &entry, &envelope, &failed).await {
                 Ok(notice) => {
-                    let failed = failed.len() as u64;
+                    let given_up = failed.len() as u64;
                     let bounced = &shared.metrics.messages_bounced_total;
-                    bounced.fetch_add(failed, Ordering::Relaxed);
+                    bounced.fetch_add(given_up, Ordering::Relaxed);
                     match notice {
                         Notice::Delivered => {}
                         Notice::Queued(enqueue) => notification = Some(*enqueue),
                         Notice::Dropped(why) => {
                             count(&shared.metrics.notifications_dropped_total);
-                            warn!(why, from = envelope.reverse_path, failed, "no notification");
+                            warn!(
+                                why,
+                                from = envelope.reverse_path,
+                                given_up,
+                                "no notification"
+                            );
                         }
                     }
                 }
@@ -331,12 +337,27 @@ impl Relay {
                 }
             }
         }
-        let again = (!waiting.is_empty()).then(|| {
+        let mut again = self.again(&mut envelope, waiting);
+        if let Some(enqueue) = notification {
+            let settled = self.settle(trip, &entry, again, Some(enqueue)).await;
+            let Err(error) = settled else { return };
+            // What was handed on is noted all the same, and the rest is given up when there is room.
+            warn!(%error, "notification");
+            let mut waiting = std::mem::take(&mut envelope.recipients);
+            waiting.append(&mut failed);
+            again = self.again(&mut envelope, waiting);
+        }
+        let _ = self.settle(trip, &entry, again, None).await;
+    }
+
+    /// When the recipients that are left are tried again, and the envelope for them.
+    fn again(&self, envelope: &mut Envelope, left: Vec<Waiting>) -> Option<(SystemTime, Bytes)> {
+        envelope.recipients = left;
+        let is_left = !envelope.recipients.is_empty();
+        is_left.then(|| {
             let wait = self.step(envelope.attempts);
-            envelope.recipients = waiting;
             (SystemTime::now() + wait, envelope.encode())
-        });
-        self.settle(trip, &entry, again, notification).await;
+        })
     }
 
     /// How long a message waits after so many attempts.
@@ -360,13 +381,16 @@ impl Relay {
 
     /// Notes what an attempt came to, together with the notification of it. A store that cannot take it is asked again,
     /// for as long as the claim holds: handed on is handed on.
+    ///
+    /// # Errors
+    /// There is no room for the notification: nothing was noted.
     async fn settle(
         &self,
         trip: &Trip,
         entry: &QueueEntry,
         again: Option<(SystemTime, Bytes)>,
         notification: Option<Operation>,
-    ) {
+    ) -> Result<(), Error> {
         loop {
             let token = trip.token();
             let mut transaction = Transaction::new(AccountId::SYSTEM).with(Operation::Settle {
@@ -376,23 +400,23 @@ impl Relay {
             });
             transaction.operations.extend(notification.clone());
             match self.shared.store.commit(transaction).await {
-                Ok(_) => return,
+                Ok(_) | Err(Error::Closed) => return Ok(()),
+                Err(error @ Error::StorageFull) if notification.is_some() => return Err(error),
                 // A clock that jumped: the entry was claimed a second time, and the loop is about to note it.
                 Err(Error::Conflict(_)) if trip.began.elapsed() < CLAIM => {
                     tokio::time::sleep(LOOK).await;
                     if trip.token() == token {
                         info!("it is in the queue no more, or others hold it");
-                        return;
+                        return Ok(());
                     }
                 }
-                Err(Error::Closed) => return,
                 Err(error) => {
                     warn!(%error, "settling");
                     if trip.began.elapsed() >= CLAIM {
-                        return;
+                        return Ok(());
                     }
                     tokio::select! {
-                        () = self.shared.stopping() => return,
+                        () = self.shared.stopping() => return Ok(()),
                         () = tokio::time::sleep(SETTLE_AGAIN) => {}
                     }
                 }
