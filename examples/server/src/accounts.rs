@@ -9,7 +9,10 @@ use bytes::Bytes;
 use mailstore::{Account, AccountId, Error, Operation, Store, Transaction};
 use rsasl::mechanisms::scram;
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::Semaphore;
+
+use crate::remembered::{Candidate, Remembered};
 
 /// The property that holds the argon2 hash, in PHC form.
 const PASSWORD: &str = "password";
@@ -65,6 +68,7 @@ pub struct Accounts {
     quota: u64,
     hashing: Arc<Semaphore>,
     memory: Arc<Memory>,
+    remembered: Arc<Remembered>,
     /// What a name that there is not is checked against, so that it takes as long.
     nobody: Arc<str>,
     /// What its salt is made of, so that it stays the same.
@@ -192,6 +196,11 @@ impl Accounts {
             quota,
             hashing: Arc::new(Semaphore::new(HASHING)),
             memory: Arc::default(),
+            remembered: {
+                let mut key = [0; 32];
+                System.fill_bytes(&mut key);
+                Arc::new(Remembered::new(&key))
+            },
             nobody: hash("nobody").into(),
             nobodys_secret: {
                 let mut secret = [0; 32];
@@ -213,14 +222,20 @@ impl Accounts {
 
     /// The account of a login name: an address, or a local part of the first domain.
     pub async fn find(&self, name: &str) -> Result<Option<Account>, Error> {
-        let name = match name.contains('@') {
-            true => name.to_lowercase(),
-            false => format!("{name}@{}", self.domains.first().map_or("", |d| d)).to_lowercase(),
-        };
-        self.store.account(&name).await
+        self.store.account(&self.login_name(name)).await
     }
 
-    /// The account, if that is its password. Takes its time, also when there is no such account.
+    /// The one spelling of a login name, whether there is such an account or not.
+    #[must_use]
+    pub(crate) fn login_name(&self, name: &str) -> String {
+        match name.contains('@') {
+            true => name.to_lowercase(),
+            false => format!("{name}@{}", self.domains.first().map_or("", |d| d)).to_lowercase(),
+        }
+    }
+
+    /// The account, if that is its password. A wrong one takes its time, also when there is no such account; a right one
+    /// does so once in some minutes.
     pub async fn verify(&self, name: &str, password: &str) -> Result<Option<Account>, Error> {
         let account = self.find(name).await?;
         let hash = account
@@ -230,15 +245,26 @@ impl Accounts {
             || self.nobody.to_string(),
             |hash| String::from_utf8_lossy(hash).into_owned(),
         );
+        let id = account
+            .as_ref()
+            .map_or(AccountId::SYSTEM, |account| account.id);
+        let candidate = Candidate::new(id, hash.as_bytes(), password);
+        if self.remembered.has(&candidate, Instant::now()) && account.is_some() {
+            return Ok(account);
+        }
         let password = password.to_owned();
         let permit = Arc::clone(&self.hashing).acquire_owned().await;
         let memory = Arc::clone(&self.memory);
-        let verified = tokio::task::spawn_blocking(move || {
+        let hashed = tokio::task::spawn_blocking(move || {
             let _permit = permit;
             memory.verify(&password, &hash)
         });
-        let verified = verified.await.unwrap_or(false);
-        Ok(account.filter(|_| verified))
+        let verified = hashed.await.unwrap_or(false);
+        let account = account.filter(|_| verified);
+        if account.is_some() {
+            self.remembered.put(&candidate, Instant::now());
+        }
+        Ok(account)
     }
 
     /// The keys for SCRAM-SHA-256.
@@ -363,18 +389,22 @@ impl Accounts {
 
     /// Gives it another password.
     pub async fn set_password(&self, address: &str, password: &str) -> Result<(), AccountError> {
-        let mut transaction = Transaction::new(self.known(address).await?.id);
+        let id = self.known(address).await?.id;
+        let mut transaction = Transaction::new(id);
         for operation in Self::secrets(password).await? {
             transaction = transaction.with(operation);
         }
         self.store.commit(transaction).await?;
+        self.remembered.forget(id);
         Ok(())
     }
 
     /// Removes it and all its mail.
     pub async fn remove(&self, address: &str) -> Result<(), AccountError> {
         let account = self.known(address).await?;
-        Ok(self.store.remove_account(account.id).await?)
+        self.store.remove_account(account.id).await?;
+        self.remembered.forget(account.id);
+        Ok(())
     }
 
     /// Sets what it may hold.
@@ -439,5 +469,55 @@ mod tests {
         assert!(Accounts::scram_keys(&account).is_some());
         accounts.remove("joe@a.test").await.unwrap();
         assert!(accounts.list().await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_right_password_is_hashed_once_and_a_wrong_one_each_time() {
+        let store: Arc<dyn Store> = Arc::new(mailstore::Memory::new());
+        let accounts = Accounts::new(Arc::clone(&store), vec!["a.test".into()], 1000);
+        accounts.add("joe@a.test", "secret").await.unwrap();
+        let nobody_hashes = Arc::clone(&accounts.hashing).acquire_many_owned(2).await;
+        // While nothing can be hashed, whether an answer comes says whether it needed that.
+        let quick = |name: &'static str, password: &'static str| {
+            let accounts = accounts.clone();
+            async move {
+                let verified = accounts.verify(name, password);
+                let wait = std::time::Duration::from_millis(50);
+                let verified = tokio::time::timeout(wait, verified).await;
+                verified.ok().map(|account| account.unwrap().is_some())
+            }
+        };
+        assert_eq!(quick("joe", "secret").await, None);
+        drop(nobody_hashes);
+        assert!(accounts.verify("joe", "secret").await.unwrap().is_some());
+        let nobody_hashes = Arc::clone(&accounts.hashing).acquire_many_owned(2).await;
+        assert_eq!(quick("JOE@a.test", "secret").await, Some(true));
+        for (name, password) in [
+            ("joe", "wrong"),
+            ("joe", ""),
+            ("joe", "secret "),
+            ("nobody", "secret"),
+        ] {
+            assert_eq!(quick(name, password).await, None, "{name} {password}");
+        }
+        drop(nobody_hashes);
+        // Another program's change of the password is seen, too.
+        let id = accounts.find("joe").await.unwrap().unwrap().id;
+        let change = Operation::SetProperty {
+            key: PASSWORD.into(),
+            value: Some(hash("other").into()),
+        };
+        store
+            .commit(Transaction::new(id).with(change))
+            .await
+            .unwrap();
+        assert!(accounts.verify("joe", "secret").await.unwrap().is_none());
+        assert!(accounts.verify("joe", "other").await.unwrap().is_some());
+        accounts.set_password("joe", "third").await.unwrap();
+        assert!(accounts.verify("joe", "other").await.unwrap().is_none());
+        accounts.remove("joe").await.unwrap();
+        assert!(accounts.verify("joe", "third").await.unwrap().is_none());
+        accounts.add("joe@a.test", "fourth").await.unwrap();
+        assert!(accounts.verify("joe", "third").await.unwrap().is_none());
     }
 }

@@ -1,6 +1,8 @@
 //! The configuration: one TOML file, or none at all.
 
+use crate::network::Networks;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -41,6 +43,9 @@ pub struct Config {
     /// IMAP.
     #[serde(default)]
     pub imap: Imap,
+    /// Whose names messages may have.
+    #[serde(default)]
+    pub senders: Senders,
     /// Mail to other domains.
     #[serde(default)]
     pub relay: Relay,
@@ -128,6 +133,8 @@ pub struct Tls {
 pub struct Auth {
     /// When passwords may be sent.
     pub plaintext: Plaintext,
+    /// From where nobody is slowed down who guesses passwords: others there take care of it.
+    pub exempt: Networks,
 }
 
 /// When passwords may be sent.
@@ -222,6 +229,32 @@ impl Default for Imap {
             message_limit: None,
             // RFC 9585 §4 asks for 10 to 15 seconds.
             progress: Span(Duration::from_secs(10)),
+        }
+    }
+}
+
+/// `[senders]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct Senders {
+    /// Whether who logs in writes as themselves only: in MAIL FROM, From and Sender.
+    pub own_only: bool,
+    /// Whether nobody writes as one of [`Config::domains`] who has not logged in.
+    pub protect: bool,
+    /// From where mail is taken without that.
+    pub exempt: Networks,
+    /// What accounts may write as besides their own address: an address, or `@` and a domain.
+    pub aliases: BTreeMap<String, Vec<String>>,
+}
+
+impl Default for Senders {
+    fn default() -> Self {
+        Self {
+            own_only: true,
+            protect: true,
+            exempt: Networks::default(),
+            aliases: BTreeMap::new(),
         }
     }
 }
@@ -457,6 +490,18 @@ impl Config {
         if self.relay.retry.is_empty() {
             return Err(("retry", "retry is empty: give at least one time".into()));
         }
+        for alias in self.senders.aliases.values().flatten() {
+            let whole = match alias.strip_prefix('@') {
+                Some(domain) => format!("a@{domain}"),
+                None => alias.clone(),
+            };
+            if smtp_proto::Mailbox::parse(whole.as_bytes()).is_err() {
+                return Err((
+                    "[senders.aliases]",
+                    format!("\"{alias}\" is neither an address nor \"@\" and a domain"),
+                ));
+            }
+        }
         let all = &self.listen;
         for (key, addresses) in [
             ("smtp", &all.smtp),
@@ -504,6 +549,7 @@ impl Config {
             store: Store::default(),
             limits: Limits::default(),
             imap: Imap::default(),
+            senders: Senders::default(),
             relay: Relay::default(),
             webmail: Webmail::default(),
             quickstart: true,

@@ -9,8 +9,10 @@ mod imap;
 mod listener;
 mod login;
 mod metrics;
+mod network;
 mod pop3;
 mod queue;
+mod remembered;
 mod server;
 mod smtp;
 mod store_health;
@@ -19,9 +21,10 @@ mod web;
 
 pub use accounts::{AccountError, Accounts, ScramKeys, generated_password};
 pub use config::{
-    Addresses, Auth, Config, ConfigError, Limits, Listen, Plaintext, Relay, Size, Span, Store,
-    StoreKind, Tls, Webmail,
+    Addresses, Auth, Config, ConfigError, Limits, Listen, Plaintext, Relay, Senders, Size, Span,
+    Store, StoreKind, Tls, Webmail,
 };
+pub use network::{Network, Networks};
 pub use server::{Server, Service, StartError, open_store};
 pub use tls::TlsError;
 

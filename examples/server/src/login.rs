@@ -1,7 +1,9 @@
 //! Logging in: by name and password, or by SASL (PLAIN, LOGIN and SCRAM-SHA-256, by rsasl).
 //!
-//! What all protocols share: a wrong password is refused slowly, and every outcome is counted and logged.
+//! What all protocols share: an attempt waits for its turn and a wrong password is refused slowly
+//! ([`Throttle`](hikyaku_webmail::Throttle)), and every outcome is counted and logged.
 
+use hikyaku_webmail::{TooMany, Turn};
 use hikyaku_wire::{LOGIN_PROMPTS as PROMPTS, Secret};
 use mailstore::{Account, block_on};
 use rsasl::callback::{Context, Request, SessionCallback, SessionData};
@@ -10,8 +12,8 @@ use rsasl::mechname::Mechname;
 use rsasl::prelude::{SASLConfig, SASLServer, Session, SessionError};
 use rsasl::property::{AuthId, AuthzId, Password};
 use rsasl::validate::{Validate, Validation, ValidationError};
-use std::sync::Arc;
-use std::time::Duration;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use tracing::{info, warn};
 
 use crate::Accounts;
@@ -21,12 +23,10 @@ use crate::server::Shared;
 /// The mechanisms, as they are announced.
 pub(crate) const MECHANISMS: [&str; 3] = ["PLAIN", "LOGIN", "SCRAM-SHA-256"];
 
-/// How slowly a wrong password is refused.
-const WRONG_PASSWORD: Duration = Duration::from_secs(2);
-
 /// The login of one connection.
 pub(crate) struct Login {
     shared: Arc<Shared>,
+    peer: IpAddr,
     exchange: Option<Exchange>,
 }
 
@@ -36,14 +36,16 @@ pub(crate) enum LoginStep {
     Account(Box<Account>),
     /// The credentials are wrong.
     Refused,
-    /// Nobody can say: the store does not answer.
+    /// Nobody can say: the store does not answer, or too many attempts wait.
     Unavailable,
 }
 
 impl Login {
-    pub(crate) fn new(shared: &Arc<Shared>) -> Self {
+    /// For a connection from there.
+    pub(crate) fn new(shared: &Arc<Shared>, peer: IpAddr) -> Self {
         Self {
             shared: Arc::clone(shared),
+            peer,
             exchange: None,
         }
     }
@@ -52,13 +54,7 @@ impl Login {
     pub(crate) async fn password(&mut self, name: &[u8], password: &Secret) -> LoginStep {
         let name = String::from_utf8_lossy(name);
         let password = password.expose_str().unwrap_or("");
-        match self.shared.accounts.verify(&name, password).await {
-            Ok(account) => self.ended(account.map(Box::new)).await,
-            Err(error) => {
-                warn!(%error, "store");
-                LoginStep::Unavailable
-            }
-        }
+        self.check(&name, password).await
     }
 
     /// Begins a SASL exchange.
@@ -78,46 +74,116 @@ impl Login {
     }
 
     async fn step(&mut self, response: Option<&[u8]>) -> LoginStep {
-        let stepped = match &mut self.exchange {
-            Some(exchange) => exchange.step(response).await,
-            None => Stepped::Done(None),
+        let Some(mut exchange) = self.exchange.take() else {
+            return self.refused(None).await;
         };
-        match stepped {
-            Stepped::Challenge(challenge) => LoginStep::Challenge(challenge),
-            Stepped::Done(account) => self.ended(account).await,
+        if let Some(account) = exchange.ended.take() {
+            return self.logged_in(account);
+        }
+        // What SCRAM is sent next proves a password, or does not: it is a guess as any other.
+        let turn = match exchange.proves_next() {
+            Some(name) => match self.turn(&name).await {
+                Ok(turn) => Some(turn),
+                Err(TooMany) => return LoginStep::Unavailable,
+            },
+            None => None,
+        };
+        match exchange.step(response) {
+            Stepped::Challenge(challenge) => {
+                if let Some(turn) = turn {
+                    turn.undecided();
+                }
+                self.exchange = Some(exchange);
+                LoginStep::Challenge(challenge)
+            }
+            Stepped::Found(Found::Password(name, password), _) => {
+                self.check(&name, &password).await
+            }
+            Stepped::Found(Found::Proved(name), proof) => {
+                let Some(turn) = turn else {
+                    return self.refused(None).await;
+                };
+                match self.shared.accounts.find(&name).await {
+                    Ok(Some(account)) => {
+                        turn.succeeded();
+                        if proof.is_empty() {
+                            return self.logged_in(Box::new(account));
+                        }
+                        exchange.ended = Some(Box::new(account));
+                        self.exchange = Some(exchange);
+                        LoginStep::Challenge(proof)
+                    }
+                    Ok(None) => self.refused(Some(turn)).await,
+                    Err(error) => self.unavailable(&error, turn),
+                }
+            }
+            Stepped::Found(Found::Refused, _) | Stepped::Failed => self.refused(turn).await,
         }
     }
 
-    async fn ended(&mut self, account: Option<Box<Account>>) -> LoginStep {
-        self.exchange = None;
-        let metrics = &self.shared.metrics;
-        let Some(account) = account else {
-            info!("login failed");
-            count(&metrics.logins_failed_total);
-            tokio::time::sleep(WRONG_PASSWORD).await;
-            return LoginStep::Refused;
+    /// Waits until a password of that account may be looked at.
+    async fn turn(&self, name: &str) -> Result<Turn, TooMany> {
+        let name = self.shared.accounts.login_name(name);
+        let turn = self.shared.throttle.turn(Some(self.peer), &name).await;
+        turn.inspect_err(|error| info!(%error, "login"))
+    }
+
+    async fn check(&self, name: &str, password: &str) -> LoginStep {
+        let Ok(turn) = self.turn(name).await else {
+            return LoginStep::Unavailable;
         };
+        match self.shared.accounts.verify(name, password).await {
+            Ok(Some(account)) => {
+                turn.succeeded();
+                self.logged_in(Box::new(account))
+            }
+            Ok(None) => self.refused(Some(turn)).await,
+            Err(error) => self.unavailable(&error, turn),
+        }
+    }
+
+    fn unavailable(&self, error: &mailstore::Error, turn: Turn) -> LoginStep {
+        warn!(%error, "store");
+        turn.undecided();
+        LoginStep::Unavailable
+    }
+
+    async fn refused(&self, turn: Option<Turn>) -> LoginStep {
+        info!("login failed");
+        count(&self.shared.metrics.logins_failed_total);
+        match turn {
+            Some(turn) => turn.failed().await,
+            None => Turn::none_needed().await,
+        }
+        LoginStep::Refused
+    }
+
+    fn logged_in(&self, account: Box<Account>) -> LoginStep {
         info!(account = account.name, "logged in");
-        count(&metrics.logins_total);
+        count(&self.shared.metrics.logins_total);
         LoginStep::Account(account)
     }
 }
 
 /// An exchange that is under way.
 struct Exchange {
-    accounts: Accounts,
     session: Session<Outcome>,
+    /// Who wants to log in, once that is known.
+    name: Arc<Mutex<Option<String>>>,
     is_login: bool,
+    is_scram: bool,
     begun: bool,
     /// The end was sent as a challenge (SCRAM's `v=`): the client's empty response ends it.
-    ended: Option<Option<Box<Account>>>,
+    ended: Option<Box<Account>>,
 }
 
 /// What a step came to.
 enum Stepped {
     Challenge(Vec<u8>),
-    /// `None`: the credentials are wrong.
-    Done(Option<Box<Account>>),
+    /// The exchange is over, with what the client has to be sent still.
+    Found(Found, Vec<u8>),
+    /// What came is no exchange, or proves nothing.
+    Failed,
 }
 
 /// Whom the mechanism found, and what is left to check.
@@ -136,7 +202,10 @@ impl Validation for Outcome {
     type Value = Found;
 }
 
-struct Callback(Accounts);
+struct Callback {
+    accounts: Accounts,
+    name: Arc<Mutex<Option<String>>>,
+}
 
 impl SessionCallback for Callback {
     fn callback(
@@ -148,10 +217,11 @@ impl SessionCallback for Callback {
         let Some(name) = context.get_ref::<AuthId>() else {
             return Ok(());
         };
-        let account = block_on(self.0.find(name)).ok().flatten();
+        *self.name.lock().unwrap_or_else(PoisonError::into_inner) = Some(name.into());
+        let account = block_on(self.accounts.find(name)).ok().flatten();
         let keys = account.as_ref().and_then(Accounts::scram_keys);
         // A name that there is not gets keys that nothing proves: it looks as one that there is.
-        let keys = keys.unwrap_or_else(|| self.0.nobodys_keys(name));
+        let keys = keys.unwrap_or_else(|| self.accounts.nobodys_keys(name));
         {
             let keys =
                 ScramStoredPassword::new(keys.iterations, &keys.salt, &keys.stored, &keys.server);
@@ -185,30 +255,38 @@ impl SessionCallback for Callback {
 impl Exchange {
     /// Begins one; `None` when there is no such mechanism.
     fn start(accounts: &Accounts, mechanism: &[u8]) -> Option<Self> {
-        let name = Mechname::parse(mechanism).ok()?;
-        let callback = Callback(accounts.clone());
+        let mechname = Mechname::parse(mechanism).ok()?;
+        let name = Arc::default();
+        let callback = Callback {
+            accounts: accounts.clone(),
+            name: Arc::clone(&name),
+        };
         let config = SASLConfig::builder()
             .with_defaults()
             .with_callback(callback)
             .ok()?;
         let session = SASLServer::<Outcome>::new(config)
-            .start_suggested(name)
+            .start_suggested(mechname)
             .ok()?;
         Some(Self {
-            accounts: accounts.clone(),
             session,
+            name,
             is_login: mechanism == b"LOGIN",
+            is_scram: mechanism.starts_with(b"SCRAM"),
             begun: false,
             ended: None,
         })
     }
 
+    /// Whose password the client's next response proves, without being one.
+    fn proves_next(&self) -> Option<String> {
+        let name = self.name.lock().unwrap_or_else(PoisonError::into_inner);
+        name.clone().filter(|_| self.begun && self.is_scram)
+    }
+
     /// Gives the client's response, or `None` when it has sent no initial one.
-    async fn step(&mut self, response: Option<&[u8]>) -> Stepped {
+    fn step(&mut self, response: Option<&[u8]>) -> Stepped {
         let mut challenge = Vec::new();
-        if let Some(account) = self.ended.take() {
-            return Stepped::Done(account);
-        }
         if response.is_none() && !self.session.are_we_first() {
             return Stepped::Challenge(challenge);
         }
@@ -233,18 +311,11 @@ impl Exchange {
             }
             Ok(state) if state.is_running() => return Stepped::Challenge(challenge),
             Ok(_) => {}
-            Err(_) => return Stepped::Done(None),
+            Err(_) => return Stepped::Failed,
         }
-        let account = match self.session.validation() {
-            Some(Found::Password(name, password)) => self.accounts.verify(&name, &password).await,
-            Some(Found::Proved(name)) => self.accounts.find(&name).await,
-            _ => Ok(None),
-        };
-        let account = account.ok().flatten().map(Box::new);
-        if challenge.is_empty() {
-            return Stepped::Done(account);
+        match self.session.validation() {
+            Some(found) => Stepped::Found(found, challenge),
+            None => Stepped::Failed,
         }
-        self.ended = Some(account);
-        Stepped::Challenge(challenge)
     }
 }

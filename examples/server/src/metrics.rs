@@ -37,6 +37,8 @@ counters! {
     connections "gauge" "Connections open now.",
     logins_total "counter" "Logins that succeeded.",
     logins_failed_total "counter" "Logins that failed.",
+    logins_delayed_total "counter" "Logins that waited for their turn.",
+    logins_turned_away_total "counter" "Logins that were not looked at, since too many waited.",
     messages_received_total "counter" "Messages accepted by SMTP, submission and LMTP.",
     messages_delivered_total "counter" "Deliveries into mailboxes.",
     messages_relayed_total "counter" "Recipients handed on to other servers.",

@@ -65,7 +65,12 @@ struct Session<'a> {
     opened: Option<Opened>,
 }
 
-pub(crate) async fn serve(shared: &Arc<Shared>, service: Service, stream: Stream, _: &Admitted) {
+pub(crate) async fn serve(
+    shared: &Arc<Shared>,
+    service: Service,
+    stream: Stream,
+    admitted: &Admitted,
+) {
     let mut options = Options::default();
     options.stls = service == Service::Pop3;
     options.tls = service.is_implicit_tls();
@@ -77,7 +82,7 @@ pub(crate) async fn serve(shared: &Arc<Shared>, service: Service, stream: Stream
     let mut session = Session {
         shared,
         driver: Driver::new(Connection::new(options), stream),
-        login: Login::new(shared),
+        login: Login::new(shared, admitted.peer.ip()),
         opened: None,
     };
     loop {

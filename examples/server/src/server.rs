@@ -1,5 +1,6 @@
 //! The whole server: it opens the store, listens, and stops in good order.
 
+use hikyaku_webmail::{Slowed, Throttle};
 use hikyaku_wire::Machine;
 use hikyaku_wire::drive::Driver;
 use mailstore::{Disk, DiskOptions, Memory, MessageCache, Store, TextIndex};
@@ -66,7 +67,8 @@ pub(crate) struct Shared {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) accounts: Accounts,
     pub(crate) tls: TlsAcceptor,
-    pub(crate) metrics: Metrics,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) throttle: Arc<Throttle>,
     /// For IMAP, which reads all of a mailbox with each SELECT.
     pub(crate) cache: MessageCache,
     pub(crate) untold: imap::Untold,
@@ -204,6 +206,17 @@ fn text_index(config: &Config) -> Option<TextIndex> {
         .ok()
 }
 
+/// What slows down logins, with what it counts.
+fn throttle(config: &Config, metrics: &Arc<Metrics>) -> Arc<Throttle> {
+    let exempt = config.auth.exempt.clone();
+    let metrics = Arc::clone(metrics);
+    let observe = move |slowed| match slowed {
+        Slowed::Delayed => count(&metrics.logins_delayed_total),
+        _ => count(&metrics.logins_turned_away_total),
+    };
+    Arc::new(Throttle::new(move |peer| exempt.contains(peer), observe))
+}
+
 impl Server {
     /// Opens the store, listens everywhere, and serves until [`Server::stop`].
     ///
@@ -221,10 +234,12 @@ impl Server {
         let (stop, stopping) = watch::channel(false);
         let quota = config.limits.quota.0;
         let limits = &config.limits;
+        let metrics = Arc::<Metrics>::default();
         let shared = Arc::new(Shared {
             accounts: Accounts::new(Arc::clone(&store), config.domains.clone(), quota),
             admission: Admission::new(limits.connections, limits.connections_per_ip),
-            metrics: Metrics::default(),
+            throttle: throttle(&config, &metrics),
+            metrics,
             cache: match text_index(&config) {
                 Some(index) => MessageCache::new(ROWS, CACHE).with_text_index(index),
                 None => MessageCache::new(ROWS, CACHE),

@@ -17,6 +17,7 @@ use tokio::net::TcpListener;
 use tracing::{info, warn};
 
 use crate::accounts::Accounts;
+use crate::metrics::count;
 use crate::server::Shared;
 use crate::smtp;
 
@@ -28,15 +29,20 @@ impl Backend for People {
         Box::pin(async move {
             let wrong = || Error::Login("wrong name or password".into());
             let password = password.expose_str().ok_or_else(wrong)?;
-            let account = self
-                .0
-                .accounts
-                .verify(name, password)
-                .await?
-                .ok_or_else(wrong)?;
+            let metrics = &self.0.metrics;
+            let Some(account) = self.0.accounts.verify(name, password).await? else {
+                count(&metrics.logins_failed_total);
+                info!("login to the webmail failed");
+                return Err(wrong());
+            };
+            count(&metrics.logins_total);
             info!(name = account.name, "logged in to the webmail");
             self.person(account).await
         })
+    }
+
+    fn login_name(&self, name: &str) -> String {
+        self.0.accounts.login_name(name)
     }
 
     fn sessions(&self) -> Option<Arc<dyn Store>> {
@@ -132,6 +138,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener) {
     let options = Options {
         message: message.unwrap_or(usize::MAX),
         outside,
+        throttle: Arc::clone(&shared.throttle),
         ..Options::default()
     };
     let router = router(Arc::new(People(Arc::clone(&shared))), options);

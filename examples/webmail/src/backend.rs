@@ -11,6 +11,12 @@ pub trait Backend: Send + Sync + 'static {
     /// The person of that name and password.
     fn log_in<'a>(&'a self, name: &'a str, password: Secret) -> BoxFuture<'a, Result<User>>;
 
+    /// The one spelling of a name that somebody logs in with, whether there is such a person or not: guesses are
+    /// counted by it.
+    fn login_name(&self, name: &str) -> String {
+        name.to_lowercase()
+    }
+
     /// Where sessions are kept, so that they outlive this process: the store of the mailboxes. Without one they end
     /// with it.
     fn sessions(&self) -> Option<Arc<dyn Store>> {

@@ -9,6 +9,7 @@ mod pages;
 mod remote;
 mod session;
 mod stored;
+mod throttle;
 mod tls;
 mod words;
 
@@ -20,6 +21,7 @@ pub use outside::{Outside, keep_fetching};
 pub use remote::{Provider, Remote};
 pub use session::SignedIn;
 pub use stored::Stored;
+pub use throttle::{Slowed, Throttle, TooMany, Turn};
 pub use tls::{Encrypted, Peer, serve, server_config};
 pub use words::Language;
 
@@ -33,7 +35,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tower_http::compression::CompressionLayer;
 
-use session::{Attempts, Sessions};
+use session::Sessions;
 
 /// How the webmail behaves.
 #[derive(Debug, Clone)]
@@ -48,6 +50,8 @@ pub struct Options {
     pub message: usize,
     /// Accounts at other providers.
     pub outside: Outside,
+    /// What slows down guessing passwords; shared with what else people log in to.
+    pub throttle: Arc<Throttle>,
     /// Whether cookies go over HTTPS alone. Only a test without TLS says no.
     pub secure: bool,
 }
@@ -60,6 +64,7 @@ impl Default for Options {
             idle: Duration::from_secs(30 * 60),
             message: 25 * 1024 * 1024,
             outside: Outside::default(),
+            throttle: Arc::default(),
             secure: true,
         }
     }
@@ -69,7 +74,6 @@ pub(crate) struct Shared {
     pub(crate) backend: Arc<dyn Backend>,
     pub(crate) options: Options,
     pub(crate) sessions: Sessions,
-    pub(crate) attempts: Attempts,
     pub(crate) images: images::Key,
     pub(crate) in_turn: pages::compose::InTurn,
     pub(crate) fetches: images::Fetches,
@@ -82,7 +86,6 @@ pub fn router(backend: Arc<dyn Backend>, options: Options) -> Router {
     let body = options.message.saturating_add(1024 * 1024);
     let shared = Arc::new(Shared {
         sessions: Sessions::new(options.idle, Arc::clone(&backend)),
-        attempts: Attempts::default(),
         images: images::Key::new(),
         in_turn: pages::compose::InTurn::default(),
         fetches: images::Fetches::new(),

@@ -78,16 +78,20 @@ impl Remote {
         Self { provider, store }
     }
 
-    fn account(&self, name: &str, password: &Secret) -> Result<Account> {
+    fn address(&self, name: &str) -> String {
         let address = match &self.provider.domain {
             Some(domain) if !name.contains('@') => format!("{name}@{domain}"),
             _ => name.to_owned(),
         };
+        address.to_lowercase()
+    }
+
+    fn account(&self, name: &str, password: &Secret) -> Result<Account> {
         let password = password
             .expose_str()
             .ok_or_else(|| Error::Login("not UTF-8".into()))?;
         Ok(Account {
-            address: address.to_lowercase(),
+            address: self.address(name),
             name: None,
             login: Some(name.to_owned()),
             kind: self.provider.kind,
@@ -140,6 +144,10 @@ impl Backend for Remote {
             let (user, brought) = self.follow(account).await?;
             brought.map(|()| user)
         })
+    }
+
+    fn login_name(&self, name: &str) -> String {
+        self.address(name)
     }
 
     fn sessions(&self) -> Option<Arc<dyn Store>> {

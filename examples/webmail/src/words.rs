@@ -67,7 +67,7 @@ words! {
     address: "Address", "メールアドレス";
     password: "Password", "パスワード";
     wrong: "Address or password is wrong.", "メールアドレスまたはパスワードが違います。";
-    too_often: "Too many attempts. Try again in ten minutes.", "試行回数が多すぎます。10分後にもう一度お試しください。";
+    too_often: "Too many attempts. Try again in a minute.", "試行回数が多すぎます。1分後にもう一度お試しください。";
     unreachable: "The mail server cannot be reached. Try again later.", "メールサーバーに接続できません。後でもう一度お試しください。";
     other_language: "日本語", "English";
     folders: "Folders", "フォルダー";

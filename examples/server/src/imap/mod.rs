@@ -45,7 +45,12 @@ pub(crate) use recent::Untold;
 /// What separates levels of mailbox names.
 const DELIMITER: char = '/';
 
-pub(crate) async fn serve(shared: &Arc<Shared>, service: Service, stream: Stream, _: &Admitted) {
+pub(crate) async fn serve(
+    shared: &Arc<Shared>,
+    service: Service,
+    stream: Stream,
+    admitted: &Admitted,
+) {
     let mut options = Options::default();
     options.starttls = service == Service::Imap;
     options.tls = service.is_implicit_tls();
@@ -56,7 +61,7 @@ pub(crate) async fn serve(shared: &Arc<Shared>, service: Service, stream: Stream
     let mut session = Session {
         shared,
         driver: Driver::new(Connection::new(options), stream),
-        login: Login::new(shared),
+        login: Login::new(shared, admitted.peer.ip()),
         account: AccountId::SYSTEM,
         name: String::new(),
         watch: None,

@@ -87,7 +87,7 @@ pub(crate) async fn serve(
         driver: Driver::new(Connection::new(options(shared, service)), stream),
         name: String::new(),
         account: None,
-        login: Login::new(shared),
+        login: Login::new(shared, admitted.peer.ip()),
         transaction: None,
     };
     loop {

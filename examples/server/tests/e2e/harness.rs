@@ -83,6 +83,14 @@ impl Talk {
         Self(BufReader::new(TcpStream::connect(address).await.unwrap()))
     }
 
+    /// From that address of this machine.
+    pub(crate) async fn from(source: &str, address: SocketAddr) -> Self {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        let source = SocketAddr::new(source.parse().unwrap(), 0);
+        socket.bind(source).unwrap();
+        Self(BufReader::new(socket.connect(address).await.unwrap()))
+    }
+
     pub(crate) async fn send(&mut self, text: &str) {
         self.send_octets(text.as_bytes()).await;
     }
@@ -93,9 +101,14 @@ impl Talk {
 
     /// The next line, without its CRLF.
     pub(crate) async fn line(&mut self) -> String {
+        self.line_within(Duration::from_secs(20)).await
+    }
+
+    /// The same, for what takes longer.
+    pub(crate) async fn line_within(&mut self, time: Duration) -> String {
         let mut line = Vec::new();
         let read = self.0.read_until(b'\n', &mut line);
-        tokio::time::timeout(Duration::from_secs(20), read)
+        tokio::time::timeout(time, read)
             .await
             .expect("a line in time")
             .unwrap();

@@ -10,6 +10,7 @@ mod harness;
 mod hostile;
 mod imap;
 mod imaptest;
+mod logins;
 mod mailbox_full;
 mod notifications;
 mod process;

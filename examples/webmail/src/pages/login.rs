@@ -7,7 +7,7 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use hikyaku_client::Error;
 use hikyaku_wire::Secret;
 use serde::Deserialize;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use super::{compose, own, page, problem, words};
@@ -105,7 +105,7 @@ pub(crate) async fn show(
 }
 
 /// From where a request came, when the server around says so.
-pub(crate) struct From(Option<String>);
+pub(crate) struct From(Option<IpAddr>);
 
 impl<S: Sync> axum::extract::FromRequestParts<S> for From {
     type Rejection = std::convert::Infallible;
@@ -119,8 +119,9 @@ impl<S: Sync> axum::extract::FromRequestParts<S> for From {
             .get::<ConnectInfo<Peer>>()
             .map(|ConnectInfo(Peer(peer))| peer.ip());
         let plain = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-        let peer = own.or_else(|| plain.map(|ConnectInfo(peer)| peer.ip()));
-        Ok(Self(peer.map(|peer| peer.to_string())))
+        Ok(Self(
+            own.or_else(|| plain.map(|ConnectInfo(peer)| peer.ip())),
+        ))
     }
 }
 
@@ -145,29 +146,32 @@ pub(crate) async fn log_in(
         let page = shown(&shared, w, name, Some(problem), &carried, false);
         (status, page).into_response()
     };
-    if !shared.attempts.may(name, peer.as_deref()) {
+    let account = shared.backend.login_name(name);
+    let Ok(turn) = shared.options.throttle.turn(peer, &account).await else {
         let mut response = again(StatusCode::TOO_MANY_REQUESTS, w.too_often);
         response
             .headers_mut()
-            .insert(header::RETRY_AFTER, header::HeaderValue::from_static("600"));
+            .insert(header::RETRY_AFTER, header::HeaderValue::from_static("60"));
         return response;
-    }
-    // Counted before the answer is known, so that many at once are no more than many in a row.
-    shared.attempts.failed(name, peer.as_deref());
+    };
     let password = Secret::from(password.as_bytes().to_vec());
     let user = match shared.backend.log_in(name, password.clone()).await {
         Ok(user) => user,
-        Err(Error::Login(_)) => return again(StatusCode::UNAUTHORIZED, w.wrong),
+        Err(Error::Login(_)) => {
+            turn.failed().await;
+            return again(StatusCode::UNAUTHORIZED, w.wrong);
+        }
         Err(Error::Network(_) | Error::Tls { .. } | Error::Untrusted { .. }) => {
-            shared.attempts.succeeded(name, peer.as_deref());
+            turn.undecided();
             return again(StatusCode::BAD_GATEWAY, w.unreachable);
         }
         Err(error) => {
+            turn.undecided();
             let why = format!("{} {error}", w.failed);
             return again(StatusCode::INTERNAL_SERVER_ERROR, &why);
         }
     };
-    shared.attempts.succeeded(name, peer.as_deref());
+    turn.succeeded();
     let is_carried = !carried.fields.is_empty();
     if is_carried && !user.address.eq_ignore_ascii_case(&carried.owner) {
         // Nothing that one person wrote comes into another's account.

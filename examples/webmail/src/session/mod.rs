@@ -9,10 +9,8 @@ use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse as _, Redirect, Response};
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use crate::words::{Language, Words};
 use crate::{Shared, User};
@@ -21,9 +19,6 @@ use kept::Kept;
 /// What the names of sessions begin with that the application around it vouches for.
 const VOUCHED: &str = "signed in: ";
 const COOKIE: &str = "hikyaku-session";
-/// Failed logins by name, and from one address, within [`WINDOW`].
-const FAILURES: (u32, u32) = (10, 100);
-const WINDOW: Duration = Duration::from_secs(600);
 
 /// Put into a request's extensions by the application around the webmail: that person is logged in.
 #[derive(Debug, Clone)]
@@ -210,42 +205,3 @@ impl OptionalFromRequestParts<Arc<Shared>> for Signed {
 
 /// A request of somebody who is logged in; others are led to the login.
 pub(crate) struct Signed(pub(crate) Arc<Session>);
-
-/// Logins that failed lately.
-#[derive(Default)]
-pub(crate) struct Attempts(Mutex<HashMap<String, (u32, Instant)>>);
-
-impl Attempts {
-    /// Whether one more may be made, by that name and from that address.
-    pub(crate) fn may(&self, name: &str, address: Option<&str>) -> bool {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.retain(|_, (_, since)| since.elapsed() < WINDOW);
-        let below = |key: String, most: u32| all.get(&key).is_none_or(|(count, _)| *count < most);
-        below(format!("n{}", name.to_lowercase()), FAILURES.0)
-            && address.is_none_or(|address| below(format!("a{address}"), FAILURES.1))
-    }
-
-    pub(crate) fn failed(&self, name: &str, address: Option<&str>) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let keys = [
-            Some(format!("n{}", name.to_lowercase())),
-            address.map(|address| format!("a{address}")),
-        ];
-        for key in keys.into_iter().flatten() {
-            if all.len() < 100_000 || all.contains_key(&key) {
-                all.entry(key).or_insert((0, Instant::now())).0 += 1;
-            }
-        }
-    }
-}
-
-impl Attempts {
-    /// Takes back what [`failed`](Self::failed) counted.
-    pub(crate) fn succeeded(&self, name: &str, address: Option<&str>) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.remove(&format!("n{}", name.to_lowercase()));
-        if let Some((count, _)) = address.and_then(|address| all.get_mut(&format!("a{address}"))) {
-            *count = count.saturating_sub(1);
-        }
-    }
-}
