@@ -93,8 +93,15 @@ impl Post for Own {
                 paths.push(ForwardPath::Mailbox(mailbox(to)?));
             }
             let from = ReversePath(Some(mailbox(&user.address)?));
-            let replies =
-                smtp::submit(&self.0, user.local.account_id(), from, paths, message).await?;
+            let replies = smtp::submit(
+                &self.0,
+                user.local.account_id(),
+                &user.address,
+                from,
+                paths,
+                message,
+            )
+            .await?;
             let fate = |reply: &smtp_proto::Reply| match reply {
                 reply if reply.is_positive() => Fate::Accepted,
                 reply if reply.is_transient() => Fate::Deferred(reply.to_string()),

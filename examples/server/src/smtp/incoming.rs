@@ -3,8 +3,11 @@
 use bytes::{Bytes, BytesMut};
 use mailstore::message::{Scanner, fields};
 use mailstore::{Stage, Staged, Store};
+use smtp_proto::Reply;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
+
+use super::author::{Authors, NotTheirs};
 
 /// A header section of more than this is not looked through any further.
 const HEADER: usize = 256 * 1024;
@@ -28,6 +31,8 @@ pub(crate) struct Trace {
     pub(crate) received: String,
     /// A user's own message: what is missing is added (RFC 6409 §8).
     pub(crate) complete: bool,
+    /// Whose message it may be.
+    pub(crate) authors: Authors,
     /// Behind the `@` of a Message-ID.
     pub(crate) hostname: String,
     pub(crate) id: String,
@@ -38,6 +43,7 @@ pub(crate) struct Trace {
 pub(crate) enum Failure {
     Loop,
     Store,
+    Author(NotTheirs),
 }
 
 /// What came of it.
@@ -51,6 +57,17 @@ pub(crate) fn now() -> String {
     OffsetDateTime::now_utc()
         .format(&Rfc2822)
         .unwrap_or_default()
+}
+
+impl Failure {
+    /// What the client is sent.
+    pub(crate) fn reply(self) -> Reply {
+        match self {
+            Self::Loop => Reply::new(554, "5.4.6", "Mail loop"),
+            Self::Store => Reply::new(451, "4.3.0", "Try again later"),
+            Self::Author(why) => Reply::new(550, "5.7.1", why.text()),
+        }
+    }
 }
 
 impl Incoming {
@@ -88,12 +105,12 @@ impl Incoming {
         let seen = head.get(from..).unwrap_or(&[]);
         let ended = seen.windows(4).any(|four| four == b"\r\n\r\n") || head.starts_with(b"\r\n");
         if ended || head.len() > HEADER {
-            self.header().await;
+            self.header(ended).await;
         }
     }
 
-    /// The header section is there: what goes before it, then itself.
-    async fn header(&mut self) {
+    /// The header section is there, or as much of it as is looked through: what goes before it, then itself.
+    async fn header(&mut self, is_whole: bool) {
         let Some(head) = self.head.take() else { return };
         let head = head.freeze();
         let has = |name: &str| fields(&head).any(|(n, ..)| n.eq_ignore_ascii_case(name.as_bytes()));
@@ -105,6 +122,10 @@ impl Incoming {
         }
         let trace = &self.trace;
         let mut added = trace.received.clone();
+        match trace.authors.check(&head, is_whole) {
+            Ok(from) => added += from.as_deref().unwrap_or(""),
+            Err(why) => self.failed = Some(Failure::Author(why)),
+        }
         if trace.complete && !has("date") {
             added += &format!("Date: {}\r\n", now());
         }
@@ -141,7 +162,7 @@ impl Incoming {
     }
 
     pub(crate) async fn finish(mut self) -> Result<Arrived, Failure> {
-        self.header().await;
+        self.header(true).await;
         if let Some(failed) = self.failed {
             return Err(failed);
         }

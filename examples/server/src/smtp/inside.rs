@@ -5,8 +5,9 @@ use mailstore::AccountId;
 use smtp_proto::{ForwardPath, Reply, ReversePath};
 use tracing::info;
 
+use super::author::Authors;
 use super::delivery::{Parcel, deliver, local_recipient};
-use super::incoming::{Failure, Incoming, Trace, now};
+use super::incoming::{Incoming, Trace, now};
 use super::{Recipient, queue_id};
 use crate::metrics::count;
 use crate::server::Shared;
@@ -16,6 +17,7 @@ use crate::server::Shared;
 pub(crate) async fn submit(
     shared: &Shared,
     owner: AccountId,
+    account: &str,
     reverse_path: ReversePath,
     paths: Vec<ForwardPath>,
     message: Bytes,
@@ -51,6 +53,7 @@ pub(crate) async fn submit(
             now()
         ),
         complete: true,
+        authors: Authors::of_account(&shared.config, account),
         hostname,
         id: id.clone(),
     };
@@ -78,8 +81,7 @@ pub(crate) async fn submit(
                 };
                 deliver(shared, parcel, true).await
             }
-            Err(Failure::Loop) => vec![Reply::new(554, "5.4.6", "Mail loop"); here.len()],
-            Err(Failure::Store) => vec![Reply::new(451, "4.3.0", "Try again later"); here.len()],
+            Err(failure) => vec![failure.reply(); here.len()],
         }
     };
     // One for each that is here, when the queue took the others; else one for all.

@@ -1,5 +1,6 @@
 //! SMTP reception, submission and LMTP: one connection.
 
+mod author;
 mod delivery;
 mod incoming;
 mod inside;
@@ -22,6 +23,7 @@ use crate::login::{Login, LoginStep, MECHANISMS};
 use crate::metrics::count;
 use crate::server::{Service, Shared};
 use crate::store_health;
+use author::Authors;
 use incoming::{Failure, Incoming, Trace};
 
 /// What is known of the client, and of the transaction under way.
@@ -190,6 +192,19 @@ impl Session<'_> {
         }
     }
 
+    /// Whose message the client may send.
+    fn authors(&self) -> Authors {
+        let config = &self.shared.config;
+        let peer = self.admitted.peer.ip();
+        match (&self.account, self.service) {
+            (Some(account), _) => Authors::of_account(config, &account.name),
+            (None, Service::Smtp) if !config.senders.exempt.contains(peer) => {
+                Authors::of_outside(config)
+            }
+            (None, _) => Authors::Anybody,
+        }
+    }
+
     fn mail(&mut self, reverse_path: ReversePath, parameters: MailParameters) {
         // Better now than after the message.
         if let Err(error) = self.shared.store.health().takes_messages() {
@@ -197,11 +212,18 @@ impl Session<'_> {
             let _ = machine.reply(&delivery::reply_of(&error), output);
             return;
         }
-        if let (Some(account), Some(mailbox)) = (&self.account, &reverse_path.0) {
-            // A user sends as themselves, with any +detail.
-            if crate::Accounts::name_of(mailbox.local_part(), mailbox.domain()) != account.name {
-                return self.reply(553, "5.7.1", "Not your address");
-            }
+        let authors = self.authors();
+        if let Some(mailbox) = &reverse_path.0
+            && !authors.may_send(mailbox)
+        {
+            return match self.account {
+                Some(_) => self.reply(553, "5.7.1", "Not your address"),
+                None => self.reply(
+                    550,
+                    "5.7.1",
+                    "A domain of this server: log in to write as it",
+                ),
+            };
         }
         self.transaction = Some(Transaction {
             reverse_path,
@@ -250,6 +272,7 @@ impl Session<'_> {
     }
 
     async fn data(&mut self) {
+        let authors = self.authors();
         let Some(transaction) = &mut self.transaction else {
             return self.reply(503, "5.5.1", "MAIL first");
         };
@@ -290,6 +313,7 @@ impl Session<'_> {
             return_path: transaction.reverse_path.to_string(),
             received,
             complete: self.account.is_some(),
+            authors,
             hostname: hostname.clone(),
             id: transaction.id.clone(),
         };
@@ -333,8 +357,7 @@ impl Session<'_> {
                 };
                 delivery::deliver(self.shared, parcel, lmtp).await
             }
-            Err(Failure::Loop) => vec![Reply::new(554, "5.4.6", "Mail loop"); recipients],
-            Err(Failure::Store) => vec![Reply::new(451, "4.3.0", "Try again later"); recipients],
+            Err(failure) => vec![failure.reply(); recipients],
         };
         let wanted = if lmtp { recipients } else { 1 };
         for reply in replies.iter().take(wanted) {

@@ -17,5 +17,6 @@ mod process;
 mod programs;
 mod qresync;
 mod relay;
+mod senders;
 mod store_health;
 mod submission;

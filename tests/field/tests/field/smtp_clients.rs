@@ -292,11 +292,24 @@ const SMTP: &[Row] = &[
         ],
     ),
     row(
+        "writing as somebody here",
+        "bots",
+        &[
+            ("EHLO a", "250"),
+            ("MAIL FROM:<bob@example.test>", "550 5.7.1"),
+            ("MAIL FROM:<bob@EXAMPLE.test>", "550 5.7.1"),
+            ("MAIL FROM:<x@bots.test>", "250"),
+            ("RCPT TO:<bob@example.test>", "250"),
+            ("DATA", "354"),
+            ("From: Bob <bob@example.test>\r\n\r\nx\r\n.", "550 5.7.1"),
+        ],
+    ),
+    row(
         "relaying",
         "bots",
         &[
             ("EHLO a", "250"),
-            ("MAIL FROM:<bob@example.test>", "250"),
+            ("MAIL FROM:<x@bots.test>", "250"),
             ("RCPT TO:<x@other.test>", "550 5.7.1"),
             ("RCPT TO:<\"x@other.test\"@example.test>", "550"),
             ("RCPT TO:<x%other.test@example.test>", "550"),
