@@ -320,7 +320,7 @@ impl Config {
         let text = toml::to_string_pretty(self).map_err(|error| Error::Usage(error.to_string()))?;
         let write = || -> std::io::Result<()> {
             use std::io::Write as _;
-            std::fs::create_dir_all(folder)?;
+            private_folder(folder)?;
             let new = folder.join("accounts.toml.new");
             let mut file = private(&new)?;
             file.write_all(text.as_bytes())?;
@@ -360,9 +360,36 @@ fn private(path: &Path) -> std::io::Result<std::fs::File> {
     options.open(path)
 }
 
+/// Makes a folder that only its owner can look into, whatever the umask, and those it is in.
+pub(crate) fn private_folder(path: &Path) -> std::io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    // Another one of these programs may have been quicker.
+    builder.recursive(true).create(path)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_new_folder_is_its_owners_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let outer = tempfile::tempdir().unwrap();
+        let folder = outer.path().join("share/mailclient");
+        Config::default().save(&folder).unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&folder), 0o700);
+        assert_eq!(mode(&folder.join("accounts.toml")), 0o600);
+    }
 
     #[test]
     fn what_is_saved_is_loaded() {

@@ -8,6 +8,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
+use crate::config::private_folder;
 use crate::{Account, Dial, Error, Kind, Local, Progress, Report, Result, imap, local, sync};
 
 /// After a failure one waits so long before IDLE is tried again.
@@ -45,8 +46,10 @@ pub async fn watch(
     }
     // What a watch that was killed has left.
     let _ = std::fs::remove_file(&path);
-    std::fs::create_dir_all(folder).map_err(file)?;
+    private_folder(folder).map_err(file)?;
     let listener = UnixListener::bind(&path).map_err(file)?;
+    let own: std::fs::Permissions = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(&path, own).map_err(file)?;
     // The store is one process's, and within it one account's at a time.
     let turn = Arc::new(Mutex::new(()));
     let mut tasks = tokio::task::JoinSet::new();
