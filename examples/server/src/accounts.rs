@@ -374,7 +374,7 @@ impl Accounts {
         }))
     }
 
-    async fn known(&self, address: &str) -> Result<Account, AccountError> {
+    pub(crate) async fn known(&self, address: &str) -> Result<Account, AccountError> {
         let found = self.find(address).await?;
         found.ok_or_else(|| AccountError::Unknown(address.into()))
     }

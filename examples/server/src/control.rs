@@ -8,6 +8,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
 use tracing::warn;
 
+use crate::prepare::Made;
 use crate::server::Shared;
 use crate::{AccountError, Accounts, Config, Size, StartError, open_store};
 
@@ -30,6 +31,8 @@ pub enum Request {
     },
     /// Removes one with all its mail.
     Remove(String),
+    /// What one holds.
+    Holds(String),
     /// Sets what one may hold.
     Quota(String, Size),
     /// Lists all.
@@ -58,6 +61,7 @@ impl Request {
             Self::Add { address, password } => format!("add\t{address}\t{password}\n"),
             Self::Password { address, password } => format!("password\t{address}\t{password}\n"),
             Self::Remove(address) => format!("remove\t{address}\n"),
+            Self::Holds(address) => format!("holds\t{address}\n"),
             Self::Quota(address, size) => format!("quota\t{address}\t{}\n", size.0),
             Self::List => "list\n".into(),
         }
@@ -77,6 +81,7 @@ impl Request {
                 password: word()?,
             },
             "remove" => Self::Remove(word()?),
+            "holds" => Self::Holds(word()?),
             "quota" => Self::Quota(word()?, word()?.parse().ok()?),
             "list" => Self::List,
             _ => return None,
@@ -96,6 +101,15 @@ impl Request {
             Self::Remove(address) => {
                 accounts.remove(address).await?;
                 Ok(format!("{address} is gone, and its mail\n"))
+            }
+            Self::Holds(address) => {
+                let quota = accounts.known(address).await?.quota;
+                let (messages, size) = (quota.used_messages, Size(quota.used_octets));
+                let messages = match messages {
+                    1 => "1 message".to_owned(),
+                    messages => format!("{messages} messages"),
+                };
+                Ok(format!("{messages}, {size}\n"))
             }
             Self::Quota(address, size) => {
                 accounts.set_quota(address, size.0).await?;
@@ -138,11 +152,16 @@ pub async fn perform(config: &Config, request: &Request) -> Result<String, Contr
             None => Err(ControlError::Refused("the server did not answer".into())),
         };
     }
-    let made = std::fs::create_dir_all(&config.data);
-    made.map_err(|error| ControlError::Refused(format!("{}: {error}", config.data.display())))?;
+    let made = Made::begin(config)?;
     let store = open_store(config)?;
+    made.keep();
     let accounts = Accounts::new(store, config.domains.clone(), config.limits.quota.0);
     Ok(request.perform(&accounts).await?)
+}
+
+/// Whether a server runs with this configuration's data.
+pub(crate) async fn is_running(config: &Config) -> bool {
+    UnixStream::connect(socket(&config.data)).await.is_ok()
 }
 
 fn socket(data: &Path) -> std::path::PathBuf {

@@ -11,12 +11,15 @@ mod login;
 mod metrics;
 mod network;
 mod pop3;
+mod prepare;
+mod private;
 mod queue;
 mod remembered;
 mod server;
 mod smtp;
 mod store_health;
 mod tls;
+mod weak;
 mod web;
 
 pub use accounts::{AccountError, Accounts, ScramKeys, generated_password};
@@ -25,8 +28,10 @@ pub use config::{
     Store, StoreKind, Tls, Webmail,
 };
 pub use network::{Network, Networks};
+pub use prepare::{Findings, check};
 pub use server::{Server, Service, StartError, open_store};
 pub use tls::TlsError;
+pub use weak::hint;
 
 /// Seconds since 1970.
 pub(crate) fn unix_now() -> i64 {

@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 use hikyaku_server::control::{Request, perform};
-use hikyaku_server::{Config, Server, Service, Size, generated_password};
+use hikyaku_server::{Config, Server, Service, Size, check, generated_password, hint};
 use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -26,7 +26,7 @@ enum Action {
     /// Manages accounts, also while the server runs.
     #[command(subcommand)]
     Account(Account),
-    /// Says what is wrong with the configuration, with line and remedy.
+    /// Says what is wrong with the configuration, and with what a start needs: with line and remedy.
     Check,
 }
 
@@ -48,6 +48,9 @@ enum Account {
     Remove {
         /// Which.
         address: String,
+        /// Does not ask.
+        #[arg(long)]
+        yes: bool,
     },
     /// Sets what an account may hold.
     Quota {
@@ -60,6 +63,8 @@ enum Account {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    // Mail and keys are this user's alone, whatever the umask is.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
@@ -84,35 +89,42 @@ async fn run(arguments: Arguments) -> Result<(), String> {
     };
     match arguments.action {
         None => serve(config, quickstart).await,
-        Some(Action::Check) => check(&config),
+        Some(Action::Check) => say_what_is_wrong(&config).await,
         Some(Action::Account(account)) => manage(&config, account).await,
     }
 }
 
-fn check(config: &Config) -> Result<(), String> {
-    for path in [&config.tls.cert, &config.tls.key].into_iter().flatten() {
-        std::fs::File::open(path).map_err(|error| {
-            format!(
-                "{}: {error}: give a PEM file that this user may read",
-                path.display()
-            )
-        })?;
+async fn say_what_is_wrong(config: &Config) -> Result<(), String> {
+    let found = check(config).await;
+    for warning in &found.warnings {
+        eprintln!("warning: {warning}");
+    }
+    if !found.problems.is_empty() {
+        return Err(found.problems.join("\nmailserver: "));
     }
     println!("The configuration is fine.");
+    if found.running {
+        println!("A server runs with it: its own ports and its store were not tried.");
+    }
     Ok(())
 }
 
 async fn manage(config: &Config, account: Account) -> Result<(), String> {
     let request = match account {
-        Account::Add { address } => Request::Add {
-            address,
-            password: password()?,
-        },
-        Account::Passwd { address } => Request::Password {
-            address,
-            password: password()?,
-        },
-        Account::Remove { address } => Request::Remove(address),
+        Account::Add { address } => {
+            let password = password(&address)?;
+            Request::Add { address, password }
+        }
+        Account::Passwd { address } => {
+            let password = password(&address)?;
+            Request::Password { address, password }
+        }
+        Account::Remove { address, yes } => {
+            if !yes {
+                ask(config, &address).await?;
+            }
+            Request::Remove(address)
+        }
         Account::Quota { address, size } => Request::Quota(address, size),
         Account::List => Request::List,
     };
@@ -124,7 +136,7 @@ async fn manage(config: &Config, account: Account) -> Result<(), String> {
 }
 
 /// One line from standard input; on a terminal one is made up and printed.
-fn password() -> Result<String, String> {
+fn password(address: &str) -> Result<String, String> {
     let input = std::io::stdin();
     if input.is_terminal() {
         let password = generated_password();
@@ -135,7 +147,35 @@ fn password() -> Result<String, String> {
     input
         .read_line(&mut line)
         .map_err(|error| error.to_string())?;
-    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+    let password = line.trim_end_matches(['\r', '\n']).to_owned();
+    if let Some(hint) = hint(address, &password).filter(|_| !password.is_empty()) {
+        eprintln!("hint: {hint}");
+    }
+    Ok(password)
+}
+
+/// Asks whether an account may go, and says what goes with it.
+async fn ask(config: &Config, address: &str) -> Result<(), String> {
+    let holds = perform(config, &Request::Holds(address.to_owned())).await;
+    let holds = holds.map_err(|error| error.to_string())?;
+    let holds = holds.trim_end();
+    let input = std::io::stdin();
+    if !input.is_terminal() {
+        return Err(format!(
+            "{address} holds {holds}, and nobody can be asked here: say --yes to remove it all"
+        ));
+    }
+    say(&format!(
+        "{address} holds {holds}. All of it will be lost. Remove it? Type \"yes\": "
+    ));
+    let mut line = String::new();
+    input
+        .read_line(&mut line)
+        .map_err(|error| error.to_string())?;
+    match line.trim() {
+        "yes" => Ok(()),
+        _ => Err("nothing was removed".into()),
+    }
 }
 
 async fn serve(config: Config, quickstart: bool) -> Result<(), String> {
@@ -150,6 +190,7 @@ async fn serve(config: Config, quickstart: bool) -> Result<(), String> {
         })
         .init();
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(|error| error.to_string())?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
     let data = config.data.clone();
     let hostname = config.hostname.clone();
@@ -166,9 +207,13 @@ async fn serve(config: Config, quickstart: bool) -> Result<(), String> {
         }
         say(&page);
     }
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            // What cannot be used is in the log, and nothing has changed.
+            _ = hangup.recv() => drop(server.reload()),
+        }
     }
     say("Stopping.\n");
     server.stop().await;

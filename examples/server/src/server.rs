@@ -1,6 +1,6 @@
 //! The whole server: it opens the store, listens, and stops in good order.
 
-use hikyaku_webmail::{Slowed, Throttle};
+use hikyaku_webmail::{Certificate, Slowed, Throttle};
 use hikyaku_wire::Machine;
 use hikyaku_wire::drive::Driver;
 use mailstore::{Disk, DiskOptions, Memory, MessageCache, Store, TextIndex};
@@ -16,7 +16,7 @@ use tracing::{Instrument as _, info, warn};
 use crate::config::StoreKind;
 use crate::listener::{Admission, Admitted, Stream};
 use crate::metrics::{Gauge, Metrics, count};
-use crate::{Accounts, Config, imap, metrics, pop3, queue, smtp, store_health, tls, web};
+use crate::{Accounts, Config, imap, metrics, pop3, prepare, queue, smtp, store_health, tls, web};
 
 /// So long connections may finish what they are at when the server stops.
 const GRACE: Duration = Duration::from_secs(4);
@@ -51,6 +51,14 @@ pub enum StartError {
         "{0}: {1}: put store/store.sqlite back from a copy, or repair it with sqlite3's .recover"
     )]
     Damaged(String, mailstore::Error),
+    /// The data folder.
+    #[error("{0}: {1}: is it a directory that this user may write to?")]
+    Folder(String, std::io::Error),
+    /// There is nothing to listen on.
+    #[error(
+        "no address to listen on: name at least one in [listen], such as imaps = \"0.0.0.0:993\""
+    )]
+    NoListener,
     /// A port.
     #[error(
         "cannot listen on {0} ({1}): is another server running there? Change [listen], or stop it"
@@ -67,6 +75,7 @@ pub(crate) struct Shared {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) accounts: Accounts,
     pub(crate) tls: TlsAcceptor,
+    pub(crate) certificate: Arc<Certificate>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) throttle: Arc<Throttle>,
     /// For IMAP, which reads all of a mailbox with each SELECT.
@@ -223,14 +232,23 @@ impl Server {
     /// # Errors
     /// One line, with the remedy.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        let name = config.data.display().to_string();
-        let made = std::fs::create_dir_all(&config.data);
-        made.map_err(|error| {
-            let error = mailstore::Error::Io("create", Arc::new(error));
-            StartError::Store(name, error)
-        })?;
+        let existing = tls::existing(&config)?;
+        let (listeners, errors) = prepare::ports(&config).await;
+        if let Some(error) = errors.into_iter().next() {
+            return Err(error);
+        }
+        queue::check(&config).map_err(StartError::Dns)?;
+        let mut made = prepare::Made::begin(&config)?;
         let store = open_store(&config)?;
-        let tls = tls::acceptor(&config)?;
+        made.holds_store();
+        let certificate = match existing {
+            Some(certificate) => certificate,
+            None => tls::private(&config)?,
+        };
+        let tls = certificate.server_config().map_err(tls::TlsError::from)?;
+        for open in prepare::open_to_others(&config) {
+            warn!("{open}");
+        }
         let (stop, stopping) = watch::channel(false);
         let quota = config.limits.quota.0;
         let limits = &config.limits;
@@ -247,38 +265,11 @@ impl Server {
             untold: imap::Untold::default(),
             open_maildrops: pop3::OpenMaildrops::default(),
             store,
-            tls,
+            tls: TlsAcceptor::from(tls),
+            certificate,
             stopping,
             config,
         });
-        let listen = &shared.config.listen;
-        let mut listeners = Vec::new();
-        for (service, addresses) in [
-            (Service::Smtp, &listen.smtp),
-            (Service::Submission, &listen.submission),
-            (Service::Submissions, &listen.submissions),
-            (Service::Lmtp, &listen.lmtp),
-            (Service::Pop3, &listen.pop3),
-            (Service::Pop3s, &listen.pop3s),
-            (Service::Imap, &listen.imap),
-            (Service::Imaps, &listen.imaps),
-            (Service::Metrics, &listen.metrics),
-            (Service::Https, &listen.https),
-            (Service::Http, &listen.http),
-        ] {
-            for address in addresses.resolve()? {
-                let listener = TcpListener::bind(address).await;
-                // Nobody who only tries it out needs LMTP.
-                let optional = shared.config.quickstart && service == Service::Lmtp;
-                if let (Err(error), true) = (&listener, optional) {
-                    warn!(%error, %address, "LMTP is off");
-                    continue;
-                }
-                let listener = listener.map_err(|error| StartError::Listen(address, error))?;
-                let address = listener.local_addr().unwrap_or(address);
-                listeners.push((service, address, listener));
-            }
-        }
         let mut tasks = JoinSet::new();
         let tidied = Arc::clone(&shared);
         tasks.spawn(async move {
@@ -287,8 +278,10 @@ impl Server {
             }
         });
         store_health::start(&shared, &mut tasks);
+        tls::start(&shared, &mut tasks);
         queue::start(&shared, &mut tasks).map_err(StartError::Dns)?;
         crate::control::start(&shared, &mut tasks);
+        made.keep();
         let addresses: Vec<_> = listeners
             .iter()
             .map(|(service, address, _)| (*service, *address))
@@ -326,6 +319,14 @@ impl Server {
             .iter()
             .find(|(s, _)| *s == service)
             .map(|(_, address)| *address)
+    }
+
+    /// Loads the certificate again: new connections get the new one. One that cannot be used changes nothing.
+    ///
+    /// # Errors
+    /// One line, with the remedy.
+    pub fn reload(&self) -> Result<(), StartError> {
+        Ok(tls::reload(&self.shared)?)
     }
 
     /// Its accounts.

@@ -1,62 +1,69 @@
-//! TLS: the configured certificate, or one of a private CA.
+//! TLS: the configured certificate, or one of a private CA, and what happens when its files change.
 
+use hikyaku_webmail::{Certificate, CertificateError};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
-use rustls::ServerConfig;
-use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tokio_rustls::TlsAcceptor;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tracing::{info, warn};
 
-use crate::Config;
+use crate::metrics::count;
+use crate::server::Shared;
+use crate::{Config, private};
+
+/// How often the files are looked at.
+const LOOK: Duration = Duration::from_secs(5);
+/// How often it is said that the certificate is about to expire.
+const SAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Why there is no TLS: one line, with the remedy.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct TlsError(String);
 
-fn unreadable(path: &Path, error: impl std::fmt::Display) -> TlsError {
+impl From<CertificateError> for TlsError {
+    fn from(error: CertificateError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+fn unwritable(path: &Path, error: impl std::fmt::Display) -> TlsError {
     let path = path.display();
     TlsError(format!(
-        "{path}: {error}: give a PEM file that this user may read"
+        "{path}: {error}: is it in a directory that this user may write to?"
     ))
 }
 
-/// The acceptor for all ports that speak TLS.
-pub(crate) fn acceptor(config: &Config) -> Result<TlsAcceptor, TlsError> {
-    let (cert, key) = match (&config.tls.cert, &config.tls.key) {
+/// Where the certificate and its key are.
+pub(crate) fn files(config: &Config) -> (PathBuf, PathBuf) {
+    match (&config.tls.cert, &config.tls.key) {
         (Some(cert), Some(key)) => (cert.clone(), key.clone()),
-        _ => private(config)?,
-    };
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_file_iter(&cert)
-        .map_err(|error| unreadable(&cert, error))?
-        .collect();
-    let chain = chain.map_err(|error| unreadable(&cert, error))?;
-    if chain.is_empty() {
-        return Err(unreadable(&cert, "there is no certificate in it"));
+        _ => {
+            let folder = config.data.join("tls");
+            (folder.join("cert.pem"), folder.join("key.pem"))
+        }
     }
-    let private = PrivateKeyDer::from_pem_file(&key).map_err(|error| unreadable(&key, error))?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let server = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| TlsError(error.to_string()))?
-        .with_no_client_auth()
-        .with_single_cert(chain, private)
-        .map_err(|error| unreadable(&cert, format!("{error}; is {} its key?", key.display())))?;
-    Ok(TlsAcceptor::from(Arc::new(server)))
+}
+
+/// The certificate, if it is there: that of the private CA is made by the first start.
+pub(crate) fn existing(config: &Config) -> Result<Option<Arc<Certificate>>, TlsError> {
+    let (cert, key) = files(config);
+    match config.tls.cert.is_some() || (cert.exists() && key.exists()) {
+        true => Ok(Some(Certificate::load(&cert, &key)?)),
+        false => Ok(None),
+    }
 }
 
 /// The certificate of the private CA, made at the first start and used again.
-fn private(config: &Config) -> Result<(PathBuf, PathBuf), TlsError> {
+pub(crate) fn private(config: &Config) -> Result<Arc<Certificate>, TlsError> {
     let folder = config.data.join("tls");
-    let at = |name: &str| folder.join(name);
-    let (cert, key) = (at("cert.pem"), at("key.pem"));
-    if cert.exists() && key.exists() {
-        return Ok((cert, key));
-    }
+    let (cert, key) = files(config);
     let failed = |error: rcgen::Error| TlsError(format!("the private CA: {error}"));
-    std::fs::create_dir_all(&folder).map_err(|error| unreadable(&folder, error))?;
+    private::folder(&folder).map_err(|error| unwritable(&folder, error))?;
     let mut authority = CertificateParams::default();
     authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
@@ -81,25 +88,75 @@ fn private(config: &Config) -> Result<(PathBuf, PathBuf), TlsError> {
     let issuer = Issuer::new(authority, authority_key);
     let server_cert = server.signed_by(&server_key, &issuer).map_err(failed)?;
     // The CA's key is not kept: nothing else can ever be signed by it.
-    write(&at("ca.pem"), authority_cert.pem().as_bytes(), false)?;
-    write(&key, server_key.serialize_pem().as_bytes(), true)?;
-    write(&cert, server_cert.pem().as_bytes(), false)?;
-    Ok((cert, key))
+    write(&folder.join("ca.pem"), authority_cert.pem().as_bytes())?;
+    write(&key, server_key.serialize_pem().as_bytes())?;
+    write(&cert, server_cert.pem().as_bytes())?;
+    Ok(Certificate::load(&cert, &key)?)
 }
 
-fn write(path: &Path, octets: &[u8], secret: bool) -> Result<(), TlsError> {
+fn write(path: &Path, octets: &[u8]) -> Result<(), TlsError> {
     let write = || -> io::Result<()> {
         use std::io::Write as _;
+        use std::os::unix::fs::OpenOptionsExt as _;
         let mut options = std::fs::OpenOptions::new();
-        options.write(true).create(true).truncate(true);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::OpenOptionsExt as _;
-            options.mode(if secret { 0o600 } else { 0o644 });
-        }
+        options.write(true).create(true).truncate(true).mode(0o600);
         let mut file = options.open(path)?;
         file.write_all(octets)?;
         file.sync_all()
     };
-    write().map_err(|error| unreadable(path, error))
+    write().map_err(|error| unwritable(path, error))
+}
+
+/// Loads the certificate again. One that cannot be used leaves the old one where it is.
+pub(crate) fn reload(shared: &Shared) -> Result<(), TlsError> {
+    let reloaded = shared.certificate.reload();
+    let metrics = &shared.metrics;
+    match &reloaded {
+        Ok(()) => {
+            info!("the certificate was loaded again");
+            count(&metrics.tls_reloads_total);
+        }
+        Err(error) => {
+            warn!(%error, "the certificate stays the old one");
+            count(&metrics.tls_reloads_failed_total);
+        }
+    }
+    say(shared);
+    Ok(reloaded?)
+}
+
+/// Says when the certificate ends, to the metrics, and to the log when that is soon.
+fn say(shared: &Shared) {
+    let until = u64::try_from(shared.certificate.validity().until).unwrap_or(0);
+    let metrics = &shared.metrics;
+    metrics
+        .tls_certificate_expires_timestamp_seconds
+        .store(until, Ordering::Relaxed);
+    if let Some(problem) = shared.certificate.problem() {
+        let (cert, _) = files(&shared.config);
+        warn!("{}: {problem}", cert.display());
+    }
+}
+
+/// Loads the certificate again when its files change, until the server stops.
+pub(crate) fn start(shared: &Arc<Shared>, tasks: &mut JoinSet<()>) {
+    say(shared);
+    let shared = Arc::clone(shared);
+    tasks.spawn(async move {
+        let mut said = Instant::now();
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(LOOK) => {}
+                () = shared.stopping() => break,
+            }
+            if shared.certificate.is_changed() {
+                // What is wrong is in the log.
+                let _ = reload(&shared);
+                said = Instant::now();
+            } else if said.elapsed() >= SAY {
+                say(&shared);
+                said = Instant::now();
+            }
+        }
+    });
 }

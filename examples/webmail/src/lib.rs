@@ -2,6 +2,7 @@
 
 mod aside;
 mod backend;
+mod certificate;
 mod html;
 mod images;
 mod outside;
@@ -14,6 +15,7 @@ mod tls;
 mod words;
 
 pub use backend::{Backend, NoPost, Post, User};
+pub use certificate::{Certificate, CertificateError, Untimely, Validity};
 pub use hikyaku_client::{Error, Fate, Kind, Local, Message, Result};
 pub use hikyaku_wire::Secret;
 pub use mailstore::BoxFuture;

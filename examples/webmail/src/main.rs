@@ -3,7 +3,7 @@
 use clap::Parser;
 use hikyaku_client::{Fingerprint, Kind, Octets, Server};
 use hikyaku_webmail::{
-    Encrypted, Options, Outside, Provider, Remote, keep_fetching, router, serve, server_config,
+    Certificate, Encrypted, Options, Outside, Provider, Remote, keep_fetching, router, serve,
 };
 use mailstore::Store;
 use serde::Deserialize;
@@ -57,10 +57,33 @@ fn a_minute() -> u64 {
     60
 }
 
+/// Loads the certificate again when its files change, and on SIGHUP.
+async fn keep_certificate(certificate: &Certificate) -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut hangup = signal(SignalKind::hangup())?;
+    loop {
+        let asked = tokio::select! {
+            _ = hangup.recv() => true,
+            () = tokio::time::sleep(Duration::from_secs(5)) => false,
+        };
+        if !asked && !certificate.is_changed() {
+            continue;
+        }
+        if let Err(error) = certificate.reload() {
+            eprintln!("webmail: the certificate stays the old one: {error}");
+        }
+        if let Some(problem) = certificate.problem() {
+            eprintln!("webmail: {problem}");
+        }
+    }
+}
+
 async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let text = std::fs::read_to_string(&arguments.config)
         .map_err(|error| format!("{}: {error}", arguments.config.display()))?;
     let config: Config = toml::from_str(&text)?;
+    // Mail and sessions are this user's alone, whatever the umask is.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     std::fs::create_dir_all(&config.data)?;
     let store = mailstore::Disk::open(&config.data)?;
     let provider = Provider {
@@ -78,7 +101,8 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let mut options = Options::default();
     options.title = config.title.unwrap_or(options.title);
     let router = router(Arc::new(Remote::new(provider, store)), options);
-    let acceptor = tokio_rustls::TlsAcceptor::from(server_config(&config.cert, &config.key)?);
+    let certificate = Certificate::load(&config.cert, &config.key)?;
+    let acceptor = tokio_rustls::TlsAcceptor::from(certificate.server_config()?);
     let listener = Encrypted::new(TcpListener::bind(config.listen).await?, acceptor)?;
     println!("https://{}", axum::serve::Listener::local_addr(&listener)?);
     let stop = async {
@@ -87,6 +111,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     tokio::select! {
         served = serve(listener, router, stop) => served?,
         () = fetching => {}
+        stopped = keep_certificate(&certificate) => stopped?,
     }
     Ok(())
 }

@@ -103,6 +103,11 @@ pub(crate) enum Fate {
 }
 
 /// Begins handing on what waits.
+/// Whether mail can be handed on with that configuration.
+pub(crate) fn check(config: &crate::Config) -> Result<(), String> {
+    Dns::new(&config.relay).map(drop)
+}
+
 pub(crate) fn start(shared: &Arc<Shared>, tasks: &mut JoinSet<()>) -> Result<(), String> {
     let config = &shared.config.relay;
     let retry = config.retry.iter().map(|span| span.0).collect();

@@ -13,6 +13,7 @@ mod imaptest;
 mod logins;
 mod mailbox_full;
 mod notifications;
+mod operations;
 mod process;
 mod programs;
 mod qresync;

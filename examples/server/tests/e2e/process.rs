@@ -153,15 +153,15 @@ async fn accounts_are_managed_while_it_runs_and_errors_are_one_line() {
     assert!(account(&["add", "b@example.test"], "two\n").await.0);
     assert!(account(&["quota", "b@example.test", "5 MiB"], "").await.0);
     assert!(account(&["passwd", "b@example.test"], "three\n").await.0);
-    assert!(account(&["remove", "a@example.test"], "").await.0);
+    assert!(account(&["remove", "--yes", "a@example.test"], "").await.0);
     let (_, list) = account(&["list"], "").await;
     assert_eq!(list, "b@example.test\t0 B of 5.0 MiB\t0 messages\n");
-    let (ok, said) = account(&["add", "b@example.test"], "x\n").await;
+    let (ok, said) = account(&["add", "b@example.test"], "a secret of words\n").await;
     assert!(
         !ok && said == "mailserver: there is an account b@example.test already\n",
         "{said}"
     );
-    let (ok, said) = account(&["add", "b@elsewhere.test"], "x\n").await;
+    let (ok, said) = account(&["add", "b@elsewhere.test"], "a secret of words\n").await;
     assert!(
         !ok && said.lines().count() == 1 && said.contains("example.test"),
         "{said}"
