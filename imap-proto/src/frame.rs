@@ -14,27 +14,42 @@ pub(crate) enum Framed {
     /// A whole command, small literals inside, without its last CRLF.
     Unit(BytesMut),
     /// A synchronizing literal was announced: the client waits for `+`.
-    Continue,
+    Continue(Literal),
     /// A segment of an APPEND, and the literal behind it, which streams.
     Append(Bytes, Literal),
     /// Refused; the beginning, for its tag.
     Refused(Vec<u8>, Refusal),
 }
 
-/// A literal that streams: announced, and not accepted yet.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Literal {
-    pub(crate) octets: u64,
-    pub(crate) synchronizing: bool,
+/// A literal that is announced, `{n}` or `{n+}`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Literal {
+    /// How many octets it has.
+    pub octets: u64,
+    /// Whether its sender waits for `+` before it sends them.
+    pub synchronizing: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refusal {
+/// Why a command, or a line of one, is not given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// It passes [`Limits::command`](crate::Limits::command).
+    #[error("command too long")]
     TooLong,
+    /// A literal in it passes [`Limits::literal`](crate::Limits::literal).
+    #[error("literal too big")]
     LiteralTooBig,
-    /// Nobody can say where such a literal ends.
+    /// A literal of more than 63 bits: where the command ends cannot be known, and the connection has to end.
+    #[error("literal of more than 63 bits")]
     LiteralEndless,
+    /// CR or LF alone.
+    #[error("bare CR or LF")]
     BareNewline,
+    /// NUL in a message that is no literal8 (RFC 9051 §9).
+    #[error("NUL in a literal")]
+    Nul,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -51,6 +66,8 @@ pub(crate) struct Framer {
     line_start: usize,
     /// Up to here there is no line end.
     scanned: usize,
+    /// Octets of a command up to a synchronizing literal that was announced last.
+    announced: usize,
     skip: Skip,
 }
 
@@ -130,14 +147,35 @@ impl Framer {
                 }
             }
             if synchronizing {
-                return Some(Framed::Continue);
+                self.announced = lf + 1;
+                return Some(Framed::Continue(Literal {
+                    octets,
+                    synchronizing,
+                }));
             }
         }
+    }
+
+    /// Forgets a command whose synchronizing literal, announced last, was refused: its octets do not come.
+    pub(crate) fn withdraw(&mut self, input: &mut BytesMut) {
+        input.advance(self.announced.min(input.len()));
+        self.reset();
+    }
+
+    /// How many octets of a command are there before the synchronizing literal that was announced last.
+    pub(crate) fn announced(&self) -> usize {
+        self.announced
     }
 
     /// Passes over a literal, and what follows it in its command.
     pub(crate) fn skip_octets(&mut self, octets: u64) {
         self.skip = Skip::Octets(octets);
+    }
+
+    /// Passes over the rest of the line under way, and what its literals hold.
+    pub(crate) fn skip_line(&mut self) {
+        self.reset();
+        self.skip = Skip::Line;
     }
 
     /// Whether octets of a refused command are still being passed over.

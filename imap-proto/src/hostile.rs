@@ -567,7 +567,7 @@ fn commands(octets: &[u8]) -> usize {
     loop {
         match framer.next(&mut input, 1 << 20, 1 << 20, false) {
             Some(Framed::Unit(_)) => units += 1,
-            Some(Framed::Continue) => {}
+            Some(Framed::Continue(_)) => {}
             Some(other) => panic!("{other:?} in {}", octets.escape_ascii()),
             None => break,
         }
@@ -585,7 +585,7 @@ fn responses(octets: &[u8]) -> usize {
     use client::frame::{Framed, Framer};
     let (mut framer, mut input, mut units) = (Framer::default(), BytesMut::from(octets), 0);
     loop {
-        match framer.next(&mut input, 1 << 20, 1 << 20) {
+        match framer.next(&mut input, 1 << 20, 1 << 20, None) {
             Some(Ok(Framed::Line(_) | Framed::Unit(_))) => units += 1,
             Some(Ok(Framed::Section(_, length))) => {
                 input.advance(usize::try_from(length).unwrap());

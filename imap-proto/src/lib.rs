@@ -13,13 +13,15 @@
 )]
 
 extern crate alloc;
-#[cfg(test)]
+#[cfg(any(test, feature = "std"))]
 extern crate std;
 
 mod acl;
 mod append;
 mod body_structure;
 pub mod client;
+#[cfg(feature = "codec")]
+pub mod codec;
 mod command;
 #[cfg(test)]
 mod conversation;
@@ -32,6 +34,7 @@ mod fetch;
 mod flag;
 mod flag_list;
 mod frame;
+pub mod framer;
 mod gmail;
 #[cfg(test)]
 mod grammar_traps;
@@ -91,6 +94,7 @@ pub use leniency::{Leniencies, Leniency};
 pub use limits::Limits;
 pub use list::{List, ListResponse, Pattern, ReturnOptions, SelectionOptions};
 pub use list_attribute::{ListAttribute, ListAttributes};
+pub use literal::{Fragments, Literals};
 pub use mailbox::MailboxName;
 pub use mailbox_filter::MailboxFilter;
 pub use metadata::{GetMetadata, Metadata, MetadataCode, MetadataDepth};

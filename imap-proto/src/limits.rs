@@ -30,6 +30,12 @@ pub struct Limits {
     pub response: usize,
     /// Octets of a literal in such a response (1 MiB). Past it NIL stands for it.
     pub response_literal: u64,
+    /// Octets of a section that `codec` and [`framer`](crate::framer) fold into its FETCH response, and of a message
+    /// that `codec` gives as one chunk (16 KiB). What is larger streams.
+    pub folded: u64,
+    /// Octets of commands that `codec`'s client holds back behind one that waits (1 MiB). Past it: an error where they
+    /// are sent.
+    pub held_back: usize,
     /// UIDs that a client's view holds (4 194 304, four octets each). Past it they are not known.
     pub messages: u32,
     /// Commands that a client has under way at once (32). The rest waits in it.
@@ -51,6 +57,8 @@ impl Default for Limits {
             errors: 20,
             response: 16 * 1024 * 1024,
             response_literal: 1024 * 1024,
+            folded: 16 * 1024,
+            held_back: 1024 * 1024,
             messages: 4 * 1024 * 1024,
             in_flight: 32,
             leniencies: Leniencies::ALL,

@@ -585,7 +585,7 @@ fn search() -> impl Strategy<Value = Search> {
     })
 }
 
-fn command() -> impl Strategy<Value = Command> {
+pub(crate) fn command() -> impl Strategy<Value = Command> {
     use Command as C;
     let uid = || any::<bool>();
     let alone = prop_oneof![
@@ -1202,7 +1202,7 @@ fn rfc9051(
     .boxed()
 }
 
-fn received() -> impl Strategy<Value = Received> {
+pub(crate) fn received() -> impl Strategy<Value = Received> {
     let status = proptest::sample::select(vec![Status::Ok, Status::No, Status::Bad]);
     let completion = (status, of(code()), "[a-z][a-z{} ]{0,9}");
     prop_oneof![

@@ -4,6 +4,11 @@
 #[allow(dead_code, unreachable_pub, reason = "a program, taken for a module")]
 mod fetch;
 
+#[cfg(feature = "codec")]
+#[path = "../examples/framed.rs"]
+#[allow(dead_code, unreachable_pub, reason = "a program, taken for a module")]
+mod framed;
+
 use hikyaku_imap_proto::server::{Connection, Event, Options};
 use hikyaku_imap_proto::{Command, FetchAttribute, FetchItem, Status};
 use hikyaku_wire::Secret;
@@ -74,4 +79,68 @@ fn fetch_reads_every_message() {
 fn fetch_says_why_it_cannot() {
     assert_eq!(with_server("wrong", "INBOX"), Err("so be it".to_string()));
     assert_eq!(with_server("sesame", "other"), Err("so be it".to_string()));
+}
+
+#[cfg(feature = "codec")]
+fn run<T>(future: impl Future<Output = T>) -> T {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().build().unwrap().block_on(future)
+}
+
+/// Serves one client that appends, and returns what it appended.
+#[cfg(feature = "codec")]
+fn keep(stream: TcpStream) -> Vec<u8> {
+    let mut options = Options::default();
+    options.tls = true;
+    let mut driver = Driver::new(Connection::new(options), stream);
+    let mut message = Vec::new();
+    while let Ok(Next::Event(event)) = driver.next() {
+        let (imap, output) = driver.split();
+        let status = match event {
+            Event::Connected => {
+                imap.greet("ready", output).unwrap();
+                continue;
+            }
+            Event::Append { append, .. } if append.mailbox.as_str() == "entw\u{fc}rfe" => {
+                imap.accept(output).unwrap();
+                continue;
+            }
+            Event::Chunk(octets) => {
+                message.extend_from_slice(&octets);
+                continue;
+            }
+            Event::Append { .. } => Status::No,
+            Event::Login { .. } | Event::EndOfMessage => Status::Ok,
+            _ => Status::No,
+        };
+        imap.complete(status, None, "so be it", output).unwrap();
+    }
+    message
+}
+
+#[cfg(feature = "codec")]
+fn appended(mailbox: &str, message: &[u8]) -> (Result<(), String>, Vec<u8>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = std::thread::spawn(move || keep(listener.accept().unwrap().0));
+    let message = message.to_vec().into();
+    let result = run(async {
+        let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let password = Secret::from(b"p\xc3\xa4ss".to_vec());
+        let appended = framed::append(stream, "alice", password, mailbox, message).await;
+        appended.map_err(|error| error.to_string())
+    });
+    (result, server.join().unwrap())
+}
+
+#[test]
+#[cfg(feature = "codec")]
+fn framed_appends_a_message() {
+    for message in [&b""[..], b"x", &b"0123456789abcde\n".repeat(10_000)] {
+        let (result, kept) = appended("entw\u{fc}rfe", message);
+        assert_eq!(result, Ok(()));
+        assert_eq!(kept, message);
+    }
+    let (result, kept) = appended("other", b"x");
+    assert_eq!((result, kept), (Err("so be it".to_string()), Vec::new()));
 }

@@ -162,6 +162,16 @@ impl Buf for Output {
         }
     }
 
+    /// Without a copy where small writes are all there is.
+    fn copy_to_bytes(&mut self, count: usize) -> Bytes {
+        if self.queue.is_empty() && count <= self.tail.len() {
+            return self.tail.split_to(count).freeze();
+        }
+        let mut whole = BytesMut::with_capacity(count.min(self.len()));
+        whole.put(Buf::take(self, count));
+        whole.freeze()
+    }
+
     #[cfg(feature = "std")]
     fn chunks_vectored<'a>(&'a self, slices: &mut [std::io::IoSlice<'a>]) -> usize {
         let tail: &[u8] = &self.tail;
@@ -215,6 +225,25 @@ mod tests {
         }
         assert_eq!(sent, expected);
         assert!(output.is_empty());
+    }
+
+    #[test]
+    fn what_is_taken_as_one_is_what_was_written() {
+        for large in [false, true] {
+            let mut output = Output::new();
+            output.write(b"one ");
+            if large {
+                output.push(Bytes::from(vec![b'x'; 2000]));
+            }
+            output.write(b"two");
+            let length = output.len();
+            assert_eq!(output.copy_to_bytes(2), "on");
+            let rest = output.copy_to_bytes(length - 2);
+            assert_eq!(rest.len(), length - 2);
+            assert!(rest.starts_with(b"e ") && rest.ends_with(b"two") && output.is_empty());
+            output.write(b"more");
+            assert_eq!(output.copy_to_bytes(4), "more");
+        }
     }
 
     #[test]

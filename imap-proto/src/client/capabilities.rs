@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use bytes::Bytes;
 
-use crate::literal::Literals;
+use crate::Literals;
 
 /// So many are kept: each question looks at all.
 const MOST: usize = 500;
@@ -13,7 +13,7 @@ const MOST: usize = 500;
 pub struct Capabilities(Vec<Bytes>);
 
 impl Capabilities {
-    pub(super) fn new(mut all: Vec<Bytes>) -> Self {
+    pub(crate) fn new(mut all: Vec<Bytes>) -> Self {
         all.truncate(MOST);
         Self(all)
     }
@@ -64,7 +64,9 @@ impl Capabilities {
         self.has("CONDSTORE") || self.has("QRESYNC")
     }
 
-    pub(super) fn literals(&self) -> Literals {
+    /// What it can do about literals.
+    #[must_use]
+    pub fn literals(&self) -> Literals {
         if self.has("LITERAL+") {
             Literals::NonSynchronizing
         } else if self.has("LITERAL-") || self.has("IMAP4rev2") {

@@ -24,6 +24,8 @@ pub(crate) enum Framed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Malformed {
     TooLong,
+    /// So is a whole line, which has been passed over.
+    LineTooLong,
     Literal,
 }
 
@@ -94,7 +96,8 @@ impl Framer {
         let rest = self.lines.get(self.told..)?;
         let lf = memchr::memchr(b'\n', rest)?;
         if lf >= limit {
-            return Some(Err(Malformed::TooLong));
+            self.told += lf + 1;
+            return Some(Err(Malformed::LineTooLong));
         }
         let line = rest.get(..lf).unwrap_or(rest);
         let start = self.told;
@@ -103,12 +106,14 @@ impl Framer {
         Some(Ok(Framed::Line(start..end)))
     }
 
-    /// `limit`: octets of a response; `literal`: of one literal in it, past which NIL stands there.
+    /// `limit`: octets of a response; `literal`: of one literal in it, past which NIL stands there;
+    /// `folded`: of a section that is held as any other literal is, and does not stream.
     pub(crate) fn next(
         &mut self,
         input: &mut BytesMut,
         limit: usize,
         literal: u64,
+        folded: Option<u64>,
     ) -> Option<Result<Framed, Malformed>> {
         if let Some(line) = self.line(limit) {
             return Some(line);
@@ -161,7 +166,13 @@ impl Framer {
                 return Some(Err(Malformed::Literal));
             };
             let head = self.line_start + line.len() - digits;
-            if self.shape.is_section() {
+            let end = usize::try_from(octets)
+                .ok()
+                .and_then(|octets| octets.checked_add(lf + 1))
+                .filter(|&end| self.held.len() + end <= limit);
+            let is_section = self.shape.is_section();
+            let folds = folded.is_some_and(|folded| octets <= folded && end.is_some());
+            if is_section && !folds {
                 let mut unit = input.split_to(lf + 1);
                 unit.truncate(head);
                 let unit = self.with_held(unit);
@@ -169,10 +180,7 @@ impl Framer {
                 return Some(Ok(Framed::Section(unit.freeze(), octets)));
             }
             self.shape.word = Word::default();
-            let end = usize::try_from(octets)
-                .ok()
-                .and_then(|octets| octets.checked_add(lf + 1));
-            match end.filter(|end| octets <= literal && self.held.len() + end <= limit) {
+            match end.filter(|_| octets <= literal || is_section) {
                 Some(end) => (self.line_start, self.scanned) = (end, end),
                 None => {
                     // It is passed over, and NIL stands for it.
@@ -185,6 +193,16 @@ impl Framer {
                 }
             }
         }
+    }
+
+    /// Forgets a response that is too long, up to the line under way; whether that one is a text, in which no literal
+    /// is announced.
+    pub(crate) fn abandon(&mut self, input: &mut BytesMut) -> bool {
+        let first = self.line_start == 0 && self.held.is_empty() && self.shape.depth == 0;
+        input.advance(self.line_start.min(input.len()));
+        let is_text = first && is_text(input);
+        self.reset();
+        is_text
     }
 
     /// Whether octets of a response under way were taken already.
@@ -330,7 +348,7 @@ fn fetch_start(line: &[u8]) -> Option<usize> {
 }
 
 /// `{n}` or `~{n}` at the end of a line: n, if it fits, and how many octets that is.
-fn announced(line: &[u8]) -> Option<(Option<u64>, usize)> {
+pub(crate) fn announced(line: &[u8]) -> Option<(Option<u64>, usize)> {
     let inner = line.strip_suffix(b"}")?;
     let inner = inner.strip_suffix(b"+").unwrap_or(inner);
     let digits = inner

@@ -744,12 +744,14 @@ impl Machine for Connection {
                 }
                 Reading::Response => {
                     let limits = &self.options.limits;
-                    let next = self
-                        .framer
-                        .next(input, limits.response, limits.response_literal);
+                    let next =
+                        self.framer
+                            .next(input, limits.response, limits.response_literal, None);
                     let event = match next {
                         None => return Ok(Step::NeedInput),
-                        Some(Err(Malformed::TooLong)) => return Err(self.too_long(input)),
+                        Some(Err(Malformed::TooLong | Malformed::LineTooLong)) => {
+                            return Err(self.too_long(input));
+                        }
                         Some(Err(Malformed::Literal)) => {
                             return Err(self.no_response("a literal of at most 63 bits", input));
                         }

@@ -211,7 +211,7 @@ impl Connection {
             .next(input, limits.command, limits.literal, true);
         match framed {
             None => Some(Step::NeedInput),
-            Some(Framed::Continue) => {
+            Some(Framed::Continue(_)) => {
                 output.write(b"+ OK\r\n");
                 None
             }

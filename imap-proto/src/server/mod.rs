@@ -582,6 +582,7 @@ impl Connection {
                 (Some(&ResponseCode::TooBig), "Literal of more than 63 bits")
             }
             Refusal::BareNewline => (None, "Bare CR or LF"),
+            Refusal::Nul => (None, "NUL in a literal"),
         };
         self.say(tag, Status::Bad, code, text, output);
         if refusal == Refusal::LiteralEndless {
@@ -598,7 +599,7 @@ impl Connection {
         };
         match self.framer.next(input, limit, literal, false) {
             None => Some(Step::NeedInput),
-            Some(Framed::Continue) => {
+            Some(Framed::Continue(_)) => {
                 output.write(b"+ OK\r\n");
                 None
             }
