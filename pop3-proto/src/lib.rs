@@ -13,14 +13,17 @@
 )]
 
 extern crate alloc;
-#[cfg(test)]
+#[cfg(any(test, feature = "std"))]
 extern crate std;
 
 mod capabilities;
 pub mod client;
+#[cfg(feature = "codec")]
+pub mod codec;
 mod command;
 #[cfg(test)]
 mod conversation;
+pub mod framer;
 #[cfg(test)]
 mod hostile;
 mod limits;

@@ -4,6 +4,11 @@
 #[allow(dead_code, unreachable_pub, reason = "a program, taken for a module")]
 mod fetch;
 
+#[cfg(feature = "codec")]
+#[path = "../examples/framed.rs"]
+#[allow(dead_code, unreachable_pub, reason = "a program, taken for a module")]
+mod framed;
+
 use hikyaku_pop3_proto::server::{Connection, Event, Maildrop, Options};
 use hikyaku_wire::Secret;
 use hikyaku_wire::drive::{Driver, Next};
@@ -75,4 +80,39 @@ fn fetch_reads_every_message() {
 #[test]
 fn fetch_says_why_it_cannot() {
     assert_eq!(with_server("wrong"), Err("no".to_string()));
+}
+
+#[cfg(feature = "codec")]
+fn run<T>(future: impl Future<Output = T>) -> T {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().build().unwrap().block_on(future)
+}
+
+#[test]
+#[cfg(feature = "codec")]
+fn framed_lists_a_maildrop() {
+    for (password, expected) in [
+        (
+            "sesame",
+            Ok(MESSAGES.map(|message| message.split_inclusive("\r\n\r\n").next().unwrap())),
+        ),
+        ("wrong", Err("no")),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = std::thread::spawn(move || serve(listener.accept().unwrap().0));
+        let listed = run(async {
+            let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+            let password = Secret::from(password.as_bytes().to_vec());
+            let listed = framed::list(stream, "alice", password).await;
+            listed.map_err(|error| error.to_string())
+        });
+        server.join().unwrap();
+        let ids = |at: usize, head: &str| (format!("id{at}"), head.to_string());
+        let expected = expected.map(|heads| {
+            let all = heads.iter().enumerate();
+            all.map(|(at, head)| ids(at, head)).collect::<Vec<_>>()
+        });
+        assert_eq!(listed, expected.map_err(str::to_string));
+    }
 }

@@ -13,15 +13,18 @@
 )]
 
 extern crate alloc;
-#[cfg(test)]
+#[cfg(any(test, feature = "std"))]
 extern crate std;
 
 pub mod client;
+#[cfg(feature = "codec")]
+pub mod codec;
 mod command;
 #[cfg(test)]
 mod conversation;
 mod ehlo;
 mod error;
+pub mod framer;
 #[cfg(test)]
 mod hostile;
 mod limits;

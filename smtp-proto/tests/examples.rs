@@ -4,6 +4,11 @@
 #[allow(dead_code, unreachable_pub, reason = "a program, taken for a module")]
 mod send;
 
+#[cfg(feature = "codec")]
+#[path = "../examples/framed.rs"]
+#[allow(dead_code, unreachable_pub, reason = "a program, taken for a module")]
+mod framed;
+
 use hikyaku_smtp_proto::Reply;
 use hikyaku_smtp_proto::server::{Connection, Event, Options};
 use hikyaku_wire::drive::{Driver, Next};
@@ -58,4 +63,32 @@ fn send_tells_the_fate_of_each_recipient() {
         with_server(&["you", "nobody"], "Subject: late\r\n\r\n").0,
         [452, 550]
     );
+}
+
+#[cfg(feature = "codec")]
+fn run<T>(future: impl Future<Output = T>) -> T {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().build().unwrap().block_on(future)
+}
+
+#[test]
+#[cfg(feature = "codec")]
+fn framed_takes_what_send_sends() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let message = "Subject: x\r\n\r\n.dot\r\n";
+    let server = std::thread::spawn(move || {
+        run(async {
+            let stream = listener.accept().unwrap().0;
+            stream.set_nonblocking(true).unwrap();
+            let stream = tokio::net::TcpStream::from_std(stream).unwrap();
+            framed::serve(stream).await.unwrap()
+        })
+    });
+    let stream = TcpStream::connect(address).unwrap();
+    let to = ["you@b.test".to_string(), "all@b.test".to_string()];
+    let fates = send::send(stream, "me@a.test", &to, message.as_bytes()).unwrap();
+    let codes: Vec<u16> = fates.iter().map(Reply::code).collect();
+    assert_eq!(codes, [250, 250]);
+    assert_eq!(server.join().unwrap(), [message.as_bytes()]);
 }
