@@ -605,8 +605,10 @@ fn responses(octets: &[u8]) -> usize {
 
 /// A client machine with a mailbox selected.
 fn client_machine(literals: &str) -> client::Connection {
-    let mut options = client::Options::default();
-    options.login_needs_tls = false;
+    let options = client::Options {
+        login_needs_tls: false,
+        ..client::Options::default()
+    };
     let mut machine = client::Connection::new(options);
     let mut output = Output::new();
     let greeting = std::format!("* PREAUTH [CAPABILITY IMAP4rev1 SASL-IR {literals}] hi\r\n");
@@ -627,7 +629,7 @@ fn sent(machine: &mut client::Connection, output: &mut Output) -> Bytes {
         input.extend_from_slice(b"+ go\r\n");
         match machine.poll(&mut input, output) {
             Ok(Step::Event(client::Event::SendMessage(_))) => {
-                machine.chunk("abc".into(), output).unwrap()
+                machine.chunk("abc".into(), output).unwrap();
             }
             Ok(_) => {}
             Err(_) => break,
@@ -724,8 +726,10 @@ proptest! {
             prop_assert_eq!(count(&octets), usize::from(issued.is_ok()));
             return Ok(());
         } else {
-            let mut options = client::Options::default();
-            options.login_needs_tls = false;
+            let options = client::Options {
+                login_needs_tls: false,
+                ..client::Options::default()
+            };
             let mut machine = client::Connection::new(options);
             let mut input = BytesMut::from("* OK [CAPABILITY IMAP4rev1 SASL-IR LITERAL+] hi\r\n");
             machine.poll(&mut input, &mut output).unwrap();

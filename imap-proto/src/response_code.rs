@@ -127,7 +127,7 @@ impl ResponseCode {
             Self::BadCharset(known) if !known.is_empty() => {
                 output.write(b"BADCHARSET ");
                 write_list(known, output, |name, output| {
-                    write_code_astring(name, output)
+                    write_code_astring(name, output);
                 });
             }
             Self::Capability(all) => {

@@ -51,8 +51,10 @@ fn is_listing(octets: &[u8]) -> bool {
 
 /// A client machine after its greeting.
 fn client_machine(output: &mut Output) -> client::Connection {
-    let mut options = client::Options::default();
-    options.login_needs_tls = false;
+    let options = client::Options {
+        login_needs_tls: false,
+        ..client::Options::default()
+    };
     let mut machine = client::Connection::new(options);
     machine
         .poll(&mut BytesMut::from("+OK\r\n"), output)
@@ -149,8 +151,10 @@ proptest! {
         body in text(),
         refuse in any::<[bool; 4]>(),
     ) {
-        let mut options = server::Options::default();
-        options.tls = true;
+        let mut options = server::Options {
+            tls: true,
+            ..server::Options::default()
+        };
         options.mechanisms = mechanisms;
         options.mechanisms.push("PLAIN".into());
         options.timestamp = Some(texts[0].clone());

@@ -441,8 +441,10 @@ fn errors_name_the_command_that_is_under_way() {
         r#"unexpected answer "+ \x1b[31m", after NOOP, with a mailbox selected"#
     );
     // A server that repeats what it was sent at a login is not quoted.
-    let mut options = Options::default();
-    options.tls = true;
+    let options = Options {
+        tls: true,
+        ..Options::default()
+    };
     let mut machine = Connection::new(options);
     let (mut input, mut output) = (BytesMut::new(), Output::new());
     input.extend_from_slice(b"* OK [CAPABILITY IMAP4rev1] hi\r\n");

@@ -57,10 +57,10 @@ impl Received {
         let mut cursor = Cursor::within(unit, place);
         cursor.set_utf8(utf8);
         cursor.set_leniencies(limits.leniencies);
-        Self::received(&mut cursor, limits).map_err(|fault| fault.of(whole))
+        Self::of_cursor(&mut cursor, limits).map_err(|fault| fault.of(whole))
     }
 
-    fn received(cursor: &mut Cursor<'_>, limits: &Limits) -> Result<Self> {
+    fn of_cursor(cursor: &mut Cursor<'_>, limits: &Limits) -> Result<Self> {
         let unit = cursor.unit();
         if let Some(response) = code_alone(cursor) {
             return Ok(Self::Untagged(response));

@@ -558,7 +558,7 @@ fn what_was_not_configured_is_not_enabled() {
         match machine.poll(&mut input, &mut output).unwrap() {
             Step::Event(Event::Connected) => machine.greet("", &mut output).unwrap(),
             Step::Event(Event::Login { .. }) => {
-                machine.complete(Status::Ok, None, "", &mut output).unwrap()
+                machine.complete(Status::Ok, None, "", &mut output).unwrap();
             }
             Step::NeedInput => break,
             other => panic!("{other:?}"),

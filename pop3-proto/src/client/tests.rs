@@ -217,8 +217,10 @@ fn passwords_wait_for_tls_by_default() {
     machine.tls_established();
     machine.login("a", Secret::default(), &mut output).unwrap();
 
-    let mut options = Options::default();
-    options.tls = true;
+    let options = Options {
+        tls: true,
+        ..Options::default()
+    };
     let mut machine = Connection::new(options);
     machine
         .poll(&mut BytesMut::from("+OK\r\n"), &mut output)
