@@ -9,6 +9,8 @@ use crate::{Dial, Error, Kind, Result, Security, Server, connect};
 
 /// So long a server that may be there has to answer.
 const PATIENCE: Duration = Duration::from_secs(8);
+/// Servers that records and files may name, each way.
+const CANDIDATES: usize = 8;
 /// The most octets of an autoconfig file.
 const FILE: u64 = 64 * 1024;
 
@@ -123,20 +125,24 @@ pub async fn discover(
             }
         }
     }
+    // Whoever wrote the records does not decide how long this takes.
+    candidates.incoming.truncate(CANDIDATES);
+    candidates.outgoing.truncate(CANDIDATES);
     let usual = usual(domain, kind);
     candidates.incoming.extend(usual.incoming);
     candidates.outgoing.extend(usual.outgoing);
 
+    let mut untrusted = None;
     let mut incoming = None;
     for (server, login) in candidates.incoming {
-        if answers(dial, &server).await {
+        if answers(dial, &server, &mut untrusted).await {
             incoming = Some((server, login));
             break;
         }
     }
     let mut outgoing = None;
     for server in candidates.outgoing {
-        if answers(dial, &server).await {
+        if answers(dial, &server, &mut untrusted).await {
             outgoing = Some(server);
             break;
         }
@@ -146,8 +152,12 @@ pub async fn discover(
             "no server of {domain} was found; name it with {option} HOST:PORT"
         ))
     };
-    let (incoming, login) = incoming.ok_or_else(|| none("--incoming"))?;
-    let outgoing = outgoing.ok_or_else(|| none("--outgoing"))?;
+    let (incoming, outgoing) = match (incoming, outgoing) {
+        (Some(incoming), Some(outgoing)) => (incoming, outgoing),
+        (None, _) => return Err(untrusted.unwrap_or_else(|| none("--incoming"))),
+        (_, None) => return Err(untrusted.unwrap_or_else(|| none("--outgoing"))),
+    };
+    let (incoming, login) = incoming;
     Ok(Found {
         incoming,
         outgoing,
@@ -155,9 +165,18 @@ pub async fn discover(
     })
 }
 
-async fn answers(dial: &dyn Dial, server: &Server) -> bool {
+/// Whether a server is there. The first one whose certificate is not trusted is kept: what to do about it is said where
+/// no other is found.
+async fn answers(dial: &dyn Dial, server: &Server, untrusted: &mut Option<Error>) -> bool {
     let opened = tokio::time::timeout(PATIENCE, connect::open(dial, server)).await;
-    matches!(opened, Ok(Ok(_)))
+    match opened {
+        Ok(Ok(_)) => true,
+        Ok(Err(error @ Error::Untrusted { .. })) => {
+            untrusted.get_or_insert(error);
+            false
+        }
+        _ => false,
+    }
 }
 
 async fn by_srv(http: &dyn Http, domain: &str, kind: Kind) -> Candidates {
@@ -276,6 +295,8 @@ mod tests {
         there: Vec<(&'static str, u16)>,
         files: BTreeMap<&'static str, &'static str>,
         records: BTreeMap<&'static str, (&'static str, u16)>,
+        /// Those of them whose certificate is not trusted.
+        untrusted: Vec<&'static str>,
         tried: Mutex<Vec<String>>,
     }
 
@@ -296,9 +317,18 @@ mod tests {
         fn encrypt<'a>(
             &'a self,
             stream: Box<dyn crate::Wire>,
-            _: &'a Server,
+            server: &'a Server,
         ) -> BoxFuture<'a, Result<Box<dyn crate::Wire>>> {
-            Box::pin(async move { Ok(stream) })
+            Box::pin(async move {
+                match self.untrusted.contains(&server.host.as_str()) {
+                    true => Err(Error::Untrusted {
+                        host: server.host.clone(),
+                        why: "nobody vouches for it".into(),
+                        fingerprint: crate::Fingerprint([7; 32]),
+                    }),
+                    false => Ok(stream),
+                }
+            })
         }
     }
 
@@ -389,5 +419,43 @@ mod tests {
         )
         .await;
         assert!(nobody.unwrap_err().to_string().contains("--incoming"));
+    }
+
+    #[tokio::test]
+    async fn a_certificate_that_is_not_trusted_is_named_where_no_other_server_is() {
+        let world = |there: &[(&'static str, u16)]| World {
+            there: there.to_vec(),
+            untrusted: vec!["imap.a.test", "smtp.a.test"],
+            ..World::default()
+        };
+        let found = async |world: World| discover(&world, &world, "me@a.test", Kind::Imap).await;
+        let mine = [("imap.a.test", 993), ("smtp.a.test", 465)];
+        let error = found(world(&mine)).await.unwrap_err();
+        assert!(error.to_string().contains("sha256:0707"), "{error}");
+        let error = found(world(&[mine[1], ("mail.a.test", 993)])).await;
+        assert!(error.unwrap_err().to_string().contains("smtp.a.test"));
+        let both = [mine[0], ("mail.a.test", 993), ("mail.a.test", 465)];
+        assert_eq!(
+            found(world(&both)).await.unwrap().incoming.host,
+            "mail.a.test"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_file_does_not_decide_how_long_it_takes() {
+        let server = "<incomingServer type=\"imap\"><hostname>no.b.test</hostname><port>993</port><socketType>SSL</socketType></incomingServer>";
+        let file: &'static str = format!("<c>{}</c>", server.repeat(1000)).leak();
+        let world = World {
+            there: vec![("mail.a.test", 993), ("mail.a.test", 465)],
+            files: [(
+                "https://a.test/.well-known/autoconfig/mail/config-v1.1.xml",
+                file,
+            )]
+            .into(),
+            ..World::default()
+        };
+        let found = discover(&world, &world, "me@a.test", Kind::Imap).await;
+        assert_eq!(found.unwrap().incoming.host, "mail.a.test");
+        assert!(world.tried.lock().unwrap().len() < 20);
     }
 }
