@@ -95,15 +95,27 @@ fn read_text<'a>(kept: &mut &'a [u8]) -> Option<Option<&'a [u8]>> {
     Some(Some(text))
 }
 
-fn write_addresses(all: &[Address], kept: &mut Vec<u8>) {
-    let mut list = Vec::new();
-    for one in all {
-        for text in [&one.name, &one.route, &one.mailbox, &one.host] {
-            write_text(text.as_deref(), &mut list);
-        }
+/// How many octets a length takes.
+fn length_of_length(mut length: usize) -> usize {
+    let mut octets = 1;
+    while length >= 128 {
+        length >>= 7;
+        octets += 1;
     }
-    write_length(list.len(), kept);
-    kept.extend_from_slice(&list);
+    octets
+}
+
+fn write_addresses(all: &[Address], kept: &mut Vec<u8>) {
+    let texts = || {
+        let each = all.iter();
+        each.flat_map(|one| [&one.name, &one.route, &one.mailbox, &one.host])
+    };
+    let octets = texts().map(|text| match text {
+        None => 1,
+        Some(text) => length_of_length(text.len() + 1) + text.len(),
+    });
+    write_length(octets.sum(), kept);
+    texts().for_each(|text| write_text(text.as_deref(), kept));
 }
 
 fn read_addresses<'a>(kept: &mut &'a [u8]) -> Option<AddressesView<'a>> {

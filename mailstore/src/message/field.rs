@@ -1,6 +1,7 @@
 //! Header fields (RFC 5322 §2.2) and the MIME ones among them (RFC 2045, 2183, 2231).
 
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 use super::parameter::{self, parameterized};
 
@@ -42,12 +43,22 @@ pub fn fields(header: &[u8]) -> impl Iterator<Item = (&[u8], &[u8], &[u8])> {
 
 /// A value without its folding (RFC 5322 §2.2.3) and the white space around it.
 pub(crate) fn unfold(value: &[u8]) -> Vec<u8> {
-    let unfolded: Vec<u8> = value
-        .iter()
-        .copied()
-        .filter(|octet| !matches!(octet, b'\r' | b'\n' | 0))
-        .collect();
-    unfolded.trim_ascii().to_vec()
+    let value = value.trim_ascii();
+    if memchr::memchr3(b'\r', b'\n', 0, value).is_none() {
+        return value.to_vec();
+    }
+    let mut unfolded = Vec::with_capacity(value.len());
+    let mut begin = 0;
+    for end in memchr::memchr3_iter(b'\r', b'\n', 0, value) {
+        unfolded.extend_from_slice(value.get(begin..end).unwrap_or(&[]));
+        begin = end + 1;
+    }
+    unfolded.extend_from_slice(value.get(begin..).unwrap_or(&[]));
+    // Blanks beside a NUL at either end.
+    match unfolded.trim_ascii().len() == unfolded.len() {
+        true => unfolded,
+        false => unfolded.trim_ascii().to_vec(),
+    }
 }
 
 /// A Content-Type or a Content-Disposition: a value with parameters. Names are in lower case.
@@ -186,7 +197,11 @@ impl Content {
             _ if has("charset") => (&b"text"[..], &b"plain"[..]),
             _ => return,
         };
-        (self.kind, self.subtype) = (kind.to_vec(), subtype.to_vec());
+        // What was there is written over: most parts have a type.
+        for (text, said) in [(&mut self.kind, kind), (&mut self.subtype, subtype)] {
+            text.clear();
+            text.extend_from_slice(said);
+        }
         self.parameters = parameters;
     }
 
@@ -202,17 +217,59 @@ impl Content {
 }
 
 fn is_token(word: &[u8]) -> bool {
-    let special = |o: &u8| !o.is_ascii_graphic() || b"()<>@,;:\\\"/[]?=".contains(o);
-    !word.is_empty() && !word.iter().any(special)
+    !word.is_empty() && word.iter().all(|octet| parameter::is_token_octet(*octet))
 }
+
+/// How many fields of a message are kept, usually.
+const USUAL: usize = 10;
 
 /// The fields of a header section that are kept, unfolded, names in lower case.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Fields(Vec<(Vec<u8>, Vec<u8>)>);
+pub struct Fields(Vec<(Cow<'static, [u8]>, Vec<u8>)>);
+
+/// The lower-case name of a field that is kept: one of the message's own that ENVELOPE and threads need, or one of MIME.
+pub(super) fn kept(name: &[u8]) -> Option<Cow<'static, [u8]>> {
+    const MIME: &[u8] = b"content-";
+    // Most are neither, which their first octet and length say.
+    let known: &'static [u8] = match (name.first()?.to_ascii_lowercase(), name.len()) {
+        (b't', 2) => b"to",
+        (b'c', 2) => b"cc",
+        (b'b', 3) => b"bcc",
+        (b'd', 4) => b"date",
+        (b'f', 4) => b"from",
+        (b's', 6) => b"sender",
+        (b's', 7) => b"subject",
+        (b'r', 8) => b"reply-to",
+        (b'm', 10) => b"message-id",
+        (b'r', 10) => b"references",
+        (b'i', 11) => b"in-reply-to",
+        (b'c', _) => {
+            let head = name.get(..MIME.len())?;
+            let is_mime = head.eq_ignore_ascii_case(MIME);
+            return is_mime.then(|| Cow::Owned(name.to_ascii_lowercase()));
+        }
+        _ => return None,
+    };
+    name.eq_ignore_ascii_case(known)
+        .then_some(Cow::Borrowed(known))
+}
 
 impl Fields {
-    pub(crate) fn push(&mut self, name: Vec<u8>, value: Vec<u8>) {
+    pub(super) fn push(&mut self, name: Cow<'static, [u8]>, value: Vec<u8>) {
+        if self.0.capacity() == 0 {
+            self.0.reserve_exact(USUAL);
+        }
         self.0.push((name, value));
+    }
+
+    /// Takes each out, in order; the room stays.
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = (Cow<'static, [u8]>, Vec<u8>)> {
+        self.0.drain(..)
+    }
+
+    /// Takes all out; the room stays.
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
     }
 
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = (&[u8], &[u8])> {

@@ -10,6 +10,9 @@ use super::text_decoder::decoded;
 /// So many parameters of one field are kept.
 pub(super) const MOST: usize = 100;
 
+/// Octets that a subtype takes at most, usually.
+const ROOM: usize = 32;
+
 /// A name and a value, quoting removed, RFC 2231 forms kept as they are.
 type Parameter = (Vec<u8>, Vec<u8>);
 
@@ -85,7 +88,9 @@ impl<'a> Reader<'a> {
             return inside.take_while(is_main).collect();
         }
         let begin = self.rest;
-        let mut main = self.token().to_vec();
+        let token = self.token();
+        let mut main = Vec::with_capacity(token.len() + ROOM);
+        main.extend_from_slice(token);
         self.skip_blanks();
         match self.rest.first() {
             // No value: the first parameter.
@@ -160,8 +165,17 @@ impl<'a> Reader<'a> {
     /// backslashes of a file's path are, too.
     fn quoted(&mut self, is_file_name: bool) -> Vec<u8> {
         self.skip(1);
-        let mut value = Vec::new();
-        while let Some((&octet, rest)) = self.rest.split_first() {
+        let end = memchr::memchr(b'"', self.rest).unwrap_or(0);
+        let mut value = Vec::with_capacity(end);
+        loop {
+            // All up to what may mean something.
+            let plain = memchr::memchr2(b'"', b'\\', self.rest).unwrap_or(self.rest.len());
+            let (run, rest) = self.rest.split_at(plain);
+            value.extend_from_slice(run);
+            let Some((&octet, rest)) = rest.split_first() else {
+                self.rest = rest;
+                break;
+            };
             self.rest = rest;
             match octet {
                 b'"' if ends_quote(rest) => break,
@@ -182,8 +196,25 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn is_token_octet(octet: u8) -> bool {
-    octet.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?=".contains(&octet)
+/// Octets of a token (RFC 2045 §5.1).
+const TOKEN: [bool; 256] = {
+    let mut token = [false; 256];
+    let mut octet = b'!';
+    while octet <= b'~' {
+        token[octet as usize] = true;
+        octet += 1;
+    }
+    let specials = b"()<>@,;:\\\"/[]?=";
+    let mut at = 0;
+    while at < specials.len() {
+        token[specials[at] as usize] = false;
+        at += 1;
+    }
+    token
+};
+
+pub(super) fn is_token_octet(octet: u8) -> bool {
+    TOKEN.get(usize::from(octet)).copied().unwrap_or(false)
 }
 
 /// Whether what follows a quote leaves it the end of what is quoted.

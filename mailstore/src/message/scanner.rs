@@ -1,8 +1,9 @@
 //! From octets to a part tree, in one pass.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
-use super::field::{BYTE_ORDER_MARK, Fields, unfold};
+use super::field::{BYTE_ORDER_MARK, Fields, kept, unfold};
 use super::structure::{Envelope, Kind, Part, Structure};
 use super::{Content, parameter, parse_addresses};
 
@@ -33,6 +34,9 @@ impl Default for Limits {
 /// The start of a body line: enough for the longest boundary (RFC 2046 §5.1.1: 70 octets) many times.
 const LINE_HEAD: usize = 512;
 
+/// Octets of a header field that most have room in.
+const FIELD: usize = 256;
+
 /// Reads a message as it comes; linear, and bounded by its [`Limits`] whatever it is fed.
 #[derive(Debug)]
 pub struct Scanner {
@@ -50,6 +54,10 @@ pub struct Scanner {
     /// Octets of the newline before the line under way.
     previous_newline: u64,
     field: Vec<u8>,
+    /// The field under way is none that is kept.
+    passing: bool,
+    /// The name of the field under way, and where it ends, if it is kept and its first line says so.
+    name: Option<(Cow<'static, [u8]>, usize)>,
     fields: Fields,
     /// Whether the header section under way has a field.
     has_field: bool,
@@ -82,8 +90,8 @@ impl Scanner {
         let mut scanner = Self {
             limits,
             kept: 0,
-            parts: Vec::new(),
-            open: Vec::new(),
+            parts: Vec::with_capacity(1),
+            open: Vec::with_capacity(1),
             state: State::Header,
             line_start: 0,
             line: Vec::new(),
@@ -91,7 +99,9 @@ impl Scanner {
             last_octet: 0,
             newlines: 0,
             previous_newline: 0,
-            field: Vec::new(),
+            field: Vec::with_capacity(FIELD),
+            passing: false,
+            name: None,
             fields: Fields::default(),
             has_field: false,
         };
@@ -104,10 +114,37 @@ impl Scanner {
         while let Some(lf) = memchr::memchr(b'\n', octets) {
             let (line, rest) = octets.split_at(lf + 1);
             octets = rest;
-            self.gather(line);
-            self.end_of_line(true);
+            if self.line_length == 0 {
+                self.whole_line(line);
+            } else {
+                self.gather(line);
+                self.end_of_line(true);
+            }
         }
         self.gather(octets);
+    }
+
+    /// A line that came in one piece: nothing of it is copied that is not kept.
+    fn whole_line(&mut self, line: &[u8]) {
+        let newline = newline(line);
+        let most = match self.state {
+            State::Header => self.limits.field,
+            State::Body => LINE_HEAD,
+        };
+        self.line_length = line.len() as u64;
+        if self.state == State::Body && line.first() != Some(&b'-') {
+            self.newlines += 1;
+            self.next_line(newline);
+            return;
+        }
+        let is_blank = matches!(line.first(), Some(b' ' | b'\t'));
+        if self.state == State::Header && self.passing && is_blank {
+            // More of a field that is not kept.
+            self.newlines += 1;
+            self.next_line(newline);
+            return;
+        }
+        self.line_of(line.get(..most).unwrap_or(line), newline, true);
     }
 
     /// The end of the message.
@@ -133,7 +170,8 @@ impl Scanner {
         // A body line that begins with no dash cannot be a boundary.
         let begins = self.line_length == 0 && octets.first() == Some(&b'-');
         if self.state == State::Header || begins || !self.line.is_empty() {
-            self.line.extend(octets.iter().take(room));
+            let some = octets.get(..room).unwrap_or(octets);
+            self.line.extend_from_slice(some);
         }
         if octets.len() >= 2 {
             self.last_octet = octets.get(octets.len() - 2).copied().unwrap_or(0);
@@ -147,14 +185,21 @@ impl Scanner {
     /// `ended`: by a line feed, not by the end of the message.
     fn end_of_line(&mut self, ended: bool) {
         let line = std::mem::take(&mut self.line);
-        let next = self.line_start + self.line_length;
         let newline = match ended {
             false => 0,
             true if self.line_length >= 2 && self.last_octet == b'\r' => 2,
             true => 1,
         };
+        self.line_of(&line, newline, ended);
+        self.line = line;
+        self.line.clear();
+    }
+
+    /// A line, as far as it is looked at: its length is known already.
+    fn line_of(&mut self, line: &[u8], newline: u64, ended: bool) {
+        let next = self.line_start + self.line_length;
         let newlines_before = self.newlines;
-        let content = line.strip_suffix(b"\n").unwrap_or(&line);
+        let content = line.strip_suffix(b"\n").unwrap_or(line);
         let content = content.strip_suffix(b"\r").unwrap_or(content);
         // At the first field, which need not be the first of all: the client keeps one of its own before.
         let is_mark = self.state == State::Header && content.starts_with(BYTE_ORDER_MARK);
@@ -167,8 +212,11 @@ impl Scanner {
             this.match_boundary(rest)
         };
         let mut boundary = matches(self);
+        let is_field =
+            self.state == State::Header && !matches!(content.first(), None | Some(b' ' | b'\t'));
+        let colon = is_field.then(|| memchr::memchr(b':', content)).flatten();
         // An empty line is missing: what cannot be a field is where the body begins.
-        while boundary.is_none() && self.lacks_empty_line(content) {
+        while boundary.is_none() && self.lacks_empty_line(content, colon) {
             self.end_of_header(self.line_start);
             boundary = matches(self);
         }
@@ -179,28 +227,29 @@ impl Scanner {
             if self.line_length == newline {
                 self.end_of_header(next);
             } else {
-                self.header_line(content);
+                self.header_line(content, colon);
             }
         }
-        self.line_start = next;
+        self.next_line(newline);
+    }
+
+    fn next_line(&mut self, newline: u64) {
+        self.line_start += self.line_length;
         self.line_length = 0;
         self.last_octet = 0;
         self.previous_newline = newline;
-        let mut line = line;
-        line.clear();
-        self.line = line;
     }
 
     /// Whether a line of a header section is no field, nor a part of one. Before the message's own first field it may be
     /// anything: the line of an mbox file is there.
-    fn lacks_empty_line(&self, line: &[u8]) -> bool {
+    fn lacks_empty_line(&self, line: &[u8], colon: Option<usize>) -> bool {
         let is_mbox = line.starts_with(b"From ") || line.starts_with(b">From ");
         let begun = self.has_field || self.parts.len() > 1 && !is_mbox;
         let continues = matches!(line.first(), None | Some(b' ' | b'\t'));
         if self.state != State::Header || !begun || continues {
             return false;
         }
-        let name = memchr::memchr(b':', line).and_then(|colon| line.get(..colon));
+        let name = colon.and_then(|colon| line.get(..colon));
         let name = name.map_or(&[][..], <[u8]>::trim_ascii_end);
         name.is_empty() || name.iter().any(|octet| *octet <= b' ' || *octet == 0x7f)
     }
@@ -273,39 +322,52 @@ impl Scanner {
             end: 0,
         });
         self.state = State::Header;
-        self.fields = Fields::default();
+        self.fields.clear();
         self.has_field = false;
         self.field.clear();
+        self.name = None;
+        self.passing = false;
     }
 
-    fn header_line(&mut self, line: &[u8]) {
+    /// `colon`: where it has one, unless it continues a field.
+    fn header_line(&mut self, line: &[u8], colon: Option<usize>) {
         if !matches!(line.first(), Some(b' ' | b'\t')) {
             self.end_of_field();
-            self.has_field |= line.contains(&b':');
+            self.has_field |= colon.is_some();
+            // Most fields are none that is kept; where there is no colon, the next line may have it.
+            let name = colon.and_then(|colon| line.get(..colon));
+            let kept = name.and_then(|name| Some((kept(name.trim_ascii())?, name.len())));
+            self.passing = name.is_some() && kept.is_none();
+            self.name = kept;
         }
-        let room = self.limits.field.saturating_sub(self.field.len());
-        self.field.extend(line.iter().take(room));
+        if !self.passing {
+            let room = self.limits.field.saturating_sub(self.field.len());
+            self.field
+                .extend_from_slice(line.get(..room).unwrap_or(line));
+        }
     }
 
     fn end_of_field(&mut self) {
-        let field = std::mem::take(&mut self.field);
-        if let Some(colon) = memchr::memchr(b':', &field) {
-            let (name, value) = field.split_at(colon);
-            let name = name.trim_ascii().to_ascii_lowercase();
-            if is_kept(&name) && self.kept + field.len() <= self.limits.fields {
-                self.kept += field.len();
-                self.fields
-                    .push(name, unfold(value.get(1..).unwrap_or(&[])));
-            }
+        // A name may also end in a line behind its own.
+        let found = self.name.take().or_else(|| {
+            let colon = memchr::memchr(b':', &self.field)?;
+            let name = self.field.get(..colon)?.trim_ascii();
+            Some((kept(name)?, colon))
+        });
+        if let Some((name, colon)) = found
+            && self.kept + self.field.len() <= self.limits.fields
+        {
+            self.kept += self.field.len();
+            let value = self.field.get(colon + 1..).unwrap_or(&[]);
+            self.fields.push(name, unfold(value));
         }
-        self.field = field;
         self.field.clear();
     }
 
     fn end_of_header(&mut self, body_start: u64) {
         self.end_of_field();
         self.state = State::Body;
-        let fields = std::mem::take(&mut self.fields);
+        let mut fields = std::mem::take(&mut self.fields);
         let depth = self.open.len();
         let Some(open) = self.open.last_mut() else {
             return;
@@ -331,8 +393,9 @@ impl Scanner {
         }
         part.content.complete(has_type);
         if message {
-            part.envelope = Some(Box::new(envelope(&fields)));
+            part.envelope = Some(Box::new(envelope(&mut fields)));
         }
+        self.fields = fields;
         if depth >= self.limits.depth || self.parts.len() >= self.limits.parts {
             return;
         }
@@ -374,45 +437,49 @@ fn may_be_in_a_boundary(octet: u8) -> bool {
     octet.is_ascii_alphanumeric() || b"'()+_,-./:=?".contains(&octet)
 }
 
-fn is_kept(name: &[u8]) -> bool {
-    const KEPT: [&[u8]; 11] = [
-        b"date",
-        b"subject",
-        b"from",
-        b"sender",
-        b"reply-to",
-        b"to",
-        b"cc",
-        b"bcc",
-        b"in-reply-to",
-        b"message-id",
-        b"references",
-    ];
-    KEPT.contains(&name) || name.starts_with(b"content-")
+/// How many octets end a line: CRLF, or LF alone.
+fn newline(line: &[u8]) -> u64 {
+    match line {
+        [.., b'\r', b'\n'] => 2,
+        _ => 1,
+    }
 }
 
-fn envelope(fields: &Fields) -> Envelope {
-    let text = |name| fields.first(name).map(<[u8]>::to_vec);
-    let addresses = |name: &str| {
-        let all = fields.iter().filter(|(n, _)| *n == name.as_bytes());
-        all.flat_map(|(_, value)| parse_addresses(value))
-            .collect::<Vec<_>>()
-    };
-    let from = addresses("from");
-    let or_from = |list: Vec<_>| if list.is_empty() { from.clone() } else { list };
-    Envelope {
-        date: text("date"),
-        subject: text("subject"),
-        sender: or_from(addresses("sender")),
-        reply_to: or_from(addresses("reply-to")),
-        to: addresses("to"),
-        cc: addresses("cc"),
-        bcc: addresses("bcc"),
-        in_reply_to: text("in-reply-to"),
-        message_id: text("message-id"),
-        references: text("references"),
-        from,
+/// What ENVELOPE says: of texts the first field of a name, of addresses those of all.
+fn envelope(fields: &mut Fields) -> Envelope {
+    let mut all = Envelope::default();
+    for (name, value) in fields.drain() {
+        let text = match &*name {
+            b"date" => &mut all.date,
+            b"subject" => &mut all.subject,
+            b"in-reply-to" => &mut all.in_reply_to,
+            b"message-id" => &mut all.message_id,
+            b"references" => &mut all.references,
+            name => {
+                let list = match name {
+                    b"from" => &mut all.from,
+                    b"sender" => &mut all.sender,
+                    b"reply-to" => &mut all.reply_to,
+                    b"to" => &mut all.to,
+                    b"cc" => &mut all.cc,
+                    b"bcc" => &mut all.bcc,
+                    _ => continue,
+                };
+                match list.is_empty() {
+                    true => *list = parse_addresses(&value),
+                    false => list.extend(parse_addresses(&value)),
+                }
+                continue;
+            }
+        };
+        text.get_or_insert(value);
     }
+    for list in [&mut all.sender, &mut all.reply_to] {
+        if list.is_empty() {
+            list.clone_from(&all.from);
+        }
+    }
+    all
 }
 
 impl Structure {
@@ -451,6 +518,19 @@ mod tests {
         let structure = Structure::of(message.as_bytes());
         assert!(structure.root().content.is("multipart", "mixed"));
         assert_eq!(structure.parts().len(), 2);
+    }
+
+    #[test]
+    fn a_section_begins_anew_whatever_the_last_one_ended_with() {
+        // A first line that begins with a blank is no part of another section's field.
+        let message = b"Content-Type: multipart/mixed; boundary=b\r\nX-Other: 1\r\n\r\n--b\r\n Content-ID: <i>\r\n\r\none\r\n--b--\r\n";
+        for step in [1, 7, message.len()] {
+            let mut scanner = Scanner::default();
+            message.chunks(step).for_each(|piece| scanner.feed(piece));
+            let structure = scanner.finish();
+            let id = structure.get(1).and_then(|part| part.content.id.as_deref());
+            assert_eq!(id, Some(&b"<i>"[..]), "{step}");
+        }
     }
 
     #[test]

@@ -156,11 +156,14 @@ impl Structure {
     /// The form that is kept with a message (a store's `summary`).
     #[must_use]
     pub fn encode(&self) -> Bytes {
-        let mut kept = vec![VERSION];
+        let mut kept = Vec::with_capacity(512);
+        kept.push(VERSION);
         // The envelope first, where it is read in place (`EnvelopeView`).
-        let mut parts = self.parts.clone();
-        let envelope = parts.first_mut().and_then(|root| root.envelope.take());
-        envelope.unwrap_or_default().keep(&mut kept);
+        match self.parts.first().and_then(|root| root.envelope.as_ref()) {
+            Some(envelope) => envelope.keep(&mut kept),
+            None => Envelope::default().keep(&mut kept),
+        }
+        let parts = kept::Parts(&self.parts);
         postcard::to_extend(&parts, kept).map_or_else(|_| Bytes::new(), Bytes::from)
     }
 
@@ -172,5 +175,218 @@ impl Structure {
         let mut parts: Vec<Part> = postcard::from_bytes(rest).ok()?;
         parts.first_mut()?.envelope = Some(Box::new(envelope.owned()));
         Some(Self { parts })
+    }
+}
+
+/// What is written of a part: the same octets as a [`Part`] itself would be, its texts written whole instead of octet by
+/// octet, and nothing copied before.
+mod kept {
+    use serde::{Serialize, Serializer};
+    use std::ops::Range;
+
+    use super::super::{Address, Content};
+    use super::{Envelope, Kind};
+
+    /// Parts, one after the other.
+    pub(super) struct Parts<'a>(pub(super) &'a [super::Part]);
+
+    impl Serialize for Parts<'_> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            let parts = self.0.iter().enumerate();
+            serializer.collect_seq(parts.map(|(index, part)| Part::of(part, index == 0)))
+        }
+    }
+
+    #[derive(Serialize)]
+    struct Part<'a> {
+        header: &'a Range<u64>,
+        body: &'a Range<u64>,
+        lines: u64,
+        header_lines: u64,
+        content: Fields<'a>,
+        kind: Kind,
+        envelope: Option<Inner<'a>>,
+        end: usize,
+    }
+
+    impl<'a> Part<'a> {
+        /// The envelope of the root is written elsewhere.
+        fn of(part: &'a super::Part, is_root: bool) -> Self {
+            let envelope = part.envelope.as_deref().filter(|_| !is_root);
+            Self {
+                header: &part.header,
+                body: &part.body,
+                lines: part.lines,
+                header_lines: part.header_lines,
+                content: Fields::of(&part.content),
+                kind: part.kind,
+                envelope: envelope.map(Inner::of),
+                end: part.end,
+            }
+        }
+    }
+
+    /// A text: as it is, its length before it.
+    struct Text<'a>(&'a [u8]);
+
+    impl Serialize for Text<'_> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.serialize_bytes(self.0)
+        }
+    }
+
+    fn text(text: &Option<Vec<u8>>) -> Option<Text<'_>> {
+        text.as_deref().map(Text)
+    }
+
+    struct Parameters<'a>(&'a [(Vec<u8>, Vec<u8>)]);
+
+    impl Serialize for Parameters<'_> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            let all = self.0.iter();
+            serializer.collect_seq(all.map(|(name, value)| (Text(name), Text(value))))
+        }
+    }
+
+    struct Texts<'a>(&'a [Vec<u8>]);
+
+    impl Serialize for Texts<'_> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.collect_seq(self.0.iter().map(|text| Text(text)))
+        }
+    }
+
+    #[derive(Serialize)]
+    struct Disposition<'a> {
+        kind: Text<'a>,
+        parameters: Parameters<'a>,
+    }
+
+    /// A [`Content`].
+    #[derive(Serialize)]
+    struct Fields<'a> {
+        kind: Text<'a>,
+        subtype: Text<'a>,
+        parameters: Parameters<'a>,
+        id: Option<Text<'a>>,
+        description: Option<Text<'a>>,
+        encoding: Option<Text<'a>>,
+        md5: Option<Text<'a>>,
+        disposition: Option<Disposition<'a>>,
+        language: Texts<'a>,
+        location: Option<Text<'a>>,
+    }
+
+    impl<'a> Fields<'a> {
+        fn of(content: &'a Content) -> Self {
+            Self {
+                kind: Text(&content.kind),
+                subtype: Text(&content.subtype),
+                parameters: Parameters(&content.parameters),
+                id: text(&content.id),
+                description: text(&content.description),
+                encoding: text(&content.encoding),
+                md5: text(&content.md5),
+                disposition: content.disposition.as_ref().map(|one| Disposition {
+                    kind: Text(&one.kind),
+                    parameters: Parameters(&one.parameters),
+                }),
+                language: Texts(&content.language),
+                location: text(&content.location),
+            }
+        }
+    }
+
+    #[derive(Serialize)]
+    struct Person<'a> {
+        name: Option<Text<'a>>,
+        route: Option<Text<'a>>,
+        mailbox: Option<Text<'a>>,
+        host: Option<Text<'a>>,
+    }
+
+    struct People<'a>(&'a [Address]);
+
+    impl Serialize for People<'_> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.collect_seq(self.0.iter().map(|one| Person {
+                name: text(&one.name),
+                route: text(&one.route),
+                mailbox: text(&one.mailbox),
+                host: text(&one.host),
+            }))
+        }
+    }
+
+    /// The [`Envelope`] of a message within.
+    #[derive(Serialize)]
+    struct Inner<'a> {
+        date: Option<Text<'a>>,
+        subject: Option<Text<'a>>,
+        from: People<'a>,
+        sender: People<'a>,
+        reply_to: People<'a>,
+        to: People<'a>,
+        cc: People<'a>,
+        bcc: People<'a>,
+        in_reply_to: Option<Text<'a>>,
+        message_id: Option<Text<'a>>,
+        references: Option<Text<'a>>,
+    }
+
+    impl<'a> Inner<'a> {
+        fn of(envelope: &'a Envelope) -> Self {
+            Self {
+                date: text(&envelope.date),
+                subject: text(&envelope.subject),
+                from: People(&envelope.from),
+                sender: People(&envelope.sender),
+                reply_to: People(&envelope.reply_to),
+                to: People(&envelope.to),
+                cc: People(&envelope.cc),
+                bcc: People(&envelope.bcc),
+                in_reply_to: text(&envelope.in_reply_to),
+                message_id: text(&envelope.message_id),
+                references: text(&envelope.references),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What was written before anything was written for itself.
+    fn plainly(structure: &Structure) -> Vec<u8> {
+        let mut kept = vec![VERSION];
+        let mut parts = structure.parts.clone();
+        let envelope = parts.first_mut().and_then(|root| root.envelope.take());
+        envelope.unwrap_or_default().keep(&mut kept);
+        postcard::to_extend(&parts, kept).unwrap()
+    }
+
+    #[test]
+    fn a_summary_is_what_its_types_are() {
+        let inner = "From: A <a@b.test>\r\nSender: <s@b.test>\r\nTo: x: c@d.test, e@f.test;\r\nCc: <@r.test:g@h.test>\r\n\
+            Bcc: i@j.test\r\nSubject: s\r\nDate: d\r\nIn-Reply-To: <1@a>\r\nReferences: <0@a>\r\nMessage-ID: <2@a>\r\n\
+            Reply-To: k@l.test\r\n\r\nbody\r\n";
+        let message = format!(
+            "{}Content-Type: multipart/mixed; boundary=b; x=\"y z\"\r\n\r\n--b\r\nContent-Type: message/rfc822\r\n\r\n{inner}\r\n\
+             --b\r\nContent-Type: image/png; name=n\r\nContent-Disposition: attachment; filename=f\r\nContent-ID: <i>\r\n\
+             Content-Description: d\r\nContent-Transfer-Encoding: base64\r\nContent-MD5: m\r\nContent-Language: de, en\r\n\
+             Content-Location: l\r\n\r\nAAAA\r\n--b--\r\n",
+            inner
+                .trim_end_matches("body\r\n")
+                .trim_end_matches("\r\n")
+                .to_owned()
+                + "\r\n"
+        );
+        for message in [message.as_str(), inner, "", "\r\n", "no header"] {
+            let structure = Structure::of(message.as_bytes());
+            let kept = structure.encode();
+            assert_eq!(kept, plainly(&structure), "{message}");
+            assert_eq!(Structure::decode(&kept).as_ref(), Some(&structure));
+        }
     }
 }
