@@ -161,6 +161,10 @@ pub struct Staged {
     /// The octets, when they are few enough to lie in the database.
     pub(crate) octets: Option<Bytes>,
     /// What removes the file again when nothing was committed.
+    #[cfg_attr(
+        not(feature = "disk"),
+        allow(dead_code, reason = "it is held, and only the disk's is looked at")
+    )]
     pub(crate) file: Option<Arc<dyn Any + Send + Sync>>,
 }
 
