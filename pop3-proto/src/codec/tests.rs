@@ -309,9 +309,11 @@ fn the_traps_are_the_same_in_every_chunking() {
 
 /// What the server machine answers, line by line: `+` or `-`.
 fn machine(octets: &[u8]) -> String {
-    let mut options = Options::default();
-    options.limits = small();
-    options.tls = true;
+    let options = Options {
+        limits: small(),
+        tls: true,
+        ..Options::default()
+    };
     let mut machine = Connection::new(options);
     let (mut input, mut output) = (BytesMut::from("USER a\r\nPASS b\r\n"), Output::new());
     input.extend_from_slice(octets);
@@ -425,8 +427,10 @@ proptest! {
                     let mut follow = Vec::new();
                     match item.unwrap() {
                         CommandItem::Command(Command::Capa) => {
-                            let mut all = Capabilities::default();
-                            all.pipelining = true;
+                            let all = Capabilities {
+                                pipelining: true,
+                                ..Capabilities::default()
+                            };
                             follow.push(SendResponse::Capabilities(all));
                         }
                         CommandItem::Command(Command::Auth { .. }) => {
