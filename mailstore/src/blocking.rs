@@ -13,6 +13,7 @@ use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::patience::Patience;
+use crate::readers::{self, Pool};
 use crate::store::{
     Bodies, BoxFuture, Engine, HealthProbe, Read, Scope, Stage, Staged, Stager, Store, Visitor,
     Watch,
@@ -24,16 +25,16 @@ use crate::{
 
 /// So many transactions are committed together at most.
 const GROUP: usize = 256;
-/// Readers beside the writer.
-const READERS: usize = 4;
 /// So many rows a visitor sees before somebody else has the thread.
 const VISITED: usize = 500;
+/// And that few, when they take long.
+const VISITED_LEAST: usize = 8;
+/// How long a visitor has the thread: a row's body may be large.
+const VISIT: Duration = Duration::from_millis(10);
 /// Octets of a large body that are gathered before they are written.
 const GATHER: usize = 256 * 1024;
 /// How often there is time to tidy.
 const TIDY: Duration = Duration::from_secs(5);
-
-type Job<R> = Box<dyn FnOnce(&mut R) + Send>;
 
 enum Write {
     Commit(Transaction, oneshot::Sender<Result<Committed>>),
@@ -68,7 +69,8 @@ impl<E: Engine> Blocking<E> {
     /// # Errors
     /// When the engine has no reader to give, or the system no thread.
     pub fn start(engine: E) -> Result<Self> {
-        let readers = Pool::start(&engine)?;
+        let readers: Result<Vec<_>> = (0..readers::THREADS).map(|_| engine.reader()).collect();
+        let readers = Pool::start(readers?)?;
         let stager = Arc::new(engine.stager());
         let (capabilities, health) = (engine.capabilities(), engine.health());
         let watchers = Arc::new(Watchers::default());
@@ -103,9 +105,10 @@ impl<E: Engine> Blocking<E> {
 
     fn look<T: Send + 'static>(
         &self,
+        account: Option<AccountId>,
         job: impl FnOnce(&mut E::Reader) -> Result<T> + Send + 'static,
     ) -> BoxFuture<'static, Result<T>> {
-        self.readers.run(job)
+        self.readers.run(account, job)
     }
 }
 
@@ -196,45 +199,6 @@ impl<R: Read> Bodies for R {
     }
 }
 
-struct Pool<R>(mpsc::Sender<Job<R>>);
-
-impl<R> Clone for Pool<R> {
-    fn clone(&self) -> Self {
-        Self(self.0.clone())
-    }
-}
-
-impl<R: Read> Pool<R> {
-    fn start<E: Engine<Reader = R>>(engine: &E) -> Result<Self> {
-        let (jobs, queue) = mpsc::channel::<Job<R>>();
-        let queue = Arc::new(Mutex::new(queue));
-        for _ in 0..READERS {
-            let mut reader = engine.reader()?;
-            let queue = Arc::clone(&queue);
-            thread::Builder::new()
-                .name("store-reader".into())
-                .spawn(move || {
-                    while let Ok(job) = { lock(&queue).recv() } {
-                        job(&mut reader);
-                    }
-                })
-                .map_err(Error::io("cannot start a thread"))?;
-        }
-        Ok(Self(jobs))
-    }
-
-    fn run<T: Send + 'static>(
-        &self,
-        job: impl FnOnce(&mut R) -> Result<T> + Send + 'static,
-    ) -> BoxFuture<'static, Result<T>> {
-        let (tell, told) = oneshot::channel();
-        let _ = self.0.send(Box::new(move |reader| {
-            let _ = tell.send(job(reader));
-        }));
-        Box::pin(async move { told.await.unwrap_or(Err(Error::Closed)) })
-    }
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -246,16 +210,16 @@ impl<E: Engine> Store for Blocking<E> {
 
     fn account<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Account>>> {
         let name = name.to_string();
-        self.look(move |reader| reader.account(&name))
+        self.look(None, move |reader| reader.account(&name))
     }
 
     fn account_by_id(&self, id: AccountId) -> BoxFuture<'_, Result<Option<Account>>> {
-        self.look(move |reader| reader.account_by_id(id))
+        self.look(Some(id), move |reader| reader.account_by_id(id))
     }
 
     fn accounts<'a>(&'a self, after: &'a str, limit: usize) -> BoxFuture<'a, Result<Vec<Account>>> {
         let after = after.to_string();
-        self.look(move |reader| reader.accounts(&after, limit))
+        self.look(None, move |reader| reader.accounts(&after, limit))
     }
 
     fn create_account<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<AccountId>> {
@@ -271,7 +235,9 @@ impl<E: Engine> Store for Blocking<E> {
         account: AccountId,
         since: Option<ModSeq>,
     ) -> BoxFuture<'_, Result<Mailboxes>> {
-        self.look(move |reader| reader.mailboxes(account, since))
+        self.look(Some(account), move |reader| {
+            reader.mailboxes(account, since)
+        })
     }
 
     fn messages<'a>(
@@ -282,7 +248,9 @@ impl<E: Engine> Store for Blocking<E> {
         limit: usize,
     ) -> BoxFuture<'a, Result<Page<Row>>> {
         let which = which.clone();
-        self.look(move |reader| reader.messages(mailbox, &which, want, limit))
+        self.look(Some(mailbox.account), move |reader| {
+            reader.messages(mailbox, &which, want, limit)
+        })
     }
 
     fn changes(
@@ -292,7 +260,9 @@ impl<E: Engine> Store for Blocking<E> {
         want: Want,
         limit: usize,
     ) -> BoxFuture<'_, Result<Changes>> {
-        self.look(move |reader| reader.changes(mailbox, since, want, limit))
+        self.look(Some(mailbox.account), move |reader| {
+            reader.changes(mailbox, since, want, limit)
+        })
     }
 
     fn visit(
@@ -303,20 +273,29 @@ impl<E: Engine> Store for Blocking<E> {
         mut visitor: Visitor,
     ) -> BoxFuture<'_, Result<()>> {
         Box::pin(async move {
+            let mut limit = VISITED;
             loop {
-                // A job is short: others wait for the threads, too.
-                let job = move |reader: &mut E::Reader| {
-                    let page = reader.messages(mailbox, &which, want, VISITED)?;
-                    for row in &page.rows {
+                // A slice is short: others wait for the threads, too.
+                let slice = move |reader: &mut E::Reader| {
+                    let page = reader.messages(mailbox, &which, want, limit)?;
+                    let began = Instant::now();
+                    let rows = page.rows.len();
+                    for (row, visited) in page.rows.iter().zip(1..) {
                         if !visitor(row, reader)? {
                             return Ok(None);
                         }
+                        let early = visited < rows && began.elapsed() >= VISIT;
+                        if early || (visited == rows && page.more) {
+                            // No rows are read that there is no time for.
+                            let next = if early { visited } else { 2 * limit };
+                            let limit = next.clamp(VISITED_LEAST, VISITED);
+                            return Ok(Some((which.behind(row.uid), visitor, limit)));
+                        }
                     }
-                    let last = page.rows.last().filter(|_| page.more);
-                    Ok(last.map(|last| (which.behind(last.uid), visitor)))
+                    Ok(None)
                 };
-                match self.readers.run(job).await? {
-                    Some(next) => (which, visitor) = next,
+                match self.readers.slice(mailbox.account, slice).await? {
+                    Some(next) => (which, visitor, limit) = next,
                     None => return Ok(()),
                 }
             }
@@ -325,7 +304,7 @@ impl<E: Engine> Store for Blocking<E> {
 
     fn read<'a>(&'a self, body: &'a BodyRef, range: Range<u64>) -> BoxFuture<'a, Result<Bytes>> {
         let body = *body;
-        self.look(move |reader| Read::read(reader, &body, range))
+        self.look(None, move |reader| Read::read(reader, &body, range))
     }
 
     fn stage(&self) -> BoxFuture<'_, Result<Box<dyn Stage>>> {
@@ -359,7 +338,7 @@ impl<E: Engine> Store for Blocking<E> {
         after: Option<QueueId>,
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<QueueEntry>>> {
-        self.look(move |reader| reader.queue(after, limit))
+        self.look(None, move |reader| reader.queue(after, limit))
     }
 
     fn watch(&self, scope: Scope) -> Box<dyn Watch> {
@@ -387,7 +366,7 @@ impl<E: Engine> Staging<E> {
             self.part.take(),
             self.gathered.split(),
         );
-        self.pool.run(move |_| {
+        self.pool.run(None, move |_| {
             let mut part = match part {
                 Some(part) => part,
                 None => stager.begin()?,
@@ -420,7 +399,7 @@ impl<E: Engine> Stage for Staging<E> {
         Box::pin(async move {
             let part = self.spill().await?;
             let stager = Arc::clone(&self.stager);
-            self.pool.run(move |_| stager.finish(part)).await
+            self.pool.run(None, move |_| stager.finish(part)).await
         })
     }
 }

@@ -23,6 +23,7 @@ mod memory;
 pub mod message;
 mod message_cache;
 mod patience;
+mod readers;
 mod row;
 mod row_cache;
 pub mod search;
