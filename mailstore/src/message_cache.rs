@@ -1,5 +1,7 @@
 //! What a server keeps in memory of the mailboxes that were used last.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use crate::columns::{Column, Columns, Walk};
 use crate::search::{FieldText, Key};
 use crate::sort::{Criterion, Facts, Needs};
@@ -26,6 +28,7 @@ pub struct MessageCache {
     /// By field name in lower case.
     pub(crate) fields: Columns<String, FieldText>,
     pub(crate) text: Option<TextIndex>,
+    pub(crate) looked_into: AtomicU64,
 }
 
 impl MessageCache {
@@ -37,6 +40,7 @@ impl MessageCache {
             facts: Columns::new(octets / 2),
             fields: Columns::new(octets / 2),
             text: None,
+            looked_into: AtomicU64::new(0),
         }
     }
 
@@ -45,6 +49,13 @@ impl MessageCache {
     pub fn with_text_index(mut self, index: TextIndex) -> Self {
         self.text = Some(index);
         self
+    }
+
+    /// How many messages searches have looked into so far, since neither rows nor the text index could say that they do
+    /// not hold a text.
+    #[must_use]
+    pub fn looked_into(&self) -> u64 {
+        self.looked_into.load(Ordering::Relaxed)
     }
 
     /// Takes away what the text index has of mailboxes that are no more.

@@ -16,6 +16,7 @@
 use memchr::memmem;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use crate::casemap::{casemap, push_casemapped};
 use crate::columns::{Walk, Weigh};
@@ -165,6 +166,11 @@ pub(crate) async fn search_with(
             return Ok(found);
         }
         plan.learner = Some(Learner::new(index.clone(), mailbox, knowledge));
+    }
+    if plan.looks_into_bodies() {
+        cache
+            .looked_into
+            .fetch_add(undecided.iter().count() as u64, Ordering::Relaxed);
     }
     let plan = Arc::new(plan);
     let judged = judge_all(store, mailbox, &undecided, Arc::clone(&plan), prepared).await?;

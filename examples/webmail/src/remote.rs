@@ -7,7 +7,7 @@ use hikyaku_client::{
     Password, Progress, Result, Server, Submission, Tcp, fetch_whole, sync,
 };
 use hikyaku_wire::Secret;
-use mailstore::{BoxFuture, Store};
+use mailstore::{BoxFuture, MessageCache, Store};
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -57,10 +57,16 @@ impl Provider {
     }
 }
 
+/// Rows of mailboxes that are kept in memory for searches.
+const ROWS: usize = 250_000;
+/// Octets of what they worked out of messages.
+const CACHE: usize = 16 << 20;
+
 /// The backend in front of a provider.
 pub struct Remote {
     provider: Provider,
     store: Arc<dyn Store>,
+    cache: Arc<MessageCache>,
 }
 
 impl std::fmt::Debug for Remote {
@@ -75,7 +81,18 @@ impl Remote {
     /// With that store for what is brought.
     #[must_use]
     pub fn new(provider: Provider, store: Arc<dyn Store>) -> Self {
-        Self { provider, store }
+        Self {
+            provider,
+            store,
+            cache: Arc::new(MessageCache::new(ROWS, CACHE)),
+        }
+    }
+
+    /// With what searches of that store have learned, such as a text index beside it.
+    #[must_use]
+    pub fn with_cache(mut self, cache: Arc<MessageCache>) -> Self {
+        self.cache = cache;
+        self
     }
 
     fn address(&self, name: &str) -> String {
@@ -113,6 +130,7 @@ impl Remote {
     /// Somebody's mailboxes, kept up to date for as long as the session lives. What was brought last, or why not.
     async fn follow(&self, account: Account) -> Result<(User, Result<()>)> {
         let local = Local::of(Arc::clone(&self.store), &account).await?;
+        let local = local.with_cache(Arc::clone(&self.cache));
         let elsewhere = Arc::new(Elsewhere {
             dial: account.dial(),
             account: account.clone(),

@@ -2,7 +2,7 @@
 
 use hikyaku_client::{Error, Local, Result};
 use hikyaku_wire::Secret;
-use mailstore::{BoxFuture, Store};
+use mailstore::{BoxFuture, MessageCache, Store};
 use std::sync::Arc;
 
 use crate::{Backend, Post, User};
@@ -13,6 +13,7 @@ use crate::{Backend, Post, User};
 pub struct Stored {
     store: Arc<dyn Store>,
     post: Arc<dyn Post>,
+    cache: Option<Arc<MessageCache>>,
 }
 
 impl std::fmt::Debug for Stored {
@@ -25,7 +26,18 @@ impl Stored {
     /// Mailboxes in that store, whose mail leaves that way.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, post: Arc<dyn Post>) -> Self {
-        Self { store, post }
+        Self {
+            store,
+            post,
+            cache: None,
+        }
+    }
+
+    /// With what searches of that store have learned: the cache that the application around it has, too.
+    #[must_use]
+    pub fn with_cache(mut self, cache: Arc<MessageCache>) -> Self {
+        self.cache = Some(cache);
+        self
     }
 }
 
@@ -40,10 +52,14 @@ impl Backend for Stored {
                 Some(account) => account.id,
                 None => self.store.create_account(name).await?,
             };
+            let mut local = Local::direct(Arc::clone(&self.store), account).await?;
+            if let Some(cache) = &self.cache {
+                local = local.with_cache(Arc::clone(cache));
+            }
             Ok(User {
                 address: name.to_owned(),
                 name: None,
-                local: Local::direct(Arc::clone(&self.store), account).await?,
+                local,
                 post: Arc::clone(&self.post),
             })
         })

@@ -248,7 +248,8 @@ impl Context<'_> {
     }
 
     async fn local(&self, account: &Account) -> Result<Local> {
-        Local::of(local::open(&self.folder).await?, account).await
+        let local = Local::of(local::open(&self.folder).await?, account).await?;
+        Ok(local.with_cache(local::cache(&self.folder)))
     }
 
     /// Prints a line, or several. Whatever strangers put into it, it does no more than say something.

@@ -14,7 +14,9 @@ pub use message::Message;
 
 use bytes::Bytes;
 use mailstore::message::Structure;
-use mailstore::{AccountId, Disk, MailboxId, Operation, Staged, Store, Transaction};
+use mailstore::{
+    AccountId, Disk, MailboxId, MessageCache, Operation, Staged, Store, TextIndex, Transaction,
+};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -23,6 +25,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::{Account, Error, Kind, Result};
 
+/// Rows of mailboxes that are kept in memory for searches.
+const ROWS: usize = 250_000;
+/// Octets of what they worked out of messages.
+const CACHE: usize = 16 << 20;
 /// So long one waits for another process to close the store.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// The field, in a mirror's row, with the octets of the whole message.
@@ -44,6 +50,8 @@ pub struct Local {
     pub(crate) account: AccountId,
     /// The outbox; with IMAP, another account, with whole messages and what waits.
     pub(crate) side: AccountId,
+    /// What searches know already.
+    cache: Option<Arc<MessageCache>>,
 }
 
 impl std::fmt::Debug for Local {
@@ -120,6 +128,15 @@ pub(crate) async fn open(folder: &Path) -> Result<Arc<dyn Store>> {
     }
 }
 
+/// What searches of the store in a folder know: its text index is beside it. Without one they read more.
+pub(crate) fn cache(folder: &Path) -> Arc<MessageCache> {
+    let cache = MessageCache::new(ROWS, CACHE);
+    Arc::new(match TextIndex::open(folder.join("mail/text")) {
+        Ok(index) => cache.with_text_index(index),
+        Err(_) => cache,
+    })
+}
+
 impl Local {
     /// The mailboxes of an account in the store that its mail rests in: a mail server's own.
     ///
@@ -131,9 +148,17 @@ impl Local {
             kind: Kind::Pop,
             account,
             side: account,
+            cache: None,
         };
         local.furnish().await?;
         Ok(local)
+    }
+
+    /// With what searches of all who use this store have learned, so that the first one here is as quick as the next.
+    #[must_use]
+    pub fn with_cache(mut self, cache: Arc<MessageCache>) -> Self {
+        self.cache = Some(cache);
+        self
     }
 
     /// The store.
@@ -172,6 +197,7 @@ impl Local {
             account: named(&*store, address).await?,
             side: named(&*store, &format!("{address}#local")).await?,
             store,
+            cache: None,
         };
         local.furnish().await?;
         Ok(local)

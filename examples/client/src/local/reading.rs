@@ -331,7 +331,10 @@ impl Local {
     }
 
     async fn matching(&self, mailbox: MailboxId, key: &search::Key) -> Result<UidSet> {
-        let found = search::search(&*self.store, mailbox, key).await?;
+        let found = match &self.cache {
+            Some(cache) => cache.search(&*self.store, mailbox, key).await?,
+            None => search::search(&*self.store, mailbox, key).await?,
+        };
         Ok(UidSet::from_ranges(
             found.into_iter().map(|(uid, _)| (uid.get(), uid.get())),
         ))
