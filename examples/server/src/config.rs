@@ -195,9 +195,9 @@ pub struct Limits {
     pub message_size: Size,
     /// Octets of a new account.
     pub quota: Size,
-    /// Connections at a time.
+    /// Connections at a time; fewer where there are not two file descriptors for each.
     pub connections: usize,
-    /// Of these, from one address.
+    /// Of these, for each protocol, from one IPv4 address or one IPv6 /64.
     pub connections_per_ip: usize,
 }
 

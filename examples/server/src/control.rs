@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
@@ -11,6 +12,12 @@ use tracing::warn;
 use crate::prepare::Made;
 use crate::server::Shared;
 use crate::{AccountError, Accounts, Config, Size, StartError, open_store};
+
+/// How many may ask at once, and how long each may take.
+const MOST: usize = 16;
+const TIME: Duration = Duration::from_secs(10);
+/// How long one pauses when there are no file descriptors.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// What to do with accounts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -183,17 +190,27 @@ pub(crate) fn start(shared: &Arc<Shared>, tasks: &mut JoinSet<()>) {
     let _ = std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600));
     let shared = Arc::clone(shared);
     tasks.spawn(async move {
+        let mut asking = JoinSet::new();
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
                 () = shared.stopping() => break,
             };
-            if let Ok((stream, _)) = accepted {
-                let answered = answer(&shared, stream);
-                let _ = tokio::time::timeout(std::time::Duration::from_secs(10), answered).await;
+            let Ok((stream, _)) = accepted else {
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            };
+            // Who asks and is silent keeps nobody waiting; of too many the new ones are turned away.
+            while asking.try_join_next().is_some() {}
+            if asking.len() < MOST {
+                let shared = Arc::clone(&shared);
+                asking.spawn(async move {
+                    let _ = tokio::time::timeout(TIME, answer(&shared, stream)).await;
+                });
             }
         }
         let _ = std::fs::remove_file(path);
+        while asking.join_next().await.is_some() {}
     });
 }
 

@@ -1,10 +1,12 @@
 #![doc = include_str!("../README.md")]
 
+mod accept;
 mod accounts;
 mod body;
 mod config;
 pub mod control;
 mod deflated;
+mod descriptors;
 mod imap;
 mod listener;
 mod login;

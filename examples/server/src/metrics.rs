@@ -34,6 +34,7 @@ macro_rules! counters {
 counters! {
     connections_total "counter" "Connections accepted.",
     connections_refused_total "counter" "Connections over a limit.",
+    connections_displaced_total "counter" "Connections that were silent and made room for others at a limit.",
     connections "gauge" "Connections open now.",
     logins_total "counter" "Logins that succeeded.",
     logins_failed_total "counter" "Logins that failed.",

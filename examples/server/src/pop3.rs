@@ -1,5 +1,6 @@
 //! POP3: one connection.
 
+use hikyaku_webmail::Admitted;
 use hikyaku_wire::drive::{Driver, Next};
 use mailstore::{
     AccountId, BodyRef, Error, MailboxId, Operation, Transaction, Uid, UidSet, Want, Which,
@@ -12,7 +13,7 @@ use tracing::{info, warn};
 
 use crate::body;
 use crate::config::Plaintext;
-use crate::listener::{Admitted, Stream};
+use crate::listener::Stream;
 use crate::login::{Login, LoginStep, MECHANISMS};
 use crate::server::{Service, Shared};
 
@@ -60,6 +61,7 @@ struct Opened {
 
 struct Session<'a> {
     shared: &'a Arc<Shared>,
+    admitted: &'a Admitted,
     driver: Driver<Connection, Stream>,
     login: Login,
     opened: Option<Opened>,
@@ -81,6 +83,7 @@ pub(crate) async fn serve(
     options.implementation = Some("Hikyaku".into());
     let mut session = Session {
         shared,
+        admitted,
         driver: Driver::new(Connection::new(options), stream),
         login: Login::new(shared, admitted.peer.ip()),
         opened: None,
@@ -89,6 +92,7 @@ pub(crate) async fn serve(
         let next = tokio::select! {
             next = session.driver.next_async() => next,
             () = shared.stopping() => break,
+            () = admitted.displaced() => break,
         };
         match next {
             Ok(Next::Event(event)) => session.event(event).await,
@@ -157,7 +161,10 @@ impl Session<'_> {
                 let _ = machine.challenge(&challenge, output);
                 return;
             }
-            LoginStep::Account(account) => account,
+            LoginStep::Account(account) => {
+                self.admitted.settle();
+                account
+            }
             LoginStep::Refused => {
                 return self.err(Some(ResponseCode::Auth), "Wrong name or password");
             }

@@ -1,22 +1,22 @@
 //! The whole server: it opens the store, listens, and stops in good order.
 
-use hikyaku_webmail::{Certificate, Slowed, Throttle};
+use hikyaku_webmail::{Admission, Certificate, Slowed, Throttle, handshake};
 use hikyaku_wire::Machine;
 use hikyaku_wire::drive::Driver;
 use mailstore::{Disk, DiskOptions, Memory, MessageCache, Store, TextIndex};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
-use tracing::{Instrument as _, info, warn};
+use tracing::{info, warn};
 
+use crate::accept::{accept, admission};
 use crate::config::StoreKind;
-use crate::listener::{Admission, Admitted, Stream};
-use crate::metrics::{Gauge, Metrics, count};
-use crate::{Accounts, Config, imap, metrics, pop3, prepare, queue, smtp, store_health, tls, web};
+use crate::listener::Stream;
+use crate::metrics::{Metrics, count};
+use crate::{Accounts, Config, imap, pop3, prepare, queue, store_health, tls, web};
 
 /// So long connections may finish what they are at when the server stops.
 const GRACE: Duration = Duration::from_secs(4);
@@ -24,8 +24,6 @@ const GRACE: Duration = Duration::from_secs(4);
 const ROWS: usize = 250_000;
 /// So many octets of what sorting, threading and searching worked out of messages.
 const CACHE: usize = 64 << 20;
-/// So long a TLS handshake may take.
-const HANDSHAKE: Duration = Duration::from_secs(30);
 
 /// Why the server does not start: one line, with the remedy.
 #[derive(Debug, thiserror::Error)]
@@ -78,11 +76,11 @@ pub(crate) struct Shared {
     pub(crate) certificate: Arc<Certificate>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) throttle: Arc<Throttle>,
-    /// For IMAP, which reads all of a mailbox with each SELECT.
-    pub(crate) cache: MessageCache,
+    /// For IMAP, which reads all of a mailbox with each SELECT, and for all searches.
+    pub(crate) cache: Arc<MessageCache>,
     pub(crate) untold: imap::Untold,
     pub(crate) open_maildrops: pop3::OpenMaildrops,
-    admission: Arc<Admission>,
+    pub(crate) admission: Arc<Admission>,
     stopping: watch::Receiver<bool>,
 }
 
@@ -99,18 +97,14 @@ impl Shared {
     }
 
     /// TLS for a stream that was in clear; `None` when it does not come about.
-    async fn encrypt(&self, stream: Stream) -> Option<Stream> {
+    pub(crate) async fn encrypt(&self, stream: Stream) -> Option<Stream> {
         let Stream::Clear(stream) = stream else {
             return None;
         };
-        match tokio::time::timeout(HANDSHAKE, self.tls.accept(stream)).await {
-            Ok(Ok(stream)) => Some(Stream::Tls(Box::new(stream))),
-            Ok(Err(error)) => {
+        match handshake(stream, &self.tls).await {
+            Ok(stream) => Some(Stream::Tls(Box::new(stream))),
+            Err(error) => {
                 info!(%error, "no TLS");
-                None
-            }
-            Err(_) => {
-                info!("no TLS in time");
                 None
             }
         }
@@ -251,17 +245,16 @@ impl Server {
         }
         let (stop, stopping) = watch::channel(false);
         let quota = config.limits.quota.0;
-        let limits = &config.limits;
         let metrics = Arc::<Metrics>::default();
         let shared = Arc::new(Shared {
             accounts: Accounts::new(Arc::clone(&store), config.domains.clone(), quota),
-            admission: Admission::new(limits.connections, limits.connections_per_ip),
+            admission: admission(&config.limits),
             throttle: throttle(&config, &metrics),
             metrics,
-            cache: match text_index(&config) {
+            cache: Arc::new(match text_index(&config) {
                 Some(index) => MessageCache::new(ROWS, CACHE).with_text_index(index),
                 None => MessageCache::new(ROWS, CACHE),
-            },
+            }),
             untold: imap::Untold::default(),
             open_maildrops: pop3::OpenMaildrops::default(),
             store,
@@ -290,13 +283,15 @@ impl Server {
             .iter()
             .find(|(service, _)| *service == Service::Https);
         let https = https.map(|(_, address)| address.port());
+        let pages = https.map(|_| web::pages(&shared, &mut tasks));
+        let redirect = https.map(|port| web::redirect(&shared, port));
         for (service, _, listener) in listeners {
-            let shared = Arc::clone(&shared);
-            match service {
-                Service::Https => drop(tasks.spawn(web::serve(shared, listener))),
-                Service::Http => drop(tasks.spawn(web::redirect(shared, listener, https))),
-                _ => drop(tasks.spawn(accept(shared, service, listener))),
-            }
+            let web = match service {
+                Service::Https => pages.clone(),
+                Service::Http => redirect.clone(),
+                _ => None,
+            };
+            tasks.spawn(accept(Arc::clone(&shared), service, listener, web));
         }
         Ok(Self {
             shared,
@@ -341,6 +336,12 @@ impl Server {
         &self.shared.store
     }
 
+    /// What its searches know.
+    #[must_use]
+    pub fn cache(&self) -> &Arc<MessageCache> {
+        &self.shared.cache
+    }
+
     /// Lets what is in flight finish, for a few seconds, and stops.
     pub async fn stop(mut self) {
         let _ = self.stop.send(true);
@@ -349,77 +350,5 @@ impl Server {
             warn!("some connections did not end in time");
         }
         self.tasks.shutdown().await;
-    }
-}
-
-async fn accept(shared: Arc<Shared>, service: Service, listener: TcpListener) {
-    let mut connections = JoinSet::new();
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            Some(_) = connections.join_next(), if !connections.is_empty() => continue,
-            () = shared.stopping() => break,
-        };
-        let Ok((stream, peer)) = accepted else {
-            // Out of file descriptors: connections that end give some back.
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            continue;
-        };
-        let Some(admitted) = shared.admission.admit(peer) else {
-            count(&shared.metrics.connections_refused_total);
-            refuse(service, stream).await;
-            continue;
-        };
-        count(&shared.metrics.connections_total);
-        let span = tracing::info_span!("connection", id = admitted.id, ?service, %peer);
-        let shared = Arc::clone(&shared);
-        connections.spawn(
-            async move {
-                let _open = Gauge::raise(&shared.metrics.connections);
-                serve(&shared, service, stream, admitted).await;
-            }
-            .instrument(span),
-        );
-    }
-    drop(listener);
-    while connections.join_next().await.is_some() {}
-}
-
-/// One connection too many: told so where that is short, and closed.
-async fn refuse(service: Service, stream: TcpStream) {
-    let line: &[u8] = match service {
-        Service::Smtp | Service::Submission | Service::Lmtp => {
-            b"421 4.7.0 Too many connections\r\n"
-        }
-        Service::Pop3 => b"-ERR [SYS/TEMP] Too many connections\r\n",
-        Service::Imap => b"* BYE [UNAVAILABLE] Too many connections\r\n",
-        _ => b"",
-    };
-    let _ = stream.try_write(line);
-}
-
-async fn serve(shared: &Arc<Shared>, service: Service, stream: TcpStream, admitted: Admitted) {
-    let _ = stream.set_nodelay(true);
-    let mut stream = Stream::Clear(stream);
-    if service.is_implicit_tls() {
-        let Some(encrypted) = shared.encrypt(stream).await else {
-            return;
-        };
-        stream = encrypted;
-    }
-    match service {
-        Service::Smtp | Service::Submission | Service::Submissions | Service::Lmtp => {
-            smtp::serve(shared, service, stream, &admitted).await;
-        }
-        Service::Pop3 | Service::Pop3s => pop3::serve(shared, service, stream, &admitted).await,
-        Service::Imap | Service::Imaps => imap::serve(shared, service, stream, &admitted).await,
-        Service::Https | Service::Http => {}
-        Service::Metrics => {
-            if let Stream::Clear(stream) = stream {
-                let health = shared.store.health();
-                let answer = metrics::answer(&shared.metrics, &health, stream);
-                let _ = tokio::time::timeout(Duration::from_secs(10), answer).await;
-            }
-        }
     }
 }

@@ -2,19 +2,19 @@
 
 use axum::Router;
 use axum::extract::Request;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect};
 use bytes::Bytes;
 use hikyaku_webmail::{
-    Backend, Encrypted, Error, Fate, Kind, Options, Outside, Post, Result, User, keep_fetching,
-    router,
+    Backend, Error, Fate, Host, Kind, Options, Outside, Post, Result, User, keep_fetching, router,
 };
 use hikyaku_wire::Secret;
 use mailstore::{Account, BoxFuture, Store};
 use smtp_proto::{ForwardPath, Mailbox, ReversePath};
+use std::net::IpAddr;
 use std::sync::Arc;
-use tokio::net::TcpListener;
-use tracing::{info, warn};
+use tokio::task::JoinSet;
+use tracing::info;
 
 use crate::accounts::Accounts;
 use crate::metrics::count;
@@ -66,7 +66,9 @@ impl People {
     async fn person(&self, account: Account) -> Result<User> {
         let store = Arc::clone(&self.0.store);
         Ok(User {
-            local: hikyaku_webmail::Local::direct(store, account.id).await?,
+            local: hikyaku_webmail::Local::direct(store, account.id)
+                .await?
+                .with_cache(Arc::clone(&self.0.cache)),
             address: account.name,
             name: None,
             post: Arc::new(Own(Arc::clone(&self.0))),
@@ -132,8 +134,8 @@ impl Post for Own {
     }
 }
 
-/// The webmail, until the server stops.
-pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener) {
+/// The pages of the webmail. What is fetched for them goes on until the server stops.
+pub(crate) fn pages(shared: &Arc<Shared>, tasks: &mut JoinSet<()>) -> Router {
     let message = usize::try_from(shared.config.limits.message_size.0);
     let config = &shared.config.webmail;
     let outside = Outside {
@@ -142,41 +144,46 @@ pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener) {
         ca: config.outside_ca.clone(),
     };
     let fetching = keep_fetching(Arc::clone(&shared.store), outside.clone(), Kind::Pop);
+    let fetched = Arc::clone(shared);
+    tasks.spawn(async move {
+        tokio::select! {
+            () = fetching => {}
+            () = fetched.stopping() => {}
+        }
+    });
     let options = Options {
         message: message.unwrap_or(usize::MAX),
+        uploads: shared.config.data.clone(),
         outside,
         throttle: Arc::clone(&shared.throttle),
         ..Options::default()
     };
-    let router = router(Arc::new(People(Arc::clone(&shared))), options);
-    let listener = match Encrypted::new(listener, shared.tls.clone()) {
-        Ok(listener) => listener,
-        Err(error) => return warn!(%error, "no webmail"),
-    };
-    let stop = async move { shared.stopping().await };
-    let served = tokio::select! {
-        served = hikyaku_webmail::serve(listener, router, stop) => served,
-        () = fetching => Ok(()),
-    };
-    if let Err(error) = served {
-        warn!(%error, "no webmail any more");
-    }
+    router(Arc::new(People(Arc::clone(shared))), options)
 }
 
-/// Plain HTTP leads to HTTPS and shows nothing.
-pub(crate) async fn redirect(shared: Arc<Shared>, listener: TcpListener, https: Option<u16>) {
+/// Plain HTTP leads to HTTPS and shows nothing. It leads to names of this server only, whatever a request names.
+pub(crate) fn redirect(shared: &Shared, https: u16) -> Router {
+    let config = &shared.config;
+    let own: Vec<_> = std::iter::once(&config.hostname)
+        .chain(&config.domains)
+        .map(|name| name.to_ascii_lowercase())
+        .collect();
     let lead = move |request: Request| async move {
-        let host = request.headers().get(header::HOST).map(HeaderValue::to_str);
-        let (Some(Ok(host)), Some(port)) = (host, https) else {
+        let Some(host) = Host::of(&request) else {
             return StatusCode::BAD_REQUEST.into_response();
         };
-        let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-        Redirect::permanent(&format!("https://{name}:{port}{}", request.uri().path()))
+        let is_address = host.name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+        let within = |own: &String| {
+            let rest = host.name.strip_suffix(own.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        };
+        let is_own = is_address || host.name == "localhost" || own.iter().any(within);
+        let name = match own.first() {
+            Some(hostname) if !is_own => hostname,
+            _ => &host.name,
+        };
+        Redirect::permanent(&format!("https://{name}:{https}{}", request.uri().path()))
             .into_response()
     };
-    let stop = async move { shared.stopping().await };
-    let router = Router::new().fallback(lead);
-    let _ = axum::serve(listener, router)
-        .with_graceful_shutdown(stop)
-        .await;
+    Router::new().fallback(lead)
 }

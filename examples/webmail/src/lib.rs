@@ -1,21 +1,30 @@
 #![doc = include_str!("../README.md")]
 
+mod admission;
 mod aside;
 mod backend;
 mod certificate;
+mod connection;
+mod fence;
 mod html;
 mod images;
 mod outside;
+mod pace;
 mod pages;
 mod remote;
+mod room;
 mod session;
+mod spool;
 mod stored;
 mod throttle;
 mod tls;
 mod words;
 
+pub use admission::{Admission, Admitted, Places, network};
 pub use backend::{Backend, NoPost, Post, User};
 pub use certificate::{Certificate, CertificateError, Untimely, Validity};
+pub use connection::{HandshakeError, converse, handshake};
+pub use fence::Host;
 pub use hikyaku_client::{Error, Fate, Kind, Local, Message, Result};
 pub use hikyaku_wire::Secret;
 pub use mailstore::BoxFuture;
@@ -29,10 +38,11 @@ pub use words::Language;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tower_http::compression::CompressionLayer;
@@ -50,6 +60,8 @@ pub struct Options {
     pub idle: Duration,
     /// Octets of a message with its attachments, as the browser sends them.
     pub message: usize,
+    /// The folder for what browsers upload, in files without names: on a disk, with room for some messages.
+    pub uploads: PathBuf,
     /// Accounts at other providers.
     pub outside: Outside,
     /// What slows down guessing passwords; shared with what else people log in to.
@@ -65,6 +77,7 @@ impl Default for Options {
             title: "Hikyaku".into(),
             idle: Duration::from_secs(30 * 60),
             message: 25 * 1024 * 1024,
+            uploads: std::env::temp_dir(),
             outside: Outside::default(),
             throttle: Arc::default(),
             secure: true,
@@ -79,18 +92,21 @@ pub(crate) struct Shared {
     pub(crate) images: images::Key,
     pub(crate) in_turn: pages::compose::InTurn,
     pub(crate) fetches: images::Fetches,
+    pub(crate) spools: Arc<spool::Spools>,
+    pub(crate) room: room::Room,
 }
 
 pub(crate) type State = axum::extract::State<Arc<Shared>>;
 
 /// Mail in the browser, over that backend. Mount it with `nest` where `options.base` is not empty.
 pub fn router(backend: Arc<dyn Backend>, options: Options) -> Router {
-    let body = options.message.saturating_add(1024 * 1024);
     let shared = Arc::new(Shared {
         sessions: Sessions::new(options.idle, Arc::clone(&backend)),
         images: images::Key::new(),
         in_turn: pages::compose::InTurn::default(),
         fetches: images::Fetches::new(),
+        spools: spool::Spools::new(options.uploads.clone(), options.message),
+        room: room::Room::new(),
         backend,
         options,
     });
@@ -100,7 +116,8 @@ pub fn router(backend: Arc<dyn Backend>, options: Options) -> Router {
             "/login",
             get(pages::login::show)
                 .post(pages::login::log_in)
-                .layer(DefaultBodyLimit::max(pages::login::FORM)),
+                // It counts what it reads, as composing does.
+                .layer(DefaultBodyLimit::disable()),
         )
         .route("/logout", post(pages::login::log_out))
         .route("/language", post(pages::login::language))
@@ -114,7 +131,6 @@ pub fn router(backend: Arc<dyn Backend>, options: Options) -> Router {
             "/compose",
             get(pages::compose::show)
                 .post(pages::compose::write)
-                // It counts what it reads.
                 .layer(DefaultBodyLimit::disable()),
         )
         .route("/act", post(pages::act::act))
@@ -127,20 +143,23 @@ pub fn router(backend: Arc<dyn Backend>, options: Options) -> Router {
         .route("/assets/style.css", get(pages::style))
         .route("/assets/app.js", get(pages::script))
         .route("/assets/icon.svg", get(pages::icon))
-        .layer(middleware::from_fn(headers))
+        .layer(middleware::from_fn(pace::pace))
+        .layer(middleware::from_fn_with_state(Arc::clone(&shared), headers))
         .layer(CompressionLayer::new())
-        .layer(DefaultBodyLimit::max(body))
+        .layer(DefaultBodyLimit::max(FORM))
         .with_state(shared)
 }
+
+/// Octets of a form: many messages may be named in one.
+const FORM: usize = 512 * 1024;
 
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
     frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// What every answer has; and a form that another site sends is refused (with `SameSite` and the
-/// token in each form that is the third fence, for browsers that know neither).
-async fn headers(request: Request, next: Next) -> Response {
-    if request.method() == axum::http::Method::POST && is_from_elsewhere(request.headers()) {
-        return StatusCode::FORBIDDEN.into_response();
+/// What every answer has; and a form that another site sends is refused.
+async fn headers(axum::extract::State(shared): State, request: Request, next: Next) -> Response {
+    if let Some(status) = fence::refused(&request, shared.options.secure) {
+        return status.into_response();
     }
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
@@ -151,7 +170,8 @@ async fn headers(request: Request, next: Next) -> Response {
     };
     set(header::CONTENT_SECURITY_POLICY, POLICY);
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-    set(header::REFERRER_POLICY, "no-referrer");
+    // With "no-referrer" browsers would send `Origin: null` with the forms of these pages.
+    set(header::REFERRER_POLICY, "same-origin");
     set(header::CACHE_CONTROL, "no-store");
     set(
         HeaderName::from_static("cross-origin-opener-policy"),
@@ -166,14 +186,4 @@ async fn headers(request: Request, next: Next) -> Response {
         "camera=(), geolocation=(), microphone=()",
     );
     response
-}
-
-fn is_from_elsewhere(headers: &axum::http::HeaderMap) -> bool {
-    let get = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    let site = get(HeaderName::from_static("sec-fetch-site"));
-    if site.is_some_and(|site| !matches!(site, "same-origin" | "none")) {
-        return true;
-    }
-    let origin = get(header::ORIGIN).and_then(|origin| origin.split_once("://"));
-    origin.is_some_and(|(_, host)| get(header::HOST) != Some(host))
 }

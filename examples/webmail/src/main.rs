@@ -5,7 +5,7 @@ use hikyaku_client::{Fingerprint, Kind, Octets, Server};
 use hikyaku_webmail::{
     Certificate, Encrypted, Options, Outside, Provider, Remote, keep_fetching, router, serve,
 };
-use mailstore::Store;
+use mailstore::{MessageCache, Store, TextIndex};
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -100,11 +100,20 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let fetching = keep_fetching(Arc::clone(&store), Outside::default(), config.kind);
     let mut options = Options::default();
     options.title = config.title.unwrap_or(options.title);
-    let router = router(Arc::new(Remote::new(provider, store)), options);
+    options.uploads.clone_from(&config.data);
+    let mut backend = Remote::new(provider, store);
+    match TextIndex::open(config.data.join("text")) {
+        Ok(index) => {
+            let cache = MessageCache::new(250_000, 64 << 20).with_text_index(index);
+            backend = backend.with_cache(Arc::new(cache));
+        }
+        Err(error) => eprintln!("webmail: there is no text index: {error}"),
+    }
+    let router = router(Arc::new(backend), options);
     let certificate = Certificate::load(&config.cert, &config.key)?;
     let acceptor = tokio_rustls::TlsAcceptor::from(certificate.server_config()?);
     let listener = Encrypted::new(TcpListener::bind(config.listen).await?, acceptor)?;
-    println!("https://{}", axum::serve::Listener::local_addr(&listener)?);
+    println!("https://{}", listener.local_addr()?);
     let stop = async {
         let _ = tokio::signal::ctrl_c().await;
     };

@@ -1,25 +1,22 @@
-//! HTTPS: a listener for axum whose handshakes do not wait for each other.
+//! HTTPS: a certificate, and a listener that serves a router.
 
 use axum::Router;
-use axum::extract::connect_info::Connected;
-use axum::serve::{IncomingStream, Listener};
 use rustls::ServerConfig;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 
-/// So long a handshake may take.
-const HANDSHAKE: Duration = Duration::from_secs(10);
-/// So many may be under way.
-const AT_ONCE: usize = 256;
+use crate::admission::{Admission, Places};
+use crate::connection::{converse, handshake};
 
 /// The configuration for a certificate and its key, two PEM files.
 ///
@@ -41,66 +38,53 @@ pub fn server_config(cert: &Path, key: &Path) -> io::Result<Arc<ServerConfig>> {
     Ok(Arc::new(config))
 }
 
-/// A listener of streams under TLS.
-#[derive(Debug)]
+/// A listener of streams under TLS, with places for so many.
 pub struct Encrypted {
-    address: SocketAddr,
-    ready: mpsc::Receiver<(TlsStream<TcpStream>, SocketAddr)>,
+    listener: TcpListener,
+    acceptor: TlsAcceptor,
+    places: Places,
+}
+
+impl std::fmt::Debug for Encrypted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Encrypted")
+            .field("listener", &self.listener)
+            .field("places", &self.places)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Encrypted {
-    /// TLS over that listener, until it is dropped.
+    /// TLS over that listener, with [places](Self::places) for 1024 connections, 64 of them from one network.
     ///
     /// # Errors
     /// When the listener has no address.
     pub fn new(listener: TcpListener, acceptor: TlsAcceptor) -> io::Result<Self> {
-        let address = listener.local_addr()?;
-        let (send, ready) = mpsc::channel(16);
-        tokio::spawn(accept(listener, acceptor, send));
-        Ok(Self { address, ready })
-    }
-}
-
-async fn accept(
-    listener: TcpListener,
-    acceptor: TlsAcceptor,
-    send: mpsc::Sender<(TlsStream<TcpStream>, SocketAddr)>,
-) {
-    let places = Arc::new(Semaphore::new(AT_ONCE));
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = send.closed() => return,
-        };
-        let (Ok((stream, peer)), Ok(place)) = (accepted, Arc::clone(&places).acquire_owned().await)
-        else {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            continue;
-        };
-        let (acceptor, send) = (acceptor.clone(), send.clone());
-        tokio::spawn(async move {
-            let _place = place;
-            let _ = stream.set_nodelay(true);
-            if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
-                let _ = send.send((stream, peer)).await;
-            }
-        });
-    }
-}
-
-impl Listener for Encrypted {
-    type Io = TlsStream<TcpStream>;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        match self.ready.recv().await {
-            Some(accepted) => accepted,
-            None => std::future::pending().await,
-        }
+        listener.local_addr()?;
+        Ok(Self {
+            listener,
+            acceptor,
+            places: Places {
+                total: 1024,
+                per_network: 64,
+                kept: 0,
+            },
+        })
     }
 
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.address)
+    /// With so many places.
+    #[must_use]
+    pub fn places(mut self, places: Places) -> Self {
+        self.places = places;
+        self
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// The socket's.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
     }
 }
 
@@ -108,23 +92,56 @@ impl Listener for Encrypted {
 #[derive(Debug, Clone, Copy)]
 pub struct Peer(pub SocketAddr);
 
-impl Connected<IncomingStream<'_, Encrypted>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, Encrypted>) -> Self {
-        Self(*stream.remote_addr())
-    }
-}
-
-/// Serves a router over TLS until `stop` ends.
+/// Serves a router over TLS until `stop` ends. Handshakes do not wait for each other.
 ///
 /// # Errors
-/// The listener's.
+/// None so far: what goes wrong with one connection ends that one.
 pub async fn serve(
     listener: Encrypted,
     router: Router,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let service = router.into_make_service_with_connect_info::<Peer>();
-    axum::serve(listener, service)
-        .with_graceful_shutdown(stop)
-        .await
+    let Encrypted {
+        listener,
+        acceptor,
+        places,
+    } = listener;
+    let admission = Admission::new(places, 1);
+    let (stopped, stopping) = watch::channel(false);
+    let mut connections = JoinSet::new();
+    let mut stop = pin!(stop);
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            Some(_) = connections.join_next(), if !connections.is_empty() => continue,
+            () = stop.as_mut() => break,
+        };
+        let Ok((stream, peer)) = accepted else {
+            // Out of file descriptors: connections that end give some back.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        let Some(admitted) = admission.admit(0, peer, Duration::ZERO) else {
+            continue;
+        };
+        let (acceptor, router, mut stopping) = (acceptor.clone(), router.clone(), stopping.clone());
+        connections.spawn(async move {
+            let admitted = Arc::new(admitted);
+            let _ = stream.set_nodelay(true);
+            let stream = tokio::select! {
+                stream = handshake(stream, &acceptor) => stream,
+                () = admitted.displaced() => return,
+            };
+            if let Ok(stream) = stream {
+                let stop = async {
+                    let _ = stopping.wait_for(|stopping| *stopping).await;
+                };
+                converse(stream, &admitted, router, stop).await;
+            }
+        });
+    }
+    drop(listener);
+    let _ = stopped.send(true);
+    while connections.join_next().await.is_some() {}
+    Ok(())
 }

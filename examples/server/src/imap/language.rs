@@ -300,6 +300,7 @@ const JAPANESE: &[(&str, &str)] = &[
     ("Threaded", "スレッドにまとめました"),
     ("Told from now on", "これから知らせます"),
     ("Too many annotations", "注釈が多すぎます"),
+    ("Too many connections", "接続が多すぎます"),
     ("Too many errors", "エラーが多すぎます"),
     ("Too many mailboxes", "メールボックスが多すぎます"),
     (

@@ -28,6 +28,7 @@ mod sort;
 mod sync;
 mod uid_batches;
 
+use hikyaku_webmail::Admitted;
 use hikyaku_wire::drive::{Driver, Next};
 use imap_proto::server::{Connection, Event, Options};
 use imap_proto::{Command, Namespace, Namespaces, Response, ResponseCode, Rights, Status};
@@ -36,7 +37,7 @@ use std::sync::Arc;
 use tracing::{info, warn};
 
 use crate::config::Plaintext;
-use crate::listener::{Admitted, Stream};
+use crate::listener::Stream;
 use crate::login::{Login, LoginStep, MECHANISMS};
 use crate::server::{Service, Shared};
 
@@ -60,6 +61,7 @@ pub(crate) async fn serve(
     options.compress = true;
     let mut session = Session {
         shared,
+        admitted,
         driver: Driver::new(Connection::new(options), stream),
         login: Login::new(shared, admitted.peer.ip()),
         account: AccountId::SYSTEM,
@@ -92,6 +94,10 @@ pub(crate) async fn serve(
             }
             () = shared.stopping() => {
                 session.bye("Server shutting down");
+                break;
+            }
+            () = admitted.displaced() => {
+                session.bye("Too many connections");
                 break;
             }
         };
@@ -161,6 +167,7 @@ struct Selected {
 
 struct Session<'a> {
     shared: &'a Arc<Shared>,
+    admitted: &'a Admitted,
     driver: Driver<Connection, Stream>,
     login: Login,
     account: AccountId,
@@ -325,6 +332,7 @@ impl Session<'_> {
                 let _ = machine.challenge(&challenge, output);
             }
             LoginStep::Account(account) => {
+                self.admitted.settle();
                 self.account = account.id;
                 self.name.clone_from(&account.name);
                 self.watch = Some(self.shared.store.watch(Scope::Account(account.id)));

@@ -9,16 +9,20 @@ pub(crate) use delivery::{Local, local_recipient};
 pub(crate) use incoming::now;
 pub(crate) use inside::submit;
 
+use hikyaku_webmail::Admitted;
+use hikyaku_wire::Machine as _;
 use hikyaku_wire::drive::{Driver, Next};
 use mailstore::{Account, AccountId};
 use smtp_proto::server::{Connection, Event, Options};
 use smtp_proto::{ForwardPath, MailParameters, Mailbox, Reply, ReversePath};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::config::Plaintext;
-use crate::listener::{Admitted, Stream};
+use crate::listener::Stream;
 use crate::login::{Login, LoginStep, MECHANISMS};
 use crate::metrics::count;
 use crate::server::{Service, Shared};
@@ -44,7 +48,35 @@ struct Transaction {
     parameters: MailParameters,
     recipients: Vec<Recipient>,
     incoming: Option<Incoming>,
+    pace: Pace,
     id: String,
+}
+
+/// How quickly a message comes.
+struct Pace {
+    since: Instant,
+    octets: u64,
+}
+
+impl Pace {
+    /// How long a message may come more slowly than it must.
+    const HEAD_START: Duration = Duration::from_secs(300);
+    /// Octets a second.
+    const RATE: u64 = 512;
+
+    fn begin() -> Self {
+        Self {
+            since: Instant::now(),
+            octets: 0,
+        }
+    }
+
+    /// Counts what came; whether that was in time.
+    fn keeps(&mut self, octets: usize) -> bool {
+        self.octets = self.octets.saturating_add(octets as u64);
+        let may = Self::HEAD_START + Duration::from_secs(self.octets / Self::RATE);
+        self.since.elapsed() < may
+    }
 }
 
 /// Where a message goes.
@@ -96,6 +128,11 @@ pub(crate) async fn serve(
         let next = tokio::select! {
             next = session.driver.next_async() => next,
             () = shared.stopping(), if session.is_between_messages() => {
+                let (machine, output) = session.driver.split();
+                machine.shut_down(output);
+                break;
+            }
+            () = admitted.displaced(), if session.is_between_messages() => {
                 let (machine, output) = session.driver.split();
                 machine.shut_down(output);
                 break;
@@ -156,12 +193,7 @@ impl Session<'_> {
             } => self.mail(reverse_path, parameters),
             Event::Rcpt { forward_path } => self.rcpt(&forward_path).await,
             Event::Data => self.data().await,
-            Event::Chunk(chunk) => {
-                if let Some(incoming) = self.transaction.as_mut().and_then(|t| t.incoming.as_mut())
-                {
-                    incoming.chunk(chunk).await;
-                }
-            }
+            Event::Chunk(chunk) => self.chunk(chunk).await,
             Event::EndOfData => self.end_of_data().await,
             Event::BodyRefused | Event::Reset => self.transaction = None,
             Event::Auth { mechanism, initial } => {
@@ -177,6 +209,21 @@ impl Session<'_> {
         }
     }
 
+    async fn chunk(&mut self, chunk: bytes::Bytes) {
+        let Some(transaction) = &mut self.transaction else {
+            return;
+        };
+        if !transaction.pace.keeps(chunk.len()) {
+            info!("the message comes too slowly");
+            self.transaction = None;
+            let (machine, output) = self.driver.split();
+            return machine.timed_out(output);
+        }
+        if let Some(incoming) = &mut transaction.incoming {
+            incoming.chunk(chunk).await;
+        }
+    }
+
     fn logged_in(&mut self, step: LoginStep) {
         match step {
             LoginStep::Challenge(challenge) => {
@@ -184,6 +231,7 @@ impl Session<'_> {
                 let _ = machine.challenge(&challenge, output);
             }
             LoginStep::Account(account) => {
+                self.admitted.settle();
                 self.account = Some(account);
                 self.accept();
             }
@@ -230,8 +278,10 @@ impl Session<'_> {
             parameters,
             recipients: Vec::new(),
             incoming: None,
+            pace: Pace::begin(),
             id: queue_id(),
         });
+        self.admitted.settle();
         self.accept();
     }
 
@@ -321,6 +371,7 @@ impl Session<'_> {
         match Incoming::begin(store, has(true), has(false), trace).await {
             Ok(incoming) => {
                 transaction.incoming = Some(incoming);
+                transaction.pace = Pace::begin();
                 self.accept();
             }
             Err(error) => {

@@ -1,13 +1,18 @@
 //! A server for one test, and the programs that speak to it.
 
 use hikyaku_server::{Config, Server, Service};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, ServerName};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 pub(crate) const PASSWORD: &str = "a secret of words";
 
@@ -23,7 +28,7 @@ pub(crate) fn config(data: &std::path::Path, domain: &str, more: &str) -> Config
         "hostname = \"localhost\"\ndata = \"{}\"\ndomains = [\"{domain}\"]\n{more}\n[listen]\n\
          smtp = \"127.0.0.1:0\"\nsubmission = \"127.0.0.1:0\"\nsubmissions = \"127.0.0.1:0\"\n\
          lmtp = \"127.0.0.1:0\"\npop3 = \"127.0.0.1:0\"\npop3s = \"127.0.0.1:0\"\nimap = \"127.0.0.1:0\"\n\
-         imaps = \"127.0.0.1:0\"\nmetrics = \"127.0.0.1:0\"\n",
+         imaps = \"127.0.0.1:0\"\nmetrics = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\nhttps = \"127.0.0.1:0\"\n",
         data.display()
     );
     Config::parse(&text).unwrap()
@@ -89,6 +94,11 @@ impl Talk {
         let source = SocketAddr::new(source.parse().unwrap(), 0);
         socket.bind(source).unwrap();
         Self(BufReader::new(socket.connect(address).await.unwrap()))
+    }
+
+    /// Over a connection that is there.
+    pub(crate) fn over(stream: TcpStream) -> Self {
+        Self(BufReader::new(stream))
     }
 
     pub(crate) async fn send(&mut self, text: &str) {
@@ -204,4 +214,25 @@ pub(crate) async fn run(program: &str, arguments: &[&str], input: &str) -> (bool
         output.status.success(),
         String::from_utf8_lossy(&text).into_owned(),
     )
+}
+
+/// TLS over a connection to a server whose private CA is that.
+pub(crate) async fn tls(
+    ca: &std::path::Path,
+    stream: TcpStream,
+) -> std::io::Result<TlsStream<TcpStream>> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots
+        .add(CertificateDer::from_pem_file(ca).unwrap())
+        .unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::try_from("localhost").unwrap();
+    TlsConnector::from(Arc::new(config))
+        .connect(name, stream)
+        .await
 }

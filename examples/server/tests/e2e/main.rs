@@ -3,6 +3,7 @@
 mod claims;
 mod clients;
 mod conformance;
+mod crowds;
 mod dns;
 mod exchanger;
 mod fair_shares;
@@ -12,6 +13,7 @@ mod imap;
 mod imaptest;
 mod logins;
 mod mailbox_full;
+mod memory;
 mod notifications;
 mod operations;
 mod process;

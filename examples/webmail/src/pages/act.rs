@@ -14,7 +14,7 @@ use crate::session::{Session, Signed};
 const MOST: usize = 1000;
 
 /// The fields of a form, some of which come more than once.
-fn fields(octets: &[u8]) -> Vec<(String, String)> {
+pub(super) fn fields(octets: &[u8]) -> Vec<(String, String)> {
     let decode = |text: &[u8]| {
         let mut decoded = Vec::with_capacity(text.len());
         let mut rest = text;

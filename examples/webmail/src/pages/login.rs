@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::extract::{ConnectInfo, Form, Request};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{Extensions, HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use hikyaku_client::Error;
 use hikyaku_wire::Secret;
@@ -10,10 +10,12 @@ use serde::Deserialize;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use super::act::fields;
 use super::{compose, own, page, problem, words};
 use crate::session::{Session, Signed, cookie};
+use crate::spool::Owner;
 use crate::words::{Language, Words};
-use crate::{Peer, Shared, State};
+use crate::{Peer, Shared, State, network};
 
 /// Octets of a login: name and password, and what was written in a form that came too late.
 pub(crate) const FORM: usize = 4 * 1024 * 1024;
@@ -104,6 +106,15 @@ pub(crate) async fn show(
     shown(&shared, w, "", None, &Carried::default(), false)
 }
 
+/// The network that a request came from, when the server around says so.
+pub(crate) fn network_of(extensions: &Extensions) -> Option<IpAddr> {
+    let own = extensions.get::<ConnectInfo<Peer>>();
+    let own = own.map(|ConnectInfo(Peer(peer))| peer.ip());
+    let plain = extensions.get::<ConnectInfo<SocketAddr>>();
+    let peer = own.or_else(|| plain.map(|ConnectInfo(peer)| peer.ip()));
+    peer.map(network)
+}
+
 /// From where a request came, when the server around says so.
 pub(crate) struct From(Option<IpAddr>);
 
@@ -129,8 +140,22 @@ pub(crate) async fn log_in(
     axum::extract::State(shared): State,
     From(peer): From,
     headers: HeaderMap,
-    Form(fields): Form<Vec<(String, String)>>,
+    request: Request,
 ) -> Response {
+    let owner = Owner::Stranger(network_of(request.extensions()));
+    let form = match compose::upload::small(request, &shared.spools, owner, FORM).await {
+        Ok(form) => form,
+        Err(status) => return status.into_response(),
+    };
+    // What was written in a form that came too late may be long.
+    let weight = usize::try_from(form.len()).unwrap_or(usize::MAX);
+    let Ok(_room) = shared.room.take(None, weight.saturating_mul(6)).await else {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    };
+    let Ok(form) = form.read().await else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    let fields = fields(&form);
     let w = Language::of(&headers).words();
     let of = |name: &str| {
         let found = fields.iter().find(|(field, _)| field == name);

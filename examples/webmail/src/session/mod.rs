@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::words::{Language, Words};
-use crate::{Shared, User};
+use crate::{Admitted, Shared, User};
 use kept::Kept;
 
 /// What the names of sessions begin with that the application around it vouches for.
@@ -155,6 +155,15 @@ pub(crate) fn cookie(shared: &Shared, session: Option<&Session>) -> String {
 }
 
 async fn of(parts: &Parts, shared: &Arc<Shared>) -> Option<Arc<Session>> {
+    let session = found(parts, shared).await?;
+    // The connection is somebody's who is logged in: no stranger displaces it.
+    if let Some(admitted) = parts.extensions.get::<Arc<Admitted>>() {
+        admitted.settle();
+    }
+    Some(session)
+}
+
+async fn found(parts: &Parts, shared: &Arc<Shared>) -> Option<Arc<Session>> {
     if let Some(SignedIn(name)) = parts.extensions.get() {
         // The application around it vouches for who that is: one session a name.
         let token = format!("{VOUCHED}{name}");

@@ -14,6 +14,7 @@ mod outbox;
 mod outside;
 mod pop;
 mod reading;
+mod searching;
 mod sending;
 mod staying;
 mod terminal;

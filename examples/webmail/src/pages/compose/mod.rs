@@ -5,7 +5,7 @@ mod draft;
 mod form;
 mod recipients;
 mod sending;
-mod upload;
+pub(crate) mod upload;
 
 use axum::extract::{Query, Request};
 use axum::http::{HeaderMap, StatusCode};
@@ -19,12 +19,13 @@ use std::time::Duration;
 use super::login::{self, Carried};
 use super::{problem, words};
 use crate::session::{Session, Signed};
+use crate::spool::Owner;
 use crate::words::{Language, Words};
 use crate::{Shared, State, User};
 use draft::Writing;
 use form::{Notes, Written, form};
 use sending::{Attempt, Sending};
-use upload::{Bounds, Sent};
+use upload::{Bounds, Place, Sent};
 
 /// How long an answer waits until the server behind this one has the draft, too.
 const REFRESH: Duration = Duration::from_secs(5);
@@ -99,13 +100,29 @@ pub(crate) async fn write(
         Some(_) => most,
         None => Bounds::STRANGER,
     };
-    let sent = match upload::read(request, bounds, (&shared.sessions, most)).await {
-        Ok(sent) => sent,
+    let owner = match &session {
+        Some(session) => Owner::Person(session.user.local.account_id()),
+        None => Owner::Stranger(login::network_of(request.extensions())),
+    };
+    let place = Place {
+        spools: &shared.spools,
+        owner,
+        sessions: &shared.sessions,
+        most,
+    };
+    let received = match upload::read(request, bounds, place).await {
+        Ok(received) => received,
         Err(error) => return problem(&shared, w, &error),
     };
     // By itself: a browser that goes away in the middle, as by a second click, stops nothing half-way.
     let doing = Arc::clone(&shared);
     let done = tokio::spawn(async move {
+        let id = session
+            .as_ref()
+            .map(|session| session.user.local.account_id());
+        let weight = received.weight(doing.options.message);
+        let _room = doing.room.take(id, weight).await.map_err(|_| busy())?;
+        let sent = received.open().await?;
         // A form without a name waits for no other.
         let name = match sent.written.is_named() {
             true => format!("{}/{}", sent.written.owner, sent.written.key),
@@ -218,6 +235,10 @@ pub(crate) async fn is_kept(user: &User, key: &str) -> Option<String> {
     }
     let kept = Writing::kept(user, key).await.ok().flatten();
     kept.map(|_| key.to_owned())
+}
+
+fn busy() -> Error {
+    Error::Usage("too much is going on at the moment".into())
 }
 
 /// Does what the form asks for.

@@ -1,0 +1,99 @@
+//! Memory for what is large: of what is held as a whole, such as a message with its attachments, no more at once than
+//! there is room for. Everybody has one turn at a time.
+
+use mailstore::AccountId;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
+
+use crate::aside::Busy;
+
+/// How much room there is.
+const ROOM: usize = 256 * 1024 * 1024;
+/// It is given in pieces of so many octets.
+const PIECE: usize = 64 * 1024;
+/// Who needs no more than that needs nobody's leave.
+const SMALL: usize = 256 * 1024;
+/// How long somebody waits for room.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Whose turn it is, and how much is left.
+#[derive(Debug)]
+pub(crate) struct Room {
+    pieces: Arc<Semaphore>,
+    turns: Mutex<HashMap<Option<AccountId>, Weak<tokio::sync::Mutex<()>>>>,
+}
+
+/// Room that somebody has, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    _pieces: OwnedSemaphorePermit,
+    _turn: OwnedMutexGuard<()>,
+}
+
+impl Room {
+    pub(crate) fn new() -> Self {
+        Self {
+            pieces: Arc::new(Semaphore::new(ROOM / PIECE)),
+            turns: Mutex::default(),
+        }
+    }
+
+    fn turn(&self, of: Option<AccountId>) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(turn) = turns.get(&of).and_then(Weak::upgrade) {
+            return turn;
+        }
+        turns.retain(|_, turn| turn.strong_count() > 0);
+        let turn = Arc::default();
+        turns.insert(of, Arc::downgrade(&turn));
+        turn
+    }
+
+    /// Waits for room for so many octets, or all that there is. Nothing for what is small.
+    pub(crate) async fn take(
+        &self,
+        of: Option<AccountId>,
+        octets: usize,
+    ) -> Result<Option<Taken>, Busy> {
+        if octets <= SMALL {
+            return Ok(None);
+        }
+        let turn = self.turn(of);
+        let taken = async {
+            let turn = turn.lock_owned().await;
+            let pieces = octets.min(ROOM).div_ceil(PIECE);
+            let pieces = u32::try_from(pieces).unwrap_or(u32::MAX);
+            let pieces = Arc::clone(&self.pieces).acquire_many_owned(pieces).await;
+            let pieces = pieces.map_err(|_| Busy)?;
+            Ok(Some(Taken {
+                _pieces: pieces,
+                _turn: turn,
+            }))
+        };
+        let taken = tokio::time::timeout(PATIENCE, taken).await;
+        taken.map_err(|_| Busy)?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_large_waits_for_what_is_large() {
+        let room = Room::new();
+        let [one, other] = [1, 2].map(|id| Some(AccountId(id)));
+        let first = room.take(one, ROOM / 2).await.unwrap();
+        assert!(first.is_some());
+        // One's own next one waits although there is room, another's does not.
+        assert_eq!(room.take(one, ROOM / 4).await.err(), Some(Busy));
+        let second = room.take(other, ROOM / 4).await.unwrap();
+        assert!(second.is_some());
+        assert_eq!(room.take(None, ROOM).await.err(), Some(Busy));
+        assert!(room.take(one, SMALL).await.unwrap().is_none());
+        drop((first, second));
+        assert!(room.take(one, usize::MAX).await.unwrap().is_some());
+    }
+}
