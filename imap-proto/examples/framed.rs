@@ -33,7 +33,7 @@ pub async fn append(
     let command = Command::Login { name, password };
     let tag = "a1".into();
     client.send(Tagged { tag, command }.into()).await?;
-    done(end_of(&mut client, "a1").await?)?;
+    done(&end_of(&mut client, "a1").await?)?;
 
     let mut append = Append::new(MailboxName::new(mailbox));
     append.flags.push(Flag::Seen);
@@ -47,7 +47,7 @@ pub async fn append(
     // The server may have to be asked first; it may also say no at once.
     while client.codec().is_waiting() {
         match client.next().await.ok_or("closed")?? {
-            ResponseItem::Response(Received::Tagged(_, end)) => return done(end),
+            ResponseItem::Response(Received::Tagged(_, end)) => return done(&end),
             ResponseItem::SendMessage { .. } => break,
             _ => {}
         }
@@ -59,12 +59,12 @@ pub async fn append(
     }
     // An empty message has no chunk that would end it.
     client.send(SendCommand::Resume).await?;
-    done(end_of(&mut client, "a2").await?)?;
+    done(&end_of(&mut client, "a2").await?)?;
 
     let tag = "a3".into();
     let command = Command::Logout;
     client.send(Tagged { tag, command }.into()).await?;
-    done(end_of(&mut client, "a3").await?)
+    done(&end_of(&mut client, "a3").await?)
 }
 
 /// How a command ended; what comes beside it is not looked at.
@@ -81,7 +81,7 @@ async fn end_of<T: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-fn done(end: Completion) -> Result<(), Box<dyn Error>> {
+fn done(end: &Completion) -> Result<(), Box<dyn Error>> {
     match end.status {
         Status::Ok => Ok(()),
         _ => Err(String::from_utf8_lossy(&end.text).into()),

@@ -73,6 +73,10 @@ const JAPANESE: &[(&str, &str)] = &[
     ("A batch has at least 500 messages", "1 組は 500 通以上です"),
     ("A filter is UTF-8", "フィルターは UTF-8 で書きます"),
     (
+        "A mailbox name holds no control characters",
+        "メールボックス名に制御文字は使えません",
+    ),
+    (
         "A mailbox stays in its account: copy the messages",
         "メールボックスはほかのアカウントへ移せません。メッセージをコピーしてください",
     ),
@@ -155,6 +159,7 @@ const JAPANESE: &[(&str, &str)] = &[
         "転送符号化では表せない場所に NUL があります",
     ),
     ("Namespaces", "名前空間です"),
+    ("No IDLE here", "ここでは IDLE を使えません"),
     ("No STARTTLS here", "ここでは STARTTLS を使えません"),
     (
         "No mailbox is selected",
