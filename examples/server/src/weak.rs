@@ -155,7 +155,7 @@ fn plain(text: &str) -> String {
 fn is_repeated(text: &str, words: &[&str]) -> bool {
     words.iter().any(|word| {
         let times = text.len() / word.len();
-        times > 1 && text.len() % word.len() == 0 && word.repeat(times) == text
+        times > 1 && text.len().is_multiple_of(word.len()) && word.repeat(times) == text
     })
 }
 
@@ -165,7 +165,7 @@ fn is_row(text: &str) -> bool {
     let is_piece = |row: &&str| row.contains(text) || row.contains(&back);
     let mut characters = text.chars();
     let first = characters.next();
-    ROWS.iter().any(|row| is_piece(&row)) || characters.all(|c| Some(c) == first)
+    ROWS.iter().any(is_piece) || characters.all(|c| Some(c) == first)
 }
 
 #[cfg(test)]

@@ -138,12 +138,9 @@ impl Throttle {
         }
         let began = Instant::now();
         let pair = (network(peer), self.names.hash_one(account));
-        let turn = match timeout(PATIENCE, self.wait(pair)).await {
-            Ok(Some(turn)) => turn,
-            Ok(None) | Err(_) => {
-                (self.observe)(Slowed::TurnedAway);
-                return Err(TooMany);
-            }
+        let Ok(Some(turn)) = timeout(PATIENCE, self.wait(pair)).await else {
+            (self.observe)(Slowed::TurnedAway);
+            return Err(TooMany);
         };
         if began.elapsed() >= Duration::from_millis(50) {
             (self.observe)(Slowed::Delayed);
@@ -473,6 +470,9 @@ mod tests {
         through.load(Ordering::Relaxed)
     }
 
+    /// Where the guess of a number comes from, or whose account it is for.
+    type Of = fn(u32) -> String;
+
     #[tokio::test(start_paused = true)]
     async fn connections_do_not_multiply_the_guesses() {
         let here = |_: u32| HERE.to_owned();
@@ -488,7 +488,7 @@ mod tests {
         // Of one account at 0, 2, 4, 6, 10 and 18 seconds and each 15 from there, and the one that waits at the end.
         // Of a network 20, 100 more, and those that wait at the end.
         let time = Duration::from_secs(600);
-        let rows: [(&str, fn(u32) -> String, fn(u32) -> String, u32); 5] = [
+        let rows: [(&str, Of, Of, u32); 5] = [
             ("one account", alice, here, 46),
             ("a network of IPv6", alice, six, 46),
             ("mapped addresses", alice, mapped, 46),

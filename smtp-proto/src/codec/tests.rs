@@ -379,7 +379,7 @@ fn codec(octets: &[u8]) -> Vec<String> {
             CommandItem::Command(Command::Rset) => (mail, recipients) = (false, 0),
             CommandItem::Command(Command::Rcpt(..)) if mail => recipients += 1,
             CommandItem::Command(Command::Data) if recipients == 0 => {
-                reply = Reply::new(503, "", "no")
+                reply = Reply::new(503, "", "no");
             }
             CommandItem::EndOfData(irregular) => {
                 (mail, recipients) = (false, 0);

@@ -139,7 +139,7 @@ impl Authors {
             let name = name.trim_ascii().to_ascii_lowercase();
             if FIELDS.iter().any(|field| field.as_bytes() == name) {
                 has_from |= name == b"from";
-                self.field(&value)?;
+                self.field(value)?;
             }
         }
         Ok(match self {

@@ -89,7 +89,7 @@ async fn attempt(server: &Server, door: Door, from: &str, name: &str, password: 
         }
     };
     match said.split(' ').take(3).collect::<Vec<_>>()[..] {
-        ["x", "OK", ..] | ["+OK", ..] | ["235", ..] => Answer::Right,
+        ["x", "OK", ..] | ["+OK" | "235", ..] => Answer::Right,
         ["x", "NO", "[AUTHENTICATIONFAILED]"] | ["-ERR", "[AUTH]", ..] | ["535", ..] => {
             Answer::Wrong
         }

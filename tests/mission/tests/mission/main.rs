@@ -1,7 +1,5 @@
 //! The mission, sentence by sentence.
 
-// Some of what it can say is for the server's own tests.
-#[allow(dead_code)]
 #[path = "../../../../examples/server/tests/e2e/dns.rs"]
 mod dns;
 mod exact;
