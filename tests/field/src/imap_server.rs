@@ -9,6 +9,7 @@ use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::io::{DuplexStream, duplex};
 
@@ -55,6 +56,9 @@ pub struct Sync {
     /// What the server answers instead.
     #[serde(default)]
     pub script: Vec<Script>,
+    /// What the user does on the device while the server has paused.
+    #[serde(default)]
+    pub meanwhile: Vec<String>,
     /// How often it is done; the expectations are those after the last.
     #[serde(default = "once")]
     pub repeat: usize,
@@ -97,7 +101,8 @@ pub struct Script {
     pub times: Option<usize>,
     /// Lines as they are sent. One that begins with a status gets the tag. `=` stands for the usual untagged
     /// lines, `==` for all of the usual answer; behind `=` stands what is done to them, see [`changed`]. `CLOSE`
-    /// closes the connection, `HANG` says nothing any more. `\r\n` within stands for itself.
+    /// closes the connection, `HANG` says nothing any more, `PAUSE` waits for what happens `meanwhile`. `\r\n` within
+    /// stands for itself.
     pub lines: Vec<String>,
 }
 
@@ -349,6 +354,30 @@ impl Scripted {
         self.world().log.clone()
     }
 
+    /// Waits in the middle of an answer until [`resume`](Self::resume).
+    async fn pause(&self) {
+        self.world().log.push("PAUSE".into());
+        while self.is_paused() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    /// Whether it waits.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        let world = self.world();
+        let last = world
+            .log
+            .iter()
+            .rfind(|line| matches!(line.as_str(), "PAUSE" | "RESUME"));
+        last.is_some_and(|line| line == "PAUSE")
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        self.world().log.push("RESUME".into());
+    }
+
     /// UIDs and flags of a mailbox.
     #[must_use]
     pub fn messages(&self, mailbox: &str) -> BTreeMap<u32, BTreeSet<String>> {
@@ -487,6 +516,7 @@ impl Scripted {
                 match line.as_str() {
                     "CLOSE" => return Ok(()),
                     "HANG" => std::future::pending().await,
+                    "PAUSE" => self.pause().await,
                     "READ" => {
                         let mut line = String::new();
                         stream.read_line(&mut line).await?;

@@ -422,7 +422,7 @@ impl Doing<'_> {
             .envelope
             .as_ref()
             .and_then(|envelope| envelope.message_id.clone());
-        if let Some(message_id) = message_id.filter(|_| *tried)
+        if let Some(message_id) = message_id.clone().filter(|_| *tried)
             && self.holds(&name, message_id.into()).await?
         {
             return Ok(Done::Yes);
@@ -440,8 +440,40 @@ impl Doing<'_> {
         if end.status != Status::Ok {
             // It was seen to end: it is not there.
             self.note(op, false).await?;
+        } else if waiting(self.local, origin).await?.is_none() {
+            // It was deleted here while it was on its way.
+            self.take_back(&name, &end, message_id).await?;
         }
         Ok(end.into())
+    }
+
+    /// Removes what was appended a moment ago. What the server does not let go of comes back with the next sync.
+    async fn take_back(
+        &mut self,
+        name: &MailboxName,
+        end: &Completion,
+        message_id: Option<Vec<u8>>,
+    ) -> Result<()> {
+        let select = Command::select(name.clone());
+        if self.session.ask(select, |_| {}).await?.status != Status::Ok {
+            return Ok(());
+        }
+        let uid = match (&end.code, message_id) {
+            (Some(ResponseCode::AppendUid(_, uids)), _) => uids.first().map(|&(uid, _)| uid),
+            (_, Some(id)) => {
+                let key = SearchKey::Header("Message-ID".into(), id.into());
+                match search(self.session, key).await {
+                    Ok(found) => found.last().copied(),
+                    Err(Error::Refused(_)) => None,
+                    Err(error) => return Err(error),
+                }
+            }
+            _ => None,
+        };
+        if let Some((uid, set)) = uid.zip(uid.and_then(|uid| SequenceSet::of_numbers([uid]))) {
+            self.delete(uid, set).await?;
+        }
+        Ok(())
     }
 
     /// Notes whether an APPEND was begun and not seen to end.

@@ -89,7 +89,8 @@ async fn attempt(server: &Server, door: Door, from: &str, name: &str, password: 
         }
     };
     match said.split(' ').take(3).collect::<Vec<_>>()[..] {
-        ["x", "OK", ..] | ["+OK" | "235", ..] => Answer::Right,
+        // Whoever the maildrop is open for has been let in, too: the attempt before may not be over yet.
+        ["x", "OK", ..] | ["+OK" | "235", ..] | ["-ERR", "[IN-USE]", ..] => Answer::Right,
         ["x", "NO", "[AUTHENTICATIONFAILED]"] | ["-ERR", "[AUTH]", ..] | ["535", ..] => {
             Answer::Wrong
         }

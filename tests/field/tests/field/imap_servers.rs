@@ -68,6 +68,13 @@ async fn act(local: &Local, what: &str) {
     let (verb, rest) = what.split_once(' ').unwrap();
     let two = || rest.rsplit_once(' ').unwrap();
     match verb {
+        // By its subject: what waits to be appended has no number.
+        "forget" => {
+            let (mailbox, subject) = two();
+            let all = local.list(mailbox, 1000).await.unwrap();
+            let message = all.iter().find(|one| one.subject() == subject).unwrap();
+            local.delete(message, true).await.unwrap();
+        }
         "delete" | "trash" => {
             let message = local.find(rest).await.unwrap();
             local.delete(&message, verb == "delete").await.unwrap();
@@ -211,8 +218,21 @@ async fn wrong(row: &Row) -> String {
         server.begin(&expected.script);
         for time in 1..=expected.repeat {
             let progress = Progress::hidden();
+            let meanwhile = async {
+                if expected.meanwhile.is_empty() {
+                    return;
+                }
+                while !server.is_paused() {
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+                for what in &expected.meanwhile {
+                    act(&local, what).await;
+                }
+                server.resume();
+            };
             let syncing = sync(&server, &local, &account, &progress);
-            let Ok(done) = tokio::time::timeout(PATIENCE, syncing).await else {
+            let both = async { tokio::join!(syncing, meanwhile).0 };
+            let Ok(done) = tokio::time::timeout(PATIENCE, both).await else {
                 let _ = writeln!(wrong, "  it hangs: {:#?}", server.log());
                 break;
             };
