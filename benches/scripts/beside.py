@@ -6,8 +6,8 @@
 
 As root, since Dovecot and Postfix want to be. IMAPTEST is Dovecot's program of that name, which is in no package; without
 it only deliveries are measured. Each pair is measured ROUNDS times, one after the other, and the medians are compared.
-Dovecot keeps its mail as sdbox and flushes what it appends, as mailserver does; its passwords are argon2id hashes of the
-same cost. Postfix answers 250 when a message is in its queue and flushed; that it must be delivered after that costs it
+Dovecot keeps its mail as sdbox and flushes what it appends, as mailserver does; its password is in clear, and costs it
+nothing to check, where mailserver has argon2id. Postfix answers 250 when a message is in its queue and flushed; that it must be delivered after that costs it
 the same processors, and is no more measured than our server's readers are.
 """
 import os, re, resource, shutil, socket, statistics, subprocess, sys, tempfile, time
@@ -16,7 +16,8 @@ PASSWORD = "measured"
 ROUNDS = int(os.environ.get("ROUNDS", 3))
 SECONDS = int(os.environ.get("SECONDS", 15))
 USERS = 10
-CROWDS = (1, 8, 20, 50, 100)
+CROWDS = [int(word) for word in os.environ.get("CROWDS", "1 8 20 50 100").split()]
+LEAST = {1: 2, 8: 3, 20: 4, 50: 6, 100: 7}
 target = os.path.abspath(sys.argv[1])
 imaptest = os.path.abspath(sys.argv[2]) if len(sys.argv) > 2 else None
 
@@ -75,22 +76,18 @@ class Dovecot:
         os.chmod(folder, 0o755)
         os.chmod(f"{folder}/mail", 0o777)
         self.imap = free_port()
-        config, users = f"{folder}/dovecot.conf", f"{folder}/users"
-        argon = ["doveadm", "pw", "-s", "ARGON2ID", "-r", "3", "-p", PASSWORD]
-        hashed = subprocess.check_output(argon, text=True).strip()
-        write(users, "".join(f"user{number}@example.test:{hashed}\n" for number in range(1, USERS + 1)))
-        os.chmod(users, 0o644)
+        config = f"{folder}/dovecot.conf"
         write(
             config,
             f"base_dir = {folder}/run\nstate_dir = {folder}/run\nlog_path = {folder}/dovecot.log\nprotocols = imap\n"
             "listen = 127.0.0.1\nssl = no\ndisable_plaintext_auth = no\nauth_mechanisms = plain login\n"
             f"mail_location = sdbox:{folder}/mail/%n\nfirst_valid_uid = 1\nmail_fsync = optimized\n"
             "default_internal_user = nobody\ndefault_login_user = nobody\ndefault_internal_group = nogroup\n"
-            "default_vsz_limit = 2G\nauth_cache_size = 10M\nmail_max_userip_connections = 5000\n"
+            "default_vsz_limit = 2G\nmail_max_userip_connections = 5000\n"
             "service anvil {\n  chroot =\n}\n"
             f"service imap-login {{\n  chroot =\n  inet_listener imap {{\n    port = {self.imap}\n  }}\n"
             "  inet_listener imaps {\n    port = 0\n  }\n}\n"
-            f"passdb {{\n  driver = passwd-file\n  args = {users}\n}}\n"
+            f"passdb {{\n  driver = static\n  args = password={PASSWORD}\n}}\n"
             f"userdb {{\n  driver = static\n  args = uid=nobody gid=nogroup home={folder}/mail/%n\n}}\n",
         )
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
@@ -191,7 +188,9 @@ def mbox(folder):
 def commands(server, box, more):
     line = [imaptest, "host=127.0.0.1", f"port={server.imap}", "user=user%d@example.test", f"users={USERS}", f"pass={PASSWORD}"]
     line += [f"mbox={box}", "clients=20", f"secs={SECONDS}", "seed=1", "no_tracking", *more]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=SECONDS * 4)
+    # Where Debian has the library that it needs.
+    environment = dict(os.environ, LD_LIBRARY_PATH="/usr/lib/dovecot")
+    done = subprocess.run(line, capture_output=True, text=True, timeout=SECONDS * 4, env=environment)
     lines = done.stdout.splitlines()
     totals = [at for at, line in enumerate(lines) if line.startswith("Totals:")]
     if not totals:
@@ -216,7 +215,7 @@ def main():
     resource.setrlimit(resource.RLIMIT_NOFILE, (8192, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     good = True
     print("| what | mailserver | the other | ratio | at least |\n|---|---|---|---|---|", flush=True)
-    for crowd, least in zip(CROWDS, (2, 3, 4, 6, 7)):
+    for crowd in CROWDS:
         all = {Hikyaku: [], Postfix: []}
         for _ in range(ROUNDS):
             for kind, rates in all.items():
@@ -225,7 +224,7 @@ def main():
                     rates.append(deliveries(server, crowd))
                 finally:
                     ended(server, folder)
-        good &= row(f"deliveries a second by SMTP, {crowd} connections, Postfix", *all.values(), least)
+        good &= row(f"deliveries a second by SMTP, {crowd} connections, Postfix", *all.values(), LEAST.get(crowd, 2))
     for what, more, least in [("logout=0", ["logout=0"], 1.0), ("with logins", [], 0.8), ("LOGIN and LOGOUT alone", ["-", "logout=100"], 0.8)]:
         if not imaptest:
             break
