@@ -7,7 +7,9 @@ use super::workload::{prepare, verify};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{OnceLock, RwLock};
+use std::thread;
 
 /// What stands between, compiled once.
 fn shim() -> &'static Path {
@@ -28,10 +30,15 @@ fn shim() -> &'static Path {
     })
 }
 
+/// Until it runs, a child holds every file that is open here, and with it the lock of a store: no store is open
+/// in this process while one starts.
+static STARTING: RwLock<()> = RwLock::new(());
+
 /// Runs the child with faults; what it said, and how many calls there were.
 pub(super) fn run(directory: &Path, root: &Path, variables: &[(&str, String)]) -> (String, u64) {
     let calls = directory.join("calls");
-    let status = Command::new(std::env::current_exe().unwrap())
+    let starting = STARTING.write().unwrap();
+    let mut child = Command::new(std::env::current_exe().unwrap())
         .args([
             "--ignored",
             "--exact",
@@ -45,8 +52,10 @@ pub(super) fn run(directory: &Path, root: &Path, variables: &[(&str, String)]) -
         .envs(variables.iter().map(|(name, value)| (name, value)))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        .status()
+        .spawn()
         .unwrap();
+    drop(starting);
+    let status = child.wait().unwrap();
     assert!(status.success(), "{variables:?}: the child failed");
     let acks = std::fs::read_to_string(directory.join("acks")).unwrap();
     let calls = std::fs::read_to_string(calls).unwrap().parse().unwrap();
@@ -66,9 +75,26 @@ fn sample(most: u64, count: u64, shift: u64) -> Vec<u64> {
     (0..count).map(|n| 1 + n * step + shift % step).collect()
 }
 
+/// Does the work for each number, as many at once as there are processors.
+fn side_by_side(numbers: &[u64], work: impl Fn(u64) + Sync) {
+    let next = AtomicUsize::new(0);
+    let worker = || {
+        while let Some(number) = numbers.get(next.fetch_add(1, Ordering::Relaxed)) {
+            work(*number);
+        }
+    };
+    let workers = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(worker);
+        }
+    });
+}
+
 const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
 const EMFILE: i32 = 24;
+const FOR_GOOD: u64 = 1_000_000;
 
 /// How calls fail.
 struct Fault {
@@ -81,9 +107,32 @@ struct Fault {
     sample: u64,
 }
 
+impl Fault {
+    /// Runs a child whose calls fail from that one on; with 0 none does. What it said, how many calls there were, and
+    /// the folder with its store.
+    fn run(&self, at: u64) -> (String, u64, tempfile::TempDir) {
+        let directory = super::quick_folder();
+        {
+            let _none_starts = STARTING.read().unwrap();
+            prepare(directory.path());
+        }
+        let patience = if self.count == FOR_GOOD { 0 } else { 120 };
+        let variables = [
+            ("FAULTS_KINDS", self.kinds.to_owned()),
+            ("FAULTS_AT", at.to_string()),
+            ("FAULTS_COUNT", self.count.to_string()),
+            ("FAULTS_ERRNO", self.errno.to_string()),
+            ("FAULTS_SHORT", u8::from(self.short).to_string()),
+            ("HIKYAKU_PATIENCE", patience.to_string()),
+        ];
+        let store = directory.path().join("store");
+        let (acks, calls) = run(directory.path(), &store, &variables);
+        (acks, calls, directory)
+    }
+}
+
 #[test]
 fn what_is_refused_is_not_there_and_the_store_heals() {
-    const FOR_GOOD: u64 = 1_000_000;
     let mut counted = HashMap::<&str, u64>::new();
     let fault = |kinds, errno, short, count, sample| Fault {
         kinds,
@@ -110,44 +159,21 @@ fn what_is_refused_is_not_there_and_the_store_heals() {
         let Fault {
             kinds,
             errno,
-            short,
             count,
-            sample: size,
+            ..
         } = fault;
-        let variables = |at: u64| {
-            vec![
-                ("FAULTS_KINDS", kinds.to_owned()),
-                ("FAULTS_AT", at.to_string()),
-                ("FAULTS_COUNT", count.to_string()),
-                ("FAULTS_ERRNO", errno.to_string()),
-                ("FAULTS_SHORT", u8::from(short).to_string()),
-                (
-                    "HIKYAKU_PATIENCE",
-                    if count == FOR_GOOD { 0 } else { 120 }.to_string(),
-                ),
-            ]
-        };
-        let fresh = || {
-            let directory = super::quick_folder();
-            prepare(directory.path());
-            directory
-        };
-        let calls = *counted.entry(kinds).or_insert_with(|| {
-            let directory = fresh();
-            let store = directory.path().join("store");
-            run(directory.path(), &store, &variables(0)).1
-        });
+        let calls = *counted.entry(kinds).or_insert_with(|| fault.run(0).1);
         assert!(calls > 0, "{kinds}: the child does it");
-        for at in sample(calls, size, u64::from(errno.unsigned_abs()) * 7 + count) {
+        let shift = u64::from(errno.unsigned_abs()) * 7 + count;
+        side_by_side(&sample(calls, fault.sample, shift), |at| {
             let what =
                 format!("{kinds} fails with {errno} from call {at} of {calls}, {count} times");
-            let directory = fresh();
-            let store = directory.path().join("store");
-            let (acks, _) = run(directory.path(), &store, &variables(at));
+            let (acks, _, directory) = fault.run(at);
             if count < FOR_GOOD {
                 assert!(acks.contains("healed 2"), "{what}: it stays broken\n{acks}");
             }
-            verify(&store, &acks, &what);
-        }
+            let _none_starts = STARTING.read().unwrap();
+            verify(&directory.path().join("store"), &acks, &what);
+        });
     }
 }
