@@ -6,6 +6,7 @@
 
 As root, since Dovecot and Postfix want to be. IMAPTEST is Dovecot's program of that name, which is in no package; without
 it only deliveries are measured. Each pair is measured ROUNDS times, one after the other, and the medians are compared.
+BEFORE names the mailserver of an earlier commit, which is then measured in the same rounds.
 Dovecot keeps its mail as sdbox and flushes what it appends, as mailserver does; its password is in clear, and costs it
 nothing to check, where mailserver has argon2id. Postfix answers 250 when a message is in its queue and flushed; that it must be delivered after that costs it
 the same processors, and is no more measured than our server's readers are.
@@ -20,6 +21,7 @@ CROWDS = [int(word) for word in os.environ.get("CROWDS", "1 8 20 50 100").split(
 LEAST = {1: 2, 8: 3, 20: 4, 50: 6, 100: 7}
 target = os.path.abspath(sys.argv[1])
 imaptest = os.path.abspath(sys.argv[2]) if len(sys.argv) > 2 else None
+before = os.environ.get("BEFORE")
 
 
 def free_port():
@@ -44,10 +46,11 @@ def write(path, text):
 
 class Hikyaku:
     name = "mailserver"
+    program = f"{target}/mailserver"
 
     def __init__(self, folder):
         self.imap, self.smtp = free_port(), free_port()
-        config, program = f"{folder}/mailserver.toml", f"{target}/mailserver"
+        config, program = f"{folder}/mailserver.toml", self.program
         write(
             config,
             f'hostname = "localhost"\ndata = "{folder}/data"\ndomains = ["example.test"]\n'
@@ -65,6 +68,11 @@ class Hikyaku:
     def stop(self):
         self.process.terminate()
         self.process.wait()
+
+
+class Before(Hikyaku):
+    name = "mailserver before"
+    program = before
 
 
 class Dovecot:
@@ -204,42 +212,42 @@ def commands(server, box, more):
     raise SystemExit(f"{server.name}: {done.stdout[-2000:]}")
 
 
-def row(what, ours, theirs, least):
-    ours, theirs = statistics.median(ours), statistics.median(theirs)
+def rounds(peer, measured):
+    """What each server does in each round, ours first, then the peer, then ours of before."""
+    all = {kind: [] for kind in [Hikyaku, peer, *([Before] if before else [])]}
+    for _ in range(ROUNDS):
+        for kind, results in all.items():
+            server, folder = started(kind)
+            try:
+                results.append(measured(server, folder))
+            finally:
+                ended(server, folder)
+    return list(all.values())
+
+
+def row(what, results, least):
+    ours, theirs, *earlier = [statistics.median(rates) for rates in results]
     ratio = ours / theirs
-    print(f"| {what} | {ours:.0f} | {theirs:.0f} | {ratio:.2f} | {least} |", flush=True)
+    earlier = "".join(f" {rate:.0f} | {rate / theirs:.2f} |" for rate in earlier)
+    print(f"| {what} | {ours:.0f} | {theirs:.0f} | {ratio:.2f} | {least} |{earlier}", flush=True)
     return ratio >= least
 
 
 def main():
     resource.setrlimit(resource.RLIMIT_NOFILE, (8192, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     good = True
-    print("| what | mailserver | the other | ratio | at least |\n|---|---|---|---|---|", flush=True)
+    print("| what | mailserver | the other | ratio | at least |" + (" before | its ratio |" if before else ""))
+    print("|---|---|---|---|---|" + ("---|---|" if before else ""), flush=True)
     for crowd in CROWDS:
-        all = {Hikyaku: [], Postfix: []}
-        for _ in range(ROUNDS):
-            for kind, rates in all.items():
-                server, folder = started(kind)
-                try:
-                    rates.append(deliveries(server, crowd))
-                finally:
-                    ended(server, folder)
-        good &= row(f"deliveries a second by SMTP, {crowd} connections, Postfix", *all.values(), LEAST.get(crowd, 2))
+        rates = rounds(Postfix, lambda server, _: deliveries(server, crowd))
+        good &= row(f"deliveries a second by SMTP, {crowd} connections, Postfix", rates, LEAST.get(crowd, 2))
     for what, more, least in [("logout=0", ["logout=0"], 1.0), ("with logins", [], 0.8), ("LOGIN and LOGOUT alone", ["-", "logout=100"], 0.8)]:
         if not imaptest:
             break
-        all, logins = {Hikyaku: [], Dovecot: []}, {Hikyaku: [], Dovecot: []}
-        for _ in range(ROUNDS):
-            for kind in all:
-                server, folder = started(kind)
-                try:
-                    total, by = commands(server, mbox(folder), more)
-                    all[kind].append(total / SECONDS)
-                    logins[kind].append(by.get("Logi", 0) / SECONDS)
-                finally:
-                    ended(server, folder)
-        good &= row(f"imaptest, commands a second, {what}, Dovecot", *all.values(), least)
-        print(f"(logins a second: {statistics.median(logins[Hikyaku]):.0f} and {statistics.median(logins[Dovecot]):.0f})")
+        counted = rounds(Dovecot, lambda server, folder: commands(server, mbox(folder), more))
+        good &= row(f"imaptest, commands a second, {what}, Dovecot", [[total / SECONDS for total, _ in all] for all in counted], least)
+        logins = [statistics.median(by.get("Logi", 0) / SECONDS for _, by in all) for all in counted]
+        print("(logins a second: " + ", ".join(f"{rate:.0f}" for rate in logins) + ")", flush=True)
     sys.exit(0 if good else 1)
 
 
