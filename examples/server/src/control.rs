@@ -3,7 +3,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
@@ -16,8 +16,10 @@ use crate::{AccountError, Accounts, Config, Size, StartError, open_store};
 /// How many may ask at once, and how long each may take.
 const MOST: usize = 16;
 const TIME: Duration = Duration::from_secs(10);
-/// How long one pauses when there are no file descriptors.
+/// How long one pauses when there are no file descriptors, and when the server has not yet its socket.
 const PAUSE: Duration = Duration::from_millis(50);
+/// How long a server may have the store and not the socket, at its start and its stop.
+const BETWEEN: Duration = Duration::from_secs(5);
 
 /// What to do with accounts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,21 +146,40 @@ impl Request {
 /// # Errors
 /// One line.
 pub async fn perform(config: &Config, request: &Request) -> Result<String, ControlError> {
-    if let Ok(stream) = UnixStream::connect(socket(&config.data)).await {
-        let refused = |error: std::io::Error| ControlError::Refused(error.to_string());
-        let (mut read, mut write) = stream.into_split();
-        write
-            .write_all(request.encode().as_bytes())
-            .await
-            .map_err(refused)?;
-        let mut answer = String::new();
-        read.read_to_string(&mut answer).await.map_err(refused)?;
-        return match answer.split_once('\n') {
-            Some(("ok", text)) => Ok(text.to_owned()),
-            Some((_, text)) => Err(ControlError::Refused(text.trim_end().to_owned())),
-            None => Err(ControlError::Refused("the server did not answer".into())),
-        };
+    let until = Instant::now() + BETWEEN;
+    loop {
+        if let Ok(stream) = UnixStream::connect(socket(&config.data)).await {
+            return ask(stream, request).await;
+        }
+        match alone(config, request).await {
+            // A server that is starting or stopping.
+            Err(ControlError::Start(StartError::InUse(_))) if Instant::now() < until => {
+                tokio::time::sleep(PAUSE).await;
+            }
+            done => return done,
+        }
     }
+}
+
+/// Asks the server at the other end.
+async fn ask(stream: UnixStream, request: &Request) -> Result<String, ControlError> {
+    let refused = |error: std::io::Error| ControlError::Refused(error.to_string());
+    let (mut read, mut write) = stream.into_split();
+    write
+        .write_all(request.encode().as_bytes())
+        .await
+        .map_err(refused)?;
+    let mut answer = String::new();
+    read.read_to_string(&mut answer).await.map_err(refused)?;
+    match answer.split_once('\n') {
+        Some(("ok", text)) => Ok(text.to_owned()),
+        Some((_, text)) => Err(ControlError::Refused(text.trim_end().to_owned())),
+        None => Err(ControlError::Refused("the server did not answer".into())),
+    }
+}
+
+/// Does it with the store opened here.
+async fn alone(config: &Config, request: &Request) -> Result<String, ControlError> {
     let made = Made::begin(config)?;
     let store = open_store(config)?;
     made.keep();

@@ -3,6 +3,7 @@
 use crate::harness::{Talk, run};
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_mailserver");
 
@@ -207,4 +208,34 @@ async fn accounts_are_managed_while_it_runs_and_errors_are_one_line() {
     }
     let (ok, said) = run(PROGRAM, &["--config", &configuration, "check"], "").await;
     assert!(ok && said.contains("fine"), "{said}");
+}
+
+/// A server that starts has the store before it can be asked: who manages accounts then waits for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn accounts_are_managed_while_the_server_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    let configuration = configuration(folder.path());
+    let config = hikyaku_server::Config::read(configuration.as_ref()).unwrap();
+    std::fs::create_dir_all(&config.data).unwrap();
+    let _store = hikyaku_server::open_store(&config).unwrap();
+    let socket = config.data.join("control.sock");
+    let starting = tokio::spawn(async move {
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        let listener = tokio::net::UnixListener::bind(socket).unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let (read, mut write) = stream.into_split();
+        let mut asked = String::new();
+        let mut read = tokio::io::BufReader::new(read);
+        read.read_line(&mut asked).await.unwrap();
+        write.write_all(b"ok\nnobody yet\n").await.unwrap();
+        asked
+    });
+    let (ok, said) = run(
+        PROGRAM,
+        &["--config", &configuration, "account", "list"],
+        "",
+    )
+    .await;
+    assert!(ok && said == "nobody yet\n", "{said}");
+    assert_eq!(starting.await.unwrap(), "list\n");
 }
