@@ -1,7 +1,7 @@
 //! Connections to the database: the writer's and the readers', which can be closed all together.
 
-use rusqlite::Connection;
 use rusqlite::config::DbConfig;
+use rusqlite::{Connection, MAIN_DB};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard, Weak};
@@ -120,6 +120,11 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Opens a connection. Its closing leaves the log alone.
 pub(super) fn connect(database: &Path) -> Result<Connection> {
     let connection = Connection::open(database)?;
+    // Where it may not write, or lacks a file descriptor, SQLite is content to read.
+    if connection.is_readonly(MAIN_DB)? {
+        let refused = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+        return Err(Error::io("cannot open the database for writing")(refused));
+    }
     connection.busy_timeout(Duration::from_secs(10))?;
     // The planner must not look at the values: it has no statistics that could gain by it, and a
     // statement whose values were looked at is prepared anew whenever they change.
