@@ -4,7 +4,9 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, MAIN_DB};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard, Weak};
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard, TryLockError, Weak,
+};
 use std::time::Duration;
 
 use crate::{Error, Health, Result};
@@ -95,10 +97,14 @@ impl ReaderConnection {
         loop {
             let mut slot = lock(&self.slot);
             if slot.is_none() {
-                let Ok(_open) = self.database.shut.try_read() else {
-                    drop(slot);
-                    drop(self.database.shut.read());
-                    continue;
+                let _open = match self.database.shut.try_read() {
+                    Ok(open) => open,
+                    Err(TryLockError::Poisoned(open)) => open.into_inner(),
+                    Err(TryLockError::WouldBlock) => {
+                        drop(slot);
+                        drop(self.database.shut.read());
+                        continue;
+                    }
                 };
                 *slot = Some(self.database.open_reader()?);
             }

@@ -182,21 +182,22 @@ impl Folder {
         fs::copy(file, &to)
             .and_then(|_| File::open(&to)?.sync_all())
             .map_err(Error::io("cannot keep the log"))?;
+        // SQLite may remove the log next.
+        sync_directory(&self.quarantine())?;
+        sync_directory(&self.path)?;
         Ok(to)
     }
 
     /// Moves a file into the quarantine.
     pub(super) fn set_aside(&self, file: &Path, stays: bool) -> Result<()> {
-        let cannot = || Error::io("cannot set a body aside");
         let name = file.file_name().unwrap_or_default().to_string_lossy();
-        let to = self.place(&name, stays)?;
-        // What is set aside is as old as its stay there.
-        let now = SystemTime::now();
-        let _ = File::options()
+        // What is set aside is as old as its stay there. Where that cannot be noted it looks older, and stays.
+        let dated = File::options()
             .write(true)
             .open(file)
-            .and_then(|file| file.set_modified(now));
-        fs::rename(file, to).map_err(cannot())
+            .and_then(|file| file.set_modified(SystemTime::now()));
+        let to = self.place(&name, stays || dated.is_err())?;
+        fs::rename(file, to).map_err(Error::io("cannot set a body aside"))
     }
 
     /// A name in the quarantine that nothing has.
