@@ -1,6 +1,7 @@
 //! Large bodies: files, written and synced by whoever brings them.
 
 use bytes::Bytes;
+use std::any::Any;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -49,7 +50,9 @@ impl Bodies {
             let number = name
                 .to_str()
                 .and_then(|name| u64::from_str_radix(name, 16).ok());
-            ids.extend(number.map(BodyId));
+            // Only what this names itself: `A` and `+a` are no names of a body.
+            let id = number.filter(|number| name == file_name(BodyId(*number)).as_str());
+            ids.extend(id.map(BodyId));
         }
         Ok(ids)
     }
@@ -59,7 +62,19 @@ impl Bodies {
     }
 
     pub(super) fn path(&self, id: BodyId) -> PathBuf {
-        self.folder.join(format!("{:x}", id.0))
+        self.folder.join(file_name(id))
+    }
+
+    /// Whether a body was staged here, and not in another store.
+    pub(super) fn staged(self: &Arc<Self>, body: &Staged) -> bool {
+        let file = body.file.as_deref().map(|file| file as &dyn Any);
+        match file.and_then(<dyn Any>::downcast_ref::<Guard>) {
+            Some(guard) => Arc::ptr_eq(&guard.bodies, self),
+            None => {
+                let mark = file.and_then(<dyn Any>::downcast_ref::<Self>);
+                mark.is_some_and(|mark| std::ptr::eq(mark, &raw const **self))
+            }
+        }
     }
 
     pub(super) fn remove(&self, id: BodyId) {
@@ -98,6 +113,10 @@ impl Bodies {
     }
 }
 
+fn file_name(id: BodyId) -> String {
+    format!("{:x}", id.0)
+}
+
 /// Removes the file with the last copy of what was staged, unless a commit kept it.
 #[derive(Debug)]
 pub(crate) struct Guard {
@@ -112,6 +131,18 @@ pub(crate) struct Guard {
 impl Guard {
     pub(super) fn keep(&self) {
         self.kept.store(true, Ordering::Relaxed);
+    }
+
+    /// Looks whether the file is still there: after a commit kept it, the store removes it when the last row that names it
+    /// is long gone.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub(super) fn is_there(&self) -> Result<()> {
+        if self.kept.load(Ordering::Relaxed) && !self.bodies.path(self.id).exists() {
+            return Err(Error::Conflict("the body was removed: stage it again"));
+        }
+        Ok(())
     }
 
     pub(super) fn sums(&self) -> &[u8] {
@@ -167,23 +198,28 @@ impl Stager for DiskStager {
     }
 
     fn small(&self, octets: Bytes) -> Staged {
-        Staged::in_memory(self.0.next(), octets)
+        let mut staged = Staged::in_memory(self.0.next(), octets);
+        // The mark of this store.
+        staged.file = Some(Arc::clone(&self.0) as _);
+        staged
     }
 
     fn begin(&self) -> Result<Part> {
         self.0.room.admits(0)?;
         let id = self.0.next();
-        let guard = Guard {
-            bodies: Arc::clone(&self.0),
-            id,
-            kept: AtomicBool::new(false),
-            epoch: self.0.epoch.load(Ordering::Relaxed),
-            sums: Vec::new(),
-        };
+        let epoch = self.0.epoch.load(Ordering::Relaxed);
         let file = private()
             .create_new(true)
             .open(self.0.path(id))
             .map_err(|error| full_or("cannot make a file", error))?;
+        // Not before there is a file of its own that it may remove.
+        let guard = Guard {
+            bodies: Arc::clone(&self.0),
+            id,
+            kept: AtomicBool::new(false),
+            epoch,
+            sums: Vec::new(),
+        };
         Ok(Part {
             file,
             octets: 0,

@@ -7,6 +7,7 @@ mod bodies;
 mod claim;
 mod connections;
 mod folder;
+mod free;
 mod log;
 mod open;
 mod read;
@@ -29,12 +30,13 @@ use crate::engine::{first_state, inbox};
 use crate::store::{Capabilities, Engine, HealthProbe};
 use crate::tables::Tables as _;
 use crate::{
-    AccountId, Blocking, BodyId, Claim, Committed, Error, Health, Operation, QueueEntry, Result,
+    AccountId, Blocking, Claim, Committed, Error, Health, Operation, QueueEntry, Result,
     Transaction, UidSet,
 };
 use bodies::{Bodies, DiskStager};
 use connections::{Database, lock, say};
 use folder::Folder;
+use free::Free;
 use read::DiskReader;
 use recover::Broken;
 use tables::{Sql, guard};
@@ -42,8 +44,6 @@ use tables::{Sql, guard};
 /// The embedded store: a directory that one process at a time may open.
 pub type Disk = Blocking<DiskEngine>;
 
-/// After its last reference a body can be read for so long.
-const GRACE: Duration = Duration::from_secs(60);
 /// How often the quarantine is tidied.
 const TIDY: Duration = Duration::from_secs(60 * 60);
 
@@ -89,8 +89,7 @@ pub struct DiskEngine {
     connection: Connection,
     database: Arc<Database>,
     bodies: Arc<Bodies>,
-    /// Bodies without a reference, and since when.
-    free: Vec<(Instant, BodyId)>,
+    free: Free,
     broken: Option<Broken>,
     damaged: bool,
     tidied: Instant,
@@ -115,18 +114,18 @@ impl DiskEngine {
     /// Runs `work` in one database transaction, and flushes once.
     fn group<T>(&mut self, work: impl FnOnce(&mut Sql<'_>) -> Result<T>) -> Result<T> {
         self.ready()?;
-        let mut sql = Sql::new(&self.connection);
+        let mut sql = Sql::new(&self.connection, &self.bodies);
         let done = self.attempt(&mut sql, work);
         let (freed, files) = (sql.freed, sql.files);
         let keep = || {
-            for file in &files {
-                let _ = guard(file).map(bodies::Guard::keep);
+            for guard in files.iter().filter_map(guard) {
+                guard.keep();
             }
         };
         match done {
             Ok(done) => {
                 keep();
-                self.free_later(freed);
+                self.free.add(freed);
                 Ok(done)
             }
             Err(Failed::Change(error)) => Err(error),
@@ -163,12 +162,6 @@ impl DiskEngine {
         }
         say(&self.connection, "COMMIT").map_err(Failed::Disk)?;
         Ok(done)
-    }
-
-    /// Frees bodies after the grace time.
-    fn free_later(&mut self, bodies: impl IntoIterator<Item = BodyId>) {
-        let now = Instant::now();
-        self.free.extend(bodies.into_iter().map(|id| (now, id)));
     }
 }
 
@@ -241,12 +234,7 @@ impl Engine for DiskEngine {
                 if let (Err(full), true) = (&admitted, brings_bodies(transaction)) {
                     return Ok(Err(full.clone()));
                 }
-                let done = sql.savepoint(|sql| apply(sql, transaction));
-                match done {
-                    // The others of the batch are undone with it.
-                    Err(error) if sql.connection().is_autocommit() => Err(error),
-                    done => Ok(done),
-                }
+                sql.savepoint(|sql| apply(sql, transaction))
             };
             batch.iter().map(one).collect::<Result<Vec<_>>>()
         });
@@ -314,6 +302,7 @@ impl Engine for DiskEngine {
     }
 
     fn clamp_due(&mut self, latest: SystemTime) -> Result<u64> {
+        self.ready()?;
         let any = self
             .connection
             .prepare_cached("SELECT 1 FROM queue WHERE due > ?1")?
@@ -333,27 +322,7 @@ impl Engine for DiskEngine {
             self.tidied = Instant::now();
             self.folder.tidy();
         }
-        let due = self
-            .free
-            .iter()
-            .filter(|(since, _)| since.elapsed() > GRACE);
-        let due: Vec<BodyId> = due.map(|(_, id)| *id).collect();
-        if due.is_empty() {
-            return Ok(());
-        }
-        let files = self.group(|sql| {
-            let mut files = Vec::new();
-            for id in &due {
-                files.extend(sql.drop_body(*id)?);
-            }
-            Ok(files)
-        })?;
-        self.free.retain(|(_, id)| !due.contains(id));
-        // After the commit: a crash between the two leaves an orphan, which the next start sets aside.
-        for id in files {
-            self.bodies.remove(id);
-        }
-        Ok(())
+        self.remove_free()
     }
 }
 
@@ -366,20 +335,24 @@ fn brings_bodies(transaction: &Transaction) -> bool {
 }
 
 impl Sql<'_> {
-    fn savepoint<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+    /// Does `work`, and undoes it when it fails.
+    ///
+    /// # Errors
+    /// When SQLite gave the whole transaction up, or cannot undo: nothing of the transaction may be committed then.
+    fn savepoint<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<Result<T>> {
         say(self.connection(), "SAVEPOINT one")?;
         let (freed, files) = (self.freed.len(), self.files.len());
         let done = work(self);
-        if done.is_err() {
+        if let Err(error) = &done {
             self.freed.truncate(freed);
             self.files.truncate(files);
             if self.connection().is_autocommit() {
-                return done;
+                return Err(error.clone());
             }
             say(self.connection(), "ROLLBACK TO one")?;
         }
         say(self.connection(), "RELEASE one")?;
-        done
+        Ok(done)
     }
 
     fn account_number(&mut self, name: &str) -> Result<Option<i64>> {
@@ -411,31 +384,13 @@ impl Sql<'_> {
         }
         Ok(())
     }
-
-    /// Removes a body that has no reference again; its file is left to the caller.
-    fn drop_body(&mut self, id: BodyId) -> Result<Option<BodyId>> {
-        let number = id.0.cast_signed();
-        let file: Option<bool> = self
-            .connection()
-            .prepare_cached("DELETE FROM body WHERE id = ?1 AND refs = 0 RETURNING file")?
-            .query_row([number], |row| row.get(0))
-            .optional()?;
-        let Some(file) = file else { return Ok(None) };
-        self.connection()
-            .prepare_cached("DELETE FROM body_data WHERE id = ?1")?
-            .execute([number])?;
-        self.connection()
-            .prepare_cached("DELETE FROM summary WHERE id = ?1")?
-            .execute([number])?;
-        Ok(file.then_some(id))
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Read as _;
-    use crate::{Append, FlagChange, Flags, MailboxId, ModSeq, Operation, Staged, Want, Which};
+    use crate::store::{Read as _, Stager as _};
+    use crate::{Append, FlagChange, Flags, MailboxId, ModSeq, Operation, Want, Which};
     use rusqlite::StatementStatus;
     use rusqlite::trace::{TraceEvent, TraceEventCodes};
     use std::collections::BTreeMap;
@@ -471,7 +426,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let mut engine = DiskEngine::open(directory.path(), &DiskOptions::default()).unwrap();
         engine.create_account("a@example.test").unwrap();
-        let mut reader = engine.reader().unwrap();
+        let (mut reader, stager) = (engine.reader().unwrap(), engine.stager());
         let written = count(&mut engine.connection);
         let read = reader.connection().with_mut(count).unwrap();
         let inbox = MailboxId {
@@ -494,8 +449,7 @@ mod tests {
                 account: AccountId(1),
                 number: round + 1,
             };
-            let body =
-                Staged::in_memory(BodyId(u64::from(round)), vec![b'x'; round as usize].into());
+            let body = stager.small(vec![b'x'; round as usize].into());
             let mut append = Append::new(inbox, body.clone(), (0, 0));
             append.origin = Some(format!("origin {round}").into());
             append.summary = format!("summary {round}").into();

@@ -8,9 +8,10 @@ use std::time::Instant;
 use super::bodies::Bodies;
 use super::connections::{Database, connect, empty_log, lock};
 use super::folder::Folder;
+use super::free::Free;
 use super::room::Room;
 use super::{DiskEngine, DiskOptions, schema};
-use crate::{Error, Finding, Result};
+use crate::{BodyId, Error, Finding, Result};
 
 /// So many lines of what a check of the database finds.
 const LINES: usize = 5;
@@ -40,7 +41,7 @@ impl DiskEngine {
             connection,
             database,
             bodies: Arc::new(bodies),
-            free: Vec::new(),
+            free: Free::default(),
             broken: None,
             damaged,
             tidied: Instant::now(),
@@ -75,7 +76,8 @@ impl DiskEngine {
             .query_map([], |row| row.get::<_, i64>(0))?
             .collect::<rusqlite::Result<Vec<_>>>()?;
         drop(statement);
-        self.free_later(free.into_iter().map(|id| crate::BodyId(id.unsigned_abs())));
+        let free = free.into_iter().map(|id| BodyId(id.unsigned_abs()));
+        self.free.add(free);
         // What is set aside while something else is missing is never removed.
         let stays = gone || findings.iter().any(Finding::is_damage);
         let connection = &self.connection;

@@ -6,7 +6,7 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::bodies::Guard;
+use super::bodies::{Bodies, Guard};
 use super::millis;
 use super::read::{MAILBOX, MESSAGE, mailbox, message, number, queue_entry};
 use super::sums::sums;
@@ -20,6 +20,7 @@ use crate::{
 /// One database transaction.
 pub(super) struct Sql<'a> {
     connection: &'a Connection,
+    bodies: &'a Arc<Bodies>,
     /// Bodies that lost their last reference in it.
     pub(super) freed: Vec<BodyId>,
     /// Files of bodies that got their first row in it.
@@ -27,9 +28,10 @@ pub(super) struct Sql<'a> {
 }
 
 impl<'a> Sql<'a> {
-    pub(super) fn new(connection: &'a Connection) -> Self {
+    pub(super) fn new(connection: &'a Connection, bodies: &'a Arc<Bodies>) -> Self {
         Self {
             connection,
+            bodies,
             freed: Vec::new(),
             files: Vec::new(),
         }
@@ -44,11 +46,10 @@ impl<'a> Sql<'a> {
     }
 }
 
-/// What a staged body has for its file.
-pub(super) fn guard(file: &Arc<dyn Any + Send + Sync>) -> Result<&Guard> {
+/// What a staged body has for its file, if it has one.
+pub(super) fn guard(file: &Arc<dyn Any + Send + Sync>) -> Option<&Guard> {
     let file: &dyn Any = &**file;
-    let guard = file.downcast_ref::<Guard>();
-    guard.ok_or(Error::Conflict("a body of another store"))
+    file.downcast_ref()
 }
 
 /// A number as the database keeps it.
@@ -285,7 +286,11 @@ impl Tables for Sql<'_> {
 
     fn hold(&mut self, body: &Staged, summary: &Bytes) -> Result<()> {
         let id = n(body.body.id.0);
-        let guard = body.file.as_ref().map(guard).transpose()?;
+        // Its number says nothing in another store than the one that it was staged in.
+        if !self.bodies.staged(body) {
+            return Err(Error::Conflict("the body was staged in another store"));
+        }
+        let guard = body.file.as_ref().and_then(guard);
         if let Some(guard) = guard {
             guard.check()?;
         }
@@ -305,7 +310,8 @@ impl Tables for Sql<'_> {
                 "INSERT INTO body_data VALUES (?1, ?2)",
                 params![id, &octets[..]],
             )?;
-        } else if let Some(file) = &body.file {
+        } else if let (Some(file), Some(guard)) = (&body.file, guard) {
+            guard.is_there()?;
             self.files.push(Arc::clone(file));
         }
         if !summary.is_empty() {

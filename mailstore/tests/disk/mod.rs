@@ -4,6 +4,7 @@ mod faults;
 mod folder;
 #[cfg(target_os = "linux")]
 mod power;
+mod staged;
 #[cfg(target_os = "linux")]
 mod workload;
 
