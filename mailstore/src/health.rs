@@ -1,6 +1,7 @@
 //! How a store is: what was found when it was opened, and whether it takes changes.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::{Error, Result};
 
@@ -58,8 +59,8 @@ pub enum Finding {
         /// What it should be.
         wanted: u32,
     },
-    /// The store was not closed. Its log was recovered and its database checked.
-    #[error("the store was not closed: it was recovered from its log, and checked")]
+    /// The store was not closed. Its log was recovered, and its database checked.
+    #[error("the store was not closed: it was recovered from its log")]
     Unclean,
     /// The log ends in records that are not whole. A power failure in a commit does this, and then
     /// nothing is lost that had been acknowledged; damage to the last commit looks the same.
@@ -97,6 +98,14 @@ pub enum Finding {
         bodies: u64,
         /// Where they are now.
         folder: PathBuf,
+    },
+    /// The store was not closed, and its database was not checked to its end, for want of time.
+    #[error(
+        "the database is too large to be checked in {} seconds: what was checked is whole", after.as_secs()
+    )]
+    CheckCut {
+        /// The time.
+        after: Duration,
     },
     /// The database is damaged.
     #[error(

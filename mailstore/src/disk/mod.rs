@@ -4,6 +4,7 @@
 //! are files in `bodies/`, written and synced before the rows that name them.
 
 mod bodies;
+mod check;
 mod claim;
 mod connections;
 mod folder;
@@ -54,12 +55,16 @@ pub struct DiskOptions {
     /// Octets that stay free on the disk: messages that would take them are refused with
     /// [`Error::StorageFull`]. 128 MiB by default, which the log needs.
     pub min_free: u64,
+    /// How long a start after a crash may check the database, all of which is read for that: 60 seconds by default.
+    /// Where that is not enough [`Finding::CheckCut`](crate::Finding::CheckCut) says so, and the store is opened.
+    pub check: Duration,
 }
 
 impl Default for DiskOptions {
     fn default() -> Self {
         Self {
             min_free: 128 * 1024 * 1024,
+            check: Duration::from_secs(60),
         }
     }
 }

@@ -1,11 +1,11 @@
 //! Opening a store: it says what it found, deletes nothing that holds mail, and checks what was not closed.
 
-use rusqlite::Connection;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::bodies::Bodies;
+use super::check::check;
 use super::connections::{Database, connect, empty_log, lock};
 use super::folder::Folder;
 use super::free::Free;
@@ -13,19 +13,16 @@ use super::room::Room;
 use super::{DiskEngine, DiskOptions, schema};
 use crate::{BodyId, Error, Finding, Result};
 
-/// So many lines of what a check of the database finds.
-const LINES: usize = 5;
-
 impl DiskEngine {
     pub(super) fn open(directory: &Path, options: &DiskOptions) -> Result<Self> {
         let folder = Folder::open(directory)?;
         let mut findings = Vec::new();
         let left = folder.look(&mut findings)?;
         let database = Arc::new(Database::new(folder.database()));
-        let connection = connect(database.path())?;
+        let mut connection = connect(database.path())?;
         schema::version(&connection)?;
         if left.unclean {
-            findings.extend(check(&connection)?);
+            findings.extend(check(&mut connection, options.check)?);
         }
         let damaged = findings
             .iter()
@@ -78,8 +75,10 @@ impl DiskEngine {
         drop(statement);
         let free = free.into_iter().map(|id| BodyId(id.unsigned_abs()));
         self.free.add(free);
-        // What is set aside while something else is missing is never removed.
-        let stays = gone || findings.iter().any(Finding::is_damage);
+        // What is set aside while something else is missing, or may be, is never removed.
+        let in_doubt =
+            |found: &Finding| found.is_damage() || matches!(found, Finding::CheckCut { .. });
+        let stays = gone || findings.iter().any(in_doubt);
         let connection = &self.connection;
         let count = self.bodies.set_orphans_aside(&self.folder, stays, |id| {
             let known = connection
@@ -95,16 +94,4 @@ impl DiskEngine {
         }
         Ok(())
     }
-}
-
-/// Checks that the database is whole.
-fn check(connection: &Connection) -> Result<Option<Finding>> {
-    let mut statement = connection.prepare(&format!("PRAGMA quick_check({LINES})"))?;
-    let lines = statement.query_map([], |row| row.get::<_, String>(0))?;
-    let lines = lines.collect::<rusqlite::Result<Vec<_>>>();
-    Ok(match lines {
-        Ok(lines) if lines == ["ok"] => None,
-        Ok(lines) => Some(Finding::DatabaseDamaged(lines.join("; "))),
-        Err(error) => Some(Finding::DatabaseDamaged(error.to_string())),
-    })
 }

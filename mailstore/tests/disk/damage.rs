@@ -2,10 +2,12 @@
 
 use super::{folder, inbox, put};
 use hikyaku_mailstore::{
-    Disk, Error, Finding, Health, Row, Store, Want, Which, block_on, conformance::stage,
+    Disk, DiskOptions, Error, Finding, Health, Row, Store, Want, Which, block_on,
+    conformance::stage,
 };
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 const BLOCK: usize = 64 * 1024;
 
@@ -422,6 +424,39 @@ fn a_damaged_database_is_known_after_a_stop_that_was_none() {
         assert!(matches!(refused, Error::Damaged(_)), "{refused}");
         assert_eq!(files(crashed.path()).len(), 4);
     }
+}
+
+#[test]
+fn a_check_that_takes_too_long_is_cut_and_keeps_nobody_waiting() {
+    let directory = folder();
+    filled(directory.path());
+    let crashed = {
+        let store = Disk::open(directory.path()).unwrap();
+        for n in 0..60 {
+            put(&store, &body(20_000 + n), None).unwrap();
+        }
+        killed(directory.path())
+    };
+    fs::write(crashed.path().join("bodies/ffff"), b"an orphan").unwrap();
+    age(&crashed.path().join("bodies/ffff"));
+    let mut options = DiskOptions::default();
+    options.check = Duration::ZERO;
+    let store = Disk::open_with(crashed.path(), &options).unwrap();
+    let health = store.health();
+    let cut = Finding::CheckCut {
+        after: Duration::ZERO,
+    };
+    assert!(health.findings.contains(&cut), "{health:?}");
+    assert!(health.is_well(), "nothing is known to be lost");
+    put(&store, b"served", None).unwrap();
+    assert_eq!(rows(&store).len(), sizes().len() + 61);
+    drop(store);
+    // What is set aside while it is not known to be whole stays.
+    for file in quarantine(crashed.path()) {
+        age(&file);
+    }
+    drop(Disk::open(crashed.path()).unwrap());
+    assert_eq!(quarantine(crashed.path()).len(), 1);
 }
 
 #[test]
