@@ -1,30 +1,27 @@
-//! Threads, group commit, staging and watchers for an [`Engine`] that blocks.
+//! A [`Store`] for an [`Engine`] that blocks: its threads, and the staging of bodies.
 
 use bytes::{Bytes, BytesMut};
 use futures_channel::oneshot;
-use std::collections::HashMap;
 use std::future::Future;
 use std::ops::Range;
-use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, mpsc};
+use std::pin::pin;
+use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::patience::Patience;
 use crate::readers::{self, Pool};
 use crate::store::{
     Bodies, BoxFuture, Engine, HealthProbe, Read, Scope, Stage, Staged, Stager, Store, Visitor,
     Watch,
 };
+use crate::watchers::Watchers;
+use crate::writer::{self, Write};
 use crate::{
     Account, AccountId, BodyRef, Capabilities, Changes, Claim, Committed, Error, Health, MailboxId,
-    Mailboxes, ModSeq, Operation, Page, QueueEntry, QueueId, Result, Row, Transaction, Want, Which,
+    Mailboxes, ModSeq, Page, QueueEntry, QueueId, Result, Row, Transaction, Want, Which,
 };
 
-/// So many transactions are committed together at most.
-const GROUP: usize = 256;
 /// So many rows a visitor sees before somebody else has the thread.
 const VISITED: usize = 500;
 /// And that few, when they take long.
@@ -33,17 +30,6 @@ const VISITED_LEAST: usize = 8;
 const VISIT: Duration = Duration::from_millis(10);
 /// Octets of a large body that are gathered before they are written.
 const GATHER: usize = 256 * 1024;
-/// How often there is time to tidy.
-const TIDY: Duration = Duration::from_secs(5);
-
-enum Write {
-    Commit(Transaction, oneshot::Sender<Result<Committed>>),
-    Create(String, oneshot::Sender<Result<AccountId>>),
-    Remove(AccountId, oneshot::Sender<Result<()>>),
-    Claim(Claim, oneshot::Sender<Result<Vec<QueueEntry>>>),
-    ReleaseClaims(u32, SystemTime, oneshot::Sender<Result<u64>>),
-    ClampDue(SystemTime, oneshot::Sender<Result<u64>>),
-}
 
 /// A [`Store`] made of an [`Engine`]: one thread writes, and commits together whatever came while it
 /// was busy; a few threads read. Dropping it ends what was begun, then stops the threads.
@@ -78,7 +64,7 @@ impl<E: Engine> Blocking<E> {
         let of_writer = Arc::clone(&watchers);
         let thread = thread::Builder::new()
             .name("store-writer".into())
-            .spawn(move || write(engine, &work, &of_writer))
+            .spawn(move || writer::run(engine, &work, &of_writer))
             .map_err(Error::io("cannot start a thread"))?;
         Ok(Self {
             capabilities,
@@ -95,12 +81,12 @@ impl<E: Engine> Blocking<E> {
         &self,
         work: impl FnOnce(oneshot::Sender<Result<T>>) -> Write,
     ) -> BoxFuture<'_, Result<T>> {
-        let (tell, told) = oneshot::channel();
+        let (answer, answered) = oneshot::channel();
         if let Some(writer) = &self.writer {
-            // When the writer is gone `told` is cancelled, which is the answer.
-            let _ = writer.send(work(tell));
+            // When the writer is gone `answered` is cancelled, which says so.
+            let _ = writer.send(work(answer));
         }
-        Box::pin(async move { told.await.unwrap_or(Err(Error::Closed)) })
+        Box::pin(async move { answered.await.unwrap_or(Err(Error::Closed)) })
     }
 
     fn look<T: Send + 'static>(
@@ -121,86 +107,10 @@ impl<E: Engine> Drop for Blocking<E> {
     }
 }
 
-fn write<E: Engine>(mut engine: E, work: &mpsc::Receiver<Write>, watchers: &Watchers) {
-    let mut waiting = None;
-    let mut patience = Patience::default();
-    let mut tidied = Instant::now();
-    loop {
-        // Under load, too: what is to be freed would grow else.
-        if tidied.elapsed() >= TIDY {
-            let _ = engine.tidy();
-            tidied = Instant::now();
-        }
-        let next = match waiting.take() {
-            Some(next) => Ok(next),
-            None => work.recv_timeout(TIDY.saturating_sub(tidied.elapsed())),
-        };
-        match next {
-            Ok(Write::Commit(transaction, tell)) => {
-                let (mut batch, mut tells) = (vec![transaction], vec![tell]);
-                let began = Instant::now();
-                let mut last = began;
-                while batch.len() < GROUP {
-                    let left = patience.left(batch.len(), began.elapsed(), last.elapsed());
-                    let next = match left {
-                        Some(left) => work.recv_timeout(left).ok(),
-                        None => work.try_recv().ok(),
-                    };
-                    match next {
-                        Some(Write::Commit(transaction, tell)) => {
-                            batch.push(transaction);
-                            tells.push(tell);
-                            // Who was there already has not been waited for.
-                            last = match left {
-                                Some(_) => Instant::now(),
-                                None => last,
-                            };
-                        }
-                        Some(other) => {
-                            waiting = Some(other);
-                            break;
-                        }
-                        None => break,
-                    }
-                }
-                let in_vain = last.elapsed();
-                let began = Instant::now();
-                let results = engine.commit(&batch);
-                patience.learn(batch.len(), in_vain, began.elapsed());
-                for ((transaction, result), tell) in batch.iter().zip(results).zip(tells) {
-                    if let Ok(committed) = &result {
-                        watchers.wake_all(transaction, committed);
-                    }
-                    let _ = tell.send(result);
-                }
-            }
-            Ok(Write::Create(name, tell)) => drop(tell.send(engine.create_account(&name))),
-            Ok(Write::Remove(id, tell)) => {
-                let result = engine.remove_account(id);
-                watchers.wake(Scope::Account(id));
-                let _ = tell.send(result);
-            }
-            Ok(Write::Claim(claim, tell)) => drop(tell.send(engine.claim(&claim))),
-            Ok(Write::ReleaseClaims(owner, now, tell)) => {
-                let released = engine.release_claims(owner, now);
-                watchers.wake(Scope::Queue);
-                let _ = tell.send(released);
-            }
-            Ok(Write::ClampDue(latest, tell)) => drop(tell.send(engine.clamp_due(latest))),
-            Err(mpsc::RecvTimeoutError::Timeout) => {}
-            Err(mpsc::RecvTimeoutError::Disconnected) => return,
-        }
-    }
-}
-
 impl<R: Read> Bodies for R {
     fn read(&mut self, body: &BodyRef, range: Range<u64>) -> Result<Bytes> {
         Read::read(self, body, range)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<E: Engine> Store for Blocking<E> {
@@ -223,11 +133,11 @@ impl<E: Engine> Store for Blocking<E> {
     }
 
     fn create_account<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<AccountId>> {
-        self.ask(|tell| Write::Create(name.to_string(), tell))
+        self.ask(|answer| Write::Create(name.to_string(), answer))
     }
 
     fn remove_account(&self, id: AccountId) -> BoxFuture<'_, Result<()>> {
-        self.ask(|tell| Write::Remove(id, tell))
+        self.ask(|answer| Write::Remove(id, answer))
     }
 
     fn mailboxes(
@@ -318,19 +228,19 @@ impl<E: Engine> Store for Blocking<E> {
     }
 
     fn commit(&self, transaction: Transaction) -> BoxFuture<'_, Result<Committed>> {
-        self.ask(|tell| Write::Commit(transaction, tell))
+        self.ask(|answer| Write::Commit(transaction, answer))
     }
 
     fn claim<'a>(&'a self, claim: &'a Claim) -> BoxFuture<'a, Result<Vec<QueueEntry>>> {
-        self.ask(|tell| Write::Claim(claim.clone(), tell))
+        self.ask(|answer| Write::Claim(claim.clone(), answer))
     }
 
     fn release_claims(&self, owner: u32, now: SystemTime) -> BoxFuture<'_, Result<u64>> {
-        self.ask(|tell| Write::ReleaseClaims(owner, now, tell))
+        self.ask(|answer| Write::ReleaseClaims(owner, now, answer))
     }
 
     fn clamp_due(&self, latest: SystemTime) -> BoxFuture<'_, Result<u64>> {
-        self.ask(|tell| Write::ClampDue(latest, tell))
+        self.ask(|answer| Write::ClampDue(latest, answer))
     }
 
     fn queue(
@@ -401,85 +311,6 @@ impl<E: Engine> Stage for Staging<E> {
             let stager = Arc::clone(&self.stager);
             self.pool.run(None, move |_| stager.finish(part)).await
         })
-    }
-}
-
-#[derive(Default)]
-struct Watchers(Mutex<HashMap<Scope, Vec<Weak<Bell>>>>);
-
-#[derive(Default)]
-struct Bell {
-    rung: AtomicU64,
-    waker: Mutex<Option<Waker>>,
-}
-
-struct Watching {
-    bell: Arc<Bell>,
-    heard: u64,
-}
-
-impl Watchers {
-    fn watch(&self, scope: Scope) -> Watching {
-        let bell = Arc::new(Bell::default());
-        let mut all = lock(&self.0);
-        let bells = all.entry(scope).or_default();
-        bells.retain(|bell| bell.strong_count() > 0);
-        bells.push(Arc::downgrade(&bell));
-        Watching { bell, heard: 0 }
-    }
-
-    fn wake_all(&self, transaction: &Transaction, committed: &Committed) {
-        self.wake(Scope::Account(transaction.account));
-        for (account, _) in &committed.also {
-            self.wake(Scope::Account(*account));
-        }
-        let queues = |operation: &Operation| matches!(operation, Operation::Enqueue { .. });
-        if transaction.operations.iter().any(queues) {
-            self.wake(Scope::Queue);
-        }
-    }
-
-    fn wake(&self, scope: Scope) {
-        let mut all = lock(&self.0);
-        let Some(bells) = all.get_mut(&scope) else {
-            return;
-        };
-        bells.retain(|bell| {
-            let Some(bell) = bell.upgrade() else {
-                return false;
-            };
-            bell.rung.fetch_add(1, Ordering::SeqCst);
-            if let Some(waker) = lock(&bell.waker).take() {
-                waker.wake();
-            }
-            true
-        });
-        if bells.is_empty() {
-            all.remove(&scope);
-        }
-    }
-}
-
-impl Watch for Watching {
-    fn changed(&mut self) -> BoxFuture<'_, ()> {
-        Box::pin(Ring(self))
-    }
-}
-
-struct Ring<'a>(&'a mut Watching);
-
-impl Future for Ring<'_> {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        // The waker first: a ring between the two looks is heard either way.
-        *lock(&self.0.bell.waker) = Some(context.waker().clone());
-        let rung = self.0.bell.rung.load(Ordering::SeqCst);
-        if rung == self.0.heard {
-            return Poll::Pending;
-        }
-        self.0.heard = rung;
-        Poll::Ready(())
     }
 }
 

@@ -35,6 +35,8 @@ mod thread;
 mod transaction;
 mod uid_set;
 mod visit;
+mod watchers;
+mod writer;
 
 pub use backend::Backend;
 pub use blocking::{Blocking, block_on};

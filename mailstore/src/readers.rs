@@ -220,14 +220,14 @@ impl<R: Send + 'static> Pool<R> {
 fn answering<R, T: Send + 'static>(
     job: impl FnOnce(&mut R) -> Result<T> + Send + 'static,
 ) -> (Job<R>, BoxFuture<'static, Result<T>>) {
-    let (tell, told) = oneshot::channel();
+    let (answer, answered) = oneshot::channel();
     let job = move |reader: &mut R| {
         // Nobody waits for what comes of it any more.
-        if !tell.is_canceled() {
-            let _ = tell.send(job(reader));
+        if !answer.is_canceled() {
+            let _ = answer.send(job(reader));
         }
     };
-    let done = Box::pin(async move { told.await.unwrap_or(Err(Error::Closed)) });
+    let done = Box::pin(async move { answered.await.unwrap_or(Err(Error::Closed)) });
     (Box::new(job), done)
 }
 

@@ -131,7 +131,7 @@ pub trait Store: Send + Sync + 'static {
         after: Option<crate::QueueId>,
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<QueueEntry>>>;
-    /// Tells of changes.
+    /// Reports changes.
     fn watch(&self, scope: Scope) -> Box<dyn Watch>;
     /// How it is now, without waiting. By default all is always well.
     fn health(&self) -> Health {
@@ -147,10 +147,10 @@ pub trait Stage: Send + Sync {
     fn finish(self: Box<Self>) -> BoxFuture<'static, Result<Staged>>;
 }
 
-/// A hint that something may have changed; what, [`Store::changes`] tells. Level-triggered: what
+/// A hint that something may have changed; [`Store::changes`] says what. Level-triggered: what
 /// happens before `changed` is called wakes it at once.
 pub trait Watch: Send + Sync {
-    /// Waits for a change later than the one told last.
+    /// Waits for a change later than the one reported last.
     fn changed(&mut self) -> BoxFuture<'_, ()>;
 }
 

@@ -132,15 +132,15 @@ enum End {
 }
 
 #[derive(Debug, Clone, Default)]
-struct Told {
+struct Said {
     stored: Option<End>,
     flagged: Option<End>,
     gone: Option<End>,
 }
 
 /// What was acknowledged, out of what the child said; the last change may have had no answer.
-fn told(acks: &str) -> BTreeMap<String, Told> {
-    let mut all = BTreeMap::<String, Told>::new();
+fn said(acks: &str) -> BTreeMap<String, Said> {
+    let mut all = BTreeMap::<String, Said>::new();
     for line in acks.lines() {
         let mut words = line.split(' ');
         let (Some(end), Some(what), Some(name)) = (words.next(), words.next(), words.next()) else {
@@ -151,18 +151,18 @@ fn told(acks: &str) -> BTreeMap<String, Told> {
             "refused" => End::Refused,
             _ => End::Unknown,
         };
-        let told = all.entry(name.to_owned()).or_default();
+        let said = all.entry(name.to_owned()).or_default();
         match what {
-            "store" => told.stored = Some(end),
-            "flag" => told.flagged = Some(end),
-            "gone" => told.gone = Some(end),
+            "store" => said.stored = Some(end),
+            "flag" => said.flagged = Some(end),
+            "gone" => said.gone = Some(end),
             _ => {}
         }
     }
     all
 }
 
-/// Opens the store and holds it against what the child was told: what was acknowledged is there, what was
+/// Opens the store and holds it against what the child said: what was acknowledged is there, what was
 /// refused is not, nothing is damaged or doubled, and the store goes on.
 pub(super) fn verify(directory: &Path, acks: &str, what: &str) {
     let store = Disk::open(directory).unwrap_or_else(|error| panic!("{what}: {error}"));
@@ -174,20 +174,20 @@ pub(super) fn verify(directory: &Path, acks: &str, what: &str) {
         block_on(store.create_account("a@example.test")).unwrap();
     }
     let seen = look(&store, what);
-    for (name, told) in told(acks) {
+    for (name, said) in said(acks) {
         let there = seen.get(&name);
-        let must = told.stored == Some(End::Done) && matches!(told.gone, None | Some(End::Refused));
-        let must_not = told.stored == Some(End::Refused) || told.gone == Some(End::Done);
+        let must = said.stored == Some(End::Done) && matches!(said.gone, None | Some(End::Refused));
+        let must_not = said.stored == Some(End::Refused) || said.gone == Some(End::Done);
         assert!(
             !must || there.is_some(),
-            "{what}: {name} is lost: {told:?}\n{acks}"
+            "{what}: {name} is lost: {said:?}\n{acks}"
         );
         assert!(
             !must_not || there.is_none(),
-            "{what}: {name} is there: {told:?}\n{acks}"
+            "{what}: {name} is there: {said:?}\n{acks}"
         );
         if let Some(flags) = there {
-            match told.flagged {
+            match said.flagged {
                 Some(End::Done) => assert!(*flags, "{what}: the flag of {name} is lost\n{acks}"),
                 None | Some(End::Refused) => assert!(!*flags, "{what}: {name} has a flag\n{acks}"),
                 Some(End::Unknown) => {}
