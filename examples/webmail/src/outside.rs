@@ -219,6 +219,8 @@ fn embedded(v6: Ipv6Addr) -> Option<std::net::Ipv4Addr> {
 pub(crate) async fn fetch(dial: &dyn Dial, owner: &Local, one: &mut Elsewhere) -> Result<usize> {
     let account = one.account();
     let id = owner.account_id();
+    // Before anything is fetched, and perhaps deleted there.
+    Local::check_name(&one.folder)?;
     // What was fetched lies in an account of its own until it is in the folder.
     let aside = Account {
         address: format!("outside#{}#{}", id.0, one.address),
@@ -336,6 +338,62 @@ async fn fetch_all(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hikyaku_client::Security;
+
+    /// Nobody is asked.
+    struct NoNetwork;
+
+    impl Dial for NoNetwork {
+        fn dial<'a>(&'a self, server: &'a Server) -> BoxFuture<'a, Result<Box<dyn Wire>>> {
+            Box::pin(async move { Err(Error::Network(format!("{server} was dialled"))) })
+        }
+
+        fn encrypt<'a>(
+            &'a self,
+            stream: Box<dyn Wire>,
+            _: &'a Server,
+        ) -> BoxFuture<'a, Result<Box<dyn Wire>>> {
+            Box::pin(async { Ok(stream) })
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_fetched_for_a_folder_that_cannot_be() {
+        let store: Arc<dyn Store> = Arc::new(mailstore::Memory::new());
+        let id = store.create_account("me@a.test").await.unwrap();
+        let owner = Local::direct(store, id).await.unwrap();
+        let server = Server {
+            host: "b.test".into(),
+            port: 995,
+            security: Security::Tls,
+        };
+        for (folder, words) in [
+            ("In", "was dialled"),
+            ("", "is no name for a folder"),
+            ("a\r\nb", "is no name for a folder"),
+            ("a\u{2028}b", "is no name for a folder"),
+        ] {
+            let mut one = Elsewhere {
+                address: "me@b.test".into(),
+                login: "me".into(),
+                password: "secret".into(),
+                kind: Kind::Pop,
+                incoming: server.clone(),
+                outgoing: server.clone(),
+                folder: folder.into(),
+                delete: true,
+                fingerprint: Vec::new(),
+                fetched: 0,
+                failed: None,
+            };
+            let why = fetch(&NoNetwork, &owner, &mut one).await.unwrap_err();
+            assert!(why.to_string().contains(words), "{folder:?}: {why}");
+            assert!(
+                owner.folder("In").await.is_err(),
+                "made before it is needed"
+            );
+        }
+    }
 
     #[test]
     fn what_is_within_is_not_public() {

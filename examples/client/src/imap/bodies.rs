@@ -207,8 +207,8 @@ impl Whole<'_> {
                 }
             };
             match part {
-                Part::Of(uid, told) => {
-                    let Some(Came::Whole(body, summary)) = told.section else {
+                Part::Of(uid, reported) => {
+                    let Some(Came::Whole(body, summary)) = reported.section else {
                         continue;
                     };
                     if missing.remove(&uid) {

@@ -8,7 +8,7 @@ use mailstore::{Flags, Transaction};
 use std::collections::{BTreeMap, VecDeque};
 
 use super::missing::Missing;
-use super::parts::{Came, Part, Parts, Told, Wanted, held};
+use super::parts::{Came, Part, Parts, Reported, Wanted, held};
 use super::requests::Requests;
 use super::sync::{Known, Pull};
 use super::{Mirror, answers, late, missing};
@@ -81,7 +81,7 @@ impl Pull<'_> {
         let mut requests = Requests::new(list_attributes());
         let largest = self.session.pace.limits().message;
         let mut parts = Parts::new(Wanted::Header, &*self.local.store, largest);
-        let mut told: BTreeMap<u32, Told> = BTreeMap::new();
+        let mut reported: BTreeMap<u32, Reported> = BTreeMap::new();
         let mut arrived = BTreeMap::new();
         loop {
             while requests.under_way() < AHEAD && under_way.len() < 2 * AHEAD {
@@ -89,8 +89,10 @@ impl Pull<'_> {
                 requests.ask(self.session, batch.clone())?;
                 under_way.push_back(batch);
             }
-            let is_here = |told: &BTreeMap<u32, Told>, uid: &u32| {
-                told.get(uid).is_some_and(|told| told.section.is_some())
+            let is_here = |reported: &BTreeMap<u32, Reported>, uid: &u32| {
+                reported
+                    .get(uid)
+                    .is_some_and(|reported| reported.section.is_some())
             };
             // In the order they were asked for: UIDs ascend. More of a message may come until the end of the command.
             while let Some(last) = under_way.front().and_then(|batch| {
@@ -98,8 +100,8 @@ impl Pull<'_> {
                 (!requests.expects(*first, *last)).then_some(*last)
             }) {
                 let batch = under_way.pop_front().unwrap_or_default();
-                let rest = told.split_off(&last.saturating_add(1));
-                let of_batch = arrived_of(std::mem::replace(&mut told, rest));
+                let rest = reported.split_off(&last.saturating_add(1));
+                let of_batch = arrived_of(std::mem::replace(&mut reported, rest));
                 match keep {
                     true => {
                         let lacking = batch.into_iter().filter(|uid| !of_batch.contains_key(uid));
@@ -108,7 +110,7 @@ impl Pull<'_> {
                     }
                     false => arrived.extend(of_batch),
                 }
-                parts.held = held(told.values());
+                parts.held = held(reported.values());
             }
             if under_way.is_empty() {
                 return Ok((arrived, requests.refused));
@@ -116,9 +118,9 @@ impl Pull<'_> {
             let event = match self.session.next().await {
                 Ok(event) => event,
                 Err(error) => {
-                    self.suspect = requests.first_lacking(|uid| is_here(&told, &uid));
+                    self.suspect = requests.first_lacking(|uid| is_here(&reported, &uid));
                     if keep {
-                        self.keep_the_first(known, under_way, told).await?;
+                        self.keep_the_first(known, under_way, reported).await?;
                     }
                     return Err(error);
                 }
@@ -130,11 +132,11 @@ impl Pull<'_> {
                         if more.section.is_some() {
                             self.progress.step();
                         }
-                        told.entry(uid).or_default().add(more);
+                        reported.entry(uid).or_default().add(more);
                     }
                 }
                 Part::Other(Event::Completed(handle, end)) => {
-                    requests.ended(self.session, handle, &end, |uid| is_here(&told, &uid))?;
+                    requests.ended(self.session, handle, &end, |uid| is_here(&reported, &uid))?;
                 }
                 Part::Other(_) | Part::Taken => {}
             }
@@ -147,9 +149,13 @@ impl Pull<'_> {
         &mut self,
         known: &mut Known,
         under_way: VecDeque<Vec<u32>>,
-        mut told: BTreeMap<u32, Told>,
+        mut reported: BTreeMap<u32, Reported>,
     ) -> Result<()> {
-        let whole = |uid: &u32| told.get(uid).is_some_and(|told| told.section.is_some());
+        let whole = |uid: &u32| {
+            reported
+                .get(uid)
+                .is_some_and(|reported| reported.section.is_some())
+        };
         let last = under_way
             .iter()
             .flatten()
@@ -158,8 +164,8 @@ impl Pull<'_> {
         let Some(last) = last.copied() else {
             return Ok(());
         };
-        told.retain(|uid, _| *uid <= last);
-        self.keep(known, arrived_of(told), last).await
+        reported.retain(|uid, _| *uid <= last);
+        self.keep(known, arrived_of(reported), last).await
     }
 
     async fn keep(
@@ -271,9 +277,10 @@ fn list_attributes() -> [FetchAttribute; 5] {
     ]
 }
 
-fn arrived_of(told: BTreeMap<u32, Told>) -> BTreeMap<u32, Arrived> {
-    told.into_iter()
-        .filter_map(|(uid, told)| Some((uid, Arrived::of(told)?)))
+fn arrived_of(reported: BTreeMap<u32, Reported>) -> BTreeMap<u32, Arrived> {
+    reported
+        .into_iter()
+        .filter_map(|(uid, reported)| Some((uid, Arrived::of(reported)?)))
         .collect()
 }
 
@@ -286,14 +293,14 @@ pub(super) struct Arrived {
 }
 
 impl Arrived {
-    fn of(told: Told) -> Option<Self> {
-        let Some(Came::Header(header)) = told.section else {
+    fn of(reported: Reported) -> Option<Self> {
+        let Some(Came::Header(header)) = reported.section else {
             return None;
         };
         Some(Self {
-            octets: told.octets.unwrap_or(header.len() as u64),
-            flags: told.flags.unwrap_or(Flags::NONE),
-            received: told.received.unwrap_or_else(|| written(&header)),
+            octets: reported.octets.unwrap_or(header.len() as u64),
+            flags: reported.flags.unwrap_or(Flags::NONE),
+            received: reported.received.unwrap_or_else(|| written(&header)),
             header,
         })
     }

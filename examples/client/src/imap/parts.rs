@@ -28,7 +28,7 @@ pub(super) enum Came {
 
 /// What was sent of one message so far.
 #[derive(Default)]
-pub(super) struct Told {
+pub(super) struct Reported {
     pub(super) flags: Option<Flags>,
     /// RFC822.SIZE
     pub(super) octets: Option<u64>,
@@ -38,23 +38,23 @@ pub(super) struct Told {
     pub(super) section: Option<Came>,
 }
 
-impl Told {
+impl Reported {
     fn of(items: Vec<FetchItem>, section: Option<Came>) -> Self {
-        let mut told = Self {
+        let mut reported = Self {
             flags: flags_of(&items),
             section,
             ..Self::default()
         };
         for item in items {
             match item {
-                FetchItem::Rfc822Size(octets) => told.octets = Some(octets),
+                FetchItem::Rfc822Size(octets) => reported.octets = Some(octets),
                 FetchItem::InternalDate(DateTime { seconds, zone }) => {
-                    told.received = Some((seconds, zone));
+                    reported.received = Some((seconds, zone));
                 }
                 _ => {}
             }
         }
-        told
+        reported
     }
 
     /// Adds what came later.
@@ -77,7 +77,7 @@ impl Told {
 /// What an event came to.
 pub(super) enum Part {
     /// More of the message of that UID.
-    Of(u32, Told),
+    Of(u32, Reported),
     /// Nothing yet.
     Taken,
     /// It was no part of a message.
@@ -134,7 +134,7 @@ pub(super) struct Parts<'a> {
     /// The section of the response under way.
     section: Option<Came>,
     /// By sequence number, while the UID is not known.
-    nameless: BTreeMap<u32, Told>,
+    nameless: BTreeMap<u32, Reported>,
 }
 
 impl<'a> Parts<'a> {
@@ -190,15 +190,15 @@ impl<'a> Parts<'a> {
                 uid,
                 items,
             } => {
-                let more = Told::of(items, self.section.take());
+                let more = Reported::of(items, self.section.take());
                 self.held += more.held();
-                let mut told = self.nameless.remove(&sequence).unwrap_or_default();
-                told.add(more);
+                let mut reported = self.nameless.remove(&sequence).unwrap_or_default();
+                reported.add(more);
                 if let Some(uid) = uid {
-                    return Ok(Part::Of(uid, told));
+                    return Ok(Part::Of(uid, reported));
                 }
                 if sequence > 0 && self.nameless.len() < NAMELESS {
-                    self.nameless.insert(sequence, told);
+                    self.nameless.insert(sequence, reported);
                 }
             }
             Event::Expunged { sequence, .. } => {
@@ -206,7 +206,7 @@ impl<'a> Parts<'a> {
                 let above = self.nameless.split_off(&sequence);
                 let above = above.into_iter().filter(|(number, _)| *number != sequence);
                 self.nameless
-                    .extend(above.map(|(number, told)| (number - 1, told)));
+                    .extend(above.map(|(number, reported)| (number - 1, reported)));
                 return Ok(Part::Other(event));
             }
             other => return Ok(Part::Other(other)),
@@ -260,18 +260,18 @@ impl Open {
 }
 
 /// Octets of header fields that are held with these messages.
-pub(super) fn held<'a>(told: impl IntoIterator<Item = &'a Told>) -> usize {
-    told.into_iter().map(Told::held).sum()
+pub(super) fn held<'a>(reported: impl IntoIterator<Item = &'a Reported>) -> usize {
+    reported.into_iter().map(Reported::held).sum()
 }
 
 /// The flags among the items. `\Recent`, and what else is no flag that stays, is left out.
 pub(super) fn flags_of(items: &[FetchItem]) -> Option<Flags> {
-    let told = items.iter().find_map(|item| match item {
+    let reported = items.iter().find_map(|item| match item {
         FetchItem::Flags(flags) => Some(flags),
         _ => None,
     })?;
     let mut flags = Flags::NONE;
-    told.iter().for_each(|flag| add(&mut flags, &flag));
+    reported.iter().for_each(|flag| add(&mut flags, &flag));
     Some(flags)
 }
 
@@ -324,10 +324,10 @@ mod tests {
         };
         assert!(matches!(parts.take(gone).await, Ok(Part::Other(_))));
         let last = parts.take(fetch(3, Some(8), vec![FetchItem::Uid(8)])).await;
-        let Ok(Part::Of(8, told)) = last else {
+        let Ok(Part::Of(8, reported)) = last else {
             panic!("no message");
         };
-        assert_eq!(told.octets, Some(6));
+        assert_eq!(reported.octets, Some(6));
     }
 
     fn section(octets: u64, wanted: Wanted) -> Event {
@@ -369,11 +369,11 @@ mod tests {
                 parts.take(Event::Chunk(line.clone())).await.unwrap();
             }
             parts.take(Event::SectionEnd).await.unwrap();
-            let Ok(Part::Of(_, told)) = parts.take(fetch(number, Some(number), vec![])).await
+            let Ok(Part::Of(_, reported)) = parts.take(fetch(number, Some(number), vec![])).await
             else {
                 panic!("no message");
             };
-            let Some(Came::Header(header)) = told.section else {
+            let Some(Came::Header(header)) = reported.section else {
                 panic!("no header");
             };
             assert!(header.ends_with(b"\r\n") && header.len() <= HEADER);

@@ -13,6 +13,7 @@ mod waiting;
 pub use message::Message;
 
 use bytes::Bytes;
+use imap_proto::MailboxName;
 use mailstore::message::Structure;
 use mailstore::{
     AccountId, Disk, MailboxId, MessageCache, Operation, Staged, Store, TextIndex, Transaction,
@@ -292,11 +293,23 @@ impl Local {
         named_so(self.mailboxes().await?, name)
     }
 
+    /// Checks that a mailbox may be made under that name.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for an empty one, and for one with control characters or that no server could be asked for.
+    pub fn check_name(name: &str) -> Result<()> {
+        match name.trim().is_empty() || !MailboxName::new(name).is_well_formed() {
+            true => Err(Error::Usage(format!("{name:?} is no name for a folder"))),
+            false => Ok(()),
+        }
+    }
+
     /// Makes a mailbox: here, or at the next sync.
     ///
     /// # Errors
-    /// When there is one of that name, or no name may be so.
+    /// When there is one of that name; as [`check_name`](Self::check_name).
     pub async fn create(&self, name: &str) -> Result<()> {
+        Self::check_name(name)?;
         if self.kind == Kind::Imap {
             // The first message that goes there makes it.
             return Ok(());
@@ -343,5 +356,42 @@ async fn named(store: &dyn Store, name: &str) -> Result<AccountId> {
     match store.account(name).await? {
         Some(account) => Ok(account.id),
         None => Ok(store.create_account(name).await?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_folder_has_a_name_that_every_server_knows() {
+        let store = || -> Arc<dyn Store> { Arc::new(mailstore::Memory::new()) };
+        let direct = store();
+        let id = direct.create_account("me@a.test").await.unwrap();
+        let pop = Local::direct(direct, id).await.unwrap();
+        let imap = Local::mirror(store(), "me@a.test").await.unwrap();
+        for local in [pop, imap] {
+            let wrong = [
+                "",
+                " ",
+                "a\nb",
+                "a\r\nb",
+                "a\tb",
+                "\u{1b}[2J",
+                "a\u{7f}",
+                "a\u{85}b",
+                "a\u{2028}b",
+                "a\u{2029}",
+            ];
+            for name in wrong {
+                let refused = local.create(name).await;
+                let why = refused.map_err(|error| error.to_string()).unwrap_err();
+                assert!(why.contains("is no name for a folder"), "{name:?}: {why}");
+                assert!(!why.chars().any(char::is_control), "{why:?}");
+            }
+            for name in ["Projects", "R&D", "飛脚/2026", "~x y"] {
+                local.create(name).await.unwrap();
+            }
+        }
     }
 }

@@ -15,8 +15,6 @@ use crate::{Account, Deletion, Local, Progress, Report, Result};
 const FEW: usize = 16;
 /// Records with the same octets or header section that are looked at for one message.
 const ALIKE: usize = 64;
-/// The messages most of a listing that was refused, by STAT.
-const COUNTED: u32 = 250_000;
 
 /// A message on the server.
 #[derive(Debug)]
@@ -160,7 +158,8 @@ impl<'a> Run<'a> {
             .collect();
         if !sizes.is_ok && !ids.is_ok {
             let count = self.session.count().await?;
-            numbers.extend(1..=count.min(COUNTED));
+            let most = self.session.pace.limits().maildrop;
+            numbers.extend((1..=count).take(most));
         }
         let mut of: HashMap<Hash, usize> = HashMap::new();
         for (id, _) in ids.lines.values() {
