@@ -1,7 +1,5 @@
 //! The program itself, as it is run: the zone and the editor of the environment, offline.
 
-#![cfg(unix)]
-
 use std::path::Path;
 use std::process::{Command, Output};
 

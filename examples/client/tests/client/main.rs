@@ -1,0 +1,8 @@
+//! The program as it is run, and the crate against servers of all kinds.
+
+#![cfg(unix)]
+
+mod certificates;
+mod endless;
+mod keyring;
+mod terminal;
