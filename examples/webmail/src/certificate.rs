@@ -105,7 +105,8 @@ fn stamp(files: [&Path; 2]) -> Stamp {
     })
 }
 
-fn read(cert: &Path, key: &Path) -> Result<Loaded, CertificateError> {
+/// Reads what has that stamp, which was taken before: what changes meanwhile is another one.
+fn read(cert: &Path, key: &Path, stamp: Stamp) -> Result<Loaded, CertificateError> {
     let unreadable = |path: &Path, error: rustls_pki_types::pem::Error| {
         let text = match error {
             rustls_pki_types::pem::Error::Io(error) => error.to_string(),
@@ -113,7 +114,6 @@ fn read(cert: &Path, key: &Path) -> Result<Loaded, CertificateError> {
         };
         CertificateError::Unreadable(path.into(), text)
     };
-    let stamp = stamp([cert, key]);
     let chain: Vec<_> = CertificateDer::pem_file_iter(cert)
         .and_then(Iterator::collect)
         .map_err(|error| unreadable(cert, error))?;
@@ -148,7 +148,7 @@ impl Certificate {
         Ok(Arc::new(Self {
             cert: cert.into(),
             key: key.into(),
-            loaded: RwLock::new(read(cert, key)?),
+            loaded: RwLock::new(read(cert, key, stamp([cert, key]))?),
         }))
     }
 
@@ -157,8 +157,8 @@ impl Certificate {
     /// # Errors
     /// As [`Certificate::load`].
     pub fn reload(&self) -> Result<(), CertificateError> {
-        let read = read(&self.cert, &self.key);
         let stamp = stamp([&self.cert, &self.key]);
+        let read = read(&self.cert, &self.key, stamp);
         let mut loaded = self.loaded.write().unwrap_or_else(PoisonError::into_inner);
         match read {
             Ok(read) => {

@@ -33,7 +33,7 @@ pub use remote::{Provider, Remote};
 pub use session::SignedIn;
 pub use stored::Stored;
 pub use throttle::{Slowed, Throttle, TooMany, Turn};
-pub use tls::{Encrypted, Peer, serve, server_config};
+pub use tls::{Encrypted, Peer, serve};
 pub use words::Language;
 
 use axum::Router;
@@ -126,7 +126,7 @@ pub fn router(backend: Arc<dyn Backend>, options: Options) -> Router {
         .route("/message/frame", get(pages::message::frame))
         .route("/image", get(images::show))
         .route("/images", post(pages::trust::choose))
-        .route("/message/part", get(pages::message::part))
+        .route("/message/part", get(pages::saving::part))
         .route(
             "/compose",
             get(pages::compose::show)

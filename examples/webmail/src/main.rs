@@ -111,6 +111,9 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     }
     let router = router(Arc::new(backend), options);
     let certificate = Certificate::load(&config.cert, &config.key)?;
+    if let Some(problem) = certificate.problem() {
+        eprintln!("webmail: {problem}");
+    }
     let acceptor = tokio_rustls::TlsAcceptor::from(certificate.server_config()?);
     let listener = Encrypted::new(TcpListener::bind(config.listen).await?, acceptor)?;
     println!("https://{}", listener.local_addr()?);

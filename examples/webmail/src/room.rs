@@ -1,13 +1,14 @@
 //! Memory for what is large: of what is held as a whole, such as a message with its attachments, no more at once than
-//! there is room for. Everybody has one turn at a time.
+//! there is room for. Each person, and each network of strangers, has one turn at a
+//! time.
 
-use mailstore::AccountId;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use crate::aside::Busy;
+use crate::spool::Owner;
 
 /// How much room there is.
 const ROOM: usize = 256 * 1024 * 1024;
@@ -22,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(crate) struct Room {
     pieces: Arc<Semaphore>,
-    turns: Mutex<HashMap<Option<AccountId>, Weak<tokio::sync::Mutex<()>>>>,
+    turns: Mutex<HashMap<Owner, Weak<tokio::sync::Mutex<()>>>>,
 }
 
 /// Room that somebody has, until this is dropped.
@@ -40,7 +41,7 @@ impl Room {
         }
     }
 
-    fn turn(&self, of: Option<AccountId>) -> Arc<tokio::sync::Mutex<()>> {
+    fn turn(&self, of: Owner) -> Arc<tokio::sync::Mutex<()>> {
         let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(turn) = turns.get(&of).and_then(Weak::upgrade) {
             return turn;
@@ -52,11 +53,7 @@ impl Room {
     }
 
     /// Waits for room for so many octets, or all that there is. Nothing for what is small.
-    pub(crate) async fn take(
-        &self,
-        of: Option<AccountId>,
-        octets: usize,
-    ) -> Result<Option<Taken>, Busy> {
+    pub(crate) async fn take(&self, of: Owner, octets: usize) -> Result<Option<Taken>, Busy> {
         if octets <= SMALL {
             return Ok(None);
         }
@@ -80,20 +77,26 @@ impl Room {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mailstore::AccountId;
 
     #[tokio::test(start_paused = true)]
     async fn what_is_large_waits_for_what_is_large() {
         let room = Room::new();
-        let [one, other] = [1, 2].map(|id| Some(AccountId(id)));
+        let [one, other] = [1, 2].map(|id| Owner::Person(AccountId(id)));
+        let [near, far] = [1, 2].map(|n| Owner::Stranger(Some([192, 0, 2, n].into())));
         let first = room.take(one, ROOM / 2).await.unwrap();
         assert!(first.is_some());
         // One's own next one waits although there is room, another's does not.
         assert_eq!(room.take(one, ROOM / 4).await.err(), Some(Busy));
         let second = room.take(other, ROOM / 4).await.unwrap();
         assert!(second.is_some());
-        assert_eq!(room.take(None, ROOM).await.err(), Some(Busy));
+        // Nor does a stranger for those of another network.
+        let third = room.take(near, ROOM / 8).await.unwrap();
+        assert_eq!(room.take(near, ROOM / 16).await.err(), Some(Busy));
+        assert!(room.take(far, ROOM / 16).await.unwrap().is_some());
+        assert_eq!(room.take(far, ROOM).await.err(), Some(Busy));
         assert!(room.take(one, SMALL).await.unwrap().is_none());
-        drop((first, second));
+        drop((first, second, third));
         assert!(room.take(one, usize::MAX).await.unwrap().is_some());
     }
 }

@@ -1,6 +1,8 @@
 //! What browsers send, on its way: a little of each request in memory, the rest in a file without a name, which is gone
 //! with the request. So much of it for each person, or for each network of strangers, and no more in all.
 
+use bytes::Bytes;
+use futures_util::{Stream, stream};
 use mailstore::AccountId;
 use std::collections::HashMap;
 use std::fs::File;
@@ -12,6 +14,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Octets of a request that stay in memory.
 const HELD: usize = 16 * 1024;
+/// Octets that are read at a time.
+const PIECE: u64 = 64 * 1024;
 /// Octets in files of one network whose people have not logged in.
 const OF_STRANGERS: u64 = 16 * 1024 * 1024;
 /// Octets in files of all strangers together.
@@ -190,6 +194,31 @@ impl Spool {
         }
     }
 
+    /// All of it, a piece at a time.
+    pub(crate) fn stream(self) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
+        stream::try_unfold((Arc::new(self), 0), |(spool, at)| async move {
+            let reading = Arc::clone(&spool);
+            let piece = tokio::task::spawn_blocking(move || reading.piece(at));
+            let piece = piece.await.map_err(io::Error::other)??;
+            let next = at + piece.len() as u64;
+            Ok((!piece.is_empty()).then_some((piece, (spool, next))))
+        })
+    }
+
+    /// Some octets from there on; none at the end.
+    fn piece(&self, at: u64) -> io::Result<Bytes> {
+        if let (Some(file), Some(left)) = (&self.file, self.written.checked_sub(at))
+            && left > 0
+        {
+            let length = usize::try_from(left.min(PIECE)).map_err(io::Error::other)?;
+            let mut piece = vec![0; length];
+            file.read_exact_at(&mut piece, at)?;
+            return Ok(piece.into());
+        }
+        let from = usize::try_from(at - self.written).map_err(io::Error::other)?;
+        Ok(Bytes::copy_from_slice(self.held.get(from..).unwrap_or(&[])))
+    }
+
     /// All of it, in memory.
     pub(crate) async fn read(self) -> io::Result<Vec<u8>> {
         let Some(file) = self.file.clone() else {
@@ -212,6 +241,14 @@ impl Spool {
 impl Drop for Spool {
     fn drop(&mut self) {
         self.spools.give_back(self.owner, self.taken);
+    }
+}
+
+#[cfg(test)]
+impl Spools {
+    /// Octets in files of somebody.
+    pub(crate) fn taken(&self, owner: Owner) -> u64 {
+        self.now().by_owner.get(&owner).copied().unwrap_or(0)
     }
 }
 

@@ -10,11 +10,13 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher as _, Hash, RandomState};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Mutex as Gate, Notify, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use crate::admission::network;
 
 /// How slowly a wrong password is answered.
 const WRONG: Duration = Duration::from_secs(2);
@@ -86,17 +88,9 @@ struct Memory {
     known: Recent<Pair, Instant>,
 }
 
-/// What comes from an address is counted by: itself, or the /64 of an IPv6 address, which is what one subscriber has.
-fn network(address: Option<IpAddr>) -> IpAddr {
-    match address.map(|address| address.to_canonical()) {
-        // Those that do not say where they come from are of one network.
-        None => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-        Some(IpAddr::V6(address)) => {
-            let [a, b, c, d, ..] = address.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
-        Some(address) => address,
-    }
+/// What comes from an address is counted by. Those that do not say where they come from are of one network.
+fn network_of(address: Option<IpAddr>) -> IpAddr {
+    address.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), network)
 }
 
 impl Throttle {
@@ -137,7 +131,7 @@ impl Throttle {
             return Ok(Turn(None));
         }
         let began = Instant::now();
-        let pair = (network(peer), self.names.hash_one(account));
+        let pair = (network_of(peer), self.names.hash_one(account));
         let Ok(Some(turn)) = timeout(PATIENCE, self.wait(pair)).await else {
             (self.observe)(Slowed::TurnedAway);
             return Err(TooMany);

@@ -1,12 +1,8 @@
-//! HTTPS: a certificate, and a listener that serves a router.
+//! HTTPS: a listener that serves a router.
 
 use axum::Router;
-use rustls::ServerConfig;
-use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,26 +13,6 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::admission::{Admission, Places};
 use crate::connection::{converse, handshake};
-
-/// The configuration for a certificate and its key, two PEM files.
-///
-/// # Errors
-/// When they cannot be read, or do not fit.
-pub fn server_config(cert: &Path, key: &Path) -> io::Result<Arc<ServerConfig>> {
-    let certificates = CertificateDer::pem_file_iter(cert).map_err(io::Error::other)?;
-    let certificates = certificates
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(io::Error::other)?;
-    let key = PrivateKeyDer::from_pem_file(key).map_err(io::Error::other)?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(io::Error::other)?
-        .with_no_client_auth()
-        .with_single_cert(certificates, key)
-        .map_err(io::Error::other)?;
-    Ok(Arc::new(config))
-}
 
 /// A listener of streams under TLS, with places for so many.
 pub struct Encrypted {
@@ -128,14 +104,15 @@ pub async fn serve(
         connections.spawn(async move {
             let admitted = Arc::new(admitted);
             let _ = stream.set_nodelay(true);
+            let mut stop = pin!(async {
+                let _ = stopping.wait_for(|stopping| *stopping).await;
+            });
             let stream = tokio::select! {
                 stream = handshake(stream, &acceptor) => stream,
                 () = admitted.displaced() => return,
+                () = stop.as_mut() => return,
             };
             if let Ok(stream) = stream {
-                let stop = async {
-                    let _ = stopping.wait_for(|stopping| *stopping).await;
-                };
                 converse(stream, &admitted, router, stop).await;
             }
         });

@@ -199,8 +199,9 @@ pub struct Web {
 impl Web {
     /// Serves on a port of its own.
     pub async fn serve(router: axum::Router, tls: &std::path::Path) -> Self {
-        let config =
-            hikyaku_webmail::server_config(&tls.join("cert.pem"), &tls.join("key.pem")).unwrap();
+        let (cert, key) = (tls.join("cert.pem"), tls.join("key.pem"));
+        let certificate = hikyaku_webmail::Certificate::load(&cert, &key).unwrap();
+        let config = certificate.server_config().unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let origin = format!(
             "https://localhost:{}",

@@ -108,48 +108,31 @@ pub(crate) async fn show(
 
 /// The network that a request came from, when the server around says so.
 pub(crate) fn network_of(extensions: &Extensions) -> Option<IpAddr> {
+    peer_of(extensions).map(network)
+}
+
+/// The address that a request came from, when the server around says so.
+fn peer_of(extensions: &Extensions) -> Option<IpAddr> {
     let own = extensions.get::<ConnectInfo<Peer>>();
     let own = own.map(|ConnectInfo(Peer(peer))| peer.ip());
     let plain = extensions.get::<ConnectInfo<SocketAddr>>();
-    let peer = own.or_else(|| plain.map(|ConnectInfo(peer)| peer.ip()));
-    peer.map(network)
-}
-
-/// From where a request came, when the server around says so.
-pub(crate) struct From(Option<IpAddr>);
-
-impl<S: Sync> axum::extract::FromRequestParts<S> for From {
-    type Rejection = std::convert::Infallible;
-
-    async fn from_request_parts(
-        parts: &mut axum::http::request::Parts,
-        _: &S,
-    ) -> Result<Self, Self::Rejection> {
-        let own = parts
-            .extensions
-            .get::<ConnectInfo<Peer>>()
-            .map(|ConnectInfo(Peer(peer))| peer.ip());
-        let plain = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-        Ok(Self(
-            own.or_else(|| plain.map(|ConnectInfo(peer)| peer.ip())),
-        ))
-    }
+    own.or_else(|| plain.map(|ConnectInfo(peer)| peer.ip()))
 }
 
 pub(crate) async fn log_in(
     axum::extract::State(shared): State,
-    From(peer): From,
     headers: HeaderMap,
     request: Request,
 ) -> Response {
-    let owner = Owner::Stranger(network_of(request.extensions()));
+    let peer = peer_of(request.extensions());
+    let owner = Owner::Stranger(peer.map(network));
     let form = match compose::upload::small(request, &shared.spools, owner, FORM).await {
         Ok(form) => form,
         Err(status) => return status.into_response(),
     };
     // What was written in a form that came too late may be long.
     let weight = usize::try_from(form.len()).unwrap_or(usize::MAX);
-    let Ok(_room) = shared.room.take(None, weight.saturating_mul(6)).await else {
+    let Ok(_room) = shared.room.take(owner, weight.saturating_mul(6)).await else {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     };
     let Ok(form) = form.read().await else {

@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::extract::Query;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use hikyaku_client::{Error, Message, show as shows, visible};
@@ -66,8 +66,6 @@ pub(crate) struct Asked {
     plain: u8,
     #[serde(default)]
     images: u8,
-    #[serde(default)]
-    n: usize,
 }
 
 /// What is worked out of all of a message.
@@ -114,7 +112,7 @@ pub(crate) async fn show(
     }
 }
 
-async fn found(session: &Session, id: &str) -> Result<(Message, Bytes), Error> {
+pub(super) async fn found(session: &Session, id: &str) -> Result<(Message, Bytes), Error> {
     let message = session.user.local.find(id).await?;
     let whole = session.user.whole(&message).await?;
     Ok((message, whole))
@@ -216,65 +214,4 @@ pub(crate) async fn frame(
         )
             .into_response(),
     }
-}
-
-/// An attachment, to be saved and never to be shown here; number 0 is the whole message.
-pub(crate) async fn part(
-    axum::extract::State(shared): State,
-    Signed(session): Signed,
-    headers: HeaderMap,
-    Query(asked): Query<Asked>,
-) -> Response {
-    let w = words(&session, &headers);
-    let missing = || Error::NotFound("attachment".into());
-    let part = async {
-        let (message, whole) = found(&session, &asked.id).await?;
-        if asked.n == 0 {
-            let name = message.name.replace(|c: char| !c.is_alphanumeric(), "-");
-            return Ok((whole, format!("{name}.eml")));
-        }
-        let decoded = aside::run(move || {
-            let mut all = shows::attachments(&whole).into_iter();
-            let one = all.find(|one| one.number == asked.n)?;
-            Some((one.octets(&whole), one.name))
-        });
-        decoded.await.ok().flatten().ok_or_else(missing)
-    };
-    match part.await {
-        Ok((octets, name)) => {
-            let mut response = octets.into_response();
-            let headers = response.headers_mut();
-            headers.insert(
-                header::CONTENT_TYPE,
-                HeaderValue::from_static("application/octet-stream"),
-            );
-            headers.insert(
-                header::CONTENT_SECURITY_POLICY,
-                HeaderValue::from_static("default-src 'none'; sandbox"),
-            );
-            let named = format!("attachment; filename*=UTF-8''{}", percent(&name));
-            let named =
-                HeaderValue::from_str(&named).unwrap_or(HeaderValue::from_static("attachment"));
-            headers.insert(header::CONTENT_DISPOSITION, named);
-            headers.insert(
-                HeaderName::from_static("x-download-options"),
-                HeaderValue::from_static("noopen"),
-            );
-            response
-        }
-        Err(error) => problem(&shared, w, &error),
-    }
-}
-
-/// RFC 8187
-fn percent(name: &str) -> String {
-    let mut all = String::new();
-    for octet in name.bytes() {
-        if octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'-' | b'_') {
-            all.push(char::from(octet));
-        } else {
-            all += &format!("%{octet:02X}");
-        }
-    }
-    all
 }

@@ -7,6 +7,7 @@ pub(crate) mod login;
 pub(crate) mod message;
 pub(crate) mod outside;
 mod people;
+pub(crate) mod saving;
 pub(crate) mod trust;
 
 use askama::Template;

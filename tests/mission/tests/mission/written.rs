@@ -651,6 +651,46 @@ async fn a_form_that_comes_twice_is_sent_once() {
     assert_eq!(tab.count("Drafts"), 0);
 }
 
+/// The form's sender is one of the person's own addresses, whatever it says.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_writes_as_somebody_else() {
+    let house = House::new().await;
+    let mut tab = Tab::new(&origin(&house));
+    tab.log_in("bob@example.test");
+    let froms = [
+        "alice@example.test",
+        "Alice <alice@example.test>",
+        "ALICE@EXAMPLE.TEST",
+        "bob@example.test, alice@example.test",
+        "boss@bank.test",
+        "bob@example.test\r\nSender: alice@example.test",
+        "<>",
+    ];
+    for (before, from) in froms.into_iter().enumerate() {
+        tab.open("/compose");
+        let typed = [("to", "alice@example.test"), ("from", from)];
+        let form = tab.form().with(&typed);
+        let arguments = Tab::arguments(&form, &[("action", "send")], &[]);
+        tab.ask(&arguments, "/compose");
+        assert!(tab.path.ends_with("said=sent"), "{from}: {}", tab.page);
+        let mail = mail_of(&house, "alice").await;
+        assert_eq!(mail.len(), before + 1, "{from}");
+        let newest = mail.last().unwrap();
+        let fields = |name: &str| {
+            let header = newest.split("\r\n\r\n").next().unwrap_or("");
+            let lines = header.lines().filter(|line| line.starts_with(name));
+            lines.map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(fields("From:"), ["From: bob@example.test"], "{from}");
+        assert!(fields("Sender:").is_empty(), "{from}");
+        assert_eq!(
+            fields("Return-Path:"),
+            ["Return-Path: <bob@example.test>"],
+            "{from}"
+        );
+    }
+}
+
 /// What a message answers or passes on is known also when a draft lay between.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_draft_keeps_all_that_it_is() {

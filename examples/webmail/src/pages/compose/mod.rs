@@ -117,11 +117,8 @@ pub(crate) async fn write(
     // By itself: a browser that goes away in the middle, as by a second click, stops nothing half-way.
     let doing = Arc::clone(&shared);
     let done = tokio::spawn(async move {
-        let id = session
-            .as_ref()
-            .map(|session| session.user.local.account_id());
         let weight = received.weight(doing.options.message);
-        let _room = doing.room.take(id, weight).await.map_err(|_| busy())?;
+        let _room = doing.room.take(owner, weight).await.map_err(|_| busy())?;
         let sent = received.open().await?;
         // A form without a name waits for no other.
         let name = match sent.written.is_named() {
