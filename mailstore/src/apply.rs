@@ -7,15 +7,23 @@ use crate::{
     UidValidity,
 };
 
-/// So many removals are remembered for each mailbox, at least.
+/// How many removals are remembered for each mailbox, at least.
 const REMEMBERED: usize = 10_000;
 /// The most octets of a mailbox name.
 const NAME_MAX: usize = 1_000;
 /// The most octets of an origin.
 const ORIGIN_MAX: usize = 64;
 
-/// Carries a transaction out; when it fails the caller undoes what was written.
-pub(crate) fn apply(tables: &mut dyn Tables, transaction: &Transaction) -> Result<Committed> {
+/// Carries a transaction out over the rows of a backend.
+///
+/// Checks the requirements, then does each operation in order, with counters, quota, mod-sequences and UIDs.
+/// What it wrote is part of the backend's own transaction: when it fails the caller undoes all of it, when it
+/// succeeds the caller makes it durable before anybody is answered.
+///
+/// # Errors
+/// What the transaction was refused for, as [`Store::commit`](crate::Store::commit) answers it, or an error of
+/// `tables`.
+pub fn apply(tables: &mut dyn Tables, transaction: &Transaction) -> Result<Committed> {
     let mut account = load(tables, transaction.account)?;
     for requirement in &transaction.requirements {
         require(tables, &account, requirement)?;
@@ -435,20 +443,9 @@ impl Work<'_> {
             account: self.account.id,
             number: self.account.last_mailbox,
         };
-        self.tables.put_mailbox(&Mailbox {
-            id,
-            name,
-            uid_validity,
-            uid_next: 1,
-            highest: self.at,
-            horizon: self.at,
-            messages: 0,
-            unseen: 0,
-            deleted: 0,
-            octets: 0,
-            special_use: special_use.map(Into::into),
-            properties: Default::default(),
-        })?;
+        let mut mailbox = Mailbox::new(id, name, uid_validity, self.at);
+        mailbox.special_use = special_use.map(Into::into);
+        self.tables.put_mailbox(&mailbox)?;
         Ok(Outcome::Created { id, uid_validity })
     }
 

@@ -12,7 +12,7 @@ pub mod conformance;
 mod deliver;
 #[cfg(feature = "disk")]
 mod disk;
-mod engine;
+pub mod engine;
 mod error;
 mod flags;
 mod forest;

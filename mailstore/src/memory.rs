@@ -7,9 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::apply::apply;
-use crate::claim::{Shares, is_held_by, token};
-use crate::engine::{changes_page, first_state, inbox};
+use crate::engine::{self, apply, changes_page, claimed};
 use crate::store::{Capabilities, Engine, Read, Staged, Stager};
 use crate::tables::{AccountRow, Tables};
 use crate::{
@@ -35,7 +33,7 @@ impl Default for Memory {
     }
 }
 
-/// After its last reference a body can be read for so long.
+/// How long a body can be read after its last reference.
 const GRACE: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Default)]
@@ -124,6 +122,21 @@ impl Tables for View<'_> {
             name: name.unwrap_or_default(),
         };
         self.set(|s| &mut s.accounts, row.id, Some(person));
+        Ok(())
+    }
+
+    fn delete_account(&mut self, id: AccountId) -> Result<()> {
+        self.set(|s| &mut s.accounts, id, None);
+        let properties = self.state.properties.range((id, String::new())..);
+        let properties = properties.map(|(key, _)| key.clone());
+        for key in properties.take_while(|key| key.0 == id).collect::<Vec<_>>() {
+            self.set(|s| &mut s.properties, key, None);
+        }
+        let subscribed = self.state.subscribed.range((id, String::new())..).cloned();
+        let subscribed: Vec<_> = subscribed.take_while(|key| key.0 == id).collect();
+        for (account, name) in subscribed {
+            self.subscribe(account, &name, false)?;
+        }
         Ok(())
     }
 
@@ -216,7 +229,15 @@ impl Tables for View<'_> {
     }
 
     fn hold(&mut self, body: &Staged, summary: &Bytes) -> Result<()> {
-        if self.state.bodies.contains_key(&body.body().id) {
+        if let Some(held) = self.state.bodies.get(&body.body().id) {
+            if held.summary.is_empty() && !summary.is_empty() {
+                let summary = summary.clone();
+                let held = Held {
+                    summary,
+                    ..held.clone()
+                };
+                self.set(|s| &mut s.bodies, body.body().id, Some(held));
+            }
             return self.hold_again(body.body());
         }
         let held = Held {
@@ -299,6 +320,11 @@ impl Tables for View<'_> {
 
     fn queued(&mut self, id: QueueId) -> Result<Option<QueueEntry>> {
         Ok(self.state.queue.get(&id).cloned())
+    }
+
+    fn queue_of(&mut self, account: AccountId) -> Result<Vec<QueueEntry>> {
+        let all = self.state.queue.values();
+        Ok(all.filter(|e| e.account == account).cloned().collect())
     }
 
     fn settle(&mut self, id: QueueId, again: Option<(SystemTime, &Bytes)>) -> Result<()> {
@@ -608,7 +634,7 @@ impl Engine for MemoryEngine {
         let mut state = self.state();
         // The account that owns what the server itself queues.
         state.accounts.entry(AccountId::SYSTEM).or_insert(Person {
-            row: Some(first_state(AccountId::SYSTEM)),
+            row: Some(AccountRow::new(AccountId::SYSTEM)),
             name: String::new(),
         });
         Ok(MemoryReader(Arc::clone(&self.state)))
@@ -633,34 +659,20 @@ impl Engine for MemoryEngine {
         state.last_account += 1;
         let id = AccountId(state.last_account);
         let person = Person {
-            row: Some(first_state(id)),
+            row: None,
             name: name.to_string(),
         };
         state.accounts.insert(id, person);
-        state.transact(|view| apply(view, &inbox(id)))?;
-        Ok(id)
+        let made = state.transact(|view| engine::add_account(view, id));
+        if made.is_err() {
+            state.accounts.remove(&id);
+        }
+        made.map(|()| id)
     }
 
     fn remove_account(&mut self, id: AccountId) -> Result<()> {
-        let mut state = self.state();
-        state.at(id)?;
-        let mailboxes: Vec<_> = state.mailboxes_of(id).map(|m| m.id).collect();
-        let mut view = state.view();
-        for mailbox in mailboxes {
-            for row in view.rows(mailbox, &UidSet::all())? {
-                view.release(row.body)?;
-            }
-            view.delete_mailbox(mailbox)?;
-        }
-        let queued = view.state.queue.values().filter(|e| e.account == id);
-        for entry in queued.cloned().collect::<Vec<_>>() {
-            view.settle(entry.id, None)?;
-            view.release(entry.body)?;
-        }
-        state.accounts.remove(&id);
-        state.properties.retain(|key, _| key.0 != id);
-        state.subscribed.retain(|key| key.0 != id);
-        Ok(())
+        self.state()
+            .transact(|view| engine::remove_account(view, id))
     }
 
     fn claim(&mut self, claim: &Claim) -> Result<Vec<QueueEntry>> {
@@ -668,12 +680,8 @@ impl Engine for MemoryEngine {
         let due = state.queue.values().filter(|entry| entry.due <= claim.now);
         let mut due: Vec<&QueueEntry> = due.collect();
         due.sort_unstable_by_key(|entry| (entry.due, entry.id));
-        let mut shares = Shares::new(claim);
-        let claimed = due.into_iter().filter(|e| shares.admit(&e.next_hop));
-        let mut claimed: Vec<QueueEntry> = claimed.take(claim.limit).cloned().collect();
-        for entry in &mut claimed {
-            entry.token = token(claim.owner)?;
-            entry.due = claim.now + claim.ttl;
+        let claimed = claimed(due.into_iter().cloned(), claim)?;
+        for entry in &claimed {
             state.queue.insert(entry.id, entry.clone());
         }
         Ok(claimed)
@@ -682,7 +690,7 @@ impl Engine for MemoryEngine {
     fn release_claims(&mut self, owner: u32, now: SystemTime) -> Result<u64> {
         let mut released = 0;
         for entry in self.state().queue.values_mut() {
-            if is_held_by(owner, entry.token) {
+            if entry.is_held_by(owner) {
                 (entry.token, entry.due) = (0, now);
                 released += 1;
             }

@@ -37,6 +37,7 @@ impl Quota {
 
 /// An account.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Account {
     /// Its number.
     pub id: AccountId,
@@ -52,6 +53,7 @@ pub struct Account {
 
 /// A mailbox and its counters.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Mailbox {
     /// Its number, kept when it is renamed.
     pub id: MailboxId,
@@ -80,7 +82,40 @@ pub struct Mailbox {
     pub properties: BTreeMap<String, Bytes>,
 }
 
+impl Account {
+    /// An account without properties or limits, at its beginning.
+    #[must_use]
+    pub fn new(id: AccountId, name: String) -> Self {
+        Self {
+            id,
+            name,
+            at: ModSeq(0),
+            quota: Quota::default(),
+            properties: BTreeMap::new(),
+        }
+    }
+}
+
 impl Mailbox {
+    /// An empty mailbox, made at that mod-sequence.
+    #[must_use]
+    pub fn new(id: MailboxId, name: String, uid_validity: UidValidity, made: ModSeq) -> Self {
+        Self {
+            id,
+            name,
+            uid_validity,
+            uid_next: 1,
+            highest: made,
+            horizon: made,
+            messages: 0,
+            unseen: 0,
+            deleted: 0,
+            octets: 0,
+            special_use: None,
+            properties: BTreeMap::new(),
+        }
+    }
+
     /// Counts a message with those flags in or out.
     pub(crate) fn count(&mut self, flags: &Flags, comes: bool) {
         let step = |counter: &mut u32, counts: bool| {
@@ -119,6 +154,7 @@ pub struct BodyRef {
 
 /// A message as a mailbox lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Row {
     /// Its UID.
     pub uid: Uid,
@@ -139,6 +175,24 @@ pub struct Row {
     pub body: BodyRef,
     /// What was computed from it on append; empty unless asked for with [`Want::SUMMARY`].
     pub summary: Bytes,
+}
+
+impl Row {
+    /// A row without flags, dates, summary, whose EMAILID and THREADID are 0.
+    #[must_use]
+    pub fn new(uid: Uid, modified: ModSeq, body: BodyRef) -> Self {
+        Self {
+            uid,
+            modified,
+            flags: Flags::NONE,
+            received: (0, 0),
+            saved: None,
+            email: EmailId(0),
+            thread: ThreadId(0),
+            body,
+            summary: Bytes::new(),
+        }
+    }
 }
 
 /// Which rows.
@@ -225,6 +279,7 @@ pub enum Changes {
 
 /// A message that waits to be handed on.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct QueueEntry {
     /// Its number.
     pub id: QueueId,
@@ -240,4 +295,32 @@ pub struct QueueEntry {
     pub due: SystemTime,
     /// Proof of the claim, for [`crate::Operation::Settle`]; another for each claim.
     pub token: u64,
+}
+
+impl QueueEntry {
+    /// An entry that nobody has claimed, without an envelope.
+    #[must_use]
+    pub fn new(
+        id: QueueId,
+        account: AccountId,
+        next_hop: String,
+        body: BodyRef,
+        due: SystemTime,
+    ) -> Self {
+        Self {
+            id,
+            account,
+            next_hop,
+            body,
+            envelope: Bytes::new(),
+            due,
+            token: 0,
+        }
+    }
+
+    /// Whether that owner has claimed it ([`Claim::owner`](crate::Claim::owner)) and not settled it since.
+    #[must_use]
+    pub fn is_held_by(&self, owner: u32) -> bool {
+        crate::claim::is_held_by(owner, self.token)
+    }
 }

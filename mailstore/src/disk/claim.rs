@@ -1,13 +1,12 @@
 //! Claims on the queue, in SQL.
 
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::params;
 use std::time::SystemTime;
 
 use super::tables::Sql;
 use super::{millis, read};
 use crate::claim::{Shares, token};
-use crate::tables::Tables as _;
-use crate::{AccountId, Claim, QueueEntry, QueueId, Result};
+use crate::{Claim, QueueEntry, Result};
 
 /// Entries that are looked at in the order of time before the next hops are gone through one by one.
 const WINDOW: i64 = 512;
@@ -95,23 +94,5 @@ impl Sql<'_> {
             .prepare_cached("UPDATE queue SET due = ?1 WHERE due > ?1")?
             .execute([millis(latest)])?;
         Ok(changed as u64)
-    }
-
-    /// Removes what an account has in the queue.
-    pub(super) fn remove_queue_of(&mut self, account: AccountId) -> Result<()> {
-        let mut behind = 0;
-        loop {
-            let mut statement = self.connection().prepare_cached(
-                "SELECT * FROM queue WHERE account = ?1 AND id > ?2 ORDER BY id LIMIT 1",
-            )?;
-            let values = params![account.0.cast_signed(), behind];
-            let Some(entry) = statement.query_row(values, read::queue_entry).optional()? else {
-                return Ok(());
-            };
-            let QueueId(id) = entry.id;
-            behind = id.cast_signed();
-            self.settle(entry.id, None)?;
-            self.release(entry.body)?;
-        }
     }
 }

@@ -18,7 +18,7 @@ mod schema;
 mod sums;
 mod tables;
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _};
 use std::ffi::OsString;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -26,13 +26,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::apply::apply;
-use crate::engine::{first_state, inbox};
+use crate::engine::{self, apply};
 use crate::store::{Capabilities, Engine, HealthProbe};
-use crate::tables::Tables as _;
 use crate::{
     AccountId, Blocking, Claim, Committed, Error, Health, Operation, QueueEntry, Result,
-    Transaction, UidSet,
+    Transaction,
 };
 use bodies::{Bodies, DiskStager};
 use connections::{Database, lock, say};
@@ -269,25 +267,13 @@ impl Engine for DiskEngine {
                 return Err(Error::AlreadyExists);
             }
             let id = sql.add_account(&name)?;
-            apply(sql, &inbox(id))?;
+            engine::add_account(sql, id)?;
             Ok(id)
         })
     }
 
     fn remove_account(&mut self, id: AccountId) -> Result<()> {
-        self.group(|sql| {
-            if id == AccountId::SYSTEM || sql.account(id)?.is_none() {
-                return Err(Error::NoSuchAccount);
-            }
-            for mailbox in sql.mailboxes_below(id, "")? {
-                for row in sql.rows(mailbox.id, &UidSet::all())? {
-                    sql.release(row.body)?;
-                }
-                sql.delete_mailbox(mailbox.id)?;
-            }
-            sql.remove_queue_of(id)?;
-            sql.remove_account(id)
-        })
+        self.group(|sql| engine::remove_account(sql, id))
     }
 
     fn claim(&mut self, claim: &Claim) -> Result<Vec<QueueEntry>> {
@@ -368,26 +354,13 @@ impl Sql<'_> {
     }
 
     fn add_account(&mut self, name: &str) -> Result<AccountId> {
-        let row = first_state(AccountId(0));
         self.connection().execute(
-            "INSERT INTO account VALUES (NULL, ?1, 0, 0, ?2, 0, NULL, NULL, 0, 0)",
-            params![name, row.last_uid_validity],
+            "INSERT INTO account VALUES (NULL, ?1, 0, 0, 0, 0, NULL, NULL, 0, 0)",
+            [name],
         )?;
         Ok(AccountId(
             self.connection().last_insert_rowid().unsigned_abs(),
         ))
-    }
-
-    fn remove_account(&mut self, id: AccountId) -> Result<()> {
-        let id = id.0.cast_signed();
-        for statement in [
-            "DELETE FROM property WHERE account = ?1",
-            "DELETE FROM subscription WHERE account = ?1",
-            "DELETE FROM account WHERE id = ?1",
-        ] {
-            self.connection().execute(statement, [id])?;
-        }
-        Ok(())
     }
 }
 
@@ -395,7 +368,7 @@ impl Sql<'_> {
 mod tests {
     use super::*;
     use crate::store::{Read as _, Stager as _};
-    use crate::{Append, FlagChange, Flags, MailboxId, ModSeq, Operation, Want, Which};
+    use crate::{Append, FlagChange, Flags, MailboxId, ModSeq, Operation, UidSet, Want, Which};
     use rusqlite::StatementStatus;
     use rusqlite::trace::{TraceEvent, TraceEventCodes};
     use std::collections::BTreeMap;

@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use crate::engine::first_state;
+use crate::tables::AccountRow;
 use crate::{AccountId, Error, Result};
 
 /// The version that this program writes.
@@ -40,7 +40,7 @@ pub(super) fn prepare(connection: &Connection) -> Result<()> {
 }
 
 fn create(connection: &Connection) -> Result<()> {
-    let system = first_state(AccountId::SYSTEM);
+    let system = AccountRow::new(AccountId::SYSTEM);
     connection.execute_batch("BEGIN IMMEDIATE")?;
     connection.execute_batch(include_str!("schema.sql"))?;
     connection.execute(

@@ -107,6 +107,17 @@ impl Tables for Sql<'_> {
         Ok(())
     }
 
+    fn delete_account(&mut self, id: AccountId) -> Result<()> {
+        for sql in [
+            "DELETE FROM property WHERE account = ?1",
+            "DELETE FROM subscription WHERE account = ?1",
+            "DELETE FROM account WHERE id = ?1",
+        ] {
+            self.run(sql, [n(id.0)])?;
+        }
+        Ok(())
+    }
+
     fn mailbox(&mut self, id: MailboxId) -> Result<Option<Mailbox>> {
         let sql = format!("{MAILBOX} WHERE account = ?1 AND number = ?2");
         let mut statement = self.connection.prepare_cached(&sql)?;
@@ -417,6 +428,14 @@ impl Tables for Sql<'_> {
             .connection
             .prepare_cached("SELECT * FROM queue WHERE id = ?1")?;
         Ok(statement.query_row([n(id.0)], queue_entry).optional()?)
+    }
+
+    fn queue_of(&mut self, account: AccountId) -> Result<Vec<QueueEntry>> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT * FROM queue WHERE account = ?1")?;
+        let all = statement.query_map([n(account.0)], queue_entry)?;
+        Ok(all.collect::<rusqlite::Result<_>>()?)
     }
 
     fn settle(&mut self, id: QueueId, again: Option<(SystemTime, &Bytes)>) -> Result<()> {

@@ -137,18 +137,14 @@ mod tests {
     use mailstore::{AccountId, BodyId, BodyRef};
 
     fn entry(id: u64, token: u64) -> QueueEntry {
-        QueueEntry {
-            id: QueueId(id),
-            account: AccountId::SYSTEM,
-            next_hop: "a.test".into(),
-            body: BodyRef {
-                id: BodyId(1),
-                octets: 0,
-            },
-            envelope: bytes::Bytes::new(),
-            due: std::time::SystemTime::UNIX_EPOCH,
-            token,
-        }
+        let body = BodyRef {
+            id: BodyId(1),
+            octets: 0,
+        };
+        let (next_hop, due) = ("a.test".into(), std::time::SystemTime::UNIX_EPOCH);
+        let mut entry = QueueEntry::new(QueueId(id), AccountId::SYSTEM, next_hop, body, due);
+        entry.token = token;
+        entry
     }
 
     #[test]
