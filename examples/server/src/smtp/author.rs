@@ -11,6 +11,9 @@ use crate::{Accounts, Config};
 const FIELDS: [&str; 4] = ["from", "sender", "resent-from", "resent-sender"];
 /// More addresses than this are not read (the parser's limit), so that nobody could say whose they are.
 const MOST: usize = 1_000;
+/// Names with an `@` in one field that are looked for in it, and quotes and comments of one field that do not end: each
+/// costs one pass over the field. A field that has more is not read.
+const PASSES: usize = 16;
 
 /// Whose names a message may have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +42,7 @@ pub(crate) enum NotTheirs {
     Nobody,
     /// It is of a domain of this server, and came from outside.
     Ours,
-    /// The header section is too long to be looked through.
+    /// The header section, or one of these fields, is too long or too confused to be looked through.
     Unread,
 }
 
@@ -173,12 +176,14 @@ impl Authors {
             return Err(NotTheirs::Unread);
         }
         // An address where only a name may be, not in quotes: others may take it for the author's.
-        let names: Vec<_> = all
-            .iter()
-            .filter_map(|one| one.name.as_deref().filter(|name| is_bare(&value, name)))
-            .flat_map(parse_addresses)
-            .collect();
-        all.extend(names);
+        let names = all.iter().filter_map(|one| one.name.as_deref());
+        let names: Vec<_> = names.filter(|name| name.contains(&b'@')).collect();
+        if names.len() > PASSES {
+            return Err(NotTheirs::Unread);
+        }
+        let bare = names.into_iter().filter(|name| is_bare(&value, name));
+        let bare: Vec<_> = bare.flat_map(parse_addresses).collect();
+        all.extend(bare);
         all.retain(is_address);
         for one in &all {
             let text = |part: &Option<Vec<u8>>| {
@@ -188,7 +193,7 @@ impl Authors {
                 return Err(self.refusal());
             }
         }
-        let hosts = hosts(&value);
+        let hosts = hosts(&value).ok_or(NotTheirs::Unread)?;
         match self {
             // More of them than addresses were read: what the others are, nobody knows.
             Self::Only(_) if hosts.len() > all.len() => Err(NotTheirs::Foreign),
@@ -206,32 +211,37 @@ impl Authors {
     }
 }
 
-/// Whether a name that was read in a field holds an address and stands there neither in quotes nor in a comment.
+/// Whether a name that was read in a field stands there neither in quotes nor in a comment.
 fn is_bare(field: &[u8], name: &[u8]) -> bool {
     let within = |before: &[u8], behind: &[u8]| {
         let whole = [before, name, behind].concat();
         memchr::memmem::find(field, &whole).is_some()
     };
-    name.contains(&b'@') && !within(b"\"", b"\"") && !within(b"(", b")")
+    !within(b"\"", b"\"") && !within(b"(", b")")
 }
 
-/// What stands behind each `@` that is neither in quotes nor in a comment.
-fn hosts(field: &[u8]) -> Vec<String> {
+/// What stands behind each `@` that is neither in quotes nor in a comment; `None` where more than [`PASSES`] of these do
+/// not end.
+fn hosts(field: &[u8]) -> Option<Vec<String>> {
     let mut hosts = Vec::new();
+    let mut unended = 0..PASSES;
     let mut rest = field;
     while let Some((&first, behind)) = rest.split_first() {
         rest = match first {
-            b'"' => quoted(behind).unwrap_or(behind),
-            b'(' => comment(behind).unwrap_or(behind),
+            b'"' => quoted(behind).or_else(|| unended.next().map(|_| behind))?,
+            b'(' => comment(behind).or_else(|| unended.next().map(|_| behind))?,
             b'@' => {
                 let mut host = Vec::new();
                 let mut rest = behind;
                 while let Some((&octet, behind)) = rest.split_first() {
                     rest = match octet {
-                        b'(' => comment(behind).unwrap_or(behind),
-                        b' ' | b'\t' if host.is_empty() || host.ends_with(b".") => behind,
-                        b' ' | b'\t' if behind.trim_ascii_start().starts_with(b".") => behind,
-                        b' ' | b'\t' | b',' | b';' | b':' | b'>' | b'<' | b'@' | b'"' => break,
+                        b'(' => comment(behind).or_else(|| unended.next().map(|_| behind))?,
+                        b' ' | b'\t' => match behind.trim_ascii_start() {
+                            next if host.is_empty() || host.ends_with(b".") => next,
+                            next if next.starts_with(b".") => next,
+                            _ => break,
+                        },
+                        b',' | b';' | b':' | b'>' | b'<' | b'@' | b'"' => break,
                         _ => {
                             host.push(octet);
                             behind
@@ -244,7 +254,7 @@ fn hosts(field: &[u8]) -> Vec<String> {
             _ => behind,
         };
     }
-    hosts
+    Some(hosts)
 }
 
 /// What follows a quoted string, if it ends.
@@ -374,6 +384,46 @@ mod tests {
             authors.check(b"From: alice@example.test\r\n", false),
             Err(NotTheirs::Unread)
         );
+    }
+
+    #[test]
+    fn a_field_is_read_in_linear_time() {
+        const LONG: usize = 250_000;
+        let (inside, outside) = (
+            Authors::of_account(&config(""), "a@b.test"),
+            Authors::of_outside(&config("")),
+        );
+        for (begin, again, end) in [
+            ("a@b", " ", ".test"),
+            ("a@b", " \r\n\t", ".test"),
+            ("a@b.test ", "(", ""),
+            ("a@b.test ", "(a", ""),
+            ("a@b.test ", "(()", ""),
+            ("a@(", "(\\(", ""),
+            ("a@b.test ", "\"\\", ""),
+            ("", "x@y z <a@b.test>, ", ""),
+            ("", "@ ", ""),
+            ("a@b.test", "@(a)", ""),
+            ("", "(a)", "a@b.test"),
+        ] {
+            let field = format!("From: {begin}{}{end}", again.repeat(LONG / again.len()));
+            let began = std::time::Instant::now();
+            for authors in [&inside, &outside] {
+                let _ = check(authors, &field);
+            }
+            // A pass for each octet takes half a minute.
+            let took = began.elapsed();
+            assert!(took.as_secs() < 5, "{begin}{again}..{end}: {took:?}");
+        }
+        // What people write is read, unended as it may be.
+        for from in [
+            "From: \"A (B <a@elsewhere.test>",
+            "From: A ((( <a@elsewhere.test> :-(",
+        ] {
+            assert_eq!(check(&outside, from), Ok(None), "{from}");
+        }
+        let unended = format!("From: x@elsewhere.test {}", "(".repeat(PASSES + 1));
+        assert_eq!(check(&outside, &unended), Err(NotTheirs::Unread));
     }
 
     #[test]
