@@ -50,12 +50,13 @@ fn part(
 }
 
 impl Session<'_> {
-    /// Reads a part as far as it must be known before it is sent.
+    /// Reads a part as far as it must be known before it is sent. `room` is for how many octets more there may be held.
     pub(super) async fn decoded(
         &self,
         row: &Row,
         structure: &Structure,
         number: &[u32],
+        room: &mut u64,
     ) -> Result<Option<Decoded>, End> {
         let Some((range, encoding)) = part(row, structure, number)? else {
             return Ok(None);
@@ -70,7 +71,7 @@ impl Session<'_> {
         let mut held = Vec::new();
         let mut decoder = TransferDecoder::new(encoding);
         let (mut at, end) = (decoded.range.start, decoded.range.end);
-        let holds = end - at <= HELD;
+        let holds = end - at <= HELD.min(*room);
         let mut out = Vec::new();
         loop {
             out.clear();
@@ -99,7 +100,10 @@ impl Session<'_> {
                 break;
             }
         }
-        decoded.held = holds.then(|| held.into());
+        if holds {
+            *room = room.saturating_sub(held.len() as u64);
+            decoded.held = Some(held.into());
+        }
         Ok(Some(decoded))
     }
 
@@ -167,9 +171,7 @@ impl Session<'_> {
                 let _ = machine.section_chunk(chunk, output);
             }
             before += length;
-            if self.driver.flush_if_full().await.is_err() {
-                return Err(self.cut_off(&mailstore::Error::Closed));
-            }
+            self.flush_inside().await?;
             if at >= decoded.range.end && before < end && length == 0 {
                 let error = mailstore::Error::Damaged("a body that is not as it was");
                 return Err(self.cut_off(&error));

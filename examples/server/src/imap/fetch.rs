@@ -22,6 +22,8 @@ const PAGE: usize = 5000;
 const PAGE_WITH_SUMMARIES: usize = 500;
 /// So many octets of a body are read at a time.
 pub(super) const PIECE: u64 = 64 * 1024;
+/// Octets that are held for one response, however much of a message it asks for: the rest is read again when it is sent.
+const HELD: u64 = 1 << 20;
 /// For so many messages it is worth it to have all rows of the mailbox.
 const MANY: u64 = 200;
 /// A header section of more than this is not taken apart into fields.
@@ -50,6 +52,8 @@ enum Ready {
     Held(Bytes),
     /// Octets of the message, more than are held, that were read once and found whole.
     Range(Range<u64>),
+    /// Header fields, more than are held, that were chosen once: they are chosen again when they are sent.
+    Chosen(Range<usize>),
     /// There is no such part.
     None,
 }
@@ -236,7 +240,7 @@ impl Session<'_> {
         Ok(unseen)
     }
 
-    /// Tells of one message. What can fail is read before anything is said.
+    /// Answers for one message. What can fail is read before anything is said.
     pub(super) async fn fetch_one(
         &mut self,
         row: &Row,
@@ -259,9 +263,10 @@ impl Session<'_> {
         if attributes.iter().any(needs_structure) {
             structure = Some(mailstore::structure(&*self.shared.store, row).await?);
         }
-        let mut read_before = Vec::new();
+        let (mut read_before, mut room) = (Vec::new(), HELD);
         for attribute in attributes {
-            let read = self.read_before(row, structure.as_ref(), attribute).await;
+            let structure = structure.as_ref();
+            let read = self.read_before(row, structure, attribute, &mut room).await;
             let read = read.inspect_err(|End(_, code, _)| {
                 if *code == Some(ResponseCode::Corruption) {
                     warn!(uid = %row.uid, body = row.body.id.0, "a message is damaged");
@@ -314,6 +319,7 @@ impl Session<'_> {
                         (Some(Before::Decoded(decoded)), A::Binary { partial, .. }) => {
                             let decoded = decoded.as_ref();
                             self.send_decoded(row, attribute, *partial, decoded).await?;
+                            self.flush_inside().await?;
                             continue;
                         }
                         _ => continue,
@@ -321,7 +327,9 @@ impl Session<'_> {
                 }
                 section => {
                     if let Some(Before::Section(ready)) = read_before.next() {
-                        self.send_section(row, section, ready).await?;
+                        self.send_section(row, structure.as_ref(), section, ready)
+                            .await?;
+                        self.flush_inside().await?;
                     }
                     continue;
                 }
@@ -342,16 +350,18 @@ impl Session<'_> {
         Ok(())
     }
 
+    /// Reads what can fail. `room` is for how many octets more there may be held.
     async fn read_before(
         &mut self,
         row: &Row,
         structure: Option<&Structure>,
         attribute: &FetchAttribute,
+        room: &mut u64,
     ) -> Result<Option<Before>, End> {
         use FetchAttribute as A;
         Ok(match (attribute, structure) {
             (A::Binary { part, .. } | A::BinarySize(part), Some(structure)) => {
-                let decoded = self.decoded(row, structure, part).await?;
+                let decoded = self.decoded(row, structure, part, room).await?;
                 Some(Before::Decoded(decoded))
             }
             (A::Preview { .. }, Some(structure)) => {
@@ -360,7 +370,8 @@ impl Session<'_> {
             _ => match attribute.section() {
                 Some((section, partial)) => {
                     let octets = self.octets(row, structure, &section).await?;
-                    Some(Before::Section(self.ready(row, octets, partial).await?))
+                    let ready = self.ready(row, octets, partial, room).await?;
+                    Some(Before::Section(ready))
                 }
                 None => None,
             },
@@ -373,6 +384,7 @@ impl Session<'_> {
         row: &Row,
         octets: Octets,
         partial: Option<(u32, u32)>,
+        room: &mut u64,
     ) -> mailstore::Result<Ready> {
         let cut = |length: u64| {
             let Some((origin, most)) = partial else {
@@ -381,7 +393,7 @@ impl Session<'_> {
             let start = u64::from(origin).min(length);
             start..start.saturating_add(u64::from(most)).min(length)
         };
-        Ok(match octets {
+        let ready = match octets {
             Octets::None => Ready::None,
             Octets::Made(made) => {
                 let range = cut(made.len() as u64);
@@ -390,37 +402,78 @@ impl Session<'_> {
                         .unwrap_or(usize::MAX)
                         .min(made.len())
                 };
-                Ready::Held(made.slice(at(range.start)..at(range.end)))
+                let range = at(range.start)..at(range.end);
+                match range.len() as u64 <= *room {
+                    // A copy: the rest of the fields is not kept for it.
+                    true => Ready::Held(Bytes::copy_from_slice(&made[range])),
+                    false => Ready::Chosen(range),
+                }
             }
             Octets::Range(range) => {
                 let part = cut(range.end - range.start);
                 let range = range.start + part.start..range.start + part.end;
-                match body::checked(&*self.shared.store, &row.body, range.clone(), PIECE).await? {
+                let held = PIECE.min(*room);
+                match body::checked(&*self.shared.store, &row.body, range.clone(), held).await? {
                     Some(held) => Ready::Held(held),
                     None => Ready::Range(range),
                 }
             }
-        })
+        };
+        if let Ready::Held(held) = &ready {
+            *room -= held.len() as u64;
+        }
+        Ok(ready)
     }
 
     async fn send_section(
         &mut self,
         row: &Row,
+        structure: Option<&Structure>,
         attribute: &FetchAttribute,
         ready: Ready,
     ) -> Result<(), End> {
-        let (machine, output) = self.driver.split();
-        match ready {
+        let held = match ready {
             Ready::None => {
+                let (machine, output) = self.driver.split();
                 let _ = machine.begin_section(attribute, None, output);
+                return Ok(());
             }
-            Ready::Held(held) => {
-                let _ = machine.begin_section(attribute, Some(held.len() as u64), output);
-                let _ = machine.section_chunk(held, output);
-            }
-            Ready::Range(range) => self.stream(row, attribute, range).await?,
-        }
+            Ready::Range(range) => return self.stream(row, attribute, range).await,
+            Ready::Held(held) => held,
+            Ready::Chosen(range) => match self.chosen_again(row, structure, attribute, range).await
+            {
+                Ok(chosen) => chosen,
+                Err(error) => return Err(self.cut_off(&error)),
+            },
+        };
+        let (machine, output) = self.driver.split();
+        let _ = machine.begin_section(attribute, Some(held.len() as u64), output);
+        let _ = machine.section_chunk(held, output);
         Ok(())
+    }
+
+    /// The header fields that [`ready`](Self::ready) did not hold.
+    async fn chosen_again(
+        &mut self,
+        row: &Row,
+        structure: Option<&Structure>,
+        attribute: &FetchAttribute,
+        range: Range<usize>,
+    ) -> mailstore::Result<Bytes> {
+        const CHANGED: mailstore::Error = mailstore::Error::Damaged("a body that is not as it was");
+        let (section, _) = attribute.section().ok_or(CHANGED)?;
+        match self.octets(row, structure, &section).await? {
+            Octets::Made(made) if range.end <= made.len() => Ok(made.slice(range)),
+            _ => Err(CHANGED),
+        }
+    }
+
+    /// Sends what waits inside of a response, where that is much.
+    pub(super) async fn flush_inside(&mut self) -> Result<(), End> {
+        match self.driver.flush_if_full().await {
+            Ok(()) => Ok(()),
+            Err(_) => Err(self.cut_off(&mailstore::Error::Closed)),
+        }
     }
 
     async fn stream(
@@ -450,9 +503,7 @@ impl Session<'_> {
             at += piece.len() as u64;
             let (machine, output) = self.driver.split();
             let _ = machine.section_chunk(piece, output);
-            if self.driver.flush_if_full().await.is_err() {
-                return Err(self.cut_off(&mailstore::Error::Closed));
-            }
+            self.flush_inside().await?;
         }
         Ok(())
     }

@@ -249,6 +249,46 @@ async fn forms_that_do_not_end_stay_on_disk() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn much_of_one_message_at_once_is_not_held() {
+    let server = Running::start("").await;
+    let mut imap = Talk::new(server.at["Imap"].parse().unwrap()).await;
+    imap.line().await;
+    let fields = format!("X-Long: {}\r\n", "x".repeat(900)).repeat(330);
+    let body = "a line of text\r\n".repeat(14_000);
+    let message = format!("Subject: large\r\n{fields}\r\n{body}");
+    for command in [
+        format!("LOGIN bob@example.test \"{PASSWORD}\""),
+        "SELECT INBOX".into(),
+        format!("APPEND INBOX {{{}+}}\r\n{message}", message.len()),
+        "FETCH 1 (ENVELOPE BODYSTRUCTURE)".into(),
+    ] {
+        let said = imap.imap(&command).await;
+        assert!(said.contains("x OK"), "{said}");
+    }
+    let before = server.peak();
+    // Each of them is what a client may ask for, and a command has room for thousands.
+    for (items, times) in [
+        ("BODY.PEEK[]<0.65536>", 700),
+        ("BODY.PEEK[HEADER.FIELDS.NOT (a)]", 150),
+        ("BINARY.PEEK[1]<0.65536>", 200),
+    ] {
+        let all = vec![items; times].join(" ");
+        imap.send(&format!("x FETCH 1 ({all})\r\n")).await;
+        // Nothing is read for a moment.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let said = loop {
+            let line = imap.line().await;
+            if line.starts_with("x ") {
+                break line;
+            }
+        };
+        assert!(said.starts_with("x OK"), "{items}: {said}");
+        let more = server.peak() - before;
+        assert!(more < 24 * 1024, "{items}: {more} KiB more");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_descriptors_are_all_that_there_are_and_are_enough() {
     let server = Running::start("ulimit -S -n 150; ulimit -H -n 300;").await;
     assert_eq!(server.proc("limits", "Max open files"), [300, 300]);
