@@ -81,15 +81,8 @@ impl Dns {
         // A question or its answer may be lost: it is asked twice in that time.
         options.attempts = 1;
         options.timeout = (patience / 2).min(Duration::from_secs(5));
-        let smarthost = relay
-            .smarthost
-            .as_deref()
-            .map(|host| match host.rsplit_once(':') {
-                Some((name, port)) if port.parse::<u16>().is_ok() => {
-                    (name.to_owned(), port.parse().unwrap_or(relay.port))
-                }
-                _ => (host.to_owned(), relay.port),
-            });
+        let smarthost = relay.smarthost.as_deref();
+        let smarthost = smarthost.map(|host| host_and_port(host, relay.port));
         Ok(Self {
             resolver: builder.build().map_err(|error| error.to_string())?,
             port: relay.port,
@@ -108,9 +101,10 @@ impl Dns {
             .strip_prefix('[')
             .and_then(|rest| rest.strip_suffix(']'))
         {
-            let literal = literal.trim_start_matches("IPv6:");
-            let Ok(ip) = literal.parse::<IpAddr>() else {
-                return Err(NoRoute::Permanent(format!("{domain} is no address")));
+            let Some(ip) = address_of(literal) else {
+                return Err(NoRoute::Permanent(format!(
+                    "550 5.1.2 {domain} is no address"
+                )));
             };
             return Ok(vec![Exchanger {
                 name: domain.into(),
@@ -206,6 +200,27 @@ impl Dns {
     }
 }
 
+/// The address within a domain literal (RFC 5321 §4.1.3), whose tag is in letters of either case.
+fn address_of(literal: &str) -> Option<IpAddr> {
+    let tag = literal.get(..5);
+    let address = match tag.is_some_and(|tag| tag.eq_ignore_ascii_case("IPv6:")) {
+        true => &literal[5..],
+        false => literal,
+    };
+    address.parse().ok()
+}
+
+/// The host and the port of `host`, `host:port`, `[IPv6]:port`, `[IPv6]` or an IPv6 address alone.
+fn host_and_port(text: &str, otherwise: u16) -> (String, u16) {
+    let (name, port) = match text.rsplit_once(':') {
+        Some((name, port)) if name.ends_with(']') || !name.contains(':') => {
+            port.parse().map_or((text, otherwise), |port| (name, port))
+        }
+        _ => (text, otherwise),
+    };
+    (name.trim_matches(['[', ']']).to_owned(), port)
+}
+
 fn silent(name: &str) -> NoRoute {
     NoRoute::Temporary(format!("451 4.4.3 {name}: no answer from DNS in time"))
 }
@@ -259,6 +274,35 @@ mod tests {
             seconds.values().all(|count| (850..1150).contains(count)),
             "{seconds:?}"
         );
+    }
+
+    #[test]
+    fn domain_literals_and_smarthosts_are_read() {
+        for (literal, expected) in [
+            ("192.0.2.1", Some("192.0.2.1")),
+            ("IPv6:2001:db8::1", Some("2001:db8::1")),
+            // Next hops are in small letters.
+            ("ipv6:2001:db8::1", Some("2001:db8::1")),
+            ("2001:db8::1", Some("2001:db8::1")),
+            ("IPv6:IPv6:2001:db8::1", None),
+            ("IPv6:", None),
+            ("x400:a", None),
+            ("\u{e9}\u{e9}\u{e9}", None),
+            ("", None),
+        ] {
+            let expected = expected.map(|address| address.parse().unwrap());
+            assert_eq!(address_of(literal), expected, "{literal}");
+        }
+        for (text, host, port) in [
+            ("relay.test", "relay.test", 25),
+            ("relay.test:587", "relay.test", 587),
+            ("192.0.2.1:587", "192.0.2.1", 587),
+            ("[2001:db8::1]:587", "2001:db8::1", 587),
+            ("[2001:db8::1]", "2001:db8::1", 25),
+            ("2001:db8::1", "2001:db8::1", 25),
+        ] {
+            assert_eq!(host_and_port(text, 25), (host.into(), port), "{text}");
+        }
     }
 
     #[test]
