@@ -272,7 +272,7 @@ pub struct Relay {
     pub smarthost: Option<String>,
     /// How long to wait before each next attempt; the last one repeats.
     pub retry: Vec<Span>,
-    /// After so long the sender is told that it failed.
+    /// After this time the sender gets a notification that it failed.
     pub expire: Span,
     /// Connections to other servers at a time.
     pub connections: usize,
@@ -374,7 +374,10 @@ impl std::fmt::Display for Size {
     }
 }
 
-/// A time: a number with a unit, as in "30s", "5m", "1h", "5d"; "500ms" too.
+/// Longer ones leave what the clock can say.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 86_400);
+
+/// A time: a number with a unit, as in "30s", "5m", "1h", "5d"; "500ms" too. A hundred years at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span(pub Duration);
 
@@ -397,9 +400,13 @@ impl std::str::FromStr for Span {
         let number = digits.trim().parse::<u64>().ok();
         let span = number.and_then(|number| number.checked_mul(milliseconds));
         let span = span.map(|span| Self(Duration::from_millis(span)));
-        span.ok_or(format!(
+        let span = span.ok_or(format!(
             "\"{text}\" is no time: write, for example, \"30m\""
-        ))
+        ))?;
+        match span.0 > LONGEST {
+            true => Err(format!("\"{text}\" is more than a hundred years")),
+            false => Ok(span),
+        }
     }
 }
 
@@ -490,12 +497,19 @@ impl Config {
         if self.relay.retry.is_empty() {
             return Err(("retry", "retry is empty: give at least one time".into()));
         }
+        let is_address = |text: &str| smtp_proto::Mailbox::parse(text.as_bytes()).is_ok();
+        if let Some(bad) = self.senders.aliases.keys().find(|name| !is_address(name)) {
+            return Err((
+                "[senders.aliases]",
+                format!("\"{bad}\" is no account: write its whole address"),
+            ));
+        }
         for alias in self.senders.aliases.values().flatten() {
             let whole = match alias.strip_prefix('@') {
                 Some(domain) => format!("a@{domain}"),
                 None => alias.clone(),
             };
-            if smtp_proto::Mailbox::parse(whole.as_bytes()).is_err() {
+            if !is_address(&whole) {
                 return Err((
                     "[senders.aliases]",
                     format!("\"{alias}\" is neither an address nor \"@\" and a domain"),
@@ -585,6 +599,13 @@ mod tests {
         assert!(error("[listen]\nsmtp = \"nowhere\"\n").starts_with("line 4: \"nowhere\""));
         assert!(error("[tls]\ncert = \"x\"\n").starts_with("line 3: cert and key"));
         assert!(Config::parse("domains = []").is_err());
+        assert!(
+            error("[senders.aliases]\nalice = [\"sales@a.test\"]\n").contains("its whole address")
+        );
+        assert!(
+            error("[senders.aliases]\n\"alice@a.test\" = [\"sales\"]\n")
+                .contains("neither an address")
+        );
     }
 
     #[test]
@@ -601,5 +622,9 @@ mod tests {
         assert_eq!(Size(1536).to_string(), "1.5 KiB");
         assert_eq!("500ms".parse(), Ok(Span(Duration::from_millis(500))));
         assert!("99999999999999 TiB".parse::<Size>().is_err());
+        assert!("36500d".parse::<Span>().is_ok());
+        for long in ["36501d", "99999999999999d", "18446744073709551615ms"] {
+            assert!(long.parse::<Span>().is_err(), "{long}");
+        }
     }
 }
