@@ -44,13 +44,13 @@ async fn mail_waits_for_the_other_server_and_arrives() {
     tokio::time::sleep(Duration::from_millis(1500)).await;
     assert_eq!(house.server.store().queue(None, 10).await.unwrap().len(), 1);
     let mut other = config(other_data.path(), "other.test", "");
+    // It knows dave before it can be asked for him.
+    let elsewhere = Server::start(other.clone()).await.unwrap();
+    let accounts = elsewhere.accounts();
+    accounts.add("dave@other.test", PASSWORD).await.unwrap();
+    elsewhere.stop().await;
     other.listen.smtp = hikyaku_server::Addresses::One(format!("127.0.0.1:{port}"));
     let other = Server::start(other).await.unwrap();
-    other
-        .accounts()
-        .add("dave@other.test", PASSWORD)
-        .await
-        .unwrap();
     let inbox = |server: &Server| {
         let store = std::sync::Arc::clone(server.store());
         async move {
