@@ -1,4 +1,4 @@
-//! Delivery status notifications: the sender is told what was given up (RFC 3464, 6522).
+//! Delivery status notifications: what was given up, for the sender (RFC 3464, 6522).
 
 use bytes::Bytes;
 use mailstore::message::{Scanner, Structure};
@@ -26,7 +26,7 @@ pub(super) enum Notice {
     Dropped(&'static str),
 }
 
-/// Tells the sender. A notification itself is never answered by one (RFC 5321 §6.1). One that the sender's mailbox has
+/// Notifies the sender. A notification itself is never answered by one (RFC 5321 §6.1). One that the sender's mailbox has
 /// no room for waits in the queue as any mail does, until it expires.
 ///
 /// # Errors

@@ -33,23 +33,23 @@ use trip::{Stage, Trip, Trips};
 /// The next hop of mail for mailboxes here that could not take it at once.
 pub(crate) const LOCAL: &str = "@local";
 
-/// Who claims, for the store. One server has it at a time: what was claimed before this one started is nobody's.
+/// The owner of all claims, for the store. One server has it at a time: what was claimed before this one started is nobody's.
 const OWNER: u32 = 1;
-/// So long a claim holds: longer than any attempt takes.
+/// How long a claim holds: longer than any attempt takes.
 const CLAIM: Duration = Duration::from_secs(20 * 60);
-/// The queue is looked at so often, for what has become due.
+/// How often the queue is looked at, for what has become due.
 const LOOK: Duration = Duration::from_millis(500);
-/// So often it is made sure that nothing is due later than it ever should be.
+/// How often it is made sure that nothing is due later than it ever should be.
 const CLAMP: Duration = Duration::from_secs(60);
 /// Entries whose next hop is being looked up, at a time. They have places of their own.
 const LOOKUPS: usize = 128;
-/// When all places are taken and others wait, who has waited for DNS for so long makes room.
+/// How long DNS is waited for when all places are taken and others wait: then the entry makes room.
 const DNS_PATIENCE: Duration = Duration::from_secs(2);
 /// The same for the first words of a host.
 const HOST_PATIENCE: Duration = Duration::from_secs(2);
 /// How long attempts may go on when the server stops. The rest is tried again by the next start.
 const STOP: Duration = Duration::from_secs(3);
-/// What an attempt came to is noted again after so long, when the store could not take it.
+/// How soon the outcome of an attempt is noted again, when the store could not take it.
 const SETTLE_AGAIN: Duration = Duration::from_secs(2);
 
 /// What the queue knows of a message.
@@ -69,7 +69,7 @@ pub(crate) struct Envelope {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Waiting {
     pub(crate) address: String,
-    /// What the last attempt came to.
+    /// The reply that deferred it last.
     pub(crate) last: String,
 }
 
@@ -102,16 +102,21 @@ pub(crate) enum Fate {
     Failed(String),
 }
 
-/// Begins handing on what waits.
 /// Whether mail can be handed on with that configuration.
 pub(crate) fn check(config: &crate::Config) -> Result<(), String> {
     Dns::new(&config.relay).map(drop)
 }
 
+/// Connections to other servers at a time: one at least, and as many as can be counted at most.
+fn connections(configured: usize) -> usize {
+    configured.clamp(1, Semaphore::MAX_PERMITS)
+}
+
+/// Begins handing on what waits.
 pub(crate) fn start(shared: &Arc<Shared>, tasks: &mut JoinSet<()>) -> Result<(), String> {
     let config = &shared.config.relay;
     let retry = config.retry.iter().map(|span| span.0).collect();
-    let connections = config.connections.max(1);
+    let connections = connections(config.connections);
     let share = match config.smarthost {
         // There is one destination, and it is ours.
         Some(_) => connections,
@@ -235,7 +240,7 @@ impl Relay {
         retry.map(|span| span.0).max().unwrap_or(CLAIM)
     }
 
-    /// Who waits in vain for a server that says nothing gives way, when all places are taken and others wait: a
+    /// Entries that wait in vain for a server that says nothing give way, when all places are taken and others wait: a
     /// quarter of them at a time, those first that have waited longest.
     fn make_room(&self) {
         if self.lookups.available_permits() == 0 {
@@ -274,69 +279,23 @@ impl Relay {
         lookup: OwnedSemaphorePermit,
         entry: QueueEntry,
     ) {
-        let shared = &self.shared;
         let Some(mut envelope) = Envelope::decode(&entry.envelope) else {
             warn!("a queue entry that cannot be read is left for later");
             return;
         };
-        let fates = if entry.next_hop == LOCAL {
-            trip.waits_for(Stage::Conversation);
-            local::local(shared, &entry, &envelope).await
-        } else {
-            match transport::hand_on(self, trip, lookup, &entry, &envelope).await {
-                HandedOn::Fates(fates) => fates,
-                HandedOn::NotNow => {
-                    let again = Some((SystemTime::now(), entry.envelope.clone()));
-                    let _ = self.settle(trip, &entry, again, None).await;
-                    return;
-                }
-            }
+        let Some(fates) = self.attempt(trip, lookup, &entry, &envelope).await else {
+            let again = Some((SystemTime::now(), entry.envelope.clone()));
+            let _ = self.settle(trip, &entry, again, None).await;
+            return;
         };
         envelope.attempts = envelope.attempts.saturating_add(1);
-        let expired = self.is_expired(&mut envelope);
-        let (mut waiting, mut failed) = (Vec::new(), Vec::new());
-        for (mut recipient, fate) in envelope.recipients.drain(..).zip(fates) {
-            info!(to = recipient.address, ?fate, "attempt");
-            match fate {
-                Fate::Delivered => count(&shared.metrics.messages_relayed_total),
-                Fate::Deferred(why) => {
-                    recipient.last = why;
-                    if expired {
-                        failed.push(recipient);
-                    } else {
-                        count(&shared.metrics.messages_deferred_total);
-                        waiting.push(recipient);
-                    }
-                }
-                Fate::Failed(why) => {
-                    recipient.last = why;
-                    failed.push(recipient);
-                }
-            }
-        }
+        let (mut waiting, mut failed) = self.sorted(&entry, &mut envelope, fates);
         let mut notification = None;
         if !failed.is_empty() {
-            match dsn::send(shared, &entry, &envelope, &failed).await {
-                Ok(notice) => {
-                    let given_up = failed.len() as u64;
-                    let bounced = &shared.metrics.messages_bounced_total;
-                    bounced.fetch_add(given_up, Ordering::Relaxed);
-                    match notice {
-                        Notice::Delivered => {}
-                        Notice::Queued(enqueue) => notification = Some(*enqueue),
-                        Notice::Dropped(why) => {
-                            count(&shared.metrics.notifications_dropped_total);
-                            warn!(
-                                why,
-                                from = envelope.reverse_path,
-                                given_up,
-                                "no notification"
-                            );
-                        }
-                    }
-                }
+            match self.notify(&entry, &envelope, &failed).await {
+                Ok(enqueue) => notification = enqueue,
                 Err(error) => {
-                    // The store does not take it: nothing may be forgotten before the sender was told.
+                    // The store does not take it: nothing may be forgotten before the sender is notified.
                     warn!(%error, "notification");
                     waiting.append(&mut failed);
                 }
@@ -353,6 +312,84 @@ impl Relay {
             again = self.again(&mut envelope, waiting);
         }
         let _ = self.settle(trip, &entry, again, None).await;
+    }
+
+    /// What became of each recipient; `None` when nothing was tried.
+    async fn attempt(
+        self: &Arc<Self>,
+        trip: &Trip,
+        lookup: OwnedSemaphorePermit,
+        entry: &QueueEntry,
+        envelope: &Envelope,
+    ) -> Option<Vec<Fate>> {
+        if entry.next_hop == LOCAL {
+            trip.waits_for(Stage::Conversation);
+            return Some(local::local(&self.shared, entry, envelope).await);
+        }
+        match transport::hand_on(self, trip, lookup, entry, envelope).await {
+            HandedOn::Fates(fates) => Some(fates),
+            HandedOn::NotNow => None,
+        }
+    }
+
+    /// Takes the recipients out of an envelope: those that are tried again, and those that are given up.
+    fn sorted(
+        &self,
+        entry: &QueueEntry,
+        envelope: &mut Envelope,
+        fates: Vec<Fate>,
+    ) -> (Vec<Waiting>, Vec<Waiting>) {
+        let metrics = &self.shared.metrics;
+        let expired = self.is_expired(envelope);
+        let (mut waiting, mut failed) = (Vec::new(), Vec::new());
+        for (mut recipient, fate) in envelope.recipients.drain(..).zip(fates) {
+            info!(to = recipient.address, ?fate, "attempt");
+            match fate {
+                Fate::Delivered if entry.next_hop == LOCAL => {
+                    count(&metrics.messages_delivered_total);
+                }
+                Fate::Delivered => count(&metrics.messages_relayed_total),
+                Fate::Deferred(why) => {
+                    recipient.last = why;
+                    if expired {
+                        failed.push(recipient);
+                    } else {
+                        count(&metrics.messages_deferred_total);
+                        waiting.push(recipient);
+                    }
+                }
+                Fate::Failed(why) => {
+                    recipient.last = why;
+                    failed.push(recipient);
+                }
+            }
+        }
+        (waiting, failed)
+    }
+
+    /// Notifies the sender of what is given up. Returns a notification that is to be queued.
+    async fn notify(
+        &self,
+        entry: &QueueEntry,
+        envelope: &Envelope,
+        failed: &[Waiting],
+    ) -> Result<Option<Operation>, Error> {
+        let metrics = &self.shared.metrics;
+        let notice = dsn::send(&self.shared, entry, envelope, failed).await?;
+        let given_up = failed.len() as u64;
+        metrics
+            .messages_bounced_total
+            .fetch_add(given_up, Ordering::Relaxed);
+        match notice {
+            Notice::Delivered => {}
+            Notice::Queued(enqueue) => return Ok(Some(*enqueue)),
+            Notice::Dropped(why) => {
+                count(&metrics.notifications_dropped_total);
+                let from = envelope.reverse_path.as_deref();
+                warn!(why, from, given_up, "no notification");
+            }
+        }
+        Ok(None)
     }
 
     /// When the recipients that are left are tried again, and the envelope for them.
@@ -384,7 +421,7 @@ impl Relay {
         now - envelope.queued >= expire && attempts >= relay.retry.len()
     }
 
-    /// Notes what an attempt came to, together with the notification of it. A store that cannot take it is asked again,
+    /// Notes the outcome of an attempt, together with the notification of it. A store that cannot take it is asked again,
     /// for as long as the claim holds: handed on is handed on.
     ///
     /// # Errors
@@ -426,6 +463,19 @@ impl Relay {
                     }
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_number_of_connections_can_be_configured() {
+        for configured in [0, 1, 200, usize::MAX] {
+            let connections = connections(configured);
+            assert!(connections >= 1 && Semaphore::new(connections).available_permits() >= 1);
         }
     }
 }

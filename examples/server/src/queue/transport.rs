@@ -5,8 +5,8 @@ use smtp_proto::client::Survey;
 use smtp_proto::{ForwardPath, Mailbox, ReversePath};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::timeout_at;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{timeout, timeout_at};
 use tracing::info;
 
 use super::conversation::{Conversation, Failure, Letter, Reached, Verdict};
@@ -18,6 +18,9 @@ use crate::server::Shared;
 
 /// An attempt ends after so long, whatever the other servers do.
 const ATTEMPT: Duration = Duration::from_secs(18 * 60);
+/// How long a place among the connections is waited for: then the attempt has its time still, and is not made. The entry is
+/// due again at once, so that the hosts are looked up anew.
+const ROOM: Duration = Duration::from_secs(2 * 60);
 /// Addresses that are tried in one attempt.
 const TRIES: usize = 10;
 /// The longest wait for the first words of a host, RFC 5321 §4.5.3.2.1.
@@ -98,58 +101,112 @@ pub(super) async fn hand_on(
         Err(fate) => return all(fate),
     };
     trip.waits_for(Stage::Room);
-    let Ok(_connection) = Arc::clone(&relay.connections).acquire_owned().await else {
+    let Some(_connection) = place(&relay.connections).await else {
         return HandedOn::NotNow;
     };
     drop(lookup);
     relay.destinations.freed.notify_one();
     trip.waits_for(Stage::Conversation);
-    let deadline = tokio::time::Instant::from_std(trip.began + ATTEMPT);
-    let mut fates = Fates::new(envelope.recipients.len());
-    let (mut letter, mut tries) = (None, 0);
-    // Hosts of a preference whose share is used up; those behind it are for when it fails.
-    let mut full = None;
-    for host in &hosts {
-        if full.is_some_and(|preference| preference != host.preference) {
-            break;
-        }
-        let slot = match relay
-            .destinations
-            .enter(host.address, &entry.next_hop, Instant::now())
-        {
-            Entrance::Open(slot) => slot,
-            Entrance::Full => {
-                full = Some(host.preference);
-                continue;
+    let attempt = Attempt {
+        relay,
+        trip,
+        entry,
+        envelope,
+        deadline: tokio::time::Instant::from_std(trip.began + ATTEMPT),
+        fates: Fates::new(envelope.recipients.len()),
+    };
+    attempt.run(&hosts, reverse_path, forward_paths).await
+}
+
+/// A place among the connections; `None` when none becomes free in time.
+async fn place(connections: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+    let place = timeout(ROOM, Arc::clone(connections).acquire_owned()).await;
+    place.ok()?.ok()
+}
+
+/// What goes from host to host.
+struct Attempt<'a> {
+    relay: &'a Arc<Relay>,
+    trip: &'a Trip,
+    entry: &'a QueueEntry,
+    envelope: &'a Envelope,
+    deadline: tokio::time::Instant,
+    fates: Fates,
+}
+
+impl Attempt<'_> {
+    async fn run(
+        mut self,
+        hosts: &[Exchanger],
+        reverse_path: ReversePath,
+        forward_paths: Vec<ForwardPath>,
+    ) -> HandedOn {
+        let (relay, next_hop) = (self.relay, &self.entry.next_hop);
+        let (mut letter, mut tries) = (None, 0);
+        // Hosts of a preference whose share is used up; those behind it are for when it fails.
+        let mut full = None;
+        for host in hosts {
+            if full.is_some_and(|preference| preference != host.preference) {
+                break;
             }
-            Entrance::Closed(why) => {
-                fates.take_open(&Verdict::Elsewhere(Fate::Deferred(why)));
-                continue;
-            }
-        };
-        full = None;
-        let letter = match &letter {
-            Some(letter) => letter,
-            None => match survey(&relay.shared, entry).await {
-                Ok(survey) => letter.insert(Letter {
-                    shared: &relay.shared,
-                    entry,
-                    reverse_path: reverse_path.clone(),
-                    forward_paths: forward_paths.clone(),
-                    smtputf8: envelope.smtputf8,
-                    survey,
-                }),
-                Err(error) => {
-                    let why = format!("451 4.3.0 the message cannot be read: {error}");
-                    return all(Fate::Deferred(why));
+            let now = Instant::now();
+            let slot = match relay.destinations.enter(host.address, next_hop, now) {
+                Entrance::Open(slot) => slot,
+                Entrance::Full => {
+                    full = Some(host.preference);
+                    continue;
                 }
-            },
-        };
-        let recipients = fates.open();
+                Entrance::Closed(why) => {
+                    let closed = Verdict::Elsewhere(Fate::Deferred(why));
+                    self.fates.take_open(&closed);
+                    continue;
+                }
+            };
+            full = None;
+            let letter = match &letter {
+                Some(letter) => letter,
+                None => match survey(&relay.shared, self.entry).await {
+                    Ok(survey) => letter.insert(Letter {
+                        shared: &relay.shared,
+                        entry: self.entry,
+                        reverse_path: reverse_path.clone(),
+                        forward_paths: forward_paths.clone(),
+                        smtputf8: self.envelope.smtputf8,
+                        survey,
+                    }),
+                    Err(error) => {
+                        let why = format!("451 4.3.0 the message cannot be read: {error}");
+                        let all = vec![Fate::Deferred(why); self.envelope.recipients.len()];
+                        return HandedOn::Fates(all);
+                    }
+                },
+            };
+            let is_over = self.ask(letter, host, slot).await;
+            tries += 1;
+            if self.fates.open().is_empty() || is_over || tries == TRIES {
+                break;
+            }
+        }
+        if full.is_some() {
+            if tries == 0 {
+                return HandedOn::NotNow;
+            }
+            let why = "451 4.4.5 enough is under way to this host".to_owned();
+            let waits = Verdict::Elsewhere(Fate::Deferred(why));
+            self.fates.take_open(&waits);
+        }
+        let otherwise = format!("451 4.4.4 no host for {next_hop}");
+        HandedOn::Fates(self.fates.end(&otherwise))
+    }
+
+    /// Asks one host to take it, for the recipients that are open. Returns whether the attempt's time is over.
+    async fn ask(&mut self, letter: &Letter<'_>, host: &Exchanger, slot: Slot) -> bool {
+        let recipients = self.fates.open();
         let mut conversation = Conversation::new(letter, host, &recipients);
-        let patience = patience(relay.shared.config.relay.patience.0, slot.failures);
-        let talk = talk(&mut conversation, trip, host, patience);
-        let done = timeout_at(deadline, talk).await;
+        let first = self.relay.shared.config.relay.patience.0;
+        let patience = patience(first, slot.failures);
+        let talk = talk(&mut conversation, self.trip, host, patience);
+        let done = timeout_at(self.deadline, talk).await;
         let is_over = done.is_err();
         let done = done.unwrap_or(Err(Failure::Silent(ATTEMPT)));
         report(&slot, &conversation, host, &done);
@@ -158,30 +215,18 @@ pub(super) async fn hand_on(
             Ok(()) => "451 4.4.2 not answered".to_owned(),
             Err(error) => words(host, &error),
         };
-        // Whoever was sent all of it may have it, and another host would double it. Where that happens again, repeating
-        // it there doubles it as well, and does not bring it on its way.
+        // A host that was sent all of it may have it, and another one would double it. Where that happens again,
+        // repeating it there doubles it as well, and does not bring it on its way.
         let otherwise = match conversation.reached {
-            Reached::End if envelope.attempts == 0 => Verdict::Final(Fate::Deferred(left)),
+            Reached::End if self.envelope.attempts == 0 => Verdict::Final(Fate::Deferred(left)),
             _ => Verdict::Elsewhere(Fate::Deferred(left)),
         };
         for (nth, verdict) in recipients.iter().zip(conversation.verdicts) {
-            fates.take(*nth, verdict.unwrap_or_else(|| otherwise.clone()));
+            let verdict = verdict.unwrap_or_else(|| otherwise.clone());
+            self.fates.take(*nth, verdict);
         }
-        tries += 1;
-        if fates.open().is_empty() || is_over || tries == TRIES {
-            full = None;
-            break;
-        }
+        is_over
     }
-    if full.is_some() {
-        if tries == 0 {
-            return HandedOn::NotNow;
-        }
-        let why = "451 4.4.5 enough is under way to this host".to_owned();
-        fates.take_open(&Verdict::Elsewhere(Fate::Deferred(why)));
-    }
-    let otherwise = format!("451 4.4.4 no host for {}", entry.next_hop);
-    HandedOn::Fates(fates.end(&otherwise))
 }
 
 /// Where mail for a next hop goes; else what becomes of it.
@@ -335,6 +380,17 @@ mod tests {
             }
             assert_eq!(fates.end("no host"), [fate], "{verdicts:?}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_place_is_not_waited_for_until_the_attempt_is_over() {
+        let connections = Arc::new(Semaphore::new(1));
+        let taken = place(&connections).await.unwrap();
+        let began = tokio::time::Instant::now();
+        assert!(place(&connections).await.is_none());
+        assert!(began.elapsed() < ATTEMPT / 2, "{:?}", began.elapsed());
+        drop(taken);
+        assert!(place(&connections).await.is_some());
     }
 
     #[test]

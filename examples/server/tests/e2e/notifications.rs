@@ -90,6 +90,9 @@ async fn a_mailbox_that_has_room_again_gets_its_notification_once() {
     let text = alice.imap("FETCH 1:* BODY[TEXT]").await;
     assert_eq!(text.matches("rfc822; x@other.test").count(), 1, "{text}");
     metric(&house, &format!("{DROPPED} 0")).await;
+    // A delivery here, and nothing that another server took.
+    metric(&house, "mailserver_messages_delivered_total 1").await;
+    metric(&house, "mailserver_messages_relayed_total 0").await;
     house.server.stop().await;
 }
 
