@@ -17,6 +17,9 @@ use crate::listener::Stream;
 use crate::login::{Login, LoginStep, MECHANISMS};
 use crate::server::{Service, Shared};
 
+/// Octets of a message that are read at a time.
+const PIECE: u64 = 64 * 1024;
+
 /// Maildrops that are open: one session each (RFC 1939 §4).
 #[derive(Debug, Default)]
 pub(crate) struct OpenMaildrops(Mutex<HashSet<AccountId>>);
@@ -227,17 +230,24 @@ impl Session<'_> {
         let Some((_, body)) = self.numbered(number) else {
             return self.err(None, "No such message");
         };
+        let store = &self.shared.store;
         // Behind the +OK nothing can be said any more.
-        if let Err(error) = body::checked(&*self.shared.store, &body, 0..body.octets, 0).await {
-            if let Error::Damaged(_) = error {
+        let checked = body::checked(&**store, &body, 0..body.octets, PIECE).await;
+        let mut held = match checked {
+            Ok(held) => held,
+            Err(error @ Error::Damaged(_)) => {
                 warn!(%error, number, body = body.id.0, "a message is damaged");
                 return self.err(Some(ResponseCode::SysPerm), "It is damaged on the server");
             }
-            return self.failed(&error);
-        }
+            Err(error) => return self.failed(&error),
+        };
         let mut at = 0;
         loop {
-            let piece = match self.shared.store.read(&body, at..at + 65_536).await {
+            let piece = match held.take() {
+                Some(whole) => Ok(whole),
+                None => store.read(&body, at..at + PIECE).await,
+            };
+            let piece = match piece {
                 Ok(piece) => piece,
                 Err(error) if at == 0 => return self.failed(&error),
                 Err(error) => {
