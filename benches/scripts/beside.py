@@ -8,10 +8,10 @@ As root, since Dovecot and Postfix want to be. IMAPTEST is Dovecot's program of 
 it only deliveries are measured. Each pair is measured ROUNDS times, one after the other, and the medians are compared.
 BEFORE names the mailserver of an earlier commit, which is then measured in the same rounds.
 Dovecot keeps its mail as sdbox and flushes what it appends, as mailserver does; its password is in clear, and costs it
-nothing to check, where mailserver has argon2id. Postfix answers 250 when a message is in its queue and flushed; that it must be delivered after that costs it
-the same processors, and is no more measured than our server's readers are.
+nothing to check, where mailserver has argon2id. Postfix answers 250 when a message is in its queue and flushed; its delivery
+after that uses the same processors, and is not measured.
 """
-import os, re, resource, shutil, socket, statistics, subprocess, sys, tempfile, time
+import os, resource, shutil, socket, statistics, subprocess, sys, tempfile, time
 
 PASSWORD = "measured"
 ROUNDS = int(os.environ.get("ROUNDS", 3))

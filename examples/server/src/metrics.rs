@@ -48,7 +48,7 @@ counters! {
     messages_relayed_total "counter" "Recipients handed on to other servers.",
     messages_deferred_total "counter" "Attempts to hand on that are to be repeated.",
     messages_bounced_total "counter" "Recipients that were given up.",
-    notifications_dropped_total "counter" "Times that recipients were given up and no sender could be told.",
+    notifications_dropped_total "counter" "Times that recipients were given up and no sender could be notified.",
 }
 
 /// Adds one.

@@ -135,8 +135,8 @@ impl Session<'_> {
                 false => UidSet::new(),
             };
             for row in &rows {
-                let tell_flags = seen.contains(row.uid) && !attributes.contains(&A::Flags);
-                match self.fetch_one(row, &attributes, tell_flags).await {
+                let adds_flags = seen.contains(row.uid) && !attributes.contains(&A::Flags);
+                match self.fetch_one(row, &attributes, adds_flags).await {
                     // The others are answered for.
                     Err(End(_, Some(ResponseCode::Corruption), _)) => damaged.insert(row.uid),
                     fetched => fetched?,
@@ -245,7 +245,7 @@ impl Session<'_> {
         &mut self,
         row: &Row,
         attributes: &[FetchAttribute],
-        tell_flags: bool,
+        adds_flags: bool,
     ) -> Result<(), End> {
         use FetchAttribute as A;
         let needs_structure = |a: &A| {
@@ -340,7 +340,7 @@ impl Session<'_> {
         let condstore = self.driver.machine.condstore();
         let flags = self.flags_of(row);
         let (machine, output) = self.driver.split();
-        if tell_flags {
+        if adds_flags {
             let _ = machine.fetch_item(&FetchItem::Flags(flags), output);
             if condstore && !attributes.contains(&A::ModSeq) {
                 let _ = machine.fetch_item(&FetchItem::ModSeq(row.modified.0), output);

@@ -80,8 +80,8 @@ async fn a_damaged_message_hides_no_other_one() {
         let said = bob.imap(&format!("FETCH 1:* {items}")).await;
         let (_, end) = said.trim_end().rsplit_once('\n').unwrap();
         for n in 1..=7 {
-            let told = said.contains(&format!("* {n} FETCH ("));
-            assert_eq!(told, !lost.contains(&n), "{items}: {n}: {end}");
+            let answered = said.contains(&format!("* {n} FETCH ("));
+            assert_eq!(answered, !lost.contains(&n), "{items}: {n}: {end}");
         }
         match lost {
             [] => assert!(end.starts_with("x OK"), "{items}: {end}"),
