@@ -2,50 +2,16 @@
 
 use crate::dns::serve;
 use crate::exchanger::{Exchanger, Manner, port};
-use crate::harness::{PASSWORD, Talk, config, run};
+use crate::harness::{PASSWORD, Talk, config};
+use crate::mailserver::{Mailserver, add_account, configured};
 use crate::relay::base64;
 use hikyaku_server::{Server, Service};
 use mailstore::{AccountId, Claim, Disk, Operation, Store as _, Transaction};
-use std::io::{BufRead as _, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_mailserver");
 /// How long mail may take after a start.
 const SECONDS: Duration = Duration::from_secs(5);
-
-/// The program, running; killed when dropped.
-struct Running {
-    child: Child,
-    submission: SocketAddr,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn start(configuration: &Path) -> Running {
-    let mut child = Command::new(PROGRAM)
-        .arg("--config")
-        .arg(configuration)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let mut addresses = lines.filter_map(|line| {
-        let line = line.unwrap();
-        let address = line.trim().strip_prefix("Submission ");
-        address.map(|address| address.parse().unwrap())
-    });
-    let submission = addresses.next().expect("it says where it listens");
-    Running { child, submission }
-}
 
 async fn submit(at: SocketAddr, subject: &str) {
     let mut talk = Talk::new(at).await;
@@ -79,29 +45,18 @@ async fn what_was_under_way_at_a_kill_goes_out_after_the_next_start() {
     let (dns, port) = (serve("other.test").await, port());
     let exchanger = Exchanger::at(Ipv4Addr::LOCALHOST, port, Manner::Silent).await;
     let folder = tempfile::tempdir().unwrap();
-    let configuration = folder.path().join("mailserver.toml");
-    let text = format!(
-        "hostname = \"localhost\"\ndata = \"{}\"\ndomains = [\"example.test\"]\n[auth]\nplaintext = \"always\"\n\
-         [listen]\nsubmission = \"127.0.0.1:0\"\n[relay]\ndns = [\"{dns}\"]\nport = {port}\n",
-        folder.path().join("data").display()
+    let rest = format!(
+        "[auth]\nplaintext = \"always\"\n[listen]\nsubmission = \"127.0.0.1:0\"\n[relay]\ndns = [\"{dns}\"]\nport = {port}\n"
     );
-    std::fs::write(&configuration, text).unwrap();
-    let add = [
-        "--config",
-        configuration.to_str().unwrap(),
-        "account",
-        "add",
-        "alice@example.test",
-    ];
-    let (ok, said) = run(PROGRAM, &add, &format!("{PASSWORD}\n")).await;
-    assert!(ok, "{said}");
-    let mut server = start(&configuration);
-    submit(server.submission, "killed").await;
+    let configuration = configured(folder.path(), "data", &rest);
+    add_account(&configuration, "alice@example.test").await;
+    let mut server = Mailserver::start("", &configuration);
+    submit(server.at("Submission"), "killed").await;
     until_open(&exchanger).await;
     server.child.kill().unwrap();
     server.child.wait().unwrap();
     exchanger.becomes(Manner::Good);
-    let _server = start(&configuration);
+    let _server = Mailserver::start("", &configuration);
     exchanger.takes("killed", SECONDS).await;
     exactly_once(&exchanger, "killed").await;
 }

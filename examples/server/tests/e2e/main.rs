@@ -13,6 +13,7 @@ mod imap;
 mod imaptest;
 mod logins;
 mod mailbox_full;
+mod mailserver;
 mod memory;
 mod notifications;
 mod operations;

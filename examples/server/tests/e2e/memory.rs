@@ -1,70 +1,32 @@
 //! What peers can make the program hold in memory: little for each connection, whatever they send and do not end.
 
-use crate::harness::{Talk, run, tls};
-use std::collections::HashMap;
-use std::io::{BufRead as _, BufReader};
+use crate::harness::{PASSWORD, Talk, tls};
+use crate::mailserver::{Mailserver, add_account, configured};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_mailserver");
-const PASSWORD: &str = "a secret of words";
 /// Connections of each kind.
 const MANY: usize = 24;
 
-/// The program, running; killed when dropped.
+/// The program, running, with an account of bob's.
 struct Running {
-    child: Child,
-    at: HashMap<String, String>,
+    program: Mailserver,
     folder: TempDir,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 impl Running {
     async fn start(limits: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("mailserver.toml");
-        let text = format!(
-            "hostname = \"localhost\"\ndata = \"{}\"\ndomains = [\"example.test\"]\n[auth]\nplaintext = \"always\"\n\
-             [listen]\nhttps = \"127.0.0.1:0\"\nimap = \"127.0.0.1:0\"\nsmtp = \"127.0.0.1:0\"\npop3 = \"127.0.0.1:0\"\n",
-            folder.path().join("data").display()
-        );
-        std::fs::write(&path, text).unwrap();
-        let path = path.to_str().unwrap();
-        let add = ["--config", path, "account", "add", "bob@example.test"];
-        let (ok, said) = run(PROGRAM, &add, &format!("{PASSWORD}\n")).await;
-        assert!(ok, "{said}");
-        let command = format!("{limits} exec {PROGRAM} --config {path}");
-        let mut child = Command::new("sh")
-            .args(["-c", &command])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut at = HashMap::new();
-        while at.len() < 4 {
-            let line = lines
-                .next()
-                .expect("a page that says where it listens")
-                .unwrap();
-            if let Some((service, address)) = line.trim().split_once(' ')
-                && address.starts_with("127.")
-            {
-                at.insert(service.to_owned(), address.to_owned());
-            }
-        }
-        Self { child, at, folder }
+        let rest = "[auth]\nplaintext = \"always\"\n\
+             [listen]\nhttps = \"127.0.0.1:0\"\nimap = \"127.0.0.1:0\"\nsmtp = \"127.0.0.1:0\"\npop3 = \"127.0.0.1:0\"\n";
+        let configuration = configured(folder.path(), "data", rest);
+        add_account(&configuration, "bob@example.test").await;
+        let program = Mailserver::start(limits, &configuration);
+        Self { program, folder }
     }
 
     fn ca(&self) -> PathBuf {
@@ -74,7 +36,7 @@ impl Running {
     /// A line of a file of its process.
     fn proc(&self, file: &str, name: &str) -> Vec<u64> {
         let path = Path::new("/proc")
-            .join(self.child.id().to_string())
+            .join(self.program.child.id().to_string())
             .join(file);
         let text = std::fs::read_to_string(path).unwrap();
         let line = text.lines().find(|line| line.starts_with(name)).unwrap();
@@ -88,7 +50,7 @@ impl Running {
     }
 
     async fn web(&self) -> TlsStream<TcpStream> {
-        let stream = TcpStream::connect(&self.at["Https"]).await.unwrap();
+        let stream = TcpStream::connect(self.program.at("Https")).await.unwrap();
         tls(&self.ca(), stream).await.unwrap()
     }
 
@@ -251,7 +213,7 @@ async fn forms_that_do_not_end_stay_on_disk() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn much_of_one_message_at_once_is_not_held() {
     let server = Running::start("").await;
-    let mut imap = Talk::new(server.at["Imap"].parse().unwrap()).await;
+    let mut imap = Talk::new(server.program.at("Imap")).await;
     imap.line().await;
     let fields = format!("X-Long: {}\r\n", "x".repeat(900)).repeat(330);
     let body = "a line of text\r\n".repeat(14_000);
@@ -299,19 +261,14 @@ async fn the_descriptors_are_all_that_there_are_and_are_enough() {
             for _ in 0..30 {
                 let socket = tokio::net::TcpSocket::new_v4().unwrap();
                 socket.bind(([127, 0, 2, host], 0).into()).unwrap();
-                all.push(
-                    socket
-                        .connect(server.at[service].parse().unwrap())
-                        .await
-                        .unwrap(),
-                );
+                all.push(socket.connect(server.program.at(service)).await.unwrap());
             }
         }
     }
     tokio::time::sleep(Duration::from_millis(2500)).await;
     let begun = Instant::now();
     server.log_in().await;
-    let mut imap = Talk::new(server.at["Imap"].parse().unwrap()).await;
+    let mut imap = Talk::new(server.program.at("Imap")).await;
     imap.line().await;
     let large = "x".repeat(300_000);
     for command in [

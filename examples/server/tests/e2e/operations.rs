@@ -1,74 +1,21 @@
 //! Running the program: who may read its files, what `check` and a start say, and certificates that change.
 
 use crate::harness::{Talk, run};
+use crate::mailserver::{Mailserver, PROGRAM, configured};
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
-use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_mailserver");
-
-/// The program, running; killed when dropped.
-struct Running {
-    child: Child,
-    addresses: Vec<(String, String)>,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Running {
-    fn start(umask: &str, configuration: &str) -> Self {
-        let mut child = Command::new("sh")
-            .args([
-                "-c",
-                &format!("umask {umask}; exec {PROGRAM} --config {configuration}"),
-            ])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut addresses = Vec::new();
-        for line in BufReader::new(child.stdout.take().unwrap()).lines() {
-            let line = line.unwrap();
-            if let Some((service, address)) = line.trim().split_once(' ') {
-                addresses.push((service.to_owned(), address.to_owned()));
-            }
-            // The last one that the configuration of this test names.
-            if line.trim().starts_with("Https ") {
-                break;
-            }
-        }
-        Self { child, addresses }
-    }
-
-    fn at(&self, service: &str) -> std::net::SocketAddr {
-        let found = self.addresses.iter().find(|(name, _)| name == service);
-        found.unwrap().1.parse().unwrap()
-    }
-
+impl Mailserver {
     async fn hang_up(&self) {
         let pid = self.child.id();
         assert!(run("sh", &["-c", &format!("kill -HUP {pid}")], "").await.0);
     }
 }
 
-fn configured(folder: &Path, rest: &str) -> String {
-    let path = folder.join("mailserver.toml");
-    let data = folder.join("around/data");
-    let head = format!(
-        "hostname = \"localhost\"\ndata = \"{}\"\ndomains = [\"example.test\"]\n",
-        data.display()
-    );
-    std::fs::write(&path, format!("{head}{rest}")).unwrap();
-    path.to_str().unwrap().to_owned()
-}
+/// Where the data is, below the folder of the configuration.
+const DATA: &str = "around/data";
 
 const LISTEN: &str = "[listen]\nlmtp = \"127.0.0.1:0\"\nsmtp = \"127.0.0.1:0\"\nimap = \"127.0.0.1:0\"\n\
     imaps = \"127.0.0.1:0\"\npop3 = \"127.0.0.1:0\"\npop3s = \"127.0.0.1:0\"\nsubmissions = \"127.0.0.1:0\"\n\
@@ -103,14 +50,14 @@ fn open(folder: &Path, found: &mut Vec<(PathBuf, u32)>) {
 async fn mail_and_keys_are_this_users_alone_whatever_the_umask() {
     for umask in ["000", "022", "077"] {
         let folder = tempfile::tempdir().unwrap();
-        let configuration = configured(folder.path(), LISTEN);
-        let data = folder.path().join("around/data");
+        let configuration = configured(folder.path(), DATA, LISTEN);
+        let data = folder.path().join(DATA);
         let add = format!(
             "umask {umask}; exec {PROGRAM} --config {configuration} account add bob@example.test"
         );
         let (ok, said) = run("sh", &["-c", &add], "a secret of words\n").await;
         assert!(ok, "{said}");
-        let server = Running::start(umask, &configuration);
+        let server = Mailserver::start(&format!("umask {umask};"), &configuration);
         let mut lmtp = Talk::new(server.at("Lmtp")).await;
         lmtp.send("LHLO a\r\n").await;
         lmtp.until("250 ").await;
@@ -201,7 +148,7 @@ async fn check_says_what_the_start_says_and_a_failed_start_leaves_nothing_behind
         ("[listen]\nbogus = 1\n".into(), "unknown field `bogus`"),
     ];
     for (rest, expected) in rows {
-        let configuration = configured(folder.path(), &rest);
+        let configuration = configured(folder.path(), DATA, &rest);
         let (check_ok, check) = run(PROGRAM, &["--config", &configuration, "check"], "").await;
         let (start_ok, start) = run(PROGRAM, &["--config", &configuration], "").await;
         assert!(!check_ok && !start_ok, "{rest}: {check} {start}");
@@ -216,14 +163,14 @@ async fn check_says_what_the_start_says_and_a_failed_start_leaves_nothing_behind
         );
     }
     // What there was stays as it was: a store of somebody else's that is no store.
-    let data = folder.path().join("around/data");
+    let data = folder.path().join(DATA);
     std::fs::create_dir_all(data.join("store")).unwrap();
     std::fs::write(
         data.join("store/store.sqlite"),
         "no database at all, for sure",
     )
     .unwrap();
-    let configuration = configured(folder.path(), LISTEN);
+    let configuration = configured(folder.path(), DATA, LISTEN);
     let (check_ok, check) = run(PROGRAM, &["--config", &configuration, "check"], "").await;
     let (start_ok, start) = run(PROGRAM, &["--config", &configuration], "").await;
     assert!(!check_ok && !start_ok, "{check} {start}");
@@ -244,7 +191,7 @@ async fn check_says_what_the_start_says_and_a_failed_start_leaves_nothing_behind
     // Fine, and nothing is made by asking.
     let (ok, said) = run(PROGRAM, &["--config", &configuration, "check"], "").await;
     assert!(ok && said.contains("fine") && !data.exists(), "{said}");
-    let server = Running::start("022", &configuration);
+    let server = Mailserver::start("umask 022;", &configuration);
     let (ok, said) = run(PROGRAM, &["--config", &configuration, "check"], "").await;
     assert!(ok && said.contains("A server runs with it"), "{said}");
     drop(server);
@@ -253,7 +200,7 @@ async fn check_says_what_the_start_says_and_a_failed_start_leaves_nothing_behind
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_account_is_removed_only_when_somebody_said_so() {
     let folder = tempfile::tempdir().unwrap();
-    let configuration = configured(folder.path(), LISTEN);
+    let configuration = configured(folder.path(), DATA, LISTEN);
     let account = |arguments: &'static [&'static str], input: &'static str| {
         let configuration = configuration.clone();
         async move {
@@ -274,7 +221,7 @@ async fn an_account_is_removed_only_when_somebody_said_so() {
     let (ok, said) = account(&["passwd", "bob@example.test"], "a secret of words\n").await;
     assert!(ok && !said.contains("hint"), "{said}");
     for running in [false, true] {
-        let server = running.then(|| Running::start("022", &configuration));
+        let server = running.then(|| Mailserver::start("umask 022;", &configuration));
         if let Some(server) = &server {
             let mut lmtp = Talk::new(server.at("Lmtp")).await;
             lmtp.send(
@@ -316,7 +263,7 @@ async fn an_account_is_removed_only_when_somebody_said_so() {
 }
 
 /// The serial number of the certificate that a port shows.
-async fn shown(server: &Running, service: &str, starttls: &str) -> u64 {
+async fn shown(server: &Mailserver, service: &str, starttls: &str) -> u64 {
     let words = format!(
         "openssl s_client -connect {} {starttls} </dev/null 2>/dev/null | openssl x509 -noout -serial",
         server.at(service)
@@ -336,7 +283,7 @@ const PORTS: [(&str, &str); 7] = [
     ("Smtp", "-starttls smtp"),
 ];
 
-async fn metric(server: &Running, name: &str) -> u64 {
+async fn metric(server: &Mailserver, name: &str) -> u64 {
     let mut talk = Talk::new(server.at("Metrics")).await;
     talk.send("GET /metrics HTTP/1.0\r\n\r\n").await;
     let page = talk.rest().await;
@@ -372,8 +319,8 @@ async fn a_certificate_that_changes_is_shown_and_a_bad_one_is_not() {
         cert.display(),
         key.display()
     );
-    let configuration = configured(folder.path(), &rest);
-    let mut server = Running::start("022", &configuration);
+    let configuration = configured(folder.path(), DATA, &rest);
+    let mut server = Mailserver::start("umask 022;", &configuration);
     // A connection from before goes on.
     let mut before = Talk::new(server.at("Imap")).await;
     before.line().await;

@@ -1,78 +1,21 @@
 //! The program itself: its first start, its accounts, and its sudden end.
 
 use crate::harness::{Talk, run};
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
+use crate::mailserver::{Mailserver, PROGRAM, add_account, configured};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_mailserver");
-
-/// The program, running; killed when dropped.
-struct Running {
-    child: Child,
-    lmtp: String,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn configuration(folder: &std::path::Path) -> String {
-    let path = folder.join("mailserver.toml");
-    let text = format!(
-        "hostname = \"localhost\"\ndata = \"{}\"\ndomains = [\"example.test\"]\n[listen]\nlmtp = \"127.0.0.1:0\"\n",
-        folder.join("data").display()
-    );
-    std::fs::write(&path, text).unwrap();
-    path.to_str().unwrap().to_owned()
-}
-
-fn start(configuration: &str) -> Running {
-    let mut child = Command::new(PROGRAM)
-        .args(["--config", configuration])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let lmtp = lines.find_map(|line| {
-        line.unwrap()
-            .trim()
-            .strip_prefix("Lmtp ")
-            .map(ToOwned::to_owned)
-    });
-    Running {
-        child,
-        lmtp: lmtp.expect("the page says where it listens"),
-    }
-}
+const LISTEN: &str = "[listen]\nlmtp = \"127.0.0.1:0\"\n";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_answered_250_is_there_once_after_a_kill() {
     const ROUNDS: u32 = 50;
     let folder = tempfile::tempdir().unwrap();
-    let configuration = configuration(folder.path());
-    let (ok, said) = run(
-        PROGRAM,
-        &[
-            "--config",
-            &configuration,
-            "account",
-            "add",
-            "bob@example.test",
-        ],
-        "secret\n",
-    )
-    .await;
-    assert!(ok, "{said}");
+    let configuration = configured(folder.path(), "data", LISTEN);
+    add_account(&configuration, "bob@example.test").await;
     let mut accepted = Vec::new();
     for round in 0..ROUNDS {
-        let mut server = start(&configuration);
-        let address = server.lmtp.parse().unwrap();
-        let mut lmtp = Talk::new(address).await;
+        let mut server = Mailserver::start("", &configuration);
+        let mut lmtp = Talk::new(server.at("Lmtp")).await;
         lmtp.send("LHLO a\r\n").await;
         lmtp.until("250 ").await;
         let many = 1 + round % 7;
@@ -141,7 +84,7 @@ async fn what_was_answered_250_is_there_once_after_a_kill() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn accounts_are_managed_while_it_runs_and_errors_are_one_line() {
     let folder = tempfile::tempdir().unwrap();
-    let configuration = configuration(folder.path());
+    let configuration = configured(folder.path(), "data", LISTEN);
     let account = |arguments: &'static [&'static str], input: &'static str| {
         let configuration = configuration.clone();
         async move {
@@ -150,7 +93,7 @@ async fn accounts_are_managed_while_it_runs_and_errors_are_one_line() {
         }
     };
     assert!(account(&["add", "a@example.test"], "one\n").await.0);
-    let mut server = start(&configuration);
+    let mut server = Mailserver::start("", &configuration);
     assert!(account(&["add", "b@example.test"], "two\n").await.0);
     assert!(account(&["quota", "b@example.test", "5 MiB"], "").await.0);
     assert!(account(&["passwd", "b@example.test"], "three\n").await.0);
@@ -214,7 +157,7 @@ async fn accounts_are_managed_while_it_runs_and_errors_are_one_line() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn accounts_are_managed_while_the_server_starts() {
     let folder = tempfile::tempdir().unwrap();
-    let configuration = configuration(folder.path());
+    let configuration = configured(folder.path(), "data", LISTEN);
     let config = hikyaku_server::Config::read(configuration.as_ref()).unwrap();
     std::fs::create_dir_all(&config.data).unwrap();
     let _store = hikyaku_server::open_store(&config).unwrap();
