@@ -390,21 +390,25 @@ def deep(server):
 
 
 class Names(threading.Thread):
-    """Name servers: silent.test accepts and says nothing, live.test takes mail."""
+    """Name servers, and the exchangers they name: silent.test accepts and says nothing, tarpit-N.test sends a reply octet by
+    octet, live.test and live-N.test take mail; what is asked of mute-N.test is not answered."""
 
     def __init__(self):
         super().__init__(daemon=True)
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind(("127.0.0.1", 0))
         self.port = self.socket.getsockname()[1]
-        self.silent, self.live = socket.socket(), socket.socket()
+        self.silent, self.live, self.tarpit = socket.socket(), socket.socket(), socket.socket()
         self.silent.bind(("127.0.0.77", 0))
         self.relay = self.silent.getsockname()[1]
         self.live.bind(("127.0.0.78", self.relay))
+        self.tarpit.bind(("127.0.0.79", self.relay))
+        # Recipients of what was taken.
+        self.taken = set()
         self.silent.listen(1000)
-        self.live.listen(100)
-        self.taken = []
-        threading.Thread(target=self.take, daemon=True).start()
+        for listener, talk in [(self.live, self.session), (self.tarpit, self.trickle)]:
+            listener.listen(100)
+            threading.Thread(target=self.take, args=(listener, talk), daemon=True).start()
 
     def run(self):
         while True:
@@ -417,31 +421,48 @@ class Names(threading.Thread):
             kind = struct.unpack(">H", query[end + 1:end + 3])[0]
             question = query[12:end + 5]
             name = ".".join(labels)
+            domain = labels[-2] if len(labels) > 1 else ""
+            if domain.startswith("mute"):
+                continue
             data = b""
             if kind == 15 and not name.startswith("mx."):
                 host = b"".join(bytes([len(part)]) + part.encode() for part in ["mx", *labels]) + b"\0"
                 data = struct.pack(">H", 10) + host
             elif kind == 1:
-                data = socket.inet_aton("127.0.0.78" if name.endswith("live.test") else "127.0.0.77")
+                host = {"live": 78, "tarpit": 79}.get(domain.split("-")[0], 77)
+                data = socket.inet_aton(f"127.0.0.{host}")
             answer = b"\xc0\x0c" + struct.pack(">HHIH", kind, 1, 60, len(data)) + data if data else b""
             head = query[:2] + struct.pack(">HHHHH", 0x8580, 1, 1 if data else 0, 0, 0)
             self.socket.sendto(head + question + answer, peer)
 
-    def take(self):
+    def take(self, listener, talk):
         while True:
-            peer, _ = self.live.accept()
-            threading.Thread(target=self.session, args=(peer,), daemon=True).start()
+            peer, _ = listener.accept()
+            threading.Thread(target=talk, args=(peer,), daemon=True).start()
+
+    def trickle(self, peer):
+        try:
+            peer.sendall(b"220 tarpit.test\r\n")
+            while True:
+                for octet in b"250-slow\r\n":
+                    peer.sendall(bytes([octet]))
+                    time.sleep(0.2)
+        except OSError:
+            pass
 
     def session(self, peer):
         lines = peer.makefile("rb")
         peer.sendall(b"220 live.test\r\n")
+        to = ""
         while line := lines.readline():
             verb = line[:4].upper()
+            if verb == b"RCPT":
+                to = line.decode().partition("<")[2].partition(">")[0]
             if verb == b"DATA":
                 peer.sendall(b"354 go\r\n")
                 while lines.readline() not in (b".\r\n", b""):
                     pass
-                self.taken.append(time.monotonic())
+                self.taken.add(to)
             peer.sendall(b"221 bye\r\n" if verb == b"QUIT" else b"250 ok\r\n")
 
 
@@ -463,10 +484,21 @@ def submit(server, to, many, name="mallory"):
 
 def relayed(server):
     """A message to a domain that lives is there."""
-    before = len(NAMES.taken)
-    submit(server, "x@live.test", 1, "bob")
-    while len(NAMES.taken) == before:
+    to = f"{time.monotonic_ns()}@live.test"
+    submit(server, to, 1, "bob")
+    while to not in NAMES.taken:
         time.sleep(0.005)
+
+
+def silence(server):
+    submit(server, "x@silent.test", 60)
+
+
+def tarpits(server):
+    for n in range(10):
+        submit(server, f"x@tarpit-{n}.test", 5)
+        submit(server, f"x@mute-{n}.test", 5)
+    submit(server, "x@live-{n}.test", 80)
 
 
 NAMES = Names()
@@ -499,19 +531,20 @@ ROWS = [
     ("idlers", "60 sessions in IDLE of a mailbox that fills", idlers, ""),
     ("guesses", "60 connections that guess a password", guesses, ""),
     ("deep", "messages of 5000 levels, 200 000 parts, fields, recipients", deep, ""),
-    ("silence", "60 messages to a destination that is silent", None, "", RELAY),
+    ("silence", "60 messages to a destination that is silent", silence, "", RELAY),
+    ("tarpits", "ten tarpits and ten silent name servers among 100 domains", tarpits, "", RELAY),
 ]
 
 
 def attacked(server, attack):
     """Prepares the attack, then goes on with it in a process of its own until that is killed."""
-    ready, tell = os.pipe()
+    ready, begun = os.pipe()
     child = os.fork()
     if child == 0:
         try:
             os.setsid()
             KEPT.append(attack(server))
-            os.write(tell, b"+")
+            os.write(begun, b"+")
             if callable(KEPT[-1]):
                 KEPT[-1]()
             time.sleep(3600)
@@ -519,7 +552,7 @@ def attacked(server, attack):
             print(f"the attack failed: {error!r}", file=sys.stderr)
         finally:
             os._exit(1)
-    os.close(tell)
+    os.close(begun)
     began = os.read(ready, 1)
     os.close(ready)
     assert began == b"+", "the attack did not begin"
@@ -542,10 +575,12 @@ def row(program, name, text, attack, limits, rest=""):
     try:
         server = Server(program, folder, limits + "\n" + rest)
         try:
-            child = None
-            if attack is None:
-                NAMES.start()
-                submit(server, "x@silent.test", 60)
+            child, relays = None, RELAY in rest
+            if relays:
+                # The other servers are threads of this process.
+                if not NAMES.is_alive():
+                    NAMES.start()
+                attack(server)
                 time.sleep(1)
             else:
                 child = attacked(server, attack)
@@ -554,7 +589,7 @@ def row(program, name, text, attack, limits, rest=""):
             while time.monotonic() - began < LASTS:
                 measured("mail", mail, server, worst)
                 measured("page", page, server, worst)
-                if attack is None:
+                if relays:
                     measured("relay", relayed, server, worst)
                 time.sleep(0.05)
             descriptors, peak = server.descriptors(), server.peak()
