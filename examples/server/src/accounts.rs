@@ -23,7 +23,7 @@ const ITERATIONS: u32 = 10_000;
 /// Octets of a salt.
 const SALT: usize = 16;
 
-/// So many passwords are hashed at a time: each takes 19 MiB and a core.
+/// Passwords that are hashed at a time: each takes 19 MiB and a core.
 const HASHING: usize = 2;
 
 /// What an account cannot be.
@@ -69,7 +69,7 @@ pub struct Accounts {
     hashing: Arc<Semaphore>,
     memory: Arc<Memory>,
     remembered: Arc<Remembered>,
-    /// What a name that there is not is checked against, so that it takes as long.
+    /// What a password is checked against where nobody has the name, so that it takes as long.
     nobody: Arc<str>,
     /// What its salt is made of, so that it stays the same.
     nobodys_secret: [u8; 32],
@@ -282,14 +282,16 @@ impl Accounts {
         })
     }
 
-    /// Keys for a name that there is not: always the same salt, and nothing proves them.
+    /// Keys for a name that nobody has: the same salt for each of its spellings, as an account has one. Nothing proves
+    /// them.
     pub(crate) fn nobodys_keys(&self, name: &str) -> ScramKeys {
         use sha2::{Digest as _, Sha256};
+        let name = self.login_name(name);
         let made = |what: &[u8]| {
             let mut digest = Sha256::new();
             digest.update(self.nobodys_secret);
             digest.update(what);
-            digest.update(name.to_lowercase());
+            digest.update(&name);
             digest.finalize().to_vec()
         };
         let mut salt = made(b"salt");
@@ -469,6 +471,27 @@ mod tests {
         assert!(Accounts::scram_keys(&account).is_some());
         accounts.remove("joe@a.test").await.unwrap();
         assert!(accounts.list().await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_name_that_nobody_has_looks_as_an_account_to_scram() {
+        let store = Arc::new(mailstore::Memory::new());
+        let accounts = Accounts::new(store, vec!["a.test".into()], 1000);
+        accounts.add("joe@a.test", "secret").await.unwrap();
+        let mut salts = Vec::new();
+        for spelled in ["%", "%@a.test", "%@A.TEST"] {
+            for name in ["joe", "JOE", "ghost", "GHOST"] {
+                let spelled = spelled.replace('%', name);
+                let account = accounts.find(&spelled).await.unwrap();
+                let keys = account.as_ref().and_then(Accounts::scram_keys);
+                let keys = keys.unwrap_or_else(|| accounts.nobodys_keys(&spelled));
+                assert_eq!((keys.iterations, keys.salt.len()), (ITERATIONS, SALT));
+                salts.push((name.to_lowercase(), keys.salt));
+            }
+        }
+        salts.sort();
+        salts.dedup();
+        assert_eq!(salts.len(), 2, "each name has one: {salts:?}");
     }
 
     #[tokio::test]

@@ -18,11 +18,11 @@ use crate::listener::Stream;
 use crate::metrics::{Metrics, count};
 use crate::{Accounts, Config, imap, pop3, prepare, queue, store_health, tls, web};
 
-/// So long connections may finish what they are at when the server stops.
+/// How long open connections may continue after shutdown begins.
 const GRACE: Duration = Duration::from_secs(4);
-/// So many rows of mailboxes are kept in memory: about 32 MiB.
+/// Rows of mailboxes that are kept in memory: about 32 MiB.
 const ROWS: usize = 250_000;
-/// So many octets of what sorting, threading and searching worked out of messages.
+/// Octets of what sorting, threading and searching worked out of messages.
 const CACHE: usize = 64 << 20;
 
 /// Why the server does not start: one line, with the remedy.
@@ -85,6 +85,34 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    fn new(
+        config: Config,
+        store: Arc<dyn Store>,
+        certificate: Arc<Certificate>,
+        stopping: watch::Receiver<bool>,
+    ) -> Result<Arc<Self>, tls::TlsError> {
+        let quota = config.limits.quota.0;
+        let metrics = Arc::<Metrics>::default();
+        let cache = MessageCache::new(ROWS, CACHE);
+        Ok(Arc::new(Self {
+            accounts: Accounts::new(Arc::clone(&store), config.domains.clone(), quota),
+            admission: admission(&config.limits),
+            throttle: throttle(&config, &metrics),
+            metrics,
+            cache: Arc::new(match text_index(&config) {
+                Some(index) => cache.with_text_index(index),
+                None => cache,
+            }),
+            untold: imap::Untold::default(),
+            open_maildrops: pop3::OpenMaildrops::default(),
+            store,
+            tls: TlsAcceptor::from(certificate.server_config()?),
+            certificate,
+            stopping,
+            config,
+        }))
+    }
+
     /// Resolves when the server stops.
     pub(crate) async fn stopping(&self) {
         let mut stopping = self.stopping.clone();
@@ -220,6 +248,24 @@ fn throttle(config: &Config, metrics: &Arc<Metrics>) -> Arc<Throttle> {
     Arc::new(Throttle::new(move |peer| exempt.contains(peer), observe))
 }
 
+/// Begins accepting connections everywhere.
+fn listen(shared: &Arc<Shared>, ports: Vec<prepare::Port>, tasks: &mut JoinSet<()>) {
+    let https = ports
+        .iter()
+        .find(|(service, ..)| *service == Service::Https);
+    let https = https.map(|(_, address, _)| address.port());
+    let pages = https.map(|_| web::pages(shared, tasks));
+    let redirect = https.map(|port| web::redirect(shared, port));
+    for (service, _, listener) in ports {
+        let web = match service {
+            Service::Https => pages.clone(),
+            Service::Http => redirect.clone(),
+            _ => None,
+        };
+        tasks.spawn(accept(Arc::clone(shared), service, listener, web));
+    }
+}
+
 impl Server {
     /// Opens the store, listens everywhere, and serves until [`Server::stop`].
     ///
@@ -239,30 +285,11 @@ impl Server {
             Some(certificate) => certificate,
             None => tls::private(&config)?,
         };
-        let tls = certificate.server_config().map_err(tls::TlsError::from)?;
         for open in prepare::open_to_others(&config) {
             warn!("{open}");
         }
         let (stop, stopping) = watch::channel(false);
-        let quota = config.limits.quota.0;
-        let metrics = Arc::<Metrics>::default();
-        let shared = Arc::new(Shared {
-            accounts: Accounts::new(Arc::clone(&store), config.domains.clone(), quota),
-            admission: admission(&config.limits),
-            throttle: throttle(&config, &metrics),
-            metrics,
-            cache: Arc::new(match text_index(&config) {
-                Some(index) => MessageCache::new(ROWS, CACHE).with_text_index(index),
-                None => MessageCache::new(ROWS, CACHE),
-            }),
-            untold: imap::Untold::default(),
-            open_maildrops: pop3::OpenMaildrops::default(),
-            store,
-            tls: TlsAcceptor::from(tls),
-            certificate,
-            stopping,
-            config,
-        });
+        let shared = Shared::new(config, store, certificate, stopping)?;
         let mut tasks = JoinSet::new();
         let tidied = Arc::clone(&shared);
         tasks.spawn(async move {
@@ -279,20 +306,7 @@ impl Server {
             .iter()
             .map(|(service, address, _)| (*service, *address))
             .collect();
-        let https = addresses
-            .iter()
-            .find(|(service, _)| *service == Service::Https);
-        let https = https.map(|(_, address)| address.port());
-        let pages = https.map(|_| web::pages(&shared, &mut tasks));
-        let redirect = https.map(|port| web::redirect(&shared, port));
-        for (service, _, listener) in listeners {
-            let web = match service {
-                Service::Https => pages.clone(),
-                Service::Http => redirect.clone(),
-                _ => None,
-            };
-            tasks.spawn(accept(Arc::clone(&shared), service, listener, web));
-        }
+        listen(&shared, listeners, &mut tasks);
         Ok(Self {
             shared,
             addresses,
@@ -334,6 +348,11 @@ impl Server {
     #[must_use]
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.shared.store
+    }
+
+    #[cfg(test)]
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     /// What its searches know.

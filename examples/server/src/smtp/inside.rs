@@ -102,3 +102,79 @@ pub(crate) async fn submit(
         })
         .collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Config, Server};
+    use mailstore::{Want, Which};
+
+    /// What is answered to a message of alice's for bob, with that header section.
+    async fn sent(server: &Server, head: &str) -> String {
+        let mailbox = |address: &str| smtp_proto::Mailbox::parse(address.as_bytes()).unwrap();
+        let alice = "alice@example.test";
+        let owner = server.accounts().find(alice).await.unwrap().unwrap().id;
+        let replies = submit(
+            server.shared(),
+            owner,
+            alice,
+            ReversePath(Some(mailbox(alice))),
+            vec![ForwardPath::Mailbox(mailbox("bob@example.test"))],
+            Bytes::from(format!("{head}\r\n\r\nHello.\r\n")),
+        );
+        let replies = replies.await.unwrap();
+        assert_eq!(replies.len(), 1);
+        replies[0].to_string()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_webmail_writes_as_the_one_who_has_logged_in() {
+        let data = tempfile::tempdir().unwrap();
+        let text = format!(
+            "hostname = \"mx.test\"\ndata = \"{}\"\ndomains = [\"example.test\"]\n[listen]\n\
+             imap = \"127.0.0.1:0\"\n[store]\nkind = \"memory\"\n\
+             [senders.aliases]\n\"alice@example.test\" = [\"sales@example.test\"]\n",
+            data.path().display()
+        );
+        let config = Config::parse(&text).unwrap();
+        let server = Server::start(config).await.unwrap();
+        for name in ["alice", "bob"] {
+            let address = format!("{name}@example.test");
+            server.accounts().add(&address, "a secret").await.unwrap();
+        }
+        for (head, expected) in [
+            ("From: Alice <alice@example.test>", "250 "),
+            ("From: sales@example.test", "250 "),
+            ("Subject: none", "250 "),
+            ("From: bob@example.test", "550 5.7.1 "),
+            ("From: alice@elsewhere.test", "550 5.7.1 "),
+            (
+                "From: alice@example.test\r\nSender: bob@example.test",
+                "550 5.7.1 ",
+            ),
+            (
+                "Subject: x\r\nFrom: bob@example.test\r\nFrom: alice@example.test",
+                "550 5.7.1 ",
+            ),
+        ] {
+            let said = sent(&server, head).await;
+            assert!(said.starts_with(expected), "{head}: {said}");
+        }
+        // What is refused is nowhere, and From is added where it is missing.
+        let bob = server.accounts().find("bob").await.unwrap().unwrap().id;
+        let store = server.store();
+        let all = store.mailboxes(bob, None).await.unwrap().mailboxes;
+        let inbox = all.iter().find(|one| one.name == "INBOX").unwrap().id;
+        let page = store.messages(inbox, &Which::After(None), Want::ROW, 9);
+        let rows = page.await.unwrap().rows;
+        assert_eq!(rows.len(), 3);
+        let body = &rows[2].body;
+        let octets = store.read(body, 0..body.octets).await.unwrap();
+        let text = String::from_utf8_lossy(&octets);
+        assert!(
+            text.contains("\r\nFrom: <alice@example.test>\r\n"),
+            "{text}"
+        );
+        server.stop().await;
+    }
+}
