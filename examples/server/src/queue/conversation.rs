@@ -30,7 +30,7 @@ const QUIT: Duration = Duration::from_secs(5);
 pub(super) trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Wire for T {}
 
-/// Why a conversation came to no end.
+/// Why a conversation ended early.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
     #[error("{0}")]
@@ -119,6 +119,21 @@ pub(super) enum Reached {
     End,
 }
 
+/// Whether a connection is encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tls {
+    /// It was not asked for.
+    None,
+    /// It was asked for, and nothing has been said under it.
+    Begins,
+    /// It was asked for: it is there, or refused.
+    Asked,
+}
+
+fn no_tls(why: impl std::fmt::Display) -> Failure {
+    Failure::Tls(std::io::Error::other(why.to_string()))
+}
+
 /// One conversation with one host about some recipients.
 pub(super) struct Conversation<'a> {
     letter: &'a Letter<'a>,
@@ -128,6 +143,7 @@ pub(super) struct Conversation<'a> {
     /// What is decided so far, for each of these.
     pub(super) verdicts: Vec<Option<Verdict>>,
     pub(super) reached: Reached,
+    tls: Tls,
     /// The message in 7 bits, where the server takes no others.
     encoded: Option<(Bytes, SemaphorePermit<'static>)>,
     pub(super) starttls: bool,
@@ -152,6 +168,7 @@ impl<'a> Conversation<'a> {
             recipients,
             verdicts: vec![None; recipients.len()],
             reached: Reached::Nothing,
+            tls: Tls::None,
             encoded: None,
             starttls: true,
             one_by_one: false,
@@ -192,10 +209,9 @@ impl<'a> Conversation<'a> {
     /// Hands the letter on, as far as the host takes it. `patience` is for its first words; after them it has the time
     /// of RFC 5321 §4.5.3.2 for each of its answers.
     pub(super) async fn run(&mut self, trip: &Trip, patience: Duration) -> Result<(), Failure> {
+        self.tls = Tls::None;
         let (mut driver, first) = self.open(trip, patience).await?;
         let mut first = Some(first);
-        let (mut asked, mut tls) = (false, false);
-        let no_tls = |why: String| Failure::Tls(std::io::Error::other(why));
         loop {
             let next = match first.take() {
                 Some(next) => Ok(next),
@@ -203,75 +219,84 @@ impl<'a> Conversation<'a> {
             };
             let next = match next {
                 // Whatever goes wrong between STARTTLS and the first words under TLS is TLS that did not come about.
-                Err(error) if asked => return Err(no_tls(error.to_string())),
+                Err(error) if self.tls == Tls::Begins => return Err(no_tls(error)),
                 next => next?,
             };
-            let event = match next {
-                Next::Event(event) => event,
+            match next {
+                Next::Event(event) => {
+                    if self.event(&mut driver, event).await? {
+                        return Ok(());
+                    }
+                }
                 Next::StartTls => {
                     let (machine, stream) = driver.into_parts();
                     let encrypted = encrypt(stream, &self.host.name).await;
-                    tls = true;
                     driver = Driver::new(machine, encrypted.map_err(Failure::Tls)?);
                     let (machine, output) = driver.split();
                     machine.tls_established(output);
-                    continue;
                 }
                 Next::Closed => return Ok(()),
-                Next::NeedAnswer | Next::Compress => continue,
-            };
-            match event {
-                Event::Ready(capabilities) if capabilities.starttls && !tls && self.starttls => {
-                    let (machine, output) = driver.split();
-                    machine.starttls(output)?;
-                    asked = true;
-                }
-                // It answers STARTTLS with 421, or says so as its first words under TLS.
-                Event::Refused(reply) if asked => return Err(no_tls(reply.to_string())),
-                Event::Ready(_) | Event::NoTls(_) => {
-                    asked = false;
-                    self.reached = self.reached.max(Reached::Ready);
-                    self.begin(&mut driver).await?;
-                }
-                Event::Refused(reply) => {
-                    if self.reached >= Reached::Ready {
-                        self.reached = Reached::Answer;
-                    }
-                    self.decide_rest(&Verdict::of(&reply, true));
-                }
-                Event::MailRefused(reply) | Event::DataRefused(reply) => {
-                    self.reached = Reached::Answer;
-                    self.decide_rest(&Verdict::of(&reply, false));
-                }
-                Event::Recipient { index, reply } => {
-                    self.reached = self.reached.max(Reached::Answer);
-                    if let Some(verdict) = self.verdicts.get_mut(index)
-                        && !reply.is_positive()
-                    {
-                        *verdict = Some(Verdict::of(&reply, false));
-                    }
-                }
-                Event::SendBody => {
-                    self.has_begun = true;
-                    self.send_body(&mut driver).await?;
-                    self.reached = Reached::End;
-                    let (machine, output) = driver.split();
-                    machine.end_of_body(output)?;
-                }
-                Event::Delivered { reply, .. } => {
-                    self.reached = Reached::Answer;
-                    self.decide_rest(&Verdict::of(&reply, false));
-                }
-                Event::Done => {
-                    let (machine, output) = driver.split();
-                    machine.quit(output)?;
-                    // What is decided is decided, whatever becomes of QUIT.
-                    let _ = timeout(QUIT, driver.next_async()).await;
-                    return Ok(());
-                }
-                _ => {}
+                Next::NeedAnswer | Next::Compress => {}
             }
         }
+    }
+
+    /// Does what an event asks for. Returns whether the conversation is over.
+    async fn event(&mut self, driver: &mut Drives, event: Event) -> Result<bool, Failure> {
+        match event {
+            Event::Ready(has) if has.starttls && self.tls == Tls::None && self.starttls => {
+                let (machine, output) = driver.split();
+                machine.starttls(output)?;
+                self.tls = Tls::Begins;
+            }
+            // It answers STARTTLS with 421, or says so as its first words under TLS.
+            Event::Refused(reply) if self.tls == Tls::Begins => return Err(no_tls(reply)),
+            Event::Ready(_) | Event::NoTls(_) => {
+                if self.tls == Tls::Begins {
+                    self.tls = Tls::Asked;
+                }
+                self.reached = self.reached.max(Reached::Ready);
+                self.begin(driver).await?;
+            }
+            Event::Refused(reply) => {
+                if self.reached >= Reached::Ready {
+                    self.reached = Reached::Answer;
+                }
+                self.decide_rest(&Verdict::of(&reply, true));
+            }
+            Event::MailRefused(reply) | Event::DataRefused(reply) => {
+                self.reached = Reached::Answer;
+                self.decide_rest(&Verdict::of(&reply, false));
+            }
+            Event::Recipient { index, reply } => {
+                self.reached = self.reached.max(Reached::Answer);
+                if let Some(verdict) = self.verdicts.get_mut(index)
+                    && !reply.is_positive()
+                {
+                    *verdict = Some(Verdict::of(&reply, false));
+                }
+            }
+            Event::SendBody => {
+                self.has_begun = true;
+                self.send_body(driver).await?;
+                self.reached = Reached::End;
+                let (machine, output) = driver.split();
+                machine.end_of_body(output)?;
+            }
+            Event::Delivered { reply, .. } => {
+                self.reached = Reached::Answer;
+                self.decide_rest(&Verdict::of(&reply, false));
+            }
+            Event::Done => {
+                let (machine, output) = driver.split();
+                machine.quit(output)?;
+                // What is decided is decided, whatever becomes of QUIT.
+                let _ = timeout(QUIT, driver.next_async()).await;
+                return Ok(true);
+            }
+            _ => {}
+        }
+        Ok(false)
     }
 
     /// The verdict is for every recipient that has none of its own.
