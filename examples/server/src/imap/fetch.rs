@@ -248,17 +248,6 @@ impl Session<'_> {
         adds_flags: bool,
     ) -> Result<(), End> {
         use FetchAttribute as A;
-        let needs_structure = |a: &A| {
-            matches!(
-                a,
-                A::Envelope
-                    | A::Body
-                    | A::BodyStructure
-                    | A::Binary { .. }
-                    | A::BinarySize(_)
-                    | A::Preview { .. }
-            ) || needs_offsets(a)
-        };
         let mut structure = None;
         if attributes.iter().any(needs_structure) {
             structure = Some(mailstore::structure(&*self.shared.store, row).await?);
@@ -289,53 +278,11 @@ impl Session<'_> {
             if let Some(item) = plain_item(row, attribute, account) {
                 let (machine, output) = self.driver.split();
                 let _ = machine.fetch_item(&item, output);
-                continue;
+            } else {
+                let structure = structure.as_ref();
+                self.send_item(row, structure, attribute, &mut read_before)
+                    .await?;
             }
-            let item = match attribute {
-                A::Flags => FetchItem::Flags(self.flags_of(row)),
-                A::Envelope => {
-                    let known = structure
-                        .as_ref()
-                        .and_then(|s| s.root().envelope.as_deref());
-                    FetchItem::Envelope(known.map(envelope).unwrap_or_default())
-                }
-                A::BodyStructure | A::Body => {
-                    let Some(structure) = &structure else {
-                        continue;
-                    };
-                    let body = body_structure(structure, 0);
-                    match attribute {
-                        A::Body => FetchItem::Body(body),
-                        _ => FetchItem::BodyStructure(body),
-                    }
-                }
-                A::Binary { .. } | A::BinarySize(_) | A::Preview { .. } => {
-                    match (read_before.next(), attribute) {
-                        (Some(Before::Preview(text)), _) => FetchItem::Preview(Some(text.into())),
-                        (Some(Before::Decoded(decoded)), A::BinarySize(part)) => {
-                            let octets = decoded.map_or(0, |decoded| decoded.octets);
-                            FetchItem::BinarySize(part.clone(), octets)
-                        }
-                        (Some(Before::Decoded(decoded)), A::Binary { partial, .. }) => {
-                            let decoded = decoded.as_ref();
-                            self.send_decoded(row, attribute, *partial, decoded).await?;
-                            self.flush_inside().await?;
-                            continue;
-                        }
-                        _ => continue,
-                    }
-                }
-                section => {
-                    if let Some(Before::Section(ready)) = read_before.next() {
-                        self.send_section(row, structure.as_ref(), section, ready)
-                            .await?;
-                        self.flush_inside().await?;
-                    }
-                    continue;
-                }
-            };
-            let (machine, output) = self.driver.split();
-            let _ = machine.fetch_item(&item, output);
         }
         let condstore = self.driver.machine.condstore();
         let flags = self.flags_of(row);
@@ -347,6 +294,58 @@ impl Session<'_> {
             }
         }
         let _ = machine.end_fetch(output);
+        Ok(())
+    }
+
+    /// Sends what the row alone does not say. `read_before` has what was read for it, and for those behind it.
+    async fn send_item(
+        &mut self,
+        row: &Row,
+        structure: Option<&Structure>,
+        attribute: &FetchAttribute,
+        read_before: &mut impl Iterator<Item = Before>,
+    ) -> Result<(), End> {
+        use FetchAttribute as A;
+        let item = match attribute {
+            A::Flags => FetchItem::Flags(self.flags_of(row)),
+            A::Envelope => {
+                let known = structure.and_then(|one| one.root().envelope.as_deref());
+                FetchItem::Envelope(known.map(envelope).unwrap_or_default())
+            }
+            A::BodyStructure | A::Body => {
+                let Some(structure) = structure else {
+                    return Ok(());
+                };
+                let body = body_structure(structure, 0);
+                match attribute {
+                    A::Body => FetchItem::Body(body),
+                    _ => FetchItem::BodyStructure(body),
+                }
+            }
+            A::Binary { .. } | A::BinarySize(_) | A::Preview { .. } => {
+                match (read_before.next(), attribute) {
+                    (Some(Before::Preview(text)), _) => FetchItem::Preview(Some(text.into())),
+                    (Some(Before::Decoded(decoded)), A::BinarySize(part)) => {
+                        let octets = decoded.map_or(0, |decoded| decoded.octets);
+                        FetchItem::BinarySize(part.clone(), octets)
+                    }
+                    (Some(Before::Decoded(decoded)), A::Binary { partial, .. }) => {
+                        let decoded = decoded.as_ref();
+                        self.send_decoded(row, attribute, *partial, decoded).await?;
+                        return self.flush_inside().await;
+                    }
+                    _ => return Ok(()),
+                }
+            }
+            section => {
+                if let Some(Before::Section(ready)) = read_before.next() {
+                    self.send_section(row, structure, section, ready).await?;
+                }
+                return self.flush_inside().await;
+            }
+        };
+        let (machine, output) = self.driver.split();
+        let _ = machine.fetch_item(&item, output);
         Ok(())
     }
 
@@ -575,6 +574,20 @@ fn named(uids: &UidSet) -> String {
     let first = uids.iter().take(10).map(|uid| uid.to_string());
     let more = if uids.len() > 10 { ", .." } else { "" };
     first.collect::<Vec<_>>().join(", ") + more
+}
+
+fn needs_structure(attribute: &FetchAttribute) -> bool {
+    use FetchAttribute as A;
+    let is_made_of_it = matches!(
+        attribute,
+        A::Envelope
+            | A::Body
+            | A::BodyStructure
+            | A::Binary { .. }
+            | A::BinarySize(_)
+            | A::Preview { .. }
+    );
+    is_made_of_it || needs_offsets(attribute)
 }
 
 /// What the row alone says; FLAGS depend on the session, too.
