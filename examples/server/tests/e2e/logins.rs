@@ -28,6 +28,9 @@ const DOORS: [Door; 7] = [
     Door::Webmail,
 ];
 
+/// How slowly a wrong password is refused.
+const SLOW: std::ops::Range<Duration> = Duration::from_secs(2)..Duration::from_millis(3500);
+
 /// What is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Answer {
@@ -241,12 +244,18 @@ async fn a_wrong_password_is_refused_slowly_at_each_door_also_one_that_is_rememb
         let right = attempt(&server, door, "127.0.0.9", "alice", PASSWORD).await;
         assert_eq!(right, Answer::Right, "{door:?}");
         for name in ["alice", "nobody"] {
-            let began = Instant::now();
-            let wrong = attempt(&server, door, "127.0.0.9", name, "guess").await;
-            let took = began.elapsed();
-            assert_eq!(wrong, Answer::Wrong, "{door:?}");
-            let slow = Duration::from_secs(2)..Duration::from_millis(3500);
-            assert!(slow.contains(&took), "{door:?} {name}: {took:?}");
+            // Never sooner; and not later, but for a machine that is busy otherwise.
+            let mut soonest = Duration::MAX;
+            for _ in 0..3 {
+                let began = Instant::now();
+                let wrong = attempt(&server, door, "127.0.0.9", name, "guess").await;
+                assert_eq!(wrong, Answer::Wrong, "{door:?}");
+                soonest = soonest.min(began.elapsed());
+                if soonest < SLOW.end {
+                    break;
+                }
+            }
+            assert!(SLOW.contains(&soonest), "{door:?} {name}: {soonest:?}");
         }
     }
     Arc::into_inner(server).unwrap().stop().await;
