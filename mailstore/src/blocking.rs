@@ -196,7 +196,7 @@ impl<E: Engine> Store for Blocking<E> {
                         }
                         let early = visited < rows && began.elapsed() >= VISIT;
                         if early || (visited == rows && page.more) {
-                            // No rows are read that there is no time for.
+                            // Rows for which no time would be left are not read.
                             let next = if early { visited } else { 2 * limit };
                             let limit = next.clamp(VISITED_LEAST, VISITED);
                             return Ok(Some((which.behind(row.uid), visitor, limit)));
@@ -223,6 +223,7 @@ impl<E: Engine> Store for Blocking<E> {
             pool: self.readers.clone(),
             gathered: BytesMut::new(),
             part: None,
+            lacks: false,
         });
         Box::pin(async move { Ok(stage) })
     }
@@ -266,7 +267,11 @@ struct Staging<E: Engine> {
     pool: Pool<E::Reader>,
     gathered: BytesMut,
     part: Option<<E::Stager as Stager>::Part>,
+    /// Something of it was not written: a write failed, or was given up by its caller.
+    lacks: bool,
 }
+
+const LACKS: Error = Error::Conflict("an earlier part of the body was not written");
 
 impl<E: Engine> Staging<E> {
     /// Writes what has gathered.
@@ -296,12 +301,19 @@ impl<E: Engine> Stage for Staging<E> {
             return Box::pin(async { Ok(()) });
         }
         Box::pin(async move {
+            if std::mem::replace(&mut self.lacks, true) {
+                return Err(LACKS);
+            }
             self.part = Some(self.spill().await?);
+            self.lacks = false;
             Ok(())
         })
     }
 
     fn finish(mut self: Box<Self>) -> BoxFuture<'static, Result<Staged>> {
+        if self.lacks {
+            return Box::pin(async { Err(LACKS) });
+        }
         if self.part.is_none() && self.gathered.len() <= self.stager.small_limit() {
             let staged = self.stager.small(self.gathered.split().freeze());
             return Box::pin(async move { Ok(staged) });

@@ -2,11 +2,12 @@
 
 use super::{folder, inbox, put};
 use hikyaku_mailstore::{
-    Append, Disk, Error, Memory, Operation, Staged, Store, Transaction, block_on,
+    Append, Disk, DiskOptions, Error, Memory, Operation, Staged, Store, Transaction, block_on,
     conformance::stage,
 };
 use std::fs;
 use std::path::Path;
+use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 fn store() -> (tempfile::TempDir, Disk) {
@@ -81,6 +82,30 @@ fn what_is_refused_after_its_body_was_held_leaves_no_file() {
         assert!(Instant::now() < until);
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+#[test]
+fn a_body_that_lacks_a_part_is_none() {
+    let (directory, store) = self::store();
+    let piece = || bytes::Bytes::from(vec![1; 300_000]);
+    // One write is given up by its caller, or fails.
+    let mut stage = block_on(store.stage()).unwrap();
+    let mut write = stage.write(piece());
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(write.as_mut().poll(&mut context).is_pending());
+    drop(write);
+    assert!(block_on(stage.write(piece())).is_err());
+    let given_up = block_on(stage.finish());
+    assert!(matches!(given_up, Err(Error::Conflict(_))), "{given_up:?}");
+    drop(store);
+    let mut options = DiskOptions::default();
+    options.min_free = u64::MAX / 2;
+    let store = Disk::open_with(directory.path(), &options).unwrap();
+    let mut stage = block_on(store.stage()).unwrap();
+    let full = block_on(stage.write(piece()));
+    assert!(matches!(full, Err(Error::StorageFull)), "{full:?}");
+    let failed = block_on(stage.finish());
+    assert!(matches!(failed, Err(Error::Conflict(_))), "{failed:?}");
 }
 
 #[test]
