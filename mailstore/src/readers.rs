@@ -222,7 +222,7 @@ fn answering<R, T: Send + 'static>(
 ) -> (Job<R>, BoxFuture<'static, Result<T>>) {
     let (answer, answered) = oneshot::channel();
     let job = move |reader: &mut R| {
-        // Nobody waits for what comes of it any more.
+        // Unless its caller has given up.
         if !answer.is_canceled() {
             let _ = answer.send(job(reader));
         }

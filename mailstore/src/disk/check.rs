@@ -9,7 +9,7 @@ use crate::{Finding, Result};
 const LINES: usize = 5;
 /// How many pages are checked between two looks at the clock.
 const PAGES: i32 = 64;
-/// Tables that have nearly all octets: the others are checked first, so that there is time for them.
+/// Tables that have nearly all octets. The others are checked first, while time is left.
 const LARGE: [&str; 2] = ["body_data", "summary"];
 
 /// Checks that the database is whole, for that long at most.

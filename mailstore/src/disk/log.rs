@@ -56,6 +56,36 @@ impl Sum {
     }
 }
 
+/// What the beginning of a log says of its records.
+struct Header {
+    page: u64,
+    /// What each record of this round has.
+    salts: (u32, u32),
+    /// The checksum that those of the records go on from.
+    sum: Sum,
+}
+
+impl Header {
+    /// Reads it; `None` when it is not whole.
+    fn parse(octets: &[u8]) -> Option<Self> {
+        let mut sum = Sum {
+            big_endian: word(octets, 0) & 1 == 1,
+            one: 0,
+            two: 0,
+        };
+        sum.add(octets.get(..24)?);
+        let page = u64::from(word(octets, 8));
+        let known = word(octets, 0) & !1 == 0x377f_0682
+            && page.is_power_of_two()
+            && (512..=65_536).contains(&page);
+        (known && sum.is(octets, 24)).then_some(Self {
+            page,
+            salts: (word(octets, 16), word(octets, 20)),
+            sum,
+        })
+    }
+}
+
 /// The name of a database's log.
 pub(super) fn path(database: &Path) -> PathBuf {
     named(database, "-wal")
@@ -76,17 +106,12 @@ impl Log {
         let mut file = BufReader::with_capacity(1 << 20, file);
         let mut header = [0; HEADER as usize];
         file.read_exact(&mut header)?;
-        let mut sum = Sum {
-            big_endian: word(&header, 0) & 1 == 1,
-            one: 0,
-            two: 0,
-        };
-        sum.add(header.get(..24).unwrap_or_default());
-        let page = u64::from(word(&header, 8));
-        let known = word(&header, 0) & !1 == 0x377f_0682
-            && page.is_power_of_two()
-            && (512..=65_536).contains(&page);
-        if !known || !sum.is(&header, 24) {
+        let Some(Header {
+            page,
+            salts,
+            mut sum,
+        }) = Header::parse(&header)
+        else {
             // It is written and flushed before the first record: this is damage, unless all is empty.
             let beyond = (length - HEADER) / (RECORD_HEADER + 4096);
             return Ok(Some(Self {
@@ -94,8 +119,7 @@ impl Log {
                 lost: beyond > 0,
                 ..Self::default()
             }));
-        }
-        let salts = (word(&header, 16), word(&header, 20));
+        };
         let mut log = Self {
             page,
             ..Self::default()

@@ -451,7 +451,7 @@ impl Read for DiskReader {
                 return Ok(Changes::TooOld { horizon });
             }
             let since = since.0.cast_signed();
-            // Rows beyond the page are not read: who asks page by page would have them read again and again.
+            // Rows beyond the page are not read: the next pages would read them again and again.
             let upto = match cut(c, (account, number, since), limit)? {
                 Some(upto) => upto,
                 None => state_of(c, mailbox.account)?,

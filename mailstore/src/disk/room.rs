@@ -24,7 +24,7 @@ impl Room {
         Some(free.saturating_sub(self.least))
     }
 
-    /// Whether messages of so many octets fit.
+    /// Checks that messages of that many octets fit.
     ///
     /// # Errors
     /// [`Error::StorageFull`].

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
+use super::octet_set::OctetSet;
+
 /// So many addresses of one field are kept.
 const MOST: usize = 1_000;
 
@@ -52,29 +54,11 @@ pub fn parse_addresses(field: &[u8]) -> Vec<Address> {
 
 /// Octets that stand for themselves in a name and in an address, whatever is beside them: neither special, nor
 /// blanks, nor controls, nor the beginning of an encoded word.
-const PLAIN: [bool; 256] = {
-    let mut plain = [true; 256];
-    let mut octet = 0;
-    while octet <= b' ' {
-        plain[octet as usize] = false;
-        octet += 1;
-    }
-    let others = b"<>@,;:\"()\\=[]\x7f";
-    let mut at = 0;
-    while at < others.len() {
-        plain[others[at] as usize] = false;
-        at += 1;
-    }
-    plain
-};
-
-fn is_plain(octet: u8) -> bool {
-    PLAIN.get(usize::from(octet)).copied().unwrap_or(false)
-}
+const PLAIN: OctetSet = OctetSet::without(b'!', 0xff, b"<>@,;:\"()\\=[]\x7f");
 
 /// Plain octets at the begin.
 fn plain(octets: &[u8]) -> usize {
-    let end = octets.iter().position(|octet| !is_plain(*octet));
+    let end = octets.iter().position(|octet| !PLAIN.has(*octet));
     end.unwrap_or(octets.len())
 }
 
@@ -505,7 +489,7 @@ impl<'a> Reader<'a> {
         let special = |octet: &u8| b" \t\r\n<>@,;:\"".contains(octet);
         let mut end = 0;
         while let Some(octet) = self.rest.get(end) {
-            if is_plain(*octet) {
+            if PLAIN.has(*octet) {
                 end += 1;
                 continue;
             }

@@ -33,6 +33,7 @@ mod guess;
 mod html_charset;
 mod inline;
 mod message_id;
+mod octet_set;
 mod parameter;
 mod scanner;
 mod seven_bit;

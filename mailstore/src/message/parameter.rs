@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::charset::Charset;
 use super::decode_header;
 use super::encoded_word::on_one_line;
+use super::octet_set::OctetSet;
 use super::text_decoder::decoded;
 
 /// So many parameters of one field are kept.
@@ -197,24 +198,10 @@ impl<'a> Reader<'a> {
 }
 
 /// Octets of a token (RFC 2045 §5.1).
-const TOKEN: [bool; 256] = {
-    let mut token = [false; 256];
-    let mut octet = b'!';
-    while octet <= b'~' {
-        token[octet as usize] = true;
-        octet += 1;
-    }
-    let specials = b"()<>@,;:\\\"/[]?=";
-    let mut at = 0;
-    while at < specials.len() {
-        token[specials[at] as usize] = false;
-        at += 1;
-    }
-    token
-};
+const TOKEN: OctetSet = OctetSet::without(b'!', b'~', b"()<>@,;:\\\"/[]?=");
 
 pub(super) fn is_token_octet(octet: u8) -> bool {
-    TOKEN.get(usize::from(octet)).copied().unwrap_or(false)
+    TOKEN.has(octet)
 }
 
 /// Whether what follows a quote leaves it the end of what is quoted.
