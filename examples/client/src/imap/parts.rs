@@ -128,7 +128,7 @@ pub(super) struct Parts<'a> {
     store: &'a dyn Store,
     /// A message may have so many octets.
     largest: Octets,
-    /// Octets of header fields that wait for the disk, here and with who asks.
+    /// Octets of header fields that wait for the disk, here and with the caller.
     pub(super) held: usize,
     open: Option<Open>,
     /// The section of the response under way.

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use mailstore::message::Scanner;
 use mailstore::{Append, Operation, Stage, Staged, Transaction, Want, Which};
+use pop3_proto::Response;
 use pop3_proto::client::{Event, Handle};
 use std::collections::VecDeque;
 
@@ -51,15 +52,7 @@ struct Coming {
 
 impl Run<'_> {
     pub(super) async fn fetch(&mut self, new: &[usize], progress: &Progress) -> Result<()> {
-        let (too_large, new): (Vec<usize>, Vec<usize>) =
-            new.iter().partition(|&&at| self.is_too_large(at));
-        for at in too_large {
-            let most = self.session.pace.limits().message;
-            self.leave(
-                at,
-                &format!("it has more than {most} octets (largest_message)"),
-            );
-        }
+        let new = self.small_enough(new);
         let mut next = new.iter();
         let mut under_way: VecDeque<(Handle, usize)> = VecDeque::new();
         let mut coming: Option<Coming> = None;
@@ -80,7 +73,7 @@ impl Run<'_> {
                 break;
             };
             self.at = At::Message((one.number, one.id));
-            let (number, listed) = (one.number, one.octets);
+            let listed = one.octets;
             match self.session.next().await? {
                 Event::Message { .. } => {
                     coming = Some(Coming {
@@ -93,40 +86,12 @@ impl Run<'_> {
                 }
                 Event::Chunk(octets) => {
                     let Some(coming) = &mut coming else { continue };
-                    coming.octets += octets.len() as u64;
-                    if coming.octets > coming.most {
-                        let most = Octets(coming.most);
-                        let why = format!("it has no end within {most} octets");
-                        self.leave(at, &why);
-                        return Err(Error::Network(format!("message {number}: {why}")));
-                    }
-                    coming.scanner.feed(&octets);
-                    coming.printer.feed(&octets);
-                    coming.stage.write(octets).await?;
+                    self.take(at, coming, octets).await?;
                 }
                 Event::Completed { handle, response } if handle == first => {
                     under_way.pop_front();
-                    match coming.take().filter(|_| response.is_ok) {
-                        // What the server could not read comes so: nothing to keep, and nothing to delete.
-                        Some(coming) if coming.octets == 0 && listed != Some(0) => {
-                            self.report.warnings.push(format!(
-                                "message {number} came without a single octet; it is tried again at the next sync"
-                            ));
-                        }
-                        Some(coming) => {
-                            self.octets += coming.octets;
-                            self.waiting.push(Waiting {
-                                listed: at,
-                                body: coming.stage.finish().await?,
-                                summary: coming.scanner.finish().encode(),
-                                print: coming.printer.finish(),
-                            });
-                            progress.step();
-                        }
-                        None => self.report.warnings.push(format!(
-                            "message {number}: {}; it is tried again at the next sync",
-                            said(&response)
-                        )),
+                    if self.ended(at, coming.take(), &response).await? {
+                        progress.step();
                     }
                     if self.waiting.len() > BATCH.0 || self.octets >= BATCH.1 {
                         self.flush(Flush::AllButLast).await?;
@@ -145,17 +110,73 @@ impl Run<'_> {
         self.flush(Flush::All).await
     }
 
-    /// How many octets a message may have that is listed with so many.
+    /// Those of some that are not too large; the others stay on the server.
+    fn small_enough(&mut self, new: &[usize]) -> Vec<usize> {
+        let largest = self.session.pace.limits().message;
+        let (too_large, new): (Vec<usize>, Vec<usize>) = new.iter().partition(|&&at| {
+            let listed = self.listed.get(at).and_then(|one| one.octets);
+            listed.is_some_and(|listed| listed > largest.0)
+        });
+        for at in too_large {
+            let why = format!("it has more than {largest} octets (largest_message)");
+            self.leave(at, &why);
+        }
+        new
+    }
+
+    /// Takes more of a message.
+    async fn take(&mut self, at: usize, coming: &mut Coming, octets: Bytes) -> Result<()> {
+        coming.octets += octets.len() as u64;
+        if coming.octets > coming.most {
+            let most = Octets(coming.most);
+            let why = format!("it has no end within {most} octets");
+            self.leave(at, &why);
+            let number = self.listed.get(at).map_or(0, |one| one.number);
+            return Err(Error::Network(format!("message {number}: {why}")));
+        }
+        coming.scanner.feed(&octets);
+        coming.printer.feed(&octets);
+        coming.stage.write(octets).await?;
+        Ok(())
+    }
+
+    /// Takes note of the end of a message. Whether it came.
+    async fn ended(
+        &mut self,
+        at: usize,
+        coming: Option<Coming>,
+        response: &Response,
+    ) -> Result<bool> {
+        let Some(one) = self.listed.get(at) else {
+            return Ok(false);
+        };
+        let (number, listed) = (one.number, one.octets);
+        let why = match coming.filter(|_| response.is_ok) {
+            Some(coming) if coming.octets > 0 || listed == Some(0) => {
+                self.octets += coming.octets;
+                self.waiting.push(Waiting {
+                    listed: at,
+                    body: coming.stage.finish().await?,
+                    summary: coming.scanner.finish().encode(),
+                    print: coming.printer.finish(),
+                });
+                return Ok(true);
+            }
+            // What the server could not read comes so: nothing to keep, and nothing to delete.
+            Some(_) => format!("message {number} came without a single octet"),
+            None => format!("message {number}: {}", said(response)),
+        };
+        let again = "it is tried again at the next sync";
+        self.report.warnings.push(format!("{why}; {again}"));
+        Ok(false)
+    }
+
+    /// How many octets a message may have, by what was listed of it.
     fn most(&self, listed: Option<u64>) -> u64 {
         let most = self.session.pace.limits().message.0;
         let (times, least) = AS_LISTED;
         let as_listed = listed.map(|listed| listed.saturating_mul(times).max(least));
         as_listed.map_or(most, |as_listed| as_listed.min(most))
-    }
-
-    fn is_too_large(&self, at: usize) -> bool {
-        let listed = self.listed.get(at).and_then(|one| one.octets);
-        listed.is_some_and(|listed| listed > self.session.pace.limits().message.0)
     }
 
     /// Leaves a message on the server, for this sync at least, and names it.
