@@ -12,7 +12,7 @@ use crate::spool::Owner;
 
 /// How much room there is.
 const ROOM: usize = 256 * 1024 * 1024;
-/// It is given in pieces of so many octets.
+/// Octets of a piece, in which it is given.
 const PIECE: usize = 64 * 1024;
 /// Who needs no more than that needs nobody's leave.
 const SMALL: usize = 256 * 1024;
@@ -52,7 +52,7 @@ impl Room {
         turn
     }
 
-    /// Waits for room for so many octets, or all that there is. Nothing for what is small.
+    /// Waits for room for that many octets, at most for all of it. What is small needs none.
     pub(crate) async fn take(&self, of: Owner, octets: usize) -> Result<Option<Taken>, Busy> {
         if octets <= SMALL {
             return Ok(None);

@@ -37,7 +37,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// How many wait for one account, and for one network: of more, no password is looked at.
 const WAITING_FOR_ACCOUNT: usize = 8;
 const WAITING_FOR_NETWORK: usize = 64;
-/// Wrong passwords are forgotten when no more came for so long.
+/// How long after the last one wrong passwords are forgotten.
 const FORGOTTEN: Duration = Duration::from_secs(15 * 60);
 /// How long somebody is known who has logged in.
 const KNOWN: Duration = Duration::from_secs(30 * 24 * 60 * 60);

@@ -12,10 +12,11 @@ use std::sync::Arc;
 
 use super::act::fields;
 use super::{compose, own, page, problem, words};
+use crate::room::Taken;
 use crate::session::{Session, Signed, cookie};
 use crate::spool::Owner;
 use crate::words::{Language, Words};
-use crate::{Peer, Shared, State, network};
+use crate::{Peer, Shared, State, User, network};
 
 /// Octets of a login: name and password, and what was written in a form that came too late.
 pub(crate) const FORM: usize = 4 * 1024 * 1024;
@@ -119,26 +120,64 @@ fn peer_of(extensions: &Extensions) -> Option<IpAddr> {
     own.or_else(|| plain.map(|ConnectInfo(peer)| peer.ip()))
 }
 
+/// The fields of a login, and the room for them: what was written in a form that came too late may be long.
+async fn received(
+    shared: &Shared,
+    request: Request,
+) -> Result<(Vec<(String, String)>, Option<Taken>), StatusCode> {
+    let owner = Owner::Stranger(network_of(request.extensions()));
+    let form = compose::upload::small(request, &shared.spools, owner, FORM).await?;
+    let weight = usize::try_from(form.len()).unwrap_or(usize::MAX);
+    let room = shared.room.take(owner, weight.saturating_mul(6)).await;
+    let room = room.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
+    let form = form.read().await;
+    let form = form.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
+    Ok((fields(&form), room))
+}
+
+/// The person of that name and password, or what the answer says.
+async fn verified(
+    shared: &Shared,
+    w: &'static Words,
+    peer: Option<IpAddr>,
+    name: &str,
+    password: &Secret,
+) -> Result<User, (StatusCode, String)> {
+    let account = shared.backend.login_name(name);
+    let Ok(turn) = shared.options.throttle.turn(peer, &account).await else {
+        return Err((StatusCode::TOO_MANY_REQUESTS, w.too_often.into()));
+    };
+    match shared.backend.log_in(name, password.clone()).await {
+        Ok(user) => {
+            turn.succeeded();
+            Ok(user)
+        }
+        Err(Error::Login(_)) => {
+            turn.failed().await;
+            Err((StatusCode::UNAUTHORIZED, w.wrong.into()))
+        }
+        Err(Error::Network(_) | Error::Tls { .. } | Error::Untrusted { .. }) => {
+            turn.undecided();
+            Err((StatusCode::BAD_GATEWAY, w.unreachable.into()))
+        }
+        Err(error) => {
+            turn.undecided();
+            let why = format!("{} {error}", w.failed);
+            Err((StatusCode::INTERNAL_SERVER_ERROR, why))
+        }
+    }
+}
+
 pub(crate) async fn log_in(
     axum::extract::State(shared): State,
     headers: HeaderMap,
     request: Request,
 ) -> Response {
     let peer = peer_of(request.extensions());
-    let owner = Owner::Stranger(peer.map(network));
-    let form = match compose::upload::small(request, &shared.spools, owner, FORM).await {
-        Ok(form) => form,
+    let (fields, _room) = match received(&shared, request).await {
+        Ok(received) => received,
         Err(status) => return status.into_response(),
     };
-    // What was written in a form that came too late may be long.
-    let weight = usize::try_from(form.len()).unwrap_or(usize::MAX);
-    let Ok(_room) = shared.room.take(owner, weight.saturating_mul(6)).await else {
-        return StatusCode::SERVICE_UNAVAILABLE.into_response();
-    };
-    let Ok(form) = form.read().await else {
-        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
-    };
-    let fields = fields(&form);
     let w = Language::of(&headers).words();
     let of = |name: &str| {
         let found = fields.iter().find(|(field, _)| field == name);
@@ -152,34 +191,15 @@ pub(crate) async fn log_in(
     };
     let again = |status: StatusCode, problem: &str| {
         let page = shown(&shared, w, name, Some(problem), &carried, false);
-        (status, page).into_response()
-    };
-    let account = shared.backend.login_name(name);
-    let Ok(turn) = shared.options.throttle.turn(peer, &account).await else {
-        let mut response = again(StatusCode::TOO_MANY_REQUESTS, w.too_often);
-        response
-            .headers_mut()
-            .insert(header::RETRY_AFTER, header::HeaderValue::from_static("60"));
-        return response;
+        let later = status == StatusCode::TOO_MANY_REQUESTS;
+        let later = later.then_some([(header::RETRY_AFTER, "60")]);
+        (status, later, page).into_response()
     };
     let password = Secret::from(password.as_bytes().to_vec());
-    let user = match shared.backend.log_in(name, password.clone()).await {
+    let user = match verified(&shared, w, peer, name, &password).await {
         Ok(user) => user,
-        Err(Error::Login(_)) => {
-            turn.failed().await;
-            return again(StatusCode::UNAUTHORIZED, w.wrong);
-        }
-        Err(Error::Network(_) | Error::Tls { .. } | Error::Untrusted { .. }) => {
-            turn.undecided();
-            return again(StatusCode::BAD_GATEWAY, w.unreachable);
-        }
-        Err(error) => {
-            turn.undecided();
-            let why = format!("{} {error}", w.failed);
-            return again(StatusCode::INTERNAL_SERVER_ERROR, &why);
-        }
+        Err((status, why)) => return again(status, &why),
     };
-    turn.succeeded();
     let is_carried = !carried.fields.is_empty();
     if is_carried && !user.address.eq_ignore_ascii_case(&carried.owner) {
         // Nothing that one person wrote comes into another's account.

@@ -75,12 +75,12 @@ async fn found(session: &Session, asked: Asked) -> Result<(Bytes, String), Error
 
 /// A body that holds little in memory, however slowly it is read.
 async fn body(spools: &Arc<Spools>, owner: Owner, octets: Bytes) -> io::Result<Response> {
-    let length = [(header::CONTENT_LENGTH, octets.len())];
     if octets.len() <= SMALL {
         return Ok(octets.into_response());
     }
     let mut spool = Spool::new(spools, owner);
     spool.write(&octets).await?;
+    let length = [(header::CONTENT_LENGTH, octets.len())];
     Ok((length, Body::from_stream(spool.stream())).into_response())
 }
 
