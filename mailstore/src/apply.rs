@@ -3,8 +3,8 @@
 use crate::tables::AccountRow;
 use crate::{
     AccountId, Append, Committed, EmailId, Error, FlagChange, Flags, Mailbox, MailboxId, ModSeq,
-    Operation, Outcome, Requirement, Result, Row, Tables, ThreadId, Transaction, Uid, UidSet,
-    UidValidity,
+    Operation, Outcome, QueueEntry, Requirement, Result, Row, Tables, ThreadId, Transaction, Uid,
+    UidSet, UidValidity,
 };
 
 /// How many removals are remembered for each mailbox, at least.
@@ -151,7 +151,11 @@ impl Work<'_> {
             Operation::Copy { from, uids, to } => self.copy(*from, uids, *to, false),
             Operation::Move { from, uids, to } => {
                 let outcome = self.copy(*from, uids, *to, true)?;
-                self.expunge(*from, uids, false)?;
+                if let Outcome::Copied { pairs, .. } = &outcome {
+                    // And not the copies, which `uids` may name too where a mailbox is moved into itself.
+                    let moved = pairs.iter().map(|(old, _)| *old).collect();
+                    self.expunge(*from, &moved, false)?;
+                }
                 Ok(outcome)
             }
             Operation::Expunge {
@@ -209,7 +213,8 @@ impl Work<'_> {
             }
             Operation::Settle { id, token, again } => {
                 let entry = self.tables.queued(*id)?;
-                let Some(entry) = entry.filter(|entry| entry.token == *token) else {
+                let held = |entry: &QueueEntry| entry.token == *token && *token != 0;
+                let Some(entry) = entry.filter(held) else {
                     return Err(Error::Conflict("the claim has expired"));
                 };
                 self.tables
