@@ -9,6 +9,7 @@ mod claim;
 mod columns;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod contract;
 mod deliver;
 #[cfg(feature = "disk")]
 mod disk;

@@ -2,12 +2,13 @@
 #![cfg(all(feature = "conformance", feature = "disk"))]
 
 mod disk;
+mod faulty;
 
 mod memory {
-    use hikyaku_mailstore::{Memory, Store};
+    use hikyaku_mailstore::{Memory, Store, conformance::Volatile};
     use std::sync::Arc;
 
-    hikyaku_mailstore::conformance_suite!(((), Arc::new(Memory::new()) as Arc<dyn Store>));
+    hikyaku_mailstore::conformance_suite!(Volatile(|| Arc::new(Memory::new()) as Arc<dyn Store>));
 }
 
 /// A store of plain `async fn`s: what a `Backend` promises is held to the same suite.
@@ -86,5 +87,7 @@ mod backend {
         }
     }
 
-    conformance_suite!(((), Arc::new(Forward(Memory::new())) as Arc<dyn Store>));
+    conformance_suite!(conformance::Volatile(
+        || Arc::new(Forward(Memory::new())) as Arc<dyn Store>
+    ));
 }

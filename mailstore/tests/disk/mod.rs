@@ -21,16 +21,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 mod conformance {
-    use hikyaku_mailstore::{Disk, Store};
+    use hikyaku_mailstore::{Disk, Store, conformance::InDirectory};
+    use std::path::Path;
     use std::sync::Arc;
 
-    fn make() -> (tempfile::TempDir, Arc<dyn Store>) {
-        let directory = tempfile::tempdir().unwrap();
-        let store = Disk::open(directory.path()).unwrap();
-        (directory, Arc::new(store))
+    fn open(directory: &Path) -> hikyaku_mailstore::Result<Arc<dyn Store>> {
+        Ok(Arc::new(Disk::open(directory)?))
     }
 
-    hikyaku_mailstore::conformance_suite!(make());
+    hikyaku_mailstore::conformance_suite!(InDirectory(open));
 }
 
 fn inbox(store: &dyn Store) -> Mailbox {

@@ -1,0 +1,261 @@
+//! The faults, each with the rule that it breaks.
+
+use hikyaku_mailstore::contract::{self, Rule};
+
+macro_rules! faults {
+    ($($fault:ident: $what:literal => $rule:ident;)+) => {
+        /// What a backend can do wrong.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(super) enum Fault { $($fault),+ }
+
+        /// Each fault, what it does, and the rule that it breaks.
+        pub(super) const FAULTS: &[(Fault, &str, Rule)] =
+            &[$((Fault::$fault, $what, contract::$rule)),+];
+    };
+}
+
+faults! {
+    HalfOfFailed: "the first operation of a failed transaction is done" => R101;
+    FailureUsesUid: "a failed append uses up a UID" => R102;
+    FailureRaisesState: "a failed transaction raises the mod-sequence" => R102;
+    OperationsBackwards: "operations are done in reverse" => R103;
+    OutcomesBackwards: "outcomes are answered in reverse" => R104;
+    LastOutcomeMissing: "one outcome of several is missing" => R104;
+    StateBeforeCommit: "a commit answers with the state before it" => R104;
+    OwnAccountAmongOthers: "Committed::also names the account itself" => R104;
+    ModifiedStays: "changed flags leave Row::modified" => R105;
+    StalePages: "the first page after a change is an old one" => R106;
+    FailureFailsNext: "the transaction behind a failed one fails, too" => R107;
+    RacyUnchanged: "Unchanged is checked some time before the commit" => R108;
+    DroppedDoneByHalf: "half of a commit that is dropped is done" => R109;
+    UnknownAccountIsEmpty: "an account that does not exist has no mailboxes" => R110;
+    UnknownAccountIsConflict: "a commit for an unknown account is a Conflict" => R110;
+    DurableFalsely: "`durable`, but opened again it is empty" => R111;
+    CannotBeReopened: "`durable`, but it cannot be opened again" => R111;
+    RestartLosesFlags: "flags are gone after a restart" => R111;
+    RestartLosesSummaries: "summaries are gone after a restart" => R111;
+    RestartLosesBodies: "bodies are gone after a restart" => R111;
+    RestartLosesSubscriptions: "subscriptions are gone after a restart" => R111;
+    RestartLosesProperties: "properties of accounts are gone after a restart" => R111;
+    RestartLosesMailboxProperties: "properties of mailboxes are gone after a restart" => R111;
+    RestartLosesQuota: "limits are gone after a restart" => R111;
+    RestartLosesQueue: "the queue is gone after a restart" => R111;
+    RestartLosesOrigins: "origins are gone after a restart" => R111;
+    RestartLosesRemovals: "vanished UIDs are gone after a restart" => R111;
+    KillLosesAll: "a store whose process was killed is empty" => R112;
+    KillLosesLastCommit: "what was committed last is gone after a kill" => R112;
+    RestartRepeatsUidValidity: "a UIDVALIDITY is given again after a restart" => R113;
+    RestartRepeatsIdentities: "EMAILIDs begin anew after a restart" => R113;
+    LimitOfNonePanics: "a page of no rows panics" => R114;
+    ReversedRangeHangs: "a reversed range is never answered" => R114;
+    IgnoresUidValidity: "Requirement::UidValidity is ignored" => R121;
+    IgnoresUnchanged: "Requirement::Unchanged is ignored" => R122;
+    IgnoresEmpty: "Requirement::Empty is ignored" => R123;
+    FirstRequirementAlone: "only the first requirement is looked at" => R123;
+    RequirementOnNothingIsConflict: "a requirement on an unknown mailbox is a Conflict" => R124;
+
+    AccountWithoutName: "an account may have an empty name" => R201;
+    AccountNameTwice: "making an account again answers with the old one" => R201;
+    NewAccountHasMore: "a new account has a second mailbox" => R202;
+    AccountNamesFoldCase: "accounts are found by their names in any case" => R203;
+    AccountsUnsorted: "accounts are listed backwards" => R204;
+    AccountsUnlimited: "the list of accounts ignores its limit" => R204;
+    AccountsFromAfter: "the list of accounts begins at `after`, not behind it" => R204;
+    PropertyStays: "a property is not removed" => R205;
+    ListedWithoutProperties: "listed accounts have no properties" => R205;
+    RemovedAccountIsFound: "a removed account is still found" => R206;
+    RemovedQueueStays: "the queue of a removed account is kept" => R207;
+    RemovalRaisesOthers: "removing an account is a change of the others" => R208;
+    RemadeHasOldUidValidity: "an account made again has its old UIDVALIDITY" => R209;
+    RemadeHasOldProperties: "an account made again has its old properties" => R209;
+    SystemIsListed: "the account SYSTEM is listed" => R210;
+    SystemIsRemovable: "the account SYSTEM is removed without an error" => R210;
+    SystemCannotQueue: "the account SYSTEM owns no queue entries" => R210;
+    ForeignMailboxesAreOpen: "mailboxes of other accounts can be changed" => R211;
+
+    CreatedUidNextIsZero: "UIDNEXT of an empty mailbox is 0" => R301;
+    MailboxNumbersAgain: "the number of a deleted mailbox is given again" => R302;
+    MailboxNameTwice: "creating a mailbox again answers with the old one" => R303;
+    NamesTrimmed: "mailbox names are trimmed" => R304;
+    ControlsInNames: "control characters in mailbox names are accepted" => R304;
+    LongNamesCut: "long mailbox names are cut" => R304;
+    RenameChangesUidValidity: "a renamed mailbox has another UIDVALIDITY" => R305;
+    RenameLeavesBelow: "RENAME leaves what lies below" => R306;
+    RenameTakesSiblings: "RENAME takes along names that begin alike" => R306;
+    RenameWritesOver: "RENAME deletes what has the new name" => R307;
+    DeleteTakesBelow: "DELETE takes along what lies below" => R308;
+    InboxIsDeletable: "INBOX is deleted without an error" => R308;
+    UidValidityOfName: "a name made again has its old UIDVALIDITY" => R309;
+    RestoredUidValidityLost: "a restored UIDVALIDITY is ignored" => R310;
+    UidValidityBelowRestored: "UIDVALIDITYs do not rise above a restored one" => R310;
+    MailboxesByNumber: "mailboxes are sorted by number" => R311;
+    SinceIgnored: "mailboxes(since) names all mailboxes" => R312;
+    SinceIncluded: "mailboxes(since) names those that changed at since, too" => R312;
+    SinceMissesRenames: "mailboxes(since) leaves out renamed mailboxes" => R312;
+    SubscriptionsLost: "subscriptions are not kept" => R313;
+    SubscriptionsTwice: "subscriptions are listed twice" => R313;
+    SubscriptionsUnsorted: "subscriptions are listed backwards" => R313;
+    DeleteUnsubscribes: "DELETE forgets the subscription" => R313;
+    SpecialUseLost: "special uses are not kept" => R314;
+    RenameLosesSpecialUse: "RENAME loses the special use" => R314;
+    MailboxPropertiesLost: "properties of mailboxes are not kept" => R315;
+    SinceLacksProperties: "mailboxes(since) lacks properties" => R315;
+    UnseenCountsAll: "the unseen counter counts all messages" => R316;
+    OctetsCountMessages: "the octets of a mailbox are those of its first message" => R316;
+    UidNextCountsMessages: "UIDNEXT is the number of messages and one" => R316;
+    HighestOfAccount: "Mailbox::highest is the account's state" => R317;
+    ExpungeKeepsHighest: "an expunge leaves Mailbox::highest" => R317;
+    UnknownMailboxIsEmpty: "a mailbox that does not exist has no messages" => R318;
+
+    AppendLosesFlags: "an append loses its flags" => R401;
+    AppendLosesKeywords: "an append loses its keywords" => R401;
+    AppendLosesZone: "an append loses the zone of INTERNALDATE" => R401;
+    SavedIsReceived: "SAVEDATE is INTERNALDATE" => R402;
+    AppendSaysOtherUidValidity: "an append answers with a wrong UIDVALIDITY" => R403;
+    UidsAgain: "an emptied mailbox begins with the same UIDs" => R404;
+    UidsOutOfOrder: "a row appears after a later one" => R405;
+    RestoredUidLost: "a restored UID is ignored" => R406;
+    BelowUidNextAccepted: "an append below UIDNEXT is accepted" => R407;
+    RestoredIdentityLost: "a restored EMAILID and THREADID are ignored" => R408;
+    RestoredIdentityMet: "EMAILIDs do not rise above a restored one" => R408;
+    IdentityOfOctets: "messages of one size have one EMAILID" => R409;
+    SetAddsFlags: "setting flags leaves those that are there" => R410;
+    FlagsOfAll: "flags are changed on all messages" => R410;
+    KeywordsNeverRemoved: "keywords are not removed" => R410;
+    SameFlagsRaise: "flags that do not change raise the mod-sequence" => R411;
+    UnchangedSinceIgnored: "UNCHANGEDSINCE is ignored" => R412;
+    SparedNotNamed: "what UNCHANGEDSINCE spared is not named" => R412;
+    MissingUidsRefused: "a UID that does not exist is refused" => R413;
+    MissingUidsNamed: "UIDs that do not exist are named as changed" => R413;
+    CopyLosesFlags: "a copy has no flags" => R414;
+    CopyPairsBackwards: "the pairs of a copy descend" => R414;
+    MoveCopies: "a move leaves the original" => R415;
+    MoveInTwoCommits: "a move is two commits" => R415;
+    AcrossClaimedFalsely: "`across_accounts`, but copies are refused" => R416;
+    OthersNotNamed: "Committed::also is empty" => R416;
+    OthersNotCharged: "a copy into another account is not counted there" => R416;
+    AcrossDenied: "no `across_accounts`, but copies are done" => R417;
+    DeletedOnlyIgnored: "an expunge of deleted messages removes all" => R418;
+    ExpungeNamesNothing: "the outcome of an expunge is empty" => R418;
+    OriginsIgnored: "origins are ignored" => R419;
+    OriginsByBeginning: "origins are compared by their first octets" => R419;
+    OriginDiesWithMessage: "an origin is forgotten with its message" => R420;
+    OriginsOfAccount: "origins belong to the account" => R421;
+    LongOriginsCut: "long origins are cut" => R422;
+    OriginNeedsRoom: "a full account refuses a known origin" => R423;
+    LastUidTaken: "the UID behind the last one is accepted" => R424;
+
+    UidsDescend: "rows asked for by UID descend" => R501;
+    FirstRangeAlone: "only the first range of UIDs is found" => R501;
+    AfterIncluded: "Which::After begins at the UID, not behind it" => R502;
+    NewestFromWrongEnd: "NewestBefore gives the oldest" => R503;
+    NewestAscend: "NewestBefore ascends" => R503;
+    NewestIncluded: "NewestBefore begins at the UID, not below it" => R503;
+    OriginFindsNothing: "Which::Origin finds nothing" => R504;
+    OriginFindsGone: "Which::Origin finds what is gone" => R504;
+    PagesUnlimited: "pages ignore their limit" => R505;
+    MoreNever: "`more` is always false" => R506;
+    MoreAlways: "`more` is always true" => R506;
+    MoreWhenFull: "`more` is true on every full page" => R506;
+    SummaryNever: "summaries never come" => R507;
+    SummaryNotInChanges: "summaries do not come with changes" => R507;
+    SummaryNotInVisits: "summaries do not come with visits" => R507;
+    SummaryLostInQueue: "a body that was queued first has no summary" => R507;
+    SummaryAlways: "summaries always come" => R508;
+    StateFalls: "every other page names an older state" => R509;
+    VisitsBackwards: "visitors see each row with all before it, backwards" => R510;
+    VisitsTwice: "visitors see each row twice" => R510;
+    VisitsEndEarly: "visitors see one row" => R510;
+    VisitsGoOn: "a visit goes on after `false`" => R511;
+    VisitsSwallowErrors: "a visitor's error is swallowed" => R511;
+    VisitorsReadNothing: "visitors read no octets" => R512;
+    VisitorsReadFromStart: "visitors read from the start of a body" => R512;
+
+    NothingVanishes: "changes name no vanished UID" => R601;
+    ChangesMissRow: "changes leave out a row" => R601;
+    ChangesUnlimited: "changes ignore their limit" => R602;
+    VanishedBeyond: "vanished UIDs go beyond the state named" => R603;
+    VanishedFromBefore: "vanished UIDs begin before `since`" => R603;
+    ChangesStopShort: "changes end before the account's state" => R604;
+    ChangesStandStill: "a page of changes leads nowhere" => R604;
+    TooOldNever: "changes from before the horizon are known" => R605;
+    TooOldAtHorizon: "changes from the horizon on are too old" => R605;
+    HorizonIsZero: "TooOld names no horizon" => R605;
+    ChangesRepeat: "changes repeat the state at `since`" => R606;
+    ChangesUnsorted: "changed rows descend" => R607;
+    ChangedAndVanished: "changed UIDs are vanished, too" => R607;
+
+    OctetsUnlimited: "the quota of octets is ignored" => R701;
+    LastOctetRefused: "a message that fills the quota is refused" => R701;
+    MessagesUnlimited: "the quota of messages is ignored" => R702;
+    RacyQuota: "the quota is checked some time before the commit" => R703;
+    RoomComesLate: "an expunge makes no room for the next append" => R704;
+    MoveNeedsRoom: "a full account cannot move" => R705;
+    CopyNeedsNoRoom: "a full account can copy" => R705;
+    LowQuotaRefused: "a quota below what is held is refused" => R706;
+    UsedNeverFalls: "Quota::used_messages never falls" => R707;
+
+    LineEndsChanged: "LF becomes CRLF in bodies" => R801;
+    NulEndsBody: "a body ends at its first NUL" => R801;
+    LargeBodiesCut: "a body has 64 KiB at most" => R801;
+    RangeEndIncluded: "a range has one octet too many" => R802;
+    RangeStartIgnored: "a range begins at the start of its body" => R802;
+    BeyondEndRefused: "a range beyond the end is an error" => R802;
+    FirstReadIsEmpty: "the first read of a body is empty" => R803;
+    LastPieceAlone: "a body is the last piece written" => R804;
+    EmptyPieceEnds: "an empty piece ends a body" => R804;
+    StagedServesOnce: "a staged body can be committed once" => R805;
+    FailureSpendsStaged: "a failed commit spends its staged bodies" => R805;
+    StagedDropTakesAway: "a dropped staged body takes the committed one away" => R806;
+    StageDropTakesAway: "a dropped stage takes the last body away" => R806;
+    BodyGoesWithFirstRow: "a body goes with the first of its rows" => R807;
+    BodyGoesWithLastRow: "a body goes with its last row at once" => R808;
+    BodiesStay: "bodies are never freed" => R809;
+    StagesShareBuffer: "bodies staged at a time are mixed" => R810;
+    StagePanicsWithoutStore: "a stage panics when its store is gone" => R811;
+
+    EnvelopeLost: "an entry loses its envelope" => R901;
+    DueInSeconds: "due times are kept in seconds" => R901;
+    NextHopFolded: "next hops are kept in lower case" => R901;
+    QueuedForSystem: "all entries belong to SYSTEM" => R901;
+    QueueHidesClaimed: "claimed entries are not listed" => R902;
+    QueueUnlimited: "the list of the queue ignores its limit" => R902;
+    QueueFromAfter: "the list of the queue begins at `after`, not behind it" => R902;
+    ClaimsEarly: "entries are claimed an hour before they are due" => R903;
+    ClaimsNewest: "the newest are claimed first" => R904;
+    ClaimsByNumber: "entries are claimed by number" => R904;
+    ClaimsUnlimited: "claims ignore their limit" => R905;
+    OneNextHopTakesAll: "claims ignore `per_next_hop`" => R906;
+    ClaimedTwice: "a claimed entry is claimed by the next one, too" => R907;
+    TokensAlike: "each claim of an entry has the same token" => R908;
+    ClaimSaysNow: "a claim says that it ends at once" => R908;
+    ClaimsNeverEnd: "an expired claim is not given to the next" => R909;
+    AnyTokenSettles: "any token settles" => R910;
+    BadSettleSkipped: "a wrong token leaves the transaction whole" => R910;
+    SettledStays: "a settled entry stays" => R911;
+    AgainAtOnce: "an entry is tried again at once" => R912;
+    AgainKeepsEnvelope: "an entry is tried again with its old envelope" => R912;
+    SettleOfOthersRefused: "another account's entries cannot be settled" => R913;
+    QueueNumbersAgain: "an emptied queue begins with the same numbers" => R914;
+    SharesIgnored: "the shares of next hops are ignored" => R915;
+    ShareOfNoneIgnored: "a share of 0 is ignored" => R915;
+    ClaimsSeeFewDue: "a claim looks at the 16 oldest entries" => R915;
+    NothingReleased: "release_claims does nothing" => R916;
+    ReleasedMiscounted: "release_claims counts one too many" => R916;
+    ReleasedStillSettle: "a released claim still settles" => R916;
+    AllReleased: "release_claims releases what others hold" => R917;
+    NothingClamped: "clamp_due does nothing" => R918;
+    ClampedMiscounted: "clamp_due counts the whole queue" => R918;
+    ClampEndsClaims: "clamp_due ends all claims" => R918;
+
+    AccountsNeverWake: "who waits for an account is not woken" => R1001;
+    EarlierIsLost: "what came before `changed` does not wake" => R1002;
+    NewestWatcherAlone: "only the newest watcher is woken" => R1003;
+    QueueNeverWakes: "a new queue entry does not wake" => R1004;
+    OthersDoNotWake: "what comes from another account does not wake" => R1005;
+    WatchersNeverRest: "a watcher is always woken" => R1006;
+    DroppedWaitLoses: "the change after a dropped wait is lost" => R1007;
+    RemovalDoesNotWake: "the removal of an account does not wake" => R1008;
+
+    MoveLosesFlagged: "a move of flagged messages loses their flags" => R1101;
+}
