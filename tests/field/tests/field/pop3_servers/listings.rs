@@ -1,7 +1,7 @@
 //! Listings that are wrong: of numbers, sizes and ids.
 
 use super::Say::{Close, Text};
-use super::{Mail, ONE_TWO, Row, SYNC, Sync, mail};
+use super::{ONE_TWO, Row, SYNC, Sync, mail};
 
 pub(super) const LISTINGS: &[Row] = &[
     Row {
