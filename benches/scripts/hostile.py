@@ -18,6 +18,7 @@ MOST_SECONDS = 1.0
 LASTS = float(os.environ.get("HOSTILE_SECONDS", "6"))
 SEARCHED = int(os.environ.get("HOSTILE_SEARCHED_MIB", "400"))
 ATTACKER = "127.0.0.66"
+SOFT, HARD = resource.getrlimit(resource.RLIMIT_NOFILE)
 SERVICES = "smtp submission lmtp pop3 imap imaps http https metrics".split()
 
 
@@ -35,8 +36,10 @@ class Server:
             add = [program, "--config", self.config, "account", "add", f"{name}@example.test"]
             subprocess.run(add, input=PASSWORD.encode(), check=True, capture_output=True)
         self.log = open(os.path.join(folder, "log"), "w")
+        # It begins with what a shell gives it.
+        usual = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (SOFT, HARD))
         self.process = subprocess.Popen(
-            [program, "--config", self.config], stdout=subprocess.PIPE, stderr=self.log, text=True
+            [program, "--config", self.config], stdout=subprocess.PIPE, stderr=self.log, text=True, preexec_fn=usual
         )
         self.at = {}
         while len(self.at) < len(SERVICES):
@@ -610,10 +613,9 @@ def row(program, name, text, attack, limits, rest=""):
 def main():
     if len(sys.argv) < 2:
         sys.exit(__doc__)
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    # The attackers' descriptors; the server begins with what a shell gives it.
     program, wanted = sys.argv[1], sys.argv[2:]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    # The attackers' descriptors.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (HARD, HARD))
     print(f"{'':<68} {'MiB':>6} {'files':>6} {'mail, s':>8} {'page, s':>8}")
     good = [row(program, *one) for one in ROWS if not wanted or one[0] in wanted]
     sys.exit(0 if good and all(good) else 1)
