@@ -57,16 +57,16 @@ impl House {
 
     /// All that somebody does at one time or another, from that address, each within a second.
     async fn serves(&self, source: Ipv4Addr, while_there: &str) {
-        let (begun, what) = (Instant::now(), |what| format!("{what} with {while_there}"));
+        let what = |what: &str| format!("{what} with {while_there}");
+        let soon = |done: &str, begun: Instant| {
+            let took = begun.elapsed();
+            assert!(took < SOON, "{}: {took:?}", what(done));
+        };
+        let begun = Instant::now();
         let page = "GET /login HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
         let page = self.page(source, page).await;
         assert!(page.starts_with("HTTP/1.1 200"), "{}: {page}", what("page"));
-        assert!(
-            begun.elapsed() < SOON,
-            "{} {:?}",
-            what("page"),
-            begun.elapsed()
-        );
+        soon("page", begun);
         let begun = Instant::now();
         let mut imap = Talk::over(from(source, self.at(Service::Imap)).await);
         let login = format!("LOGIN bob@example.test \"{PASSWORD}\"");
@@ -74,12 +74,7 @@ impl House {
         assert!(greeting.starts_with("* OK"), "{}: {greeting}", what("IMAP"));
         let said = imap.imap(&login).await + &imap.imap("SELECT INBOX").await;
         assert_eq!(said.matches("x OK").count(), 2, "{}: {said}", what("IMAP"));
-        assert!(
-            begun.elapsed() < SOON,
-            "{} {:?}",
-            what("IMAP"),
-            begun.elapsed()
-        );
+        soon("IMAP", begun);
         let begun = Instant::now();
         for (service, send, expected) in [
             (Service::Smtp, "QUIT\r\n", "221 "),
@@ -105,20 +100,10 @@ impl House {
                 what(&format!("{service:?}"))
             );
         }
-        assert!(
-            begun.elapsed() < SOON,
-            "{} {:?}",
-            what("the rest"),
-            begun.elapsed()
-        );
+        soon("the rest", begun);
         let begun = Instant::now();
         self.deliver("Subject: x\n\nx\n").await;
-        assert!(
-            begun.elapsed() < SOON,
-            "{} {:?}",
-            what("LMTP"),
-            begun.elapsed()
-        );
+        soon("LMTP", begun);
     }
 }
 
