@@ -14,15 +14,15 @@ use crate::metrics::{Gauge, count};
 use crate::server::{Service, Shared};
 use crate::{descriptors, imap, metrics, pop3, smtp};
 
-/// How long a connection that sees its limit in words is left in peace before another one may take its place.
+/// How long a silent connection keeps its place where a newcomer can be answered that there is none.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long a peer may take until it has logged in, or begun a message.
 const LOGIN: Duration = Duration::from_secs(180);
 /// How long a connection whose place is taken has for its last words.
 const LAST_WORDS: Duration = Duration::from_secs(1);
-/// How long one pauses when there are no file descriptors.
+/// How long accepting pauses when there are no file descriptors.
 const PAUSE: Duration = Duration::from_millis(50);
-/// Connections that are kept for each purpose, where there are enough in all.
+/// Connections that are reserved for each purpose, where there are enough in all.
 const KEPT: usize = 64;
 
 /// What connections are for: each of these has places of its own.
@@ -71,7 +71,7 @@ pub(crate) async fn accept(
     web: Option<Router>,
 ) {
     let mut connections = JoinSet::new();
-    // Where nothing can be said before TLS, and where clients try again by themselves, nobody is left in peace.
+    // Where nothing can be said before TLS, and where clients try again by themselves, a newcomer takes a place at once.
     let patience = match service {
         Service::Https | Service::Http => Duration::ZERO,
         service if service.is_implicit_tls() => Duration::ZERO,

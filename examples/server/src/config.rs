@@ -43,7 +43,7 @@ pub struct Config {
     /// IMAP.
     #[serde(default)]
     pub imap: Imap,
-    /// Whose names messages may have.
+    /// Which addresses messages may have in From and Sender.
     #[serde(default)]
     pub senders: Senders,
     /// Mail to other domains.
@@ -133,7 +133,7 @@ pub struct Tls {
 pub struct Auth {
     /// When passwords may be sent.
     pub plaintext: Plaintext,
-    /// From where nobody is slowed down who guesses passwords: others there take care of it.
+    /// Networks whose logins are not slowed down: a webmail or a proxy there does so itself.
     pub exempt: Networks,
 }
 
@@ -238,13 +238,13 @@ impl Default for Imap {
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct Senders {
-    /// Whether who logs in writes as themselves only: in MAIL FROM, From and Sender.
+    /// Whether users write under their own addresses only: in MAIL FROM, From and Sender.
     pub own_only: bool,
-    /// Whether nobody writes as one of [`Config::domains`] who has not logged in.
+    /// Whether only users who have logged in write as one of [`Config::domains`].
     pub protect: bool,
-    /// From where mail is taken without that.
+    /// Networks whose mail is accepted without that.
     pub exempt: Networks,
-    /// What accounts may write as besides their own address: an address, or `@` and a domain.
+    /// What accounts may write as besides their own address, by account: an address, or `@` and a domain.
     pub aliases: BTreeMap<String, Vec<String>>,
 }
 

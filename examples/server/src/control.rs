@@ -221,7 +221,7 @@ pub(crate) fn start(shared: &Arc<Shared>, tasks: &mut JoinSet<()>) {
                 tokio::time::sleep(PAUSE).await;
                 continue;
             };
-            // Who asks and is silent keeps nobody waiting; of too many the new ones are turned away.
+            // A silent client keeps no other one waiting; of too many, new ones are turned away.
             while asking.try_join_next().is_some() {}
             if asking.len() < MOST {
                 let shared = Arc::clone(&shared);

@@ -141,7 +141,7 @@ fn writable(folder: &Path) -> std::io::Result<()> {
 pub struct Findings {
     /// What makes a start fail, or makes it of no use: each one line, with the remedy.
     pub problems: Vec<String>,
-    /// What should be mended besides.
+    /// What should be corrected besides.
     pub warnings: Vec<String>,
     /// Whether a server runs with this data: its ports and its store are its own.
     pub running: bool,

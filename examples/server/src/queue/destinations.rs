@@ -11,13 +11,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
-/// Entries of a next hop that never answered yet: a stranger, who may be a tarpit, gets few.
+/// Entries of a next hop that has not answered yet: it may be a tarpit, and gets few.
 const STRANGER: usize = 2;
 /// How long a destination that failed once is left alone; twice as long after each further failure.
 const BACK_OFF: Duration = Duration::from_secs(60);
 /// It is never left alone for longer.
 const BACK_OFF_MAX: Duration = Duration::from_secs(30 * 60);
-/// Next hops, and hosts, that are remembered. Who sends to more than these makes the idle ones forgotten.
+/// Next hops, and hosts, that are remembered. Beyond that, idle ones are forgotten.
 const REMEMBERED: usize = 4096;
 /// How long an idle destination is remembered.
 const MEMORY: Duration = Duration::from_secs(2 * 60 * 60);

@@ -1,4 +1,4 @@
-//! Entries under way: what each is waiting for, so that those who wait in vain can make room for others.
+//! Entries under way: what each is waiting for, so that those that wait in vain can make room for others.
 
 use mailstore::{QueueEntry, QueueId};
 use std::collections::HashMap;

@@ -1,6 +1,8 @@
-//! Whose name may stand in a message: in From and Sender, and in what resends it (RFC 5322 §3.6.2, §3.6.6).
+//! Which addresses may stand in From and Sender, and in the fields of a message that is sent again (RFC 5322 §3.6.2,
+//! §3.6.6).
 //!
-//! Who logs in writes as themselves and as what the configuration adds. Nobody else writes as a domain of this server.
+//! Users who have logged in write as themselves and as what the configuration adds. Nobody else writes as a domain of
+//! this server.
 
 use mailstore::message::{Address, decode_header, fields, parse_addresses};
 use smtp_proto::Mailbox;
@@ -15,7 +17,7 @@ const MOST: usize = 1_000;
 /// costs one pass over the field. A field that has more is not read.
 const PASSES: usize = 16;
 
-/// Whose names a message may have.
+/// Which addresses the author of a message may have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Authors {
     Anybody,
@@ -33,14 +35,14 @@ pub(crate) struct Own {
     domains: Vec<String>,
 }
 
-/// Whose name it may not have.
+/// Why a message is refused for its author.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NotTheirs {
-    /// The account's own it is not.
+    /// An address is not one of the account's.
     Foreign,
-    /// It names no address.
+    /// A field names no address.
     Nobody,
-    /// It is of a domain of this server, and came from outside.
+    /// An address is of a domain of this server, and the message came from outside.
     Ours,
     /// The header section, or one of these fields, is too long or too confused to be looked through.
     Unread,
