@@ -2,7 +2,8 @@
 //! [`Tables`] in one place for every backend.
 //!
 //! A backend offers its rows as [`Tables`] within one database transaction (or whatever it can undo), and
-//! calls the functions here. `Memory` and `Disk` are made the same way.
+//! calls the functions here. The example `sorted` is such an engine over plain maps; `Memory` and `Disk` are
+//! made the same way.
 //!
 //! | [`Engine`](crate::Engine) method | over `Tables` |
 //! |---|---|

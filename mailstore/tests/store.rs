@@ -91,3 +91,20 @@ mod backend {
         || Arc::new(Forward(Memory::new())) as Arc<dyn Store>
     ));
 }
+
+/// The example of an engine that somebody else wrote.
+#[path = "../examples/sorted.rs"]
+#[allow(dead_code, unreachable_pub, reason = "it is a program of its own")]
+mod sorted;
+
+mod example {
+    use super::sorted::Sorted;
+    use hikyaku_mailstore::{Blocking, Store, conformance::Volatile};
+    use std::sync::Arc;
+
+    fn make() -> Arc<dyn Store> {
+        Arc::new(Blocking::start(Sorted::default()).unwrap())
+    }
+
+    hikyaku_mailstore::conformance_suite!(Volatile(make));
+}
