@@ -681,7 +681,7 @@ async fn nobody_writes_as_somebody_else() {
             let lines = header.lines().filter(|line| line.starts_with(name));
             lines.map(str::to_owned).collect::<Vec<_>>()
         };
-        assert_eq!(fields("From:"), ["From: bob@example.test"], "{from}");
+        assert_eq!(fields("From:"), ["From: <bob@example.test>"], "{from}");
         assert!(fields("Sender:").is_empty(), "{from}");
         assert_eq!(
             fields("Return-Path:"),
