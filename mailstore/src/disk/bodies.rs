@@ -29,17 +29,22 @@ pub(super) struct Bodies {
 }
 
 impl Bodies {
-    /// `last` is the largest id in the database; files may have larger ones.
-    pub(super) fn new(folder: PathBuf, last: u64, room: Room) -> Result<Self> {
+    /// Bodies in that folder. Numbers begin behind those of the files.
+    pub(super) fn new(folder: PathBuf, room: Room) -> Result<Self> {
         let this = Self {
             folder,
-            last: AtomicU64::new(last),
+            last: AtomicU64::new(0),
             room,
             epoch: AtomicU64::new(0),
         };
         let largest = this.files()?.into_iter().map(|id| id.0).max();
-        this.last.fetch_max(largest.unwrap_or(0), Ordering::Relaxed);
+        this.begin_behind(largest.unwrap_or(0));
         Ok(this)
+    }
+
+    /// New numbers begin behind that one, too: the largest in the database.
+    pub(super) fn begin_behind(&self, last: u64) {
+        self.last.fetch_max(last, Ordering::Relaxed);
     }
 
     fn files(&self) -> Result<Vec<BodyId>> {

@@ -18,6 +18,15 @@ impl DiskEngine {
         let folder = Folder::open(directory)?;
         let mut findings = Vec::new();
         let left = folder.look(&mut findings)?;
+        let room = Room::new(directory.to_path_buf(), options.min_free);
+        let bodies = Bodies::new(folder.bodies(), room)?;
+        if left.gone {
+            // Before there is a database again: a start that comes no further than this is repeated.
+            findings.push(Finding::DatabaseGone {
+                bodies: bodies.set_orphans_aside(&folder, true, |_| Ok(false))?,
+                folder: folder.quarantine(),
+            });
+        }
         let database = Arc::new(Database::new(folder.database()));
         let mut connection = connect(database.path())?;
         schema::version(&connection)?;
@@ -32,8 +41,7 @@ impl DiskEngine {
         }
         let last = "SELECT coalesce(max(id), 0) FROM body";
         let last: i64 = connection.query_row(last, [], |row| row.get(0))?;
-        let room = Room::new(directory.to_path_buf(), options.min_free);
-        let bodies = Bodies::new(folder.bodies(), last.unsigned_abs(), room)?;
+        bodies.begin_behind(last.unsigned_abs());
         let mut engine = Self {
             connection,
             database,
@@ -46,7 +54,7 @@ impl DiskEngine {
         };
         engine.folder.opened()?;
         if !damaged {
-            engine.sweep(left.gone, &mut findings)?;
+            engine.sweep(&mut findings)?;
             engine.folder.tidy();
             // A log of its own for this time, so that what is left of the last one is not in it. Where
             // that fails the store can be read, and it is tried again.
@@ -65,7 +73,7 @@ impl DiskEngine {
 
     /// Finds what a former process left: bodies without a row go into the quarantine, rows without a
     /// reference are freed after the grace time.
-    fn sweep(&mut self, gone: bool, findings: &mut Vec<Finding>) -> Result<()> {
+    fn sweep(&mut self, findings: &mut Vec<Finding>) -> Result<()> {
         let mut statement = self
             .connection
             .prepare("SELECT id FROM body WHERE refs = 0")?;
@@ -78,7 +86,7 @@ impl DiskEngine {
         // What is set aside while something else is missing, or may be, is never removed.
         let in_doubt =
             |found: &Finding| found.is_damage() || matches!(found, Finding::CheckCut { .. });
-        let stays = gone || findings.iter().any(in_doubt);
+        let stays = findings.iter().any(in_doubt);
         let connection = &self.connection;
         let count = self.bodies.set_orphans_aside(&self.folder, stays, |id| {
             let known = connection
@@ -86,11 +94,9 @@ impl DiskEngine {
                 .exists([id.0.cast_signed()])?;
             Ok(known)
         })?;
-        let folder = self.folder.quarantine();
-        match (gone, count) {
-            (true, bodies) => findings.push(Finding::DatabaseGone { bodies, folder }),
-            (false, 0) => {}
-            (false, count) => findings.push(Finding::Orphans { count, folder }),
+        if count > 0 {
+            let folder = self.folder.quarantine();
+            findings.push(Finding::Orphans { count, folder });
         }
         Ok(())
     }

@@ -221,6 +221,34 @@ fn a_database_that_is_gone_takes_no_body_with_it() {
 }
 
 #[test]
+fn the_loss_of_the_database_is_known_until_its_bodies_are_kept() {
+    let directory = folder();
+    filled(directory.path());
+    fs::remove_file(directory.path().join("store.sqlite")).unwrap();
+    // The first starts fail before the bodies are in the quarantine.
+    let in_the_way = directory.path().join("quarantine");
+    fs::write(&in_the_way, b"a file").unwrap();
+    for _ in 0..2 {
+        assert!(Disk::open(directory.path()).is_err());
+        assert_eq!(files(directory.path()).len(), 4);
+    }
+    fs::remove_file(in_the_way).unwrap();
+    let health = Disk::open(directory.path()).unwrap().health();
+    assert!(
+        matches!(
+            health.findings[..],
+            [Finding::DatabaseGone { bodies: 4, .. }]
+        ),
+        "{health:?}"
+    );
+    for file in quarantine(directory.path()) {
+        age(&file);
+    }
+    drop(Disk::open(directory.path()).unwrap());
+    assert_eq!(quarantine(directory.path()).len(), 4);
+}
+
+#[test]
 fn the_loss_of_the_database_is_said_even_without_large_bodies() {
     let directory = folder();
     {
