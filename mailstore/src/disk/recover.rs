@@ -2,7 +2,8 @@
 //!
 //! What a failed flush left in memory is not believed. All connections are closed, what was not
 //! acknowledged is cut off the log, and the store is recovered from the log on disk, as at a start. Until
-//! that has worked every change is refused, and it is tried again, less and less often.
+//! that has worked, and the disk has taken a change, every change is refused, the store's health says so,
+//! and it is tried again, less and less often.
 
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
@@ -95,6 +96,9 @@ impl DiskEngine {
         let opened = connect(self.database.path()).and_then(|connection| {
             // What the log holds may be in memory alone: it is written anew, into the database.
             empty_log(&connection)?;
+            // Until a change is taken nobody knows that the disk takes any.
+            prove(&connection)?;
+            empty_log(&connection)?;
             Ok(connection)
         });
         let mut health = lock(&self.database.health);
@@ -128,6 +132,13 @@ impl DiskEngine {
             let _ = self.ready();
         }
     }
+}
+
+/// Makes a change that changes nothing: the version of the database is written once more, and flushed.
+fn prove(connection: &Connection) -> Result<()> {
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    connection.pragma_update(None, "user_version", version)?;
+    Ok(())
 }
 
 impl Drop for DiskEngine {

@@ -173,8 +173,26 @@ fn what_is_refused_is_not_there_and_the_store_heals() {
             if count < FOR_GOOD {
                 assert!(acks.contains("healed 2"), "{what}: it stays broken\n{acks}");
             }
+            health_says_so(&acks, count == FOR_GOOD, &what);
             let _none_starts = STARTING.read().unwrap();
             verify(&directory.path().join("store"), &acks, &what);
         });
+    }
+}
+
+/// The store's health agrees with how the last change of a round ended.
+fn health_says_so(acks: &str, for_good: bool, what: &str) {
+    let lines: Vec<&str> = acks.lines().collect();
+    for pair in lines.windows(2) {
+        let [change, health] = pair else { continue };
+        match health.split_once(' ') {
+            Some(("ill", _)) => assert!(!change.starts_with("ok"), "{what}: {change}\n{acks}"),
+            // What failed once may have been mended since.
+            Some(("well", _)) => assert!(
+                change.starts_with("ok") || !for_good,
+                "{what}: {change}, and health says nothing\n{acks}"
+            ),
+            _ => {}
+        }
     }
 }

@@ -86,6 +86,8 @@ fn child() {
             say(format!("begin store {name}\n"));
             let stored = put(&store, &body(&name, 100), None);
             say(format!("{} store {name}\n", word(&stored)));
+            let is_well = store.health().takes_messages().is_ok();
+            say(format!("{} {name}\n", if is_well { "well" } else { "ill" }));
             if stored.is_ok() {
                 say(format!("healed {round}\n"));
                 break;
