@@ -1180,6 +1180,36 @@ fn what_is_no_single_command_is_not_encoded() {
     assert!(matches!(was, Err(Error::NotNow(_))));
 }
 
+/// Past its limit NIL stands for a literal, and nothing of it is held.
+#[test]
+fn a_long_literal_is_nil() {
+    use crate::framer::{ResponseFrame, ResponseFramer};
+    for (octets, is_held) in [
+        (0, true),
+        (20, true),
+        (21, false),
+        (100, false),
+        (5000, false),
+    ] {
+        let text = "t".repeat(octets);
+        let stream = format!("* METADATA x (/a {{{octets}}}\r\n{text} /b NIL)\r\n");
+        let expected = match is_held {
+            true => stream.trim_end().to_string(),
+            false => "* METADATA x (/a NIL /b NIL)".to_string(),
+        };
+        for piece in [1, 7, stream.len()] {
+            let mut framer = ResponseFramer::new(&small());
+            let (mut src, mut all) = (BytesMut::new(), Vec::new());
+            for octets in stream.as_bytes().chunks(piece) {
+                src.extend_from_slice(octets);
+                all.extend(framer.next(&mut src).map(Result::unwrap));
+            }
+            let whole = ResponseFrame::Response(expected.clone().into());
+            assert_eq!(all, [whole], "{octets} in pieces of {piece}");
+        }
+    }
+}
+
 /// What is held back is bounded.
 #[test]
 fn too_much_is_not_held_back() {
@@ -1201,6 +1231,59 @@ fn too_much_is_not_held_back() {
         matches!(error, Error::HeldBack) && sent > 10,
         "{error} {sent}"
     );
+}
+
+/// Nor is a message that waits for `+`, whatever its pieces.
+#[test]
+fn too_much_of_a_message_is_not_held_back() {
+    for (piece, fit) in [(1, 1000), (300, 3), (1000, 1), (1001, 0), (5000, 0)] {
+        let limits = Limits {
+            held_back: 1000,
+            ..Limits::default()
+        };
+        let mut codec = ClientCodec::new(limits);
+        let mut dst = BytesMut::new();
+        let append = SendCommand::Append {
+            tag: "a".into(),
+            append: Append::new(MailboxName::new("x")),
+            octets: 5000,
+        };
+        codec.encode(append, &mut dst).unwrap();
+        assert!(codec.is_waiting());
+        let chunk = Bytes::from(vec![b'x'; piece]);
+        let mut held = 0;
+        let error = loop {
+            match codec.encode(SendCommand::Chunk(chunk.clone()), &mut dst) {
+                Ok(()) => held += 1,
+                Err(error) => break error,
+            }
+        };
+        assert!(
+            matches!(error, Error::HeldBack) && held == fit,
+            "{piece}: {error} {held}"
+        );
+    }
+}
+
+/// A message that fits [`Limits::folded`] is one chunk, however it comes.
+#[test]
+fn a_small_message_is_one_chunk() {
+    for (octets, folds) in [(1, true), (7, true), (8, true), (9, false)] {
+        let message = "m".repeat(octets);
+        let stream = format!("a APPEND x {{{octets}+}}\r\n{message}\r\n");
+        let mut codec = ServerCodec::new(small());
+        let (mut src, mut chunks) = (BytesMut::new(), Vec::new());
+        for octet in stream.bytes() {
+            src.extend_from_slice(&[octet]);
+            while let Some(item) = codec.decode(&mut src).unwrap() {
+                if let CommandItem::Chunk(octets) = item {
+                    chunks.push(octets.len());
+                }
+            }
+        }
+        assert_eq!(chunks.iter().sum::<usize>(), octets);
+        assert_eq!(chunks.len() == 1, folds, "{octets}: {chunks:?}");
+    }
 }
 
 proptest! {
