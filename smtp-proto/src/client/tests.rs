@@ -248,6 +248,27 @@ fn errors_say_what_came_and_what_it_should_answer() {
 }
 
 #[test]
+fn a_reply_has_its_limit_of_lines() {
+    for (lines, is_reply) in [(3, true), (4, false), (5000, false)] {
+        let mut options = Options::new("a");
+        options.limits.reply_lines = 3;
+        let answer = "250-more\r\n".repeat(lines - 1) + "250 end\r\n";
+        let (mut machine, mut input, mut output) = fed(options, &answer);
+        machine.noop(&mut output).unwrap();
+        match machine.poll(&mut input, &mut output) {
+            Ok(step) => assert!(is_reply, "{lines}: {step:?}"),
+            Err(error) => {
+                let text = error.to_string();
+                assert!(
+                    !is_reply && text.contains("too many lines"),
+                    "{lines}: {text}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn octets_in_clear_behind_starttls_are_an_error() {
     let (mut machine, mut input, mut output) = fed(Options::new("a"), "220 go\r\n250 injected\r\n");
     machine.starttls(&mut output).unwrap();
