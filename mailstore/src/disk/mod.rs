@@ -15,6 +15,8 @@ mod read;
 mod recover;
 mod room;
 mod schema;
+#[cfg(test)]
+mod steps;
 mod sums;
 mod tables;
 

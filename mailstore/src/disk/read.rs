@@ -500,12 +500,10 @@ impl Read for DiskReader {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::steps::Steps;
     use crate::disk::{DiskEngine, DiskOptions};
     use crate::store::{Engine as _, Stager as _};
     use crate::{Append, Operation, Transaction};
-    use rusqlite::StatementStatus;
-    use rusqlite::trace::{TraceEvent, TraceEventCodes};
-    use std::sync::Mutex;
 
     #[test]
     fn changes_page_by_page_cost_what_they_are() {
@@ -523,21 +521,7 @@ mod tests {
         let all: Vec<_> = (0..MESSAGES).map(append).collect();
         assert!(engine.commit(&all).iter().all(Result::is_ok));
         let mut reader = engine.reader().unwrap();
-        // Of each statement, in all of its runs.
-        let steps = Arc::new(Mutex::new(BTreeMap::new()));
-        let counted = Arc::clone(&steps);
-        let count = move |event: TraceEvent<'_>| {
-            if let TraceEvent::Profile(statement, _) = event {
-                let steps = statement.get_status(StatementStatus::VmStep);
-                let sql = statement.sql().into_owned();
-                counted.lock().unwrap().insert(sql, steps);
-            }
-        };
-        let profile = TraceEventCodes::SQLITE_TRACE_PROFILE;
-        let traced = reader
-            .connection()
-            .with_mut(|c| c.trace_v2(profile, Some(count)));
-        traced.unwrap().unwrap();
+        let steps = reader.connection().with_mut(Steps::of).unwrap();
         let (mut since, mut seen) = (ModSeq(1), Vec::new());
         loop {
             let changes = reader.changes(inbox, since, Want::ROW, PAGE).unwrap();
@@ -552,7 +536,7 @@ mod tests {
             since = at;
         }
         assert!(seen.into_iter().eq(1..=MESSAGES));
-        let each = steps.lock().unwrap().values().sum::<i32>() / MESSAGES as i32;
+        let each = steps.taken() / MESSAGES as i32;
         assert!(each < 200, "{each} steps of SQLite for each message");
     }
 }
