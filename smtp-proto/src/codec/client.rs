@@ -59,6 +59,8 @@ enum Pending {
     Data,
     Auth,
     StartTls,
+    /// A message: one reply, or in LMTP one for each recipient, which is known when all before it is answered.
+    Message,
     Other,
 }
 
@@ -101,10 +103,23 @@ impl ClientCodec {
         }
     }
 
-    /// How many replies the server owes.
+    /// How many replies the server owes. Those of a message in LMTP count as one while something before it is to be
+    /// answered.
     #[must_use]
     pub fn owed(&self) -> usize {
         self.pending.len()
+    }
+
+    /// Counts the replies to a message that is answered next.
+    fn count(&mut self) {
+        while self.pending.front() == Some(&Pending::Message) {
+            self.pending.pop_front();
+            let replies = if self.lmtp { self.recipients } else { 1 };
+            self.recipients = 0;
+            for _ in 0..replies {
+                self.pending.push_front(Pending::Other);
+            }
+        }
     }
 
     /// What a reply changes for the encoder.
@@ -139,6 +154,7 @@ impl ClientCodec {
             }
             _ => {}
         }
+        self.count();
         Ok(())
     }
 
@@ -158,13 +174,11 @@ impl ClientCodec {
                 if *octets > 0 {
                     self.state = State::Octets(*octets);
                 }
-                let replies = if self.lmtp && *last {
-                    self.recipients
-                } else {
-                    1
-                };
-                self.pending
-                    .extend(core::iter::repeat_n(Pending::Other, replies));
+                self.pending.push_back(match last {
+                    true => Pending::Message,
+                    false => Pending::Other,
+                });
+                self.count();
                 return Ok(());
             }
             Command::Lhlo(_) => {
@@ -215,10 +229,8 @@ impl Encoder<SendCommand> for ClientCodec {
                 };
                 core::mem::take(encoder).end(&mut output);
                 self.state = State::Commands;
-                let replies = if self.lmtp { self.recipients } else { 1 };
-                self.recipients = 0;
-                self.pending
-                    .extend(core::iter::repeat_n(Pending::Other, replies));
+                self.pending.push_back(Pending::Message);
+                self.count();
             }
             SendCommand::SaslResponse(response) => {
                 let State::Challenged = self.state else {
@@ -263,6 +275,7 @@ impl Decoder for ClientCodec {
                 {
                     self.state = State::Commands;
                 }
+                self.count();
                 item
             }
         }))

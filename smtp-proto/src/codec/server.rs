@@ -57,6 +57,8 @@ enum Owed {
     Data,
     Auth,
     StartTls,
+    /// A message: one reply, or in LMTP one for each recipient, which is known when all before it is answered.
+    Message,
     Other,
 }
 
@@ -100,7 +102,8 @@ impl ServerCodec {
         }
     }
 
-    /// How many replies are owed, in the order of what was decoded.
+    /// How many replies are owed, in the order of what was decoded. Those of a message in LMTP count as one while
+    /// something before it is to be answered.
     #[must_use]
     pub fn owed(&self) -> usize {
         self.owed.len()
@@ -144,10 +147,21 @@ impl ServerCodec {
 
     /// What is owed for a message.
     fn whole(&mut self) {
-        let replies = if self.lmtp { self.recipients } else { 1 };
-        self.owed.extend(core::iter::repeat_n(Owed::Other, replies));
-        self.recipients = 0;
+        self.owed.push_back(Owed::Message);
         self.state = State::Commands;
+        self.count();
+    }
+
+    /// Counts the replies of a message that is answered next.
+    fn count(&mut self) {
+        while self.owed.front() == Some(&Owed::Message) {
+            self.owed.pop_front();
+            let replies = if self.lmtp { self.recipients } else { 1 };
+            self.recipients = 0;
+            for _ in 0..replies {
+                self.owed.push_front(Owed::Other);
+            }
+        }
     }
 
     fn sasl(&mut self, line: &[u8]) -> CommandItem {
@@ -247,6 +261,7 @@ impl Encoder<Reply> for ServerCodec {
             }
             _ => {}
         }
+        self.count();
         let mut output = Output::new();
         reply.encode(&mut output);
         put(output, dst);

@@ -425,6 +425,53 @@ fn stream() -> impl Strategy<Value = String> {
     })
 }
 
+/// The replies to a message in LMTP are as many as recipients were accepted, also when it went out before they were.
+#[test]
+fn a_message_that_is_pipelined_in_lmtp_has_a_reply_for_each_recipient() {
+    let mut client = ClientCodec::new(Limits::default());
+    let mut server = ServerCodec::new(Limits::default());
+    let (mut up, mut down) = (BytesMut::new(), BytesMut::new());
+    let rcpt = |at: usize| {
+        let to = ForwardPath::Mailbox(mailbox(&format!("to{at}@b.test")));
+        Command::Rcpt(to, RcptParameters::default())
+    };
+    let mail = || {
+        let from = ReversePath(Some(mailbox("a@b.test")));
+        Command::Mail(from, MailParameters::default())
+    };
+    let mut commands = vec![Command::Lhlo("me.test".into())];
+    for recipients in [3, 2] {
+        commands.push(mail());
+        commands.extend((0..recipients).map(rcpt));
+        commands.push(Command::Bdat {
+            octets: 3,
+            last: true,
+        });
+    }
+    commands.push(Command::Quit);
+    for command in commands {
+        let is_chunk = matches!(command, Command::Bdat { .. });
+        client.encode(command.into(), &mut up).unwrap();
+        if is_chunk {
+            client
+                .encode(SendCommand::Chunk("abc".into()), &mut up)
+                .unwrap();
+        }
+    }
+    while server.decode(&mut up).unwrap().is_some() {}
+    // Greeting, LHLO; MAIL, three RCPTs of which one is refused, two replies; MAIL, two RCPTs, two replies; QUIT.
+    let codes = [
+        220, 250, 250, 250, 550, 250, 250, 250, 250, 250, 250, 250, 452, 221,
+    ];
+    for (at, code) in codes.into_iter().enumerate() {
+        assert!(server.owed() > 0 && client.owed() > 0, "{at}");
+        server.encode(Reply::new(code, "", "x"), &mut down).unwrap();
+        let item = client.decode(&mut down).unwrap();
+        assert!(matches!(item, Some(ReplyItem::Reply(reply)) if reply.code() == code));
+    }
+    assert_eq!((server.owed(), client.owed()), (0, 0));
+}
+
 proptest! {
     #[test]
     fn framer_and_parser_say_what_the_machine_says(octets in stream()) {
