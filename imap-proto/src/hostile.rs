@@ -761,9 +761,9 @@ proptest! {
         prop_assert!(auth > named);
         for line in ["a CAPABILITY\r\n", "b AUTHENTICATE PLAIN\r\n", "AA==\r\n"] {
             input.extend_from_slice(line.as_bytes());
-            let told = machine.poll(&mut input, &mut output).unwrap();
+            let step = machine.poll(&mut input, &mut output).unwrap();
             let mut expected = 2;
-            match told {
+            match step {
                 Step::Event(server::Event::Authenticate { .. }) => {
                     machine.challenge(&challenge, &mut output).unwrap();
                     expected = 1;

@@ -33,8 +33,8 @@ pub(crate) enum Malformed {
 pub(crate) struct Framer {
     /// Whole lines, none of which announces a literal.
     lines: Bytes,
-    /// Up to here they were told.
-    told: usize,
+    /// Up to here they were given.
+    given: usize,
     /// What was taken from the input already, since a literal in it was passed over.
     held: BytesMut,
     /// Where the line under way begins: behind the literals before it.
@@ -81,10 +81,10 @@ impl Framer {
         &self.lines
     }
 
-    /// Puts back what was taken from the input and not told yet.
+    /// Puts back what was taken from the input and not given yet.
     pub(crate) fn give_back(&mut self, input: &mut BytesMut) {
-        let left = self.lines.slice(self.told..);
-        (self.lines, self.told) = (Bytes::new(), 0);
+        let left = self.lines.slice(self.given..);
+        (self.lines, self.given) = (Bytes::new(), 0);
         if !left.is_empty() {
             let behind = core::mem::replace(input, BytesMut::from(left));
             input.extend_from_slice(&behind);
@@ -93,16 +93,16 @@ impl Framer {
 
     /// The next of the lines.
     fn line(&mut self, limit: usize) -> Option<Result<Framed, Malformed>> {
-        let rest = self.lines.get(self.told..)?;
+        let rest = self.lines.get(self.given..)?;
         let lf = memchr::memchr(b'\n', rest)?;
         if lf >= limit {
-            self.told += lf + 1;
+            self.given += lf + 1;
             return Some(Err(Malformed::LineTooLong));
         }
         let line = rest.get(..lf).unwrap_or(rest);
-        let start = self.told;
+        let start = self.given;
         let end = start + line.strip_suffix(b"\r").unwrap_or(line).len();
-        self.told = start + lf + 1;
+        self.given = start + lf + 1;
         Some(Ok(Framed::Line(start..end)))
     }
 
@@ -118,9 +118,9 @@ impl Framer {
         if let Some(line) = self.line(limit) {
             return Some(line);
         }
-        if self.told > 0 {
+        if self.given > 0 {
             // Whoever reads into the input may use its room again.
-            (self.lines, self.told) = (Bytes::new(), 0);
+            (self.lines, self.given) = (Bytes::new(), 0);
         }
         loop {
             if self.skip > 0 {
@@ -148,7 +148,7 @@ impl Framer {
             if first {
                 let plain = plain_lines(input);
                 if plain > 0 {
-                    (self.lines, self.told) = (input.split_to(plain).freeze(), 0);
+                    (self.lines, self.given) = (input.split_to(plain).freeze(), 0);
                     self.scanned = 0;
                     return self.line(limit);
                 }

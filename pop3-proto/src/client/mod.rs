@@ -62,8 +62,8 @@ enum Reading {
     Listing(Response),
     Capabilities(Response, Capabilities),
     Message(Response, DotDecoder),
-    /// Nothing: all is told but the command's end.
-    Told(Response),
+    /// Nothing: all is given but the command's end.
+    Given(Response),
 }
 
 #[derive(Debug)]
@@ -226,7 +226,7 @@ impl Connection {
                 _ => Event::Completed { handle, response },
             }));
         }
-        let mut told = None;
+        let mut numbers = None;
         match sent {
             Sent::User(pass) => {
                 pass.encode(output);
@@ -261,18 +261,18 @@ impl Connection {
                 }));
             }
             // Of three positive answers the numbers are all that matters.
-            Sent::Stat => told = Some((maildrop(&response.text), "two numbers")),
-            Sent::List(Some(_)) => told = Some((size(&response.text), "two numbers")),
+            Sent::Stat => numbers = Some((maildrop(&response.text), "two numbers")),
+            Sent::List(Some(_)) => numbers = Some((size(&response.text), "two numbers")),
             Sent::Uidl(Some(_)) => {
-                told = Some((unique_id(&response.text), "a number and a unique-id"));
+                numbers = Some((unique_id(&response.text), "a number and a unique-id"));
             }
             Sent::Plain(_) => {}
         }
-        if let Some((event, expected)) = told {
+        if let Some((event, expected)) = numbers {
             let command = sent.name();
             self.sent.push_front((handle, Sent::Plain(command)));
             let event = event.ok_or_else(|| self.no_response(expected, line))?;
-            self.reading = Reading::Told(response);
+            self.reading = Reading::Given(response);
             return Ok(Some(event));
         }
         self.send(output);
@@ -315,7 +315,7 @@ impl Connection {
         let reading = core::mem::replace(&mut self.reading, Reading::Response);
         if let Reading::Capabilities(response, all) = reading {
             self.pipelining = all.pipelining;
-            self.reading = Reading::Told(response);
+            self.reading = Reading::Given(response);
             return Some(Event::Capabilities(all));
         }
         self.complete(reading, output)
@@ -327,7 +327,7 @@ impl Connection {
         match reading {
             Reading::Listing(response)
             | Reading::Message(response, _)
-            | Reading::Told(response) => Some(Event::Completed { handle, response }),
+            | Reading::Given(response) => Some(Event::Completed { handle, response }),
             Reading::Response | Reading::Capabilities(..) => None,
         }
     }
@@ -352,7 +352,7 @@ impl Machine for Connection {
                     }
                     return Ok(Step::StartTls);
                 }
-                (Reading::Told(_), _) => {
+                (Reading::Given(_), _) => {
                     let reading = core::mem::replace(&mut self.reading, Reading::Response);
                     if let Some(event) = self.complete(reading, output) {
                         return Ok(Step::Event(event));

@@ -321,15 +321,15 @@ fn a_listing_has_its_limit() {
     let (mut machine, mut input, mut output) = fed("+OK\r\n1 1\r\n1 1\r\n1 1\r\n");
     machine.options.limits.listing = 2;
     machine.list(None, &mut output).unwrap();
-    let mut told = 0;
+    let mut events = 0;
     let error = loop {
         match machine.poll(&mut input, &mut output) {
-            Ok(Step::Event(_)) => told += 1,
+            Ok(Step::Event(_)) => events += 1,
             other => break other.err(),
         }
     };
     assert_eq!(
-        (told, error),
+        (events, error),
         (
             2,
             Some(Error::TooMany {
