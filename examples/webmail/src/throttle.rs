@@ -555,9 +555,12 @@ mod tests {
         // The answer takes two seconds; the pause begins with the wrong password.
         assert_eq!(took, [2, 2, 2, 2, 4, 8, 15]);
         throttle.turn(at(HERE), "alice").await.unwrap().succeeded();
-        let began = Instant::now();
-        assert!(wrong(&throttle, HERE, "alice").await);
-        assert_eq!(began.elapsed(), WRONG);
+        // The first one has waited enough in any case.
+        for _ in 0..3 {
+            let began = Instant::now();
+            assert!(wrong(&throttle, HERE, "alice").await);
+            assert_eq!(began.elapsed(), WRONG);
+        }
         // And so is a quarter of an hour.
         for _ in 0..7 {
             wrong(&throttle, HERE, "alice").await;

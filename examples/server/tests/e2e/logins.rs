@@ -231,8 +231,15 @@ async fn guesses_at_all_doors_are_one_row_and_others_do_not_wait() {
     let right = attempt(&server, Door::Imap, "127.0.0.9", "alice", PASSWORD).await;
     assert_eq!(right, Answer::Right);
     let began = Instant::now();
-    let wrong = attempt(&server, Door::Imap, "127.0.0.9", "alice", "guess").await;
-    assert!(wrong == Answer::Wrong && began.elapsed() < Duration::from_secs(4));
+    for _ in 0..2 {
+        let wrong = attempt(&server, Door::Imap, "127.0.0.9", "alice", "guess").await;
+        assert_eq!(wrong, Answer::Wrong);
+    }
+    assert!(
+        began.elapsed() < Duration::from_secs(8),
+        "{:?}",
+        began.elapsed()
+    );
     Arc::into_inner(server).unwrap().stop().await;
 }
 
