@@ -177,6 +177,12 @@ async fn forms_that_do_not_end_stay_on_disk() {
             400 * 1024,
         ),
         (
+            "one's own /act without an end",
+            head("/act", PLAIN, &cookie),
+            &plain,
+            LONG / 2,
+        ),
+        (
             "one's own text",
             head("/compose", PARTS, &cookie) + &field("csrf", &csrf) + &field("text", "")[..50],
             &plain,
