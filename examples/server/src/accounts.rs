@@ -11,6 +11,7 @@ use rsasl::mechanisms::scram;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::Semaphore;
+use tracing::warn;
 
 use crate::remembered::{Candidate, Remembered};
 
@@ -18,6 +19,8 @@ use crate::remembered::{Candidate, Remembered};
 const PASSWORD: &str = "password";
 /// The property that holds the SCRAM-SHA-256 keys: `iterations$salt$stored$server`, base64.
 const SCRAM: &str = "scram-sha-256";
+/// The property of the store's own account that holds what salts are made of for names that nobody has.
+const NOBODY: &str = "nobody";
 /// RFC 7677 §4: at least 4096.
 const ITERATIONS: u32 = 10_000;
 /// Octets of a salt.
@@ -71,7 +74,7 @@ pub struct Accounts {
     remembered: Arc<Remembered>,
     /// What a password is checked against where nobody has the name, so that it takes as long.
     nobody: Arc<str>,
-    /// What its salt is made of, so that it stays the same.
+    /// What salts are made of for names that nobody has.
     nobodys_secret: [u8; 32],
 }
 
@@ -208,6 +211,30 @@ impl Accounts {
                 secret
             },
         }
+    }
+
+    /// Keeps in the store what salts are made of for names that nobody has: they are the same after a restart, as those
+    /// of accounts are.
+    pub(crate) async fn with_kept_salts(mut self) -> Self {
+        if let Err(error) = self.keep_salts().await {
+            warn!(%error, "names that nobody has get other salts at the next start");
+        }
+        self
+    }
+
+    async fn keep_salts(&mut self) -> Result<(), Error> {
+        let system = self.store.account_by_id(AccountId::SYSTEM).await?;
+        let kept = system.as_ref().and_then(|own| own.properties.get(NOBODY));
+        if let Some(kept) = kept.and_then(|kept| <[u8; 32]>::try_from(&kept[..]).ok()) {
+            self.nobodys_secret = kept;
+            return Ok(());
+        }
+        let set = Operation::SetProperty {
+            key: NOBODY.into(),
+            value: Some(Bytes::copy_from_slice(&self.nobodys_secret)),
+        };
+        let keep = Transaction::new(AccountId::SYSTEM).with(set);
+        self.store.commit(keep).await.map(drop)
     }
 
     /// The address as accounts are named: in lower case, without a `+detail`.
@@ -492,6 +519,20 @@ mod tests {
         salts.sort();
         salts.dedup();
         assert_eq!(salts.len(), 2, "each name has one: {salts:?}");
+    }
+
+    #[tokio::test]
+    async fn a_name_that_nobody_has_keeps_its_salt_over_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut salts = Vec::new();
+        for _ in 0..2 {
+            let store = Arc::new(mailstore::Disk::open(folder.path()).unwrap());
+            let accounts = Accounts::new(store, vec!["a.test".into()], 1000);
+            let accounts = accounts.with_kept_salts().await;
+            salts.push(accounts.nobodys_keys("ghost").salt);
+            assert!(accounts.list().await.unwrap().is_empty());
+        }
+        assert_eq!(salts[0], salts[1]);
     }
 
     #[tokio::test]

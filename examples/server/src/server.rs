@@ -85,17 +85,18 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    fn new(
+    async fn new(
         config: Config,
         store: Arc<dyn Store>,
         certificate: Arc<Certificate>,
         stopping: watch::Receiver<bool>,
     ) -> Result<Arc<Self>, tls::TlsError> {
         let quota = config.limits.quota.0;
+        let accounts = Accounts::new(Arc::clone(&store), config.domains.clone(), quota);
         let metrics = Arc::<Metrics>::default();
         let cache = MessageCache::new(ROWS, CACHE);
         Ok(Arc::new(Self {
-            accounts: Accounts::new(Arc::clone(&store), config.domains.clone(), quota),
+            accounts: accounts.with_kept_salts().await,
             admission: admission(&config.limits),
             throttle: throttle(&config, &metrics),
             metrics,
@@ -289,7 +290,7 @@ impl Server {
             warn!("{open}");
         }
         let (stop, stopping) = watch::channel(false);
-        let shared = Shared::new(config, store, certificate, stopping)?;
+        let shared = Shared::new(config, store, certificate, stopping).await?;
         let mut tasks = JoinSet::new();
         let tidied = Arc::clone(&shared);
         tasks.spawn(async move {
