@@ -240,6 +240,10 @@ impl ReplyFramer {
     fn shorten(&mut self, input: &mut BytesMut) {
         let line = input.get(self.line_start..).unwrap_or(&[]);
         let mut kept = BytesMut::from(line.get(..4).unwrap_or(line));
+        // A CR among them is not the one before the LF.
+        for octet in kept.iter_mut().filter(|octet| **octet == b'\r') {
+            *octet = b' ';
+        }
         kept.extend_from_slice(if line.ends_with(b"\r") { b"\r" } else { b"" });
         input.clear();
         input.extend_from_slice(&kept);

@@ -425,6 +425,23 @@ fn stream() -> impl Strategy<Value = String> {
     })
 }
 
+/// The beginning of a line that is passed over may hold CR, and its end may come as LF alone.
+#[test]
+fn a_cr_at_the_beginning_of_a_long_line_ends_nothing() {
+    for line in ["25-\r", "\r\r\r\r", "2\r0-"] {
+        for length in 30..90 {
+            let long = "x".repeat(length);
+            let octets = format!("{line}{long}-\n{long}\r\n250 ok\r\n");
+            let whole = replies(&[octets.as_bytes()], &small());
+            for size in [1, 2, 3, 11, 44] {
+                let pieces = cut(octets.as_bytes(), &[size]);
+                let what = format!("{line:?} {length} {size}");
+                assert_eq!(replies(&pieces, &small()), whole, "{what}");
+            }
+        }
+    }
+}
+
 /// The replies to a message in LMTP are as many as recipients were accepted, also when it went out before they were.
 #[test]
 fn a_message_that_is_pipelined_in_lmtp_has_a_reply_for_each_recipient() {
