@@ -231,6 +231,10 @@ pub trait Engine: Send + 'static {
     /// The stager, for all threads.
     fn stager(&self) -> Self::Stager;
     /// Commits a batch: each transaction whole or not at all, then one flush for all of them.
+    ///
+    /// Returns one result for each transaction, in their order; each caller is answered with its own. When it returns,
+    /// what succeeded is on stable storage, if the engine claims `durable`, and readers see it
+    /// ([`contract`](crate::contract): R101 to R107, R111).
     fn commit(&mut self, batch: &[Transaction]) -> Vec<Result<Committed>>;
     /// As [`Store::create_account`].
     fn create_account(&mut self, name: &str) -> Result<AccountId>;
