@@ -6,7 +6,7 @@ use crate::{Capabilities, Command, Limits, Response};
 use bytes::Bytes;
 use core::time::Duration;
 use futures_util::{SinkExt as _, StreamExt as _};
-use hikyaku_wire::testkit::{escape, traps, unescape};
+use hikyaku_wire::testkit::{check_rows, cut, escape, in_every_chunking, traps};
 use hikyaku_wire::{Machine as _, Secret, Step};
 use proptest::collection::vec as many;
 use proptest::prelude::*;
@@ -31,19 +31,6 @@ fn response(is_ok: bool) -> Response {
         code: None,
         text: "so".into(),
     }
-}
-
-fn cut<'a>(octets: &'a [u8], sizes: &[usize]) -> Vec<&'a [u8]> {
-    let (mut pieces, mut rest) = (Vec::new(), octets);
-    for size in sizes.iter().cycle() {
-        if rest.is_empty() {
-            break;
-        }
-        let (head, tail) = rest.split_at((*size).clamp(1, rest.len()));
-        pieces.push(head);
-        rest = tail;
-    }
-    pieces
 }
 
 fn served(pieces: &[&[u8]], limits: &Limits) -> Vec<String> {
@@ -135,32 +122,8 @@ fn client(pieces: &[&[u8]], limits: &Limits) -> Vec<String> {
 
 type Decode = fn(&[&[u8]], &Limits) -> Vec<String>;
 
-fn in_every_chunking(decode: Decode, octets: &[u8], limits: &Limits) -> Vec<String> {
-    let whole = decode(&[octets], limits);
-    assert_eq!(
-        decode(&cut(octets, &[1]), limits),
-        whole,
-        "{}",
-        escape(octets)
-    );
-    for at in 1..octets.len() {
-        let (head, tail) = octets.split_at(at);
-        let split = decode(&[head, tail], limits);
-        assert_eq!(split, whole, "{} at {at}", escape(octets));
-    }
-    whole
-}
-
 fn check(decode: Decode, rows: &[(&str, &[&str])]) {
-    for (octets, expected) in rows {
-        let came = in_every_chunking(decode, &unescape(octets), &small());
-        let same = came.len() == expected.len()
-            && came
-                .iter()
-                .zip(*expected)
-                .all(|(came, expected)| came.starts_with(expected));
-        assert!(same, "{octets}\n{}", came.join("\n"));
-    }
+    check_rows(|pieces| decode(pieces, &small()), rows);
 }
 
 #[test]
@@ -292,7 +255,7 @@ fn what_never_ends_takes_no_memory() {
 fn the_traps_are_the_same_in_every_chunking() {
     let limits = Limits::default();
     for trap in traps("pop3.tsv", "C") {
-        let came = in_every_chunking(served, &trap.octets, &limits);
+        let came = in_every_chunking(|pieces| served(pieces, &limits), &trap.octets);
         let refused = came
             .iter()
             .any(|line| line.starts_with("Malformed") || line.starts_with("Refused"));
@@ -303,7 +266,7 @@ fn the_traps_are_the_same_in_every_chunking() {
         }
     }
     for trap in traps("pop3.tsv", "S") {
-        in_every_chunking(client, &trap.octets, &limits);
+        in_every_chunking(|pieces| client(pieces, &limits), &trap.octets);
     }
 }
 

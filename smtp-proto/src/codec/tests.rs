@@ -9,7 +9,7 @@ use crate::{
 use bytes::Bytes;
 use core::time::Duration;
 use futures_util::{SinkExt as _, StreamExt as _};
-use hikyaku_wire::testkit::{escape, traps, unescape};
+use hikyaku_wire::testkit::{Log, check_rows, cut, in_every_chunking, traps};
 use hikyaku_wire::{Machine as _, Secret, Step};
 use proptest::collection::vec as many;
 use proptest::prelude::*;
@@ -26,38 +26,6 @@ fn small() -> Limits {
         reply_lines: 4,
         errors: u32::MAX,
         ..Limits::default()
-    }
-}
-
-fn cut<'a>(octets: &'a [u8], sizes: &[usize]) -> Vec<&'a [u8]> {
-    let (mut pieces, mut rest) = (Vec::new(), octets);
-    for size in sizes.iter().cycle() {
-        if rest.is_empty() {
-            break;
-        }
-        let (head, tail) = rest.split_at((*size).clamp(1, rest.len()));
-        pieces.push(head);
-        rest = tail;
-    }
-    pieces
-}
-
-/// Lines that say what was decoded, chunks put together.
-#[derive(Default)]
-struct Log(Vec<String>, Vec<u8>);
-
-impl Log {
-    fn line(&mut self, line: String) {
-        if !self.1.is_empty() {
-            let octets = std::mem::take(&mut self.1);
-            self.0.push(format!("octets {}", escape(&octets)));
-        }
-        self.0.push(line);
-    }
-
-    fn end(mut self, line: String) -> Vec<String> {
-        self.line(line);
-        self.0
     }
 }
 
@@ -80,7 +48,7 @@ fn served(pieces: &[&[u8]], limits: &Limits) -> Vec<String> {
         src.extend_from_slice(piece);
         loop {
             match codec.decode(&mut src) {
-                Ok(Some(CommandItem::Chunk(octets))) => log.1.extend_from_slice(&octets),
+                Ok(Some(CommandItem::Chunk(octets))) => log.chunk(&octets),
                 Ok(Some(item)) => {
                     log.line(format!("{item:?}"));
                     while codec.owed() > 0 {
@@ -128,32 +96,8 @@ fn replies(pieces: &[&[u8]], limits: &Limits) -> Vec<String> {
 
 type Decode = fn(&[&[u8]], &Limits) -> Vec<String>;
 
-fn in_every_chunking(decode: Decode, octets: &[u8], limits: &Limits) -> Vec<String> {
-    let whole = decode(&[octets], limits);
-    assert_eq!(
-        decode(&cut(octets, &[1]), limits),
-        whole,
-        "{}",
-        escape(octets)
-    );
-    for at in 1..octets.len() {
-        let (head, tail) = octets.split_at(at);
-        let split = decode(&[head, tail], limits);
-        assert_eq!(split, whole, "{} at {at}", escape(octets));
-    }
-    whole
-}
-
 fn check(decode: Decode, rows: &[(&str, &[&str])]) {
-    for (octets, expected) in rows {
-        let came = in_every_chunking(decode, &unescape(octets), &small());
-        let same = came.len() == expected.len()
-            && came
-                .iter()
-                .zip(*expected)
-                .all(|(came, expected)| came.starts_with(expected));
-        assert!(same, "{octets}\n{}", came.join("\n"));
-    }
+    check_rows(|pieces| decode(pieces, &small()), rows);
 }
 
 #[test]
@@ -304,7 +248,7 @@ fn what_never_ends_takes_no_memory() {
 fn the_traps_are_the_same_in_every_chunking() {
     let limits = Limits::default();
     for trap in traps("smtp.tsv", "C") {
-        let came = in_every_chunking(served, &trap.octets, &limits);
+        let came = in_every_chunking(|pieces| served(pieces, &limits), &trap.octets);
         let refused = came
             .iter()
             .any(|line| line.starts_with("Malformed") || line.starts_with("Refused"));
@@ -315,7 +259,7 @@ fn the_traps_are_the_same_in_every_chunking() {
         }
     }
     for trap in traps("smtp.tsv", "S") {
-        in_every_chunking(replies, &trap.octets, &limits);
+        in_every_chunking(|pieces| replies(pieces, &limits), &trap.octets);
     }
 }
 
@@ -339,10 +283,10 @@ fn machine(octets: &[u8]) -> Vec<String> {
             }
         }
         match step {
-            Step::Event(Event::Chunk(octets)) if !refused => log.1.extend_from_slice(&octets),
+            Step::Event(Event::Chunk(octets)) if !refused => log.chunk(&octets),
             Step::Event(Event::BodyRefused) => {
                 refused = true;
-                log.1.clear();
+                log.void();
             }
             Step::Event(Event::Reset | Event::Chunk(_)) => {}
             Step::Event(event) => {
@@ -357,7 +301,7 @@ fn machine(octets: &[u8]) -> Vec<String> {
             _ => break,
         }
     }
-    log.1.clear();
+    log.void();
     log.end(String::new())
 }
 
@@ -371,7 +315,7 @@ fn codec(octets: &[u8]) -> Vec<String> {
         let mut reply = agree(&item);
         match &item {
             CommandItem::Chunk(octets) => {
-                log.1.extend_from_slice(octets);
+                log.chunk(octets);
                 continue;
             }
             CommandItem::Malformed(_) | CommandItem::Refused(_) => log.line("bad".into()),
@@ -384,7 +328,7 @@ fn codec(octets: &[u8]) -> Vec<String> {
             CommandItem::EndOfData(irregular) => {
                 (mail, recipients) = (false, 0);
                 if irregular.bare_newline || irregular.nul {
-                    log.1.clear();
+                    log.void();
                     log.line("whole, irregular".into());
                 } else {
                     log.line("whole".into());
@@ -394,7 +338,7 @@ fn codec(octets: &[u8]) -> Vec<String> {
         }
         codec.encode(reply, &mut dst).unwrap();
     }
-    log.1.clear();
+    log.void();
     log.end(String::new())
 }
 

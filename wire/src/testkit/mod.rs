@@ -24,6 +24,7 @@
     reason = "a kit for tests reports by panicking"
 )]
 
+mod chunking;
 mod hostile;
 mod transcript;
 mod traps;
@@ -35,6 +36,7 @@ use core::fmt::Debug;
 use std::path::Path;
 
 use crate::{Machine, Output, Step};
+pub use chunking::{Log, check_rows, cut, in_every_chunking};
 pub use hostile::{HOSTILE, count_lines, hostile};
 pub use transcript::{Item, Role, Transcript, escape, unescape};
 pub use traps::{Trap, traps};

@@ -305,7 +305,7 @@ fn what_is_too_long_is_passed_over_whole() {
             1,
         ),
     ] {
-        let came = in_every_chunking(client, octets.as_bytes(), &small());
+        let came = in_every_chunking(|pieces| client(pieces, &small()), octets.as_bytes());
         assert!(came.contains(&"TooLong".to_string()), "{came:?}");
         let after = came.iter().skip_while(|line| *line != "TooLong").skip(1);
         assert_eq!(
@@ -322,7 +322,7 @@ fn what_is_too_long_is_passed_over_whole() {
         format!("a NOOP {long}\r\nb NOOP\r\n"),
         format!("a RENAME {{15+}}\r\n{name} {long} {{8+}}\r\nc NOOP\r\n x\r\nb NOOP\r\n"),
     ] {
-        let came = in_every_chunking(served, octets.as_bytes(), &small());
+        let came = in_every_chunking(|pieces| served(pieces, &small()), octets.as_bytes());
         assert_eq!(came.len(), 3, "{came:?}");
         assert!(
             came[0].contains("refusal: TooLong") && came[1] == TAG,
@@ -392,7 +392,7 @@ fn nesting_costs_the_item() {
 fn the_traps_are_the_same_in_every_chunking() {
     let limits = Limits::default();
     for trap in traps("imap.tsv", "C") {
-        let came = in_every_chunking(served, &trap.octets, &limits);
+        let came = in_every_chunking(|pieces| served(pieces, &limits), &trap.octets);
         let first = came.iter().find(|line| !line.starts_with("Continue"));
         let refused =
             first.is_some_and(|line| line.starts_with("Malformed") || line.starts_with("Refused"));
@@ -403,7 +403,7 @@ fn the_traps_are_the_same_in_every_chunking() {
         }
     }
     for trap in traps("imap.tsv", "R") {
-        in_every_chunking(client, &trap.octets, &limits);
+        in_every_chunking(|pieces| client(pieces, &limits), &trap.octets);
     }
 }
 

@@ -12,7 +12,7 @@ use crate::*;
 use bytes::Bytes;
 use core::time::Duration;
 use futures_util::{SinkExt as _, StreamExt as _};
-use hikyaku_wire::testkit::{escape, traps, unescape};
+use hikyaku_wire::testkit::{Log, check_rows, cut, escape, in_every_chunking, traps};
 use hikyaku_wire::{Machine as _, Secret, Step};
 use proptest::collection::vec as many;
 use proptest::prelude::*;
@@ -41,43 +41,6 @@ fn no(text: &'static str) -> Completion {
         status: Status::No,
         code: None,
         text,
-    }
-}
-
-/// Pieces in which octets come: their sizes, again and again.
-fn cut<'a>(octets: &'a [u8], sizes: &[usize]) -> Vec<&'a [u8]> {
-    let (mut pieces, mut rest) = (Vec::new(), octets);
-    for size in sizes.iter().cycle() {
-        if rest.is_empty() {
-            break;
-        }
-        let (head, tail) = rest.split_at((*size).clamp(1, rest.len()));
-        pieces.push(head);
-        rest = tail;
-    }
-    pieces
-}
-
-/// Lines that say what was decoded, chunks put together.
-#[derive(Default)]
-struct Log(Vec<String>, Vec<u8>);
-
-impl Log {
-    fn chunk(&mut self, octets: &[u8]) {
-        self.1.extend_from_slice(octets);
-    }
-
-    fn line(&mut self, line: String) {
-        if !self.1.is_empty() {
-            let octets = std::mem::take(&mut self.1);
-            self.0.push(format!("octets {}", escape(&octets)));
-        }
-        self.0.push(line);
-    }
-
-    fn end(mut self, line: String) -> Vec<String> {
-        self.line(line);
-        self.0
     }
 }
 
@@ -110,7 +73,7 @@ fn served(pieces: &[&[u8]], limits: &Limits) -> Vec<String> {
                 CommandItem::Malformed(_) | CommandItem::Refused { .. }
             ) {
                 // What was given of its message is void, and how much that is depends on the pieces.
-                log.1.clear();
+                log.void();
             }
             log.line(format!("{item:?}"));
             let continues = codec.is_continuation_due();
@@ -160,36 +123,11 @@ fn client(pieces: &[&[u8]], limits: &Limits) -> Vec<String> {
 
 type Decode = fn(&[&[u8]], &Limits) -> Vec<String>;
 
-/// Whole, octet by octet, and in every split in two.
-fn in_every_chunking(decode: Decode, octets: &[u8], limits: &Limits) -> Vec<String> {
-    let whole = decode(&[octets], limits);
-    assert_eq!(
-        decode(&cut(octets, &[1]), limits),
-        whole,
-        "{}",
-        escape(octets)
-    );
-    for at in 1..octets.len() {
-        let (head, tail) = octets.split_at(at);
-        let split = decode(&[head, tail], limits);
-        assert_eq!(split, whole, "{} at {at}", escape(octets));
-    }
-    whole
-}
-
 /// A row: the octets, and what each item begins with.
 type Row = (&'static str, &'static [&'static str]);
 
 fn check(decode: Decode, rows: &[Row]) {
-    for (octets, expected) in rows {
-        let came = in_every_chunking(decode, &unescape(octets), &small());
-        let same = came.len() == expected.len()
-            && came
-                .iter()
-                .zip(*expected)
-                .all(|(came, expected)| came.starts_with(expected));
-        assert!(same, "{octets}\n{}", came.join("\n"));
-    }
+    check_rows(|pieces| decode(pieces, &small()), rows);
 }
 
 fn run<T>(future: impl Future<Output = T>) -> T {
