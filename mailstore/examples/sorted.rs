@@ -312,12 +312,18 @@ impl Default for Sorted {
 }
 
 impl Sorted {
+    /// Makes those maps the present ones: readers see them from here on. A backend that keeps its rows makes them
+    /// durable before, with one flush, since its callers are answered next.
+    fn publish(&mut self, maps: Maps) {
+        let mut shared = self.shared.write().unwrap_or_else(PoisonError::into_inner);
+        *shared = Arc::new(maps);
+    }
+
     /// Does all of a change or nothing.
     fn change<T>(&mut self, work: impl FnOnce(&mut Maps) -> Result<T>) -> Result<T> {
         let mut maps = Maps::clone(&now(&self.shared));
         let done = work(&mut maps)?;
-        // From here on readers see it. A backend that keeps its rows makes them durable before this.
-        *self.shared.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(maps);
+        self.publish(maps);
         Ok(done)
     }
 }
@@ -339,9 +345,19 @@ impl Engine for Sorted {
     }
 
     fn commit(&mut self, batch: &[Transaction]) -> Vec<Result<Committed>> {
-        let each = batch.iter();
-        each.map(|one| self.change(|maps| engine::apply(maps, one)))
-            .collect()
+        let mut maps = Maps::clone(&now(&self.shared));
+        let mut results = Vec::new();
+        for transaction in batch {
+            // What one that fails wrote goes with its copy; the others stay.
+            let mut next = maps.clone();
+            let result = engine::apply(&mut next, transaction);
+            if result.is_ok() {
+                maps = next;
+            }
+            results.push(result);
+        }
+        self.publish(maps);
+        results
     }
 
     fn create_account(&mut self, name: &str) -> Result<AccountId> {
