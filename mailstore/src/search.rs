@@ -495,6 +495,17 @@ pub async fn structure(store: &dyn Store, row: &Row) -> Result<Structure> {
     Ok(scanner.finish())
 }
 
+/// The message itself, without its parts: as [`structure`], at a cost that does not depend on how many parts there are.
+///
+/// # Errors
+/// What the store says.
+pub async fn root(store: &dyn Store, row: &Row) -> Result<Part> {
+    match Structure::decode_root(&row.summary) {
+        Some(root) => Ok(root),
+        None => Ok(structure(store, row).await?.root().clone()),
+    }
+}
+
 /// The same where rows are visited.
 pub(crate) fn structure_of(bodies: &mut dyn Bodies, row: &Row) -> Result<Structure> {
     if let Some(structure) = Structure::decode(&row.summary) {

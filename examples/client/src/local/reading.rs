@@ -83,8 +83,7 @@ impl Local {
     }
 
     async fn message(&self, mailbox: &str, id: MailboxId, row: Row) -> Result<Message> {
-        let structure = search::structure(&*self.store, &row).await?;
-        let root = structure.root();
+        let root = search::root(&*self.store, &row).await?;
         let octets = match self.kind {
             Kind::Imap if id.account == self.account => self.size(&row).await?,
             _ => row.body.octets,
@@ -96,7 +95,7 @@ impl Local {
             octets,
             received: row.received.0,
             mixed: root.content.is("multipart", "mixed"),
-            envelope: root.envelope.as_deref().cloned().unwrap_or_default(),
+            envelope: root.envelope.map(|boxed| *boxed).unwrap_or_default(),
             id,
             uid: row.uid,
             body: row.body,
