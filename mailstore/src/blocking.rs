@@ -18,8 +18,8 @@ use crate::store::{
 use crate::watchers::Watchers;
 use crate::writer::{self, Write};
 use crate::{
-    Account, AccountId, BodyRef, Capabilities, Changes, Claim, Committed, Error, Health, MailboxId,
-    Mailboxes, ModSeq, Page, QueueEntry, QueueId, Result, Row, Transaction, Want, Which,
+    Account, AccountId, BodyRef, Capabilities, Changes, Claim, Committed, Error, Health, Mailbox,
+    MailboxId, Mailboxes, ModSeq, Page, QueueEntry, QueueId, Result, Row, Transaction, Want, Which,
 };
 
 /// So many rows a visitor sees before somebody else has the thread.
@@ -147,6 +147,33 @@ impl<E: Engine> Store for Blocking<E> {
     ) -> BoxFuture<'_, Result<Mailboxes>> {
         self.look(Some(account), move |reader| {
             reader.mailboxes(account, since)
+        })
+    }
+
+    fn mailbox<'a>(
+        &'a self,
+        account: AccountId,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Mailbox>>> {
+        let name = name.to_string();
+        self.look(Some(account), move |reader| reader.mailbox(account, &name))
+    }
+
+    fn find<'a>(
+        &'a self,
+        account: &'a str,
+        mailbox: &'a str,
+    ) -> BoxFuture<'a, Result<Option<(Account, Mailbox)>>> {
+        let (account, mailbox) = (account.to_string(), mailbox.to_string());
+        self.look(None, move |reader| {
+            let Some(found) = reader.account(&account)? else {
+                return Ok(None);
+            };
+            match reader.mailbox(found.id, &mailbox) {
+                // It was removed between the two.
+                Err(Error::NoSuchAccount) => Ok(None),
+                mailbox => Ok(mailbox?.map(|mailbox| (found, mailbox))),
+            }
         })
     }
 

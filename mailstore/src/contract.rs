@@ -194,6 +194,10 @@ rules! {
     R317: highest_is_the_last_change;
     /// What names a mailbox that does not exist, or no longer, is refused with `NoSuchMailbox`.
     R318: what_is_unknown_is_said;
+    /// `mailbox` answers with what `mailboxes` has of exactly that name, and with none where that has none.
+    R319: a_mailbox_is_found_by_its_name;
+    /// `find` answers with what `account` and `mailbox` say, and with none where one of them has none.
+    R320: a_mailbox_is_found_by_its_name;
 
     /// A message has the flags, keywords and INTERNALDATE with its zone that its append brought, and the size of its body.
     R401: an_append_keeps_what_it_brings;

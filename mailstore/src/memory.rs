@@ -489,6 +489,13 @@ impl Read for MemoryReader {
         })
     }
 
+    fn mailbox(&mut self, account: AccountId, name: &str) -> Result<Option<Mailbox>> {
+        let state = self.state();
+        state.at(account)?;
+        let found = state.mailboxes_of(account).find(|one| one.name == name);
+        Ok(found.map(|mailbox| state.with_properties(mailbox)))
+    }
+
     fn messages(
         &mut self,
         mailbox: MailboxId,

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::{
-    Account, AccountId, BodyId, BodyRef, Changes, Claim, Committed, Health, MailboxId, Mailboxes,
-    ModSeq, Page, QueueEntry, Result, Row, Transaction, Want, Which,
+    Account, AccountId, BodyId, BodyRef, Changes, Claim, Committed, Error, Health, Mailbox,
+    MailboxId, Mailboxes, ModSeq, Page, QueueEntry, Result, Row, Transaction, Want, Which,
 };
 
 /// A boxed future: what makes [`Store`] object-safe.
@@ -82,6 +82,36 @@ pub trait Store: Send + Sync + 'static {
         account: AccountId,
         since: Option<ModSeq>,
     ) -> BoxFuture<'_, Result<Mailboxes>>;
+    /// The mailbox of that name, as [`mailboxes`](Self::mailboxes) lists it. By default it is looked for there; a store
+    /// that can find it without the others does so.
+    fn mailbox<'a>(
+        &'a self,
+        account: AccountId,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Mailbox>>> {
+        Box::pin(async move {
+            let all = self.mailboxes(account, None).await?.mailboxes;
+            Ok(all.into_iter().find(|mailbox| mailbox.name == name))
+        })
+    }
+    /// An account by its name, and a mailbox of it by its name, in one step: what a delivery asks of each recipient.
+    /// `None` when there is no such account, or not that mailbox in it.
+    fn find<'a>(
+        &'a self,
+        account: &'a str,
+        mailbox: &'a str,
+    ) -> BoxFuture<'a, Result<Option<(Account, Mailbox)>>> {
+        Box::pin(async move {
+            let Some(found) = self.account(account).await? else {
+                return Ok(None);
+            };
+            match self.mailbox(found.id, mailbox).await {
+                // It was removed between the two.
+                Err(Error::NoSuchAccount) => Ok(None),
+                mailbox => Ok(mailbox?.map(|mailbox| (found, mailbox))),
+            }
+        })
+    }
     /// Up to `limit` messages of a mailbox.
     fn messages<'a>(
         &'a self,
@@ -260,6 +290,11 @@ pub trait Read: Send + 'static {
     fn accounts(&mut self, after: &str, limit: usize) -> Result<Vec<Account>>;
     /// As [`Store::mailboxes`].
     fn mailboxes(&mut self, account: AccountId, since: Option<ModSeq>) -> Result<Mailboxes>;
+    /// As [`Store::mailbox`].
+    fn mailbox(&mut self, account: AccountId, name: &str) -> Result<Option<Mailbox>> {
+        let all = self.mailboxes(account, None)?.mailboxes;
+        Ok(all.into_iter().find(|mailbox| mailbox.name == name))
+    }
     /// As [`Store::messages`].
     fn messages(
         &mut self,

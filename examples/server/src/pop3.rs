@@ -191,10 +191,7 @@ impl Session<'_> {
 
     async fn open(&self, account: AccountId, lock: Lock) -> Result<(Opened, Maildrop), Error> {
         let store = &self.shared.store;
-        let mailboxes = store.mailboxes(account, None).await?.mailboxes;
-        let inbox = mailboxes
-            .into_iter()
-            .find(|mailbox| mailbox.name == "INBOX");
+        let inbox = store.mailbox(account, "INBOX").await?;
         let inbox = inbox.ok_or(Error::NoSuchMailbox)?;
         let (mut maildrop, mut messages, mut after) = (Maildrop::new(), Vec::new(), None);
         loop {

@@ -2,7 +2,8 @@
 
 use super::test::{Case, Test, copy, create, expunge, flag, numbers, refused, relocate, uids};
 use crate::contract::{
-    R301, R302, R303, R304, R305, R306, R307, R308, R309, R310, R311, R312, R316, R317, R707,
+    R301, R302, R303, R304, R305, R306, R307, R308, R309, R310, R311, R312, R316, R317, R319, R320,
+    R707,
 };
 use crate::{
     AccountId, Error, Flags, MailboxId, ModSeq, Operation, Outcome, Row, Transaction, UidSet,
@@ -291,6 +292,55 @@ pub(super) fn mailboxes_are_sorted_by_name(t: &Test) -> Case {
     let since = t.mailboxes(id, Some(ModSeq(0)))?.mailboxes;
     let since: Vec<_> = since.into_iter().map(|mailbox| mailbox.name).collect();
     t.same("names since the beginning", since, names);
+    Ok(())
+}
+
+pub(super) fn a_mailbox_is_found_by_its_name(t: &Test) -> Case {
+    let (id, inbox) = t.account("a@example.test")?;
+    let (other, _) = t.account("b@example.test")?;
+    for name in ["a", "a/b", "A", "a%", "aaa"] {
+        t.create(id, name)?;
+    }
+    t.create(other, "theirs")?;
+    t.deliver(inbox, "one")?;
+    let set = Operation::SetMailboxProperty {
+        mailbox: t.mailbox(id, "a")?.id,
+        key: "k".into(),
+        value: Some("v".into()),
+    };
+    t.run(id, set)?;
+    t.rule(R319);
+    for listed in t.mailboxes(id, None)?.mailboxes {
+        let name = listed.name.clone();
+        t.same(&name, t.named(id, &name)?, Some(listed));
+    }
+    for name in ["theirs", "", "b", "a/", "a_", "inbox", "a/b/c"] {
+        t.same(name, t.named(id, name)?, None);
+    }
+    // It is the one that has the name now.
+    let was = t.mailbox(id, "a")?.id;
+    t.run(id, rename(was, "z"))?;
+    t.same("renamed", t.named(id, "z")?, Some(t.mailbox(id, "z")?));
+    t.same("the name before", t.named(id, "a")?, None);
+    let again = t.create(id, "a")?;
+    t.same(
+        "made again",
+        t.named(id, "a")?.map(|found| found.id),
+        Some(again),
+    );
+    t.run(id, Operation::Delete(again))?;
+    t.same("deleted", t.named(id, "a")?, None);
+
+    t.rule(R320);
+    for (id, name) in [(id, "a@example.test"), (other, "b@example.test")] {
+        for mailbox in ["INBOX", "theirs", "a%", "nowhere"] {
+            let found = t.named(id, mailbox)?;
+            let person = t.person(id)?;
+            let expected = found.map(|found| (person, found));
+            t.same(mailbox, t.find(name, mailbox)?, expected);
+        }
+    }
+    t.same("nobody", t.find("c@example.test", "INBOX")?, None);
     Ok(())
 }
 

@@ -66,7 +66,7 @@ macro_rules! __conformance_cases {
             a_created_mailbox_is_empty mailbox_numbers_are_never_used_again mailbox_names_are_unique
             mailbox_names_have_a_form a_rename_changes_the_name_alone a_rename_takes_along_what_lies_below
             a_rename_writes_over_nothing a_deleted_mailbox_is_gone uid_validity_rises
-            a_restored_uid_validity_is_kept mailboxes_are_sorted_by_name mailboxes_since_a_state
+            a_restored_uid_validity_is_kept mailboxes_are_sorted_by_name a_mailbox_is_found_by_its_name mailboxes_since_a_state
             subscriptions_are_kept a_special_use_is_kept mailboxes_have_properties counters_agree_with_rows
             highest_is_the_last_change
             an_append_keeps_what_it_brings saved_is_when_it_came uids_rise uids_are_never_used_again

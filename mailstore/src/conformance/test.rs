@@ -463,6 +463,19 @@ impl Test {
         self.there(&format!("a mailbox {name}"), found)
     }
 
+    /// What the store finds by that name.
+    pub(super) fn named(&self, id: AccountId, name: &str) -> Case<Option<Mailbox>> {
+        let store = self.store();
+        self.ask(format!("mailbox {name} of {id}"), store.mailbox(id, name))
+    }
+
+    /// What the store finds by those names in one step.
+    pub(super) fn find(&self, account: &str, mailbox: &str) -> Case<Option<(Account, Mailbox)>> {
+        let store = self.store();
+        let operation = format!("find {mailbox} of {account}");
+        self.ask(operation, store.find(account, mailbox))
+    }
+
     /// The mailbox of that number, which must be there.
     pub(super) fn mailbox_by_id(&self, id: MailboxId) -> Case<Mailbox> {
         let all = self.mailboxes(id.account, None)?.mailboxes;

@@ -372,6 +372,8 @@ pub(super) fn what_is_unknown_is_said(t: &Test) -> Case {
         refused!(t, t.commit(Transaction::new(nobody))?, Error::NoSuchAccount);
         let answer = t.wait("mailboxes of nobody", store.mailboxes(nobody, None))?;
         refused!(t, answer, Error::NoSuchAccount);
+        let answer = t.wait("mailbox of nobody", store.mailbox(nobody, "INBOX"))?;
+        refused!(t, answer, Error::NoSuchAccount);
         let answer = t.wait("remove_account of nobody", store.remove_account(nobody))?;
         refused!(t, answer, Error::NoSuchAccount);
     }

@@ -283,6 +283,16 @@ fn mailbox_properties(c: &Connection, account: AccountId, all: &mut [Mailbox]) -
     Ok(())
 }
 
+fn properties_of(c: &Connection, id: MailboxId) -> Result<BTreeMap<String, Bytes>> {
+    let mut statement = c.prepare_cached(
+        "SELECT key, value FROM mailbox_property WHERE account = ?1 AND mailbox = ?2",
+    )?;
+    let rows = statement.query_map((id.account.0.cast_signed(), id.number), |row| {
+        Ok((row.get(0)?, row.get::<_, Vec<u8>>(1)?.into()))
+    })?;
+    Ok(rows.collect::<Sqlite<_>>()?)
+}
+
 fn one_account(c: &Connection, by: &str, value: impl rusqlite::ToSql) -> Result<Option<Account>> {
     let mut statement = c.prepare_cached(&format!("{ACCOUNT} WHERE {by} = ?1"))?;
     let mut found = statement.query_row([value], account).optional()?;
@@ -383,6 +393,19 @@ impl Read for DiskReader {
                 mailboxes,
                 subscribed: subscribed.collect::<Sqlite<_>>()?,
             })
+        })
+    }
+
+    fn mailbox(&mut self, account: AccountId, name: &str) -> Result<Option<Mailbox>> {
+        self.snapshot(|c| {
+            let sql = format!("{MAILBOX} WHERE account = ?1 AND name = ?2");
+            let mut statement = c.prepare_cached(&sql)?;
+            let found = statement.query_row((account.0.cast_signed(), name), mailbox);
+            let Some(mut found) = found.optional()? else {
+                return state_of(c, account).map(|_| None);
+            };
+            found.properties = properties_of(c, found.id)?;
+            Ok(Some(found))
         })
     }
 

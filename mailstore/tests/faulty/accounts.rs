@@ -229,4 +229,63 @@ impl Faulty {
         }
         Ok(all)
     }
+
+    pub(super) async fn mailbox_named(
+        &self,
+        account: AccountId,
+        name: &str,
+    ) -> Result<Option<Mailbox>> {
+        let all = self.mailboxes_seen(account, None).await?.mailboxes;
+        let named = |is_named: &dyn Fn(&str) -> bool| {
+            let found = all.iter().find(|mailbox| is_named(&mailbox.name));
+            found.cloned()
+        };
+        let mut found = named(&|one| one == name);
+        for fault in &*self.faults {
+            match fault {
+                Fault::MailboxFoundInAnyCase if found.is_none() => {
+                    found = named(&|one| one.eq_ignore_ascii_case(name));
+                }
+                Fault::MailboxFoundByPrefix if found.is_none() => {
+                    found = named(&|one| one.starts_with(name));
+                }
+                Fault::MailboxFoundOfAnybody if found.is_none() => {
+                    for one in self.inner.accounts("", usize::MAX).await? {
+                        let theirs = self.inner.mailboxes(one.id, None).await?.mailboxes;
+                        found = found.or(theirs.into_iter().find(|mailbox| mailbox.name == name));
+                    }
+                }
+                Fault::MailboxFoundLacksProperties => {
+                    if let Some(mailbox) = &mut found {
+                        mailbox.properties.clear();
+                    }
+                }
+                Fault::MailboxFoundAsBefore => {
+                    let key = (account, name.to_owned());
+                    let mut memo = self.memo();
+                    found = memo.named.entry(key).or_insert(found).clone();
+                }
+                _ => {}
+            }
+        }
+        Ok(found)
+    }
+
+    pub(super) async fn found(
+        &self,
+        account: &str,
+        mailbox: &str,
+    ) -> Result<Option<(Account, Mailbox)>> {
+        let Some(mut found) = self.account(account).await? else {
+            return Ok(None);
+        };
+        let mut named = self.mailbox_named(found.id, mailbox).await?;
+        if named.is_none() && self.has(Fault::FindMakesUpInbox) {
+            named = self.mailbox_named(found.id, "INBOX").await?;
+        }
+        if self.has(Fault::FindLacksQuota) {
+            found.quota.used_messages = 0;
+        }
+        Ok(named.map(|named| (found, named)))
+    }
 }

@@ -106,6 +106,13 @@ faults! {
     HighestOfAccount: "Mailbox::highest is the account's state" => R317;
     ExpungeKeepsHighest: "an expunge leaves Mailbox::highest" => R317;
     UnknownMailboxIsEmpty: "a mailbox that does not exist has no messages" => R318;
+    MailboxFoundInAnyCase: "`mailbox` finds a name in any case" => R319;
+    MailboxFoundByPrefix: "`mailbox` finds a name that begins with another" => R319;
+    MailboxFoundOfAnybody: "`mailbox` finds those of other accounts" => R319;
+    MailboxFoundLacksProperties: "`mailbox` finds no properties" => R319;
+    MailboxFoundAsBefore: "`mailbox` answers as it did the first time" => R319;
+    FindMakesUpInbox: "`find` takes INBOX where there is no such mailbox" => R320;
+    FindLacksQuota: "`find` has an account without what it holds" => R320;
 
     AppendLosesFlags: "an append loses its flags" => R401;
     AppendLosesKeywords: "an append loses its keywords" => R401;

@@ -22,6 +22,7 @@ pub(super) struct Memo {
     pub(super) modified: BTreeMap<(MailboxId, Uid), ModSeq>,
     pub(super) copied: BTreeSet<(MailboxId, Uid)>,
     pub(super) found: BTreeMap<(MailboxId, Bytes), Row>,
+    pub(super) named: BTreeMap<(AccountId, String), Option<Mailbox>>,
     pub(super) renamed: BTreeSet<MailboxId>,
     pub(super) expunged: BTreeMap<MailboxId, ModSeq>,
     pub(super) offsets: BTreeMap<MailboxId, u32>,
@@ -173,6 +174,22 @@ impl Store for Faulty {
         since: Option<ModSeq>,
     ) -> BoxFuture<'_, Result<Mailboxes>> {
         Box::pin(self.mailboxes_seen(account, since))
+    }
+
+    fn mailbox<'a>(
+        &'a self,
+        account: AccountId,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Mailbox>>> {
+        Box::pin(self.mailbox_named(account, name))
+    }
+
+    fn find<'a>(
+        &'a self,
+        account: &'a str,
+        mailbox: &'a str,
+    ) -> BoxFuture<'a, Result<Option<(Account, Mailbox)>>> {
+        Box::pin(self.found(account, mailbox))
     }
 
     fn messages<'a>(

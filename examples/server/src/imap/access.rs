@@ -157,8 +157,7 @@ impl Session<'_> {
     /// The mailbox of that name, whoever's it is, if this client may know of it.
     pub(super) async fn find(&self, name: &MailboxName) -> Result<Found, End> {
         let Place { account, name } = self.place(name).await?;
-        let all = self.shared.store.mailboxes(account, None).await?.mailboxes;
-        let mailbox = all.into_iter().find(|mailbox| mailbox.name == name);
+        let mailbox = self.shared.store.mailbox(account, &name).await?;
         let mailbox = mailbox.ok_or_else(no_such_mailbox)?;
         let rights = self.rights(&mailbox);
         // RFC 4314 §6: one without any right is told nothing.

@@ -1,8 +1,7 @@
 //! Where an accepted message goes: into mailboxes here, and into the queue for other domains.
 
 use mailstore::{
-    AccountId, Error, Mailbox, MailboxId, Operation, Outcome, Quota, Recipient as Into_,
-    Transaction,
+    AccountId, Error, MailboxId, Operation, Outcome, Quota, Recipient as Into_, Transaction,
 };
 use smtp_proto::{ForwardPath, Reply, ReversePath};
 use std::collections::BTreeMap;
@@ -33,27 +32,21 @@ pub(crate) async fn local_recipient(
         None => ("postmaster", first),
     };
     let mut name = Accounts::name_of(local_part, domain);
-    let mut account = shared.store.account(&name).await?;
-    if account.is_none() && local_part.eq_ignore_ascii_case("postmaster") {
+    let mut found = shared.store.find(&name, "INBOX").await?;
+    if found.is_none() && local_part.eq_ignore_ascii_case("postmaster") {
         // RFC 5321 §4.5.1: a postmaster there always is: without an own account, the first one.
-        account = shared.store.accounts("", 1).await?.pop();
-        name = account
-            .as_ref()
-            .map_or(name, |account| account.name.clone());
+        if let Some(first) = shared.store.accounts("", 1).await?.pop() {
+            name = first.name;
+            found = shared.store.find(&name, "INBOX").await?;
+        }
     }
-    let Some(account) = account else {
-        return Ok(None);
-    };
-    let mailboxes = shared.store.mailboxes(account.id, None).await?;
-    let inbox = mailboxes
-        .mailboxes
-        .into_iter()
-        .find(|m: &Mailbox| m.name == "INBOX");
-    let local = inbox.map(|inbox| Local {
-        address: name,
-        mailbox: inbox.id,
-    });
-    Ok(local.map(|local| (local, account.quota)))
+    Ok(found.map(|(account, inbox)| {
+        let local = Local {
+            address: name,
+            mailbox: inbox.id,
+        };
+        (local, account.quota)
+    }))
 }
 
 /// A message that has arrived.
