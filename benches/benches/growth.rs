@@ -1,27 +1,28 @@
-//! What hostile input costs: for every parser of IMAP and of messages, how many times as long twice as much of
-//! it takes. Linear is 2, quadratic 4.
+//! The cost of hostile input: for every parser of IMAP and of messages, how many times as long twice the
+//! input takes. Linear is 2, quadratic 4.
 //!
-//! `cargo bench -p hikyaku-benches --bench growth`; a word as an argument chooses among the inputs.
+//! `cargo bench -p hikyaku-benches --bench growth`; an argument selects inputs by a word.
 
 use bytes::{Buf as _, Bytes, BytesMut};
-use hikyaku_wire::{Machine as _, Output, Step};
-use imap_proto::{Limits, Received, Tagged, client, server};
-use mailstore::message::{
+use hikyaku_imap_proto::{Limits, Received, Tagged, Uid, client, server};
+use hikyaku_message::{
     BaseSubject, Encoding, Inline, Structure, TextDecoder, TransferDecoder, decode_header,
-    parse_addresses, parse_date,
+    parse_addresses, parse_date, seven_bit,
 };
+use hikyaku_wire::{Machine as _, Output, Step};
 use std::hint::black_box;
 use std::time::Instant;
 
-/// Octets of the smaller one.
+/// Octets of the smaller input.
 const OCTETS: usize = 64 * 1024;
 const ROUNDS: usize = 101;
-/// More than that and it is named at the end, if it is so with `LARGER` times as much, too: where a buffer passes
-/// the size from which the allocator gives it fresh pages, twice as much costs more, once.
+/// Above this ratio an input is named at the end, if the ratio is above it with `LARGER` times as much, too:
+/// when a buffer passes the size from which the allocator gives it fresh pages, twice as much costs more,
+/// once.
 const MOST: f64 = 2.2;
 const LARGER: usize = 8;
 
-/// What reads it.
+/// The parser that reads the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reader {
     Response,
@@ -41,7 +42,7 @@ use Reader::{Client, Command, Field, Header, Html, Message, Response, Server};
 
 type Read<'a> = &'a dyn Fn(&[u8]);
 
-/// Begin, what is repeated, and the end. `#` stands for a number that grows.
+/// The beginning, what is repeated, and the end. `#` stands for a growing number.
 #[rustfmt::skip]
 const INPUTS: &[(Reader, &str, &str, &str, &str)] = &[
     (Response, "flags", "* 1 FETCH (FLAGS (a", " k#", "))"),
@@ -159,6 +160,10 @@ const INPUTS: &[(Reader, &str, &str, &str, &str)] = &[
     (Header, "blanks behind a quote", "Content-Disposition: attachment; filename=\"a", "\"  ", "\"\r\n\r\n"),
     (Header, "words in a file's name", "Content-Disposition: attachment; filename=\"", "=?utf-8?q?a?= ", "\"\r\n\r\n"),
     (Header, "a quoted type", "Content-Type: \"", "\"", "\r\n\r\n"),
+    (Message, "octets over 127 in each part", "Content-Type: multipart/mixed; boundary=b\r\n\r\n", "--b\r\n\r\n\u{e9}\r\n", "--b--"),
+    (Message, "octets over 127, and lines that may be boundaries", "\r\n\u{e9}\r\n", "--\r\n", ""),
+    (Message, "blanks at the ends of lines, to be escaped", "\r\n\u{e9}\r\n", " \r\n", ""),
+    (Message, "signed parts in each other", "", "Content-Type: multipart/signed; boundary=b#x\r\n\r\n--b#x\r\n", ""),
     (Message, "alternatives", "Content-Type: multipart/alternative; boundary=b\r\n\r\n", "--b\r\nContent-Type: text/html\r\n\r\n<p>\r\n", "--b--"),
     (Message, "alternatives within each other", "", "Content-Type: multipart/alternative; boundary=b#x\r\n\r\n--b#x\r\n", "Content-Type: text/html\r\n\r\n<p>"),
     (Message, "related parts", "Content-Type: multipart/related; boundary=b; start=\"<a>\"\r\n\r\n", "--b\r\nContent-ID: <b#>\r\n\r\nx\r\n", "--b--"),
@@ -250,7 +255,7 @@ fn input(begin: &str, again: &str, end: &str, octets: usize) -> Vec<u8> {
     all
 }
 
-/// Nothing is refused for being long: that would be measured instead.
+/// Limits that refuse nothing for its length, since the refusal would be measured instead.
 fn limits() -> Limits {
     let mut limits = Limits::default();
     limits.command = usize::MAX / 2;
@@ -262,7 +267,7 @@ fn limits() -> Limits {
     limits
 }
 
-/// The client machine; an error ends it, and what is left is not read.
+/// Feeds the client machine; an error ends it, and the rest is not read.
 fn client(octets: &[u8]) {
     let mut options = client::Options::default();
     options.limits = limits();
@@ -275,7 +280,7 @@ fn client(octets: &[u8]) {
     };
     input.extend_from_slice(b"* PREAUTH [CAPABILITY IMAP4rev1 QRESYNC ENABLE] hi\r\n");
     poll(&mut machine, &mut input, &mut output);
-    let select = imap_proto::Command::select(imap_proto::MailboxName::new("x"));
+    let select = hikyaku_imap_proto::Command::select(hikyaku_imap_proto::MailboxName::new("x"));
     machine.issue(select, &mut output).expect("selected");
     input.extend_from_slice(b"* 1 EXISTS\r\na1 OK done\r\n");
     poll(&mut machine, &mut input, &mut output);
@@ -296,17 +301,24 @@ fn server(octets: &[u8]) {
     for piece in octets.chunks(1460) {
         input.extend_from_slice(piece);
         loop {
-            let told = match machine.poll(&mut input, &mut output) {
+            let polled = match machine.poll(&mut input, &mut output) {
                 Ok(Step::Event(server::Event::Connected)) => machine.greet("hi", &mut output),
                 Ok(Step::Event(event)) => {
-                    if let server::Event::Command(imap_proto::Command::Select { .. }) = event {
-                        machine.select((1..=200).collect(), u32::MAX, false, &mut output);
+                    if let server::Event::Command(hikyaku_imap_proto::Command::Select { .. }) =
+                        event
+                    {
+                        machine.select(
+                            (1..=200).filter_map(Uid::new).collect(),
+                            None,
+                            false,
+                            &mut output,
+                        );
                     }
-                    machine.complete(imap_proto::Status::Ok, None, "", &mut output)
+                    machine.complete(hikyaku_imap_proto::Status::Ok, None, "", &mut output)
                 }
                 _ => break,
             };
-            if told.is_err() {
+            if polled.is_err() {
                 break;
             }
         }
@@ -316,7 +328,7 @@ fn server(octets: &[u8]) {
 
 type ReadField = fn(&[u8]);
 
-/// All that reads a field, or what a part contains.
+/// Runs everything that reads a field, or the content of a part.
 const FIELD: [(&str, ReadField); 8] = [
     ("addresses", |octets| {
         drop(black_box(parse_addresses(octets)));
@@ -354,8 +366,9 @@ fn transfer(name: &str, octets: &[u8]) {
     black_box(decoded);
 }
 
-/// Nanoseconds, the medians of the rounds. In turns, and many: both then have the same luck with the heap, where
-/// what is large costs page faults or not by what was there before.
+/// Returns the medians of the rounds, in nanoseconds. Both inputs take turns, many times, so that both have
+/// the same luck with the heap, where large buffers cost page faults or not depending on what was there
+/// before.
 fn times(once: &[u8], twice: &[u8], read: impl Fn(&[u8])) -> (f64, f64) {
     let timed = |octets: &[u8]| {
         let begun = Instant::now();
@@ -404,6 +417,7 @@ fn main() {
             drop(black_box(Tagged::parse(&unit, &limits)));
         };
         let message = |octets: &[u8]| drop(black_box(Structure::of(octets)));
+        let seven = |octets: &[u8]| drop(black_box(seven_bit(octets)));
         let shown = |octets: &[u8]| {
             let structure = Structure::of(octets);
             for index in structure.shown(octets, true) {
@@ -424,7 +438,11 @@ fn main() {
             Command => vec![("command", &command)],
             Client => vec![("client", &client)],
             Server => vec![("server", &server)],
-            Message | Header => vec![("message", &message), ("what is shown", &shown)],
+            Message | Header => vec![
+                ("message", &message),
+                ("what is shown", &shown),
+                ("in 7 bits", &seven),
+            ],
             Field => FIELD
                 .iter()
                 .map(|(name, read)| (*name, read as Read<'_>))

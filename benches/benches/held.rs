@@ -1,15 +1,14 @@
-//! How long the pages of the webmail hold a thread that others share: the longest single poll of each request.
+//! How long the pages of the webmail block a shared thread: the longest single poll of each request.
 //!
-//! `cargo bench -p hikyaku-benches --bench held -- FOLDER`; the folder has messages, as `benches/scripts/nasty.py --write`
-//! makes them. What is computed elsewhere holds nobody up, and is not in these figures.
+//! `cargo bench -p hikyaku-benches --bench held -- FOLDER`; `benches/scripts/nasty.py --write`
+//! writes the messages of the folder. Work in other threads blocks nobody, and is not in these figures.
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use bytes::Bytes;
 use hikyaku_client::Local;
-use hikyaku_webmail::{NoPost, Options, SignedIn, Stored, router};
-use mailstore::{Flags, Memory, Store};
+use hikyaku_mailstore::{Flags, Memory, Store};
 use std::error::Error;
 use std::future::Future;
 use std::path::Path;
@@ -18,17 +17,18 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tower_service::Service as _;
+use webmail::{NoPost, Options, SignedIn, Stored, router};
 
 const PERSON: &str = "alice@example.test";
-/// A request is made that often; the shortest of the longest counts, since the machine interrupts, too.
+/// How often a request is made; the shortest of the longest polls counts, since the system interrupts, too.
 const ROUNDS: usize = 5;
-/// No page may hold a thread for longer.
+/// The longest that a page may block a thread.
 const MOST: Duration = Duration::from_millis(10);
-/// The list, and how many messages are on its page.
+/// The page of the list, and the number of messages on it.
 const LIST: &str = "/folder?name=INBOX";
 const PAGE: usize = 50;
 
-/// A future, and the longest that one poll of it took.
+/// A future and its longest poll.
 struct Held<F>(Pin<Box<F>>, Duration);
 
 impl<F: Future> Future for Held<F> {
@@ -42,7 +42,7 @@ impl<F: Future> Future for Held<F> {
     }
 }
 
-/// Mailboxes in memory, and the webmail that shows them.
+/// The webmail over mailboxes in memory.
 struct Shown {
     local: Local,
     application: Router,
@@ -65,7 +65,7 @@ impl Shown {
         Ok(())
     }
 
-    /// The least that a page held a thread, in some rounds.
+    /// Returns the shortest time that a page blocked a thread, over some rounds.
     async fn least(&mut self, path: &str) -> Result<Duration, Box<dyn Error>> {
         let mut least = Duration::MAX;
         for _ in 0..ROUNDS {
@@ -75,7 +75,7 @@ impl Shown {
     }
 }
 
-/// Asks for a page, whole.
+/// Requests a whole page.
 async fn page(application: &mut Router, path: &str) -> Result<Duration, Box<dyn Error>> {
     let mut request = Request::get(path).body(Body::empty())?;
     request.extensions_mut().insert(SignedIn(PERSON.into()));

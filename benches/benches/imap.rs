@@ -2,9 +2,9 @@
 
 use bytes::{Buf as _, BytesMut};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use hikyaku_imap_proto::server::{Connection, Event, Options};
+use hikyaku_imap_proto::{Command, FetchItem, Flag, Status, Uid};
 use hikyaku_wire::{Machine as _, Output, Step};
-use imap_proto::server::{Connection, Event, Options};
-use imap_proto::{Command, FetchItem, Flag, Status};
 use std::hint::black_box;
 
 fn in_clear() -> Options {
@@ -23,7 +23,12 @@ fn feed(machine: &mut Connection, input: &[u8]) -> usize {
                 Step::Event(Event::Append { .. }) => machine.accept(&mut output).unwrap(),
                 Step::Event(Event::Chunk(chunk)) => octets += chunk.len(),
                 Step::Event(Event::Command(Command::Select { .. })) => {
-                    machine.select((1..=10_000).collect(), u32::MAX, false, &mut output);
+                    machine.select(
+                        (1..=10_000).filter_map(Uid::new).collect(),
+                        None,
+                        false,
+                        &mut output,
+                    );
                     machine.complete(Status::Ok, None, "", &mut output).unwrap();
                 }
                 Step::Event(_) => machine.complete(Status::Ok, None, "", &mut output).unwrap(),
@@ -77,7 +82,7 @@ fn imap(criterion: &mut Criterion) {
         let flags = FetchItem::Flags([Flag::Seen, Flag::Answered].into_iter().collect());
         let mut output = Output::new();
         b.iter(|| {
-            for uid in 1..=10_000 {
+            for uid in (1..=10_000).filter_map(Uid::new) {
                 machine.begin_fetch(uid, &mut output).unwrap();
                 machine
                     .fetch_item(&FetchItem::Uid(uid), &mut output)

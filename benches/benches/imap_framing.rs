@@ -1,21 +1,21 @@
-//! Where IMAP commands and responses end, and where a command has to wait: our framers and `Fragments` beside
-//! imap-codec's `Fragmentizer` and `Encoded`, on the same octets in one run.
+//! Finds where IMAP commands and responses end, and where a command has to wait: our framers and `Fragments`
+//! beside imap-codec's `Fragmentizer` and `Encoded`, on the same octets in one run.
 //!
 //! `cargo bench -p hikyaku-benches --bench imap_framing`
 
 use bytes::BytesMut;
+use hikyaku_imap_proto::framer::{CommandFrame, CommandFramer, ResponseFrame, ResponseFramer};
+use hikyaku_imap_proto::{Command, Fragments, Limits, Literals, Tagged};
 use imap_codec::encode::{Encoder as _, Fragment};
 use imap_codec::fragmentizer::Fragmentizer;
-use imap_proto::framer::{CommandFrame, CommandFramer, ResponseFrame, ResponseFramer};
-use imap_proto::{Command, Fragments, Limits, Literals, Tagged};
 use std::fmt::Write as _;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-/// Rounds; each is done by both, one after the other.
+/// The number of rounds; both run in each, one after the other.
 const ROUNDS: usize = 15;
 
-/// What is framed, and how many items are in it.
+/// The input, and the number of items in it.
 struct Work {
     name: &'static str,
     input: Vec<u8>,
@@ -156,7 +156,7 @@ fn main() {
     encode();
 }
 
-/// A command with two literals, encoded and cut where it waits.
+/// Encodes a command with two literals and cuts it where it waits.
 fn encode() {
     use imap_codec::imap_types::command::{Command as Theirs, CommandBody};
     use imap_codec::imap_types::core::{AString, Literal};

@@ -1,4 +1,4 @@
-//! What reading costs in allocations, and at its peak: by each crate, of the same octets.
+//! Allocations and peak memory of reading the same octets with each crate.
 //!
 //! `cargo bench -p hikyaku-benches --bench imap_memory`
 
@@ -22,13 +22,13 @@ fn main() {
         let mut cells = Vec::new();
         for (_, read) in readers {
             let mut items = 0;
-            let told = allocation_counter::measure(|| items = read(&work));
+            let allocated = allocation_counter::measure(|| items = read(&work));
             cells.push(match items {
                 0 => "cannot".into(),
                 _ => format!(
                     "{:.2} an item, peak {:.1} KiB",
-                    told.count_total as f64 / work.items as f64,
-                    told.bytes_max as f64 / 1024.0
+                    allocated.count_total as f64 / work.items as f64,
+                    allocated.bytes_max as f64 / 1024.0
                 ),
             });
         }

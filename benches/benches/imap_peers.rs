@@ -1,6 +1,7 @@
-//! Side by side in one run: what the crates that read IMAP make of the same octets, and how long it takes.
+//! Compares the crates that read IMAP, side by side in one run: their results from the same octets, and their
+//! time.
 //!
-//! `cargo bench -p hikyaku-benches --bench imap_peers`; a word as an argument chooses among the works.
+//! `cargo bench -p hikyaku-benches --bench imap_peers`; an argument selects works by a word.
 
 #[allow(dead_code, reason = "shared with imap_memory")]
 mod peers;
@@ -8,7 +9,7 @@ mod peers;
 use peers::{READERS, Work, works};
 use std::time::{Duration, Instant};
 
-/// Rounds; each reads with everybody, one after the other.
+/// The number of rounds; all crates read in each, one after the other.
 const ROUNDS: usize = 9;
 
 fn median(times: &mut [Duration]) -> Duration {
@@ -59,11 +60,11 @@ fn main() {
     println!("|{}", "---|".repeat(READERS.len() + 2));
     for work in works(1).iter().filter(|work| is_chosen(work.name)) {
         let times = measured(work);
-        let told = |time: &Option<Duration>| match time {
+        let shown = |time: &Option<Duration>| match time {
             Some(time) => format!("{:.3} ms", time.as_secs_f64() * 1e3),
             None => "cannot".into(),
         };
-        let cells: Vec<String> = times.iter().map(told).collect();
+        let cells: Vec<String> = times.iter().map(shown).collect();
         let seconds = |at: usize| times[at].map(|time| time.as_secs_f64());
         let fastest = (1..4).filter_map(seconds).fold(f64::INFINITY, f64::min);
         let ours = seconds(0).unwrap_or(f64::INFINITY);
@@ -100,9 +101,9 @@ fn main() {
     }
 }
 
-/// What is nested deeper than it may be costs no stack and little time.
+/// Checks that nesting beyond the limit costs no stack and little time.
 fn nesting() {
-    use imap_proto::{Limits, Received, Tagged};
+    use hikyaku_imap_proto::{Limits, Received, Tagged};
     const DEPTH: usize = 100_000;
     let mut limits = Limits::default();
     limits.response = 1 << 30;

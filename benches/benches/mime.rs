@@ -1,17 +1,18 @@
-//! From a message to its structure, beside two other readers: what each delivery and each APPEND pays.
+//! From a message to its structure, beside two other readers: the cost of each delivery and each APPEND.
 //!
-//! The works differ, and are named so: ours is the structure, the envelope with its addresses, and the summary that is
-//! kept; `mailparse` splits parts and header fields and decodes neither addresses nor bodies; `mail-parser` decodes the
-//! header fields and the bodies, too.
+//! The works differ, and their names say so: ours is the structure, the envelope with its addresses, and the
+//! stored summary; `mailparse` splits parts and header fields and decodes neither addresses nor bodies;
+//! `mail-parser` decodes the header fields and the bodies, too.
 //!
-//! The messages are our own small ones, one with a large attachment, and those of `HIKYAKU_CORPUS` where that is set.
+//! The messages are small ones of our own, one with a large attachment, and those of `HIKYAKU_CORPUS` if it
+//! is set.
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use mailstore::message::{Scanner, Structure};
+use hikyaku_message::{Scanner, Structure};
 use std::hint::black_box;
 use std::path::PathBuf;
 
-/// What people write to each other, and what programs write to people.
+/// Messages that people write to each other, and that programs write to people.
 const SMALL: [&str; 6] = [
     "Return-Path: <alice@example.org>\nReceived: from mx.example.org (mx.example.org [192.0.2.1])\n\tby mail.example.test \
      with ESMTPS id 4Zt0Fc2rPqz9sQm\n\tfor <bob@example.test>; Tue, 24 Nov 2026 10:00:01 +0000\nDKIM-Signature: v=1; \
@@ -55,7 +56,7 @@ const SMALL: [&str; 6] = [
      run-parts: nothing to do\n",
 ];
 
-/// A name, messages, and what they have together.
+/// A name, messages, and their octets in all.
 struct Set(&'static str, Vec<Vec<u8>>);
 
 impl Set {

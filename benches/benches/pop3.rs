@@ -2,8 +2,8 @@
 
 use bytes::{Buf as _, BytesMut};
 use criterion::{Criterion, criterion_group, criterion_main};
+use hikyaku_pop3_proto::server::{Connection, Event, Maildrop, Options};
 use hikyaku_wire::{Machine as _, Output, Step};
-use pop3_proto::server::{Connection, Event, Maildrop, Options};
 use std::hint::black_box;
 
 fn in_clear() -> Options {
@@ -26,7 +26,7 @@ fn feed(input: &str) -> usize {
                         .push(u64::from(number), format!("1.{number}"))
                         .unwrap();
                 }
-                machine.open(maildrop, &mut output).unwrap();
+                machine.grant(maildrop, &mut output).unwrap();
             }
             Step::NeedInput => break,
             other => panic!("{other:?}"),

@@ -1,16 +1,19 @@
-//! SMTP: a 25 MiB message in 16 KiB reads beside a bare copy of it, and pipelined transactions.
+//! SMTP: messages of 25 MiB through the server machine in reads of several sizes, by DATA and by BDAT, beside a bare copy
+//! of their octets; and pipelined transactions.
 
 use bytes::{Buf as _, BytesMut};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use hikyaku_smtp_proto::server::{Connection, Event, Options};
 use hikyaku_wire::{Machine as _, Output, Step};
-use smtp_proto::server::{Connection, Event, Options};
 use std::hint::black_box;
 
+const MEBIBYTE: usize = 1024 * 1024;
+
 /// Octets of the message that came through.
-fn feed(input: &[u8]) -> usize {
+fn feed(input: &[u8], read: usize) -> usize {
     let mut machine = Connection::new(Options::new("mx.test"));
     let (mut buffer, mut output, mut octets) = (BytesMut::new(), Output::new(), 0);
-    for piece in input.chunks(16 * 1024) {
+    for piece in input.chunks(read) {
         buffer.extend_from_slice(piece);
         loop {
             match machine.poll(&mut buffer, &mut output).unwrap() {
@@ -25,34 +28,56 @@ fn feed(input: &[u8]) -> usize {
     octets
 }
 
-fn smtp(criterion: &mut Criterion) {
-    let line = format!("{}\r\n", "x".repeat(76));
-    let message = line.repeat(25 * 1024 * 1024 / line.len());
-    let head = "EHLO a\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<x@mx.test>\r\nDATA\r\n";
-    let input = format!("{head}{message}.\r\n");
-    let mut group = criterion.benchmark_group("smtp 25 MiB in 16 KiB reads");
-    group
-        .throughput(Throughput::Bytes(input.len() as u64))
-        .sample_size(20);
-    group.bench_function("the machine", |b| {
-        b.iter(|| black_box(feed(input.as_bytes())));
-    });
-    group.bench_function("a bare copy", |b| {
-        b.iter(|| {
-            let mut buffer = BytesMut::new();
-            for piece in input.as_bytes().chunks(16 * 1024) {
-                buffer.extend_from_slice(piece);
-                black_box(buffer.split());
+/// What any server does at least: read into a buffer, and hand on what was read.
+fn copy(input: &[u8], read: usize) {
+    let mut buffer = BytesMut::new();
+    for piece in input.chunks(read) {
+        buffer.extend_from_slice(piece);
+        black_box(buffer.split());
+    }
+}
+
+fn messages(criterion: &mut Criterion) {
+    let plain = format!("{}\r\n", "x".repeat(76));
+    // Every line begins with a dot, which DATA doubles.
+    let dots = format!(".{}\r\n", "x".repeat(75));
+    for (name, line) in [("plain text", &plain), ("dots", &dots)] {
+        let message = line.repeat(25 * MEBIBYTE / line.len());
+        let stuffed = message.replace("\r\n.", "\r\n..");
+        let stuffed = match message.starts_with('.') {
+            true => format!(".{stuffed}"),
+            false => stuffed,
+        };
+        let head = "EHLO a\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<x@mx.test>\r\n";
+        let data = format!("{head}DATA\r\n{stuffed}.\r\n");
+        let bdat = format!("{head}BDAT {} LAST\r\n{message}", message.len());
+        for read in [4, 16, 64].map(|kibibytes| kibibytes * 1024) {
+            let mut group = criterion.benchmark_group(format!(
+                "smtp 25 MiB of {name} in {} KiB reads",
+                read / 1024
+            ));
+            group
+                .throughput(Throughput::Bytes(message.len() as u64))
+                .sample_size(20);
+            for (by, input) in [("DATA", &data), ("BDAT", &bdat)] {
+                assert_eq!(feed(input.as_bytes(), read), message.len());
+                group.bench_function(by, |b| {
+                    b.iter(|| black_box(feed(input.as_bytes(), read)));
+                });
             }
-        });
-    });
-    group.finish();
+            group.bench_function("a bare copy", |b| b.iter(|| copy(message.as_bytes(), read)));
+            group.finish();
+        }
+    }
+}
+
+fn transactions(criterion: &mut Criterion) {
     let transaction = "MAIL FROM:<a@b.test> SIZE=100\r\nRCPT TO:<x@mx.test>\r\nDATA\r\nSubject: x\r\n\r\nx\r\n.\r\n";
     let many = format!("EHLO a\r\n{}", transaction.repeat(1000));
     criterion.bench_function("smtp 1 000 pipelined transactions", |b| {
-        b.iter(|| black_box(feed(many.as_bytes())));
+        b.iter(|| black_box(feed(many.as_bytes(), 16 * 1024)));
     });
 }
 
-criterion_group!(benches, smtp);
+criterion_group!(benches, messages, transactions);
 criterion_main!(benches);

@@ -1,10 +1,10 @@
 #![no_main]
 //! Both POP3 machines.
 
-use libfuzzer_sys::fuzz_target;
+use hikyaku_pop3_proto::client;
+use hikyaku_pop3_proto::server::{Connection, Event, Maildrop, Options};
 use hikyaku_wire::Secret;
-use pop3_proto::client;
-use pop3_proto::server::{Connection, Event, Maildrop, Options};
+use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
     let machine = || {
@@ -13,22 +13,29 @@ fuzz_target!(|data: &[u8]| {
         options.login_needs_tls = false;
         Connection::new(options)
     };
-    hikyaku_fuzz::run(data, "USER a\r\nPASS b\r\n", machine, |machine, event, output| match event {
-        Event::Connected | Event::Update { .. } => machine.ok("ok", output).unwrap(),
-        Event::Auth { initial: None, .. } => machine.challenge(b"", output).unwrap(),
-        Event::Message { .. } => {
-            machine.begin(output).unwrap();
-            let _ = machine.chunk("A: b\r\n\r\n.c\r\nd\n".into(), output).unwrap();
-            machine.end(output).unwrap();
-        }
-        Event::SaslCancelled => {}
-        _ => {
-            let mut maildrop = Maildrop::new();
-            maildrop.push(10, "a").unwrap();
-            maildrop.push(20, "b").unwrap();
-            machine.open(maildrop, output).unwrap();
-        }
-    });
+    hikyaku_fuzz::run(
+        data,
+        "USER a\r\nPASS b\r\n",
+        machine,
+        |machine, event, output| match event {
+            Event::Connected | Event::Update { .. } => machine.ok("ok", output).unwrap(),
+            Event::Authenticate { initial: None, .. } => machine.challenge(b"", output).unwrap(),
+            Event::Message { .. } => {
+                machine.begin(output).unwrap();
+                let _ = machine
+                    .chunk("A: b\r\n\r\n.c\r\nd\n".into(), output)
+                    .unwrap();
+                machine.end(output).unwrap();
+            }
+            Event::SaslCancelled => {}
+            _ => {
+                let mut maildrop = Maildrop::new();
+                maildrop.push(10, "a").unwrap();
+                maildrop.push(20, "b").unwrap();
+                machine.grant(maildrop, output).unwrap();
+            }
+        },
+    );
     let machine = || {
         let mut options = client::Options::default();
         options.login_needs_tls = false;
@@ -50,7 +57,7 @@ fuzz_target!(|data: &[u8]| {
             let _ = pop.login("a", Secret::default(), output);
         }
         client::Event::Completed { .. } | client::Event::AuthenticationRefused { .. } => {
-            let _ = pop.auth("PLAIN", None, output);
+            let _ = pop.authenticate("PLAIN", None, output);
         }
         _ => {}
     });

@@ -1,5 +1,5 @@
 #![no_main]
-//! Lines and dot-stuffed blocks: any chunking gives the same, and a block that is written is read.
+//! Lines and dot-stuffed blocks: any chunking gives the same result, and a block that is written can be read.
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use hikyaku_wire::{DotDecoder, DotEncoder, DotStep, LineFramer, Output};
@@ -16,7 +16,7 @@ fn lines(data: &[u8], size: usize) -> Vec<Option<Vec<u8>>> {
     lines
 }
 
-/// The block, whether it ended, and what is left behind it.
+/// Returns the block, whether it ended, and what is left after it.
 fn block(data: &[u8], size: usize) -> (Vec<u8>, bool, Vec<u8>) {
     let (mut decoder, mut input, mut block) = (DotDecoder::new(), BytesMut::new(), Vec::new());
     let mut ended = false;
@@ -34,7 +34,9 @@ fn block(data: &[u8], size: usize) -> (Vec<u8>, bool, Vec<u8>) {
 }
 
 fuzz_target!(|data: &[u8]| {
-    let Some((&size, data)) = data.split_first() else { return };
+    let Some((&size, data)) = data.split_first() else {
+        return;
+    };
     let size = usize::from(size % 32) + 1;
     assert_eq!(lines(data, size), lines(data, data.len().max(1)));
     let (whole, pieces) = (block(data, data.len().max(1)), block(data, size));

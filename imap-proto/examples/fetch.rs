@@ -7,7 +7,7 @@
 //! `Options::login_needs_tls`.
 
 use hikyaku_imap_proto::client::{Connection, Event, Options};
-use hikyaku_imap_proto::{Command, FetchAttribute, MailboxName, Section, SequenceSet, Status};
+use hikyaku_imap_proto::{Command, FetchAttribute, MailboxName, Section, SequenceSet, Status, Uid};
 use hikyaku_wire::Secret;
 use hikyaku_wire::drive::{Driver, Next};
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ pub fn fetch(
     name: &str,
     password: Secret,
     mailbox: &str,
-) -> Result<BTreeMap<u32, Vec<u8>>, Box<dyn Error>> {
+) -> Result<BTreeMap<Uid, Vec<u8>>, Box<dyn Error>> {
     let mut options = Options::default();
     options.login_needs_tls = false;
     let mut driver = Driver::new(Connection::new(options), stream);

@@ -48,7 +48,7 @@ pub async fn append(
     while client.codec().is_waiting() {
         match client.next().await.ok_or("closed")?? {
             ResponseItem::Response(Received::Tagged(_, end)) => return done(&end),
-            ResponseItem::SendMessage { .. } => break,
+            ResponseItem::SendBody { .. } => break,
             _ => {}
         }
     }

@@ -16,100 +16,59 @@ extern crate alloc;
 #[cfg(any(test, feature = "std"))]
 extern crate std;
 
-mod acl;
-mod append;
-mod body_structure;
 pub mod client;
 #[cfg(feature = "codec")]
 pub mod codec;
 mod command;
-#[cfg(test)]
-mod conversation;
-mod convert;
-mod cursor;
-mod date;
-mod envelope;
 mod error;
-mod fetch;
-mod flag;
-mod flag_list;
-mod frame;
-pub mod framer;
-mod gmail;
-#[cfg(test)]
-mod grammar_traps;
-#[cfg(test)]
-mod hostile;
-mod language;
 mod leniency;
 mod limits;
-mod list;
-mod list_attribute;
-mod literal;
-mod mailbox;
-mod mailbox_filter;
-mod metadata;
-mod namespace;
-mod notify;
-mod object_id;
-mod partial;
+mod plumbing;
 mod response;
-mod response_code;
-#[cfg(test)]
-mod rfc_examples;
-#[cfg(test)]
-mod round_trip;
-mod search;
-mod section;
-mod sequence_set;
 pub mod server;
-mod sort;
-mod status;
-mod store;
-mod tape;
-mod text;
-mod thread;
-mod uid_batches;
-mod url;
-mod url_auth;
-mod word;
+#[cfg(test)]
+mod tests;
+mod value;
 
-pub use acl::{Acl, AclChange, ListRights, Rights, SetAcl};
-pub use append::Append;
-pub use body_structure::{
+pub use command::append::Append;
+pub use command::convert::{Conversion, Convert, ConvertAttribute, ConvertValue, Converted};
+pub use command::fetch::{Fetch, FetchAttribute, FetchItem};
+pub use command::language::Comparator;
+pub use command::list::{List, ListResponse, Pattern, ReturnOptions, SelectionOptions};
+pub use command::metadata::{GetMetadata, Metadata, MetadataCode, MetadataDepth};
+pub use command::notify::{EventGroup, Notify, NotifyEvent};
+pub use command::search::{ESearch, Return, Search, SearchKey};
+pub use command::sort::{Sort, SortCriterion};
+pub use command::store::Store;
+pub use command::thread::{Thread, ThreadAlgorithm, Threads};
+pub use command::uid_batches::{Batches, UidBatches};
+pub use command::url_auth::ResetKey;
+pub use command::{Authenticate, Command, Needs, QResync, Tagged};
+pub use error::SyntaxError;
+pub use leniency::{Leniencies, Leniency};
+pub use limits::Limits;
+pub use plumbing::framer;
+pub use plumbing::literal::{Fragments, Literals};
+pub use response::response_code::{Progress, ResponseCode};
+pub use response::{Completion, Received, Response, Status};
+pub use value::acl::{Acl, AclChange, ListRights, Rights, SetAcl};
+pub use value::body_structure::{
     Body, BodyFields, BodyPart, BodyParts, BodyStructure, Disposition, Message, Multipart, NewBody,
     NewFields, NewParameters, NewPart, Parameters, Texts,
 };
-pub use command::{Authenticate, Command, QResync, Tagged};
-pub use convert::{Conversion, Convert, ConvertAttribute, ConvertValue, Converted};
-pub use date::{Date, DateTime};
-pub use envelope::{Address, Addresses, Envelope, EnvelopeFields};
-pub use error::SyntaxError;
-pub use fetch::{Fetch, FetchAttribute, FetchItem};
-pub use flag::Flag;
-pub use flag_list::FlagList;
-pub use gmail::LabelStore;
-pub use language::Comparator;
-pub use leniency::{Leniencies, Leniency};
-pub use limits::Limits;
-pub use list::{List, ListResponse, Pattern, ReturnOptions, SelectionOptions};
-pub use list_attribute::{ListAttribute, ListAttributes};
-pub use literal::{Fragments, Literals};
-pub use mailbox::MailboxName;
-pub use mailbox_filter::MailboxFilter;
-pub use metadata::{GetMetadata, Metadata, MetadataCode, MetadataDepth};
-pub use namespace::{Namespace, Namespaces};
-pub use notify::{EventGroup, Notify, NotifyEvent};
-pub use partial::PartialRange;
-pub use response::{Completion, Received, Response, Status};
-pub use response_code::{Progress, ResponseCode};
-pub use search::{ESearch, Return, Search, SearchKey};
-pub use section::{Section, SectionText};
-pub use sequence_set::SequenceSet;
-pub use sort::{Sort, SortCriterion};
-pub use status::{StatusAttribute, StatusItem};
-pub use store::{Store, StoreAction};
-pub use thread::{Thread, ThreadAlgorithm, Threads};
-pub use uid_batches::{Batches, UidBatches};
-pub use url::MessageUrl;
-pub use url_auth::ResetKey;
+pub use value::date::{Date, DateTime};
+pub use value::envelope::{Address, Addresses, Envelope, EnvelopeFields};
+pub use value::flag::Flag;
+pub use value::flag_list::FlagList;
+pub use value::gmail::LabelStore;
+pub use value::list_attribute::{ListAttribute, ListAttributes};
+pub use value::mailbox::MailboxName;
+pub use value::mailbox_filter::MailboxFilter;
+pub use value::namespace::{Namespace, Namespaces};
+pub use value::numbers::{Numbers, SequenceNumber, Uid};
+pub use value::partial::PartialRange;
+pub use value::section::{Section, SectionText};
+pub use value::sequence_set::SequenceSet;
+pub use value::status::{StatusAttribute, StatusItem};
+pub use value::store_action::StoreAction;
+pub use value::url::MessageUrl;

@@ -17,7 +17,7 @@ pub struct Limits {
     /// Octets of a SASL line (12 288).
     pub sasl_line: usize,
     /// Parentheses and NOTs within each other in SEARCH (64), and parts of a BODYSTRUCTURE. Past it: BAD, or the item
-    /// is told as it was sent. Stops deep recursion in whoever evaluates it.
+    /// is reported as it was sent. Stops deep recursion in whoever evaluates it.
     pub nesting: usize,
     /// Octets of a LIST pattern (1 024: names have 1 000). Past it: BAD.
     pub pattern: usize,
@@ -30,7 +30,7 @@ pub struct Limits {
     pub response: usize,
     /// Octets of a literal in such a response (1 MiB). Past it NIL stands for it.
     pub response_literal: u64,
-    /// Octets of a section that `codec` and [`framer`](crate::framer) fold into its FETCH response, and of a message
+    /// Octets of a section that `codec` and [`framer`](crate::plumbing::framer) fold into its FETCH response, and of a message
     /// that `codec` gives as one chunk (16 KiB). What is larger streams.
     pub folded: u64,
     /// Octets of commands that `codec`'s client holds back behind one that waits (1 MiB). Past it: an error where they

@@ -10,7 +10,7 @@ mod fetch;
 mod framed;
 
 use hikyaku_imap_proto::server::{Connection, Event, Options};
-use hikyaku_imap_proto::{Command, FetchAttribute, FetchItem, Status};
+use hikyaku_imap_proto::{Command, FetchAttribute, FetchItem, Status, Uid};
 use hikyaku_wire::Secret;
 use hikyaku_wire::drive::{Driver, Next};
 use std::net::{TcpListener, TcpStream};
@@ -33,13 +33,14 @@ fn serve(stream: TcpStream) {
             }
             Event::Login { password, .. } if password.expose() == b"sesame" => Status::Ok,
             Event::Command(Command::Select { mailbox, .. }) if mailbox.as_str() == "INBOX" => {
-                let uids = MESSAGES.iter().map(|(uid, _)| *uid).collect();
-                imap.select(uids, 1, true, output);
+                let uids = MESSAGES.iter().filter_map(|(uid, _)| Uid::new(*uid));
+                imap.select(uids.collect(), Uid::new(1), true, output);
                 Status::Ok
             }
             Event::Command(Command::Fetch { fetch, .. }) => {
                 assert!(!fetch.attributes.iter().any(FetchAttribute::sets_seen));
                 for (uid, message) in MESSAGES {
+                    let uid = Uid::new(uid).unwrap();
                     imap.begin_fetch(uid, output).unwrap();
                     let octets = Some(message.len() as u64);
                     imap.begin_section(&fetch.attributes[1], octets, output)
@@ -65,7 +66,7 @@ fn with_server(password: &str, mailbox: &str) -> Result<Vec<(u32, String)>, Stri
     let messages = fetch::fetch(stream, "alice", password, mailbox);
     let messages = messages.map_err(|error| error.to_string());
     server.join().unwrap();
-    let text = |(uid, octets)| (uid, String::from_utf8(octets).unwrap());
+    let text = |(uid, octets): (Uid, _)| (uid.get(), String::from_utf8(octets).unwrap());
     Ok(messages?.into_iter().map(text).collect())
 }
 
@@ -110,7 +111,7 @@ fn keep(stream: TcpStream) -> Vec<u8> {
                 continue;
             }
             Event::Append { .. } => Status::No,
-            Event::Login { .. } | Event::EndOfMessage => Status::Ok,
+            Event::Login { .. } | Event::EndOfBody => Status::Ok,
             _ => Status::No,
         };
         imap.complete(status, None, "so be it", output).unwrap();

@@ -271,7 +271,7 @@ impl Maps {
 
     fn at(&self, id: AccountId) -> Result<ModSeq> {
         let row = self.accounts.get(&id);
-        row.map(|row| row.at).ok_or(Error::NoSuchAccount)
+        row.map(|row| row.at).ok_or(Error::NoSuchAccount(id.into()))
     }
 
     /// A row with what was asked for.
@@ -363,7 +363,7 @@ impl Engine for Sorted {
     fn create_account(&mut self, name: &str) -> Result<AccountId> {
         self.change(|maps| {
             if name.is_empty() || maps.names.contains_key(name) {
-                return Err(Error::AlreadyExists);
+                return Err(Error::AlreadyExists(name.into()));
             }
             maps.last_account += 1;
             let id = AccountId(maps.last_account);
@@ -379,7 +379,10 @@ impl Engine for Sorted {
 
     fn claim(&mut self, claim: &Claim) -> Result<Vec<QueueEntry>> {
         self.change(|maps| {
-            let due = maps.queue.values().filter(|entry| entry.due <= claim.now);
+            let due = maps
+                .queue
+                .values()
+                .filter(|entry| entry.may_be_claimed(claim));
             let mut due: Vec<_> = due.cloned().collect();
             due.sort_by_key(|entry| (entry.due, entry.id));
             let claimed = engine::claimed(due, claim)?;
@@ -401,7 +404,8 @@ impl Engine for Sorted {
 
     fn clamp_due(&mut self, latest: SystemTime) -> Result<u64> {
         self.change(|maps| {
-            let late = maps.queue.values_mut().filter(|entry| entry.due > latest);
+            let late = |entry: &&mut QueueEntry| entry.due > latest && !entry.is_parked();
+            let late = maps.queue.values_mut().filter(late);
             Ok(late.map(|entry| entry.due = latest).count() as u64)
         })
     }
@@ -495,7 +499,7 @@ impl Read for Reader {
     ) -> Result<Page<Row>> {
         let maps = now(&self.0);
         if !maps.mailboxes.contains_key(&mailbox) {
-            return Err(Error::NoSuchMailbox);
+            return Err(Error::NoSuchMailbox(mailbox.into()));
         }
         let rows = |from, to| {
             maps.rows
@@ -537,7 +541,10 @@ impl Read for Reader {
         limit: usize,
     ) -> Result<Changes> {
         let maps = now(&self.0);
-        let found = maps.mailboxes.get(&mailbox).ok_or(Error::NoSuchMailbox)?;
+        let found = maps
+            .mailboxes
+            .get(&mailbox)
+            .ok_or(Error::NoSuchMailbox(mailbox.into()))?;
         let horizon = found.horizon;
         if since < horizon {
             return Ok(Changes::TooOld { horizon });
@@ -557,7 +564,9 @@ impl Read for Reader {
     fn read(&mut self, body: &BodyRef, range: Range<u64>) -> Result<Bytes> {
         let maps = now(&self.0);
         let body = maps.bodies.get(&body.id);
-        let octets = &body.ok_or(Error::Damaged("the body is gone"))?.octets;
+        let octets = &body
+            .ok_or(Error::Damaged("the body is gone", About::Nothing))?
+            .octets;
         let within = |at: u64| usize::try_from(at).map_or(octets.len(), |at| at.min(octets.len()));
         let (from, to) = (within(range.start), within(range.end));
         Ok(octets.slice(from.min(to)..to))

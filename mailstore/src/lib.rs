@@ -1,71 +1,49 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod apply;
-mod backend;
-mod blocking;
-mod casemap;
-mod claim;
-mod columns;
+mod backends;
+mod caches;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod contract;
-mod deliver;
-#[cfg(feature = "disk")]
-mod disk;
-pub mod engine;
-mod error;
-mod flags;
-mod forest;
-mod health;
-mod id;
-mod join;
-mod memory;
-pub mod message;
-mod message_cache;
-mod patience;
-mod readers;
-mod row;
-mod row_cache;
-pub mod search;
-mod sort;
-mod store;
-mod tables;
-mod text_index;
-mod thread;
-mod transaction;
-mod uid_set;
-mod visit;
-mod watchers;
-mod writer;
+mod questions;
 
-pub use backend::Backend;
-pub use blocking::{Blocking, block_on};
-pub use casemap::casemap;
-pub use claim::Claim;
-pub use deliver::{Recipient, deliver};
+pub use backends::backend::Backend;
+pub use backends::blocking::{Blocking, block_on};
 #[cfg(feature = "disk")]
-pub use disk::{Disk, DiskEngine, DiskOptions};
-pub use error::{Error, Result};
-pub use flags::{Flags, InvalidKeyword};
-pub use health::{Finding, Health};
-pub use id::{AccountId, BodyId, EmailId, MailboxId, ModSeq, QueueId, ThreadId, Uid, UidValidity};
-pub use memory::{Memory, MemoryEngine};
-pub use message_cache::MessageCache;
-pub use row::{
-    Account, BodyRef, Changes, Mailbox, Mailboxes, Page, QueueEntry, Quota, Row, Want, Which,
+pub use backends::disk::{Disk, DiskEngine, DiskOptions};
+pub use backends::engine;
+pub use backends::memory::{Memory, MemoryEngine};
+pub use backends::tables::{AccountRow, Tables};
+pub use caches::message_cache::MessageCache;
+pub use caches::row_cache::{RowCache, Rows};
+pub use caches::text_index::TextIndex;
+pub use contract::about::About;
+pub use contract::claim::Claim;
+pub use contract::clock::unix_now;
+pub use contract::deliver::{Recipient, deliver};
+pub use contract::error::{Error, Result};
+pub use contract::flags::{Flags, InvalidKeyword};
+pub use contract::health::{Finding, Health};
+pub use contract::id::{
+    AccountId, BodyId, EmailId, MailboxId, ModSeq, QueueId, ThreadId, Uid, UidValidity,
 };
-pub use row_cache::{RowCache, Rows};
-pub use search::structure;
-pub use sort::{Criterion, sort};
-pub use store::{
-    Bodies, BoxFuture, Capabilities, Engine, HealthProbe, Read, Scope, Stage, Staged, Stager,
-    Store, Visitor, Watch,
+pub use contract::pieces::Pieces;
+pub use contract::row::{
+    Account, BodyRef, Changes, Mailbox, Mailboxes, Page, QueueEntry, QueueLength, Quota, Row, Want,
+    Which, never,
 };
-pub use tables::{AccountRow, Tables};
-pub use text_index::TextIndex;
-pub use thread::{Algorithm, ThreadNode, Threads, thread};
-pub use transaction::{
+pub use contract::staged::Staged;
+pub use contract::store::{
+    Bodies, BoxFuture, Capabilities, Engine, HealthProbe, Read, Scope, Stage, Stager, Store,
+    Visitor, Watch,
+};
+pub use contract::structure::{root_part, structure};
+pub use contract::transaction::{
     Append, Committed, FlagChange, Operation, Outcome, Requirement, Transaction,
 };
-pub use uid_set::UidSet;
+pub use contract::uid_set::UidSet;
+pub use questions::casemap::casemap;
+pub use questions::search;
+pub use questions::sort::{Criterion, sort};
+pub use questions::thread::{Algorithm, ThreadNode, Threads, thread};

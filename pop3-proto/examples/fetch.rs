@@ -68,7 +68,7 @@ pub fn fetch(
                     pop.quit(output)?;
                 }
             }
-            Event::Connected { response, .. } | Event::Farewell(response) => {
+            Event::Connected { response, .. } | Event::Bye(response) => {
                 return Err(String::from_utf8_lossy(&response.text).into());
             }
             _ => {}

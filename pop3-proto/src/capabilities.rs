@@ -56,10 +56,11 @@ const MECHANISMS: usize = 64;
 
 /// What EXPIRE says (RFC 2449 §6.7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Expire {
     /// Kept for good.
     Never,
-    /// Kept for so many days; 0 when a message is gone once it was retrieved.
+    /// Kept for this many days; 0 when a message is gone once it was retrieved.
     Days(u32),
 }
 

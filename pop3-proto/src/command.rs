@@ -138,7 +138,7 @@ impl Command {
         }
     }
 
-    /// The word it begins with.
+    /// Returns the word that the command begins with.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -162,7 +162,7 @@ impl Command {
         }
     }
 
-    /// Whether [`encode`](Self::encode) writes every argument as it is.
+    /// Returns whether [`encode`](Self::encode) writes every argument as it is.
     #[must_use]
     pub fn is_encodable(&self) -> bool {
         match self {

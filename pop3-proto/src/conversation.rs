@@ -148,7 +148,7 @@ proptest! {
                 for (at, message) in messages.iter().enumerate() {
                     maildrop.push(message.len() as u64, std::format!("id{at}")).unwrap();
                 }
-                machine.open(maildrop, output).unwrap();
+                machine.grant(maildrop, output).unwrap();
             }
             server::Event::Message { number, .. } if Some(number) == refuse_message => {
                 machine.err(None, "cannot be read", output).unwrap();

@@ -44,7 +44,7 @@ pub struct CommandFramer {
 }
 
 impl CommandFramer {
-    /// Stands before a command. Of the limits it knows `line` and `sasl_line`.
+    /// Creates one that stands before a command. It uses the limits `line` and `sasl_line`.
     #[must_use]
     pub fn new(limits: &Limits) -> Self {
         Self {
@@ -55,12 +55,12 @@ impl CommandFramer {
         }
     }
 
-    /// What comes next is a SASL response, not a command.
+    /// Expects a SASL response next, not a command.
     pub fn expect_line(&mut self) {
         self.sasl = true;
     }
 
-    /// The next line without its CRLF, or `None` when more octets are needed.
+    /// Takes the next line from `input`, without its CRLF; `None` when more octets are needed.
     ///
     /// # Errors
     /// [`LineError`]; the line is passed over.
@@ -71,7 +71,7 @@ impl CommandFramer {
         Some(line.map(BytesMut::freeze))
     }
 
-    /// Whether octets of a line have come whose end has not: the end of the connection is an error then.
+    /// Returns whether octets of a line have come whose end has not: the end of the connection is an error then.
     #[must_use]
     pub fn is_inside(&self, input: &BytesMut) -> bool {
         self.sasl || self.lines.is_skipping() || !input.is_empty()
@@ -108,7 +108,7 @@ enum Next {
 }
 
 impl ResponseFramer {
-    /// Stands before a response. Of the limits it knows `response_line`; messages are not held.
+    /// Creates one that stands before a response. It uses the limit `response_line`; messages are not held.
     #[must_use]
     pub fn new(limits: &Limits) -> Self {
         Self {
@@ -118,18 +118,18 @@ impl ResponseFramer {
         }
     }
 
-    /// What comes next are the lines of a listing, up to its dot: behind the first line of a positive response to CAPA,
+    /// Expects the lines of a listing next, up to its dot: after the first line of a positive response to CAPA,
     /// LIST, UIDL, AUTH and LANG without an argument.
     pub fn expect_lines(&mut self) {
         self.next = Next::Lines;
     }
 
-    /// What comes next is a message, up to its dot: behind the first line of a positive response to RETR and TOP.
+    /// Expects a message next, up to its dot: after the first line of a positive response to RETR and TOP.
     pub fn expect_message(&mut self) {
         self.next = Next::Message(DotDecoder::new());
     }
 
-    /// The next frame, or `None` when more octets are needed.
+    /// Takes the next frame from `input`; `None` when more octets are needed.
     pub fn next(&mut self, input: &mut BytesMut) -> Option<ResponseFrame> {
         if let Next::Message(decoder) = &mut self.next {
             return match decoder.next(input) {
@@ -158,7 +158,7 @@ impl ResponseFramer {
         })
     }
 
-    /// Whether what has come of a response is not whole: the end of the connection is an error then.
+    /// Returns whether what has come of a response is not whole: the end of the connection is an error then.
     #[must_use]
     pub fn is_inside(&self, input: &BytesMut) -> bool {
         !matches!(self.next, Next::Response) || self.lines.is_skipping() || !input.is_empty()

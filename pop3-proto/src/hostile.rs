@@ -128,8 +128,8 @@ proptest! {
         let issued = match which {
             0 => machine.login(name.clone(), secret(), &mut output),
             1 => machine.apop(name.clone(), [7; 16], &mut output),
-            2 => machine.auth(name.clone(), Some(secret()), &mut output),
-            _ => machine.auth(name.clone(), None, &mut output),
+            2 => machine.authenticate(name.clone(), Some(secret()), &mut output),
+            _ => machine.authenticate(name.clone(), None, &mut output),
         };
         prop_assert!(!output.has_replaced());
         let sent = taken(&mut output);
@@ -176,11 +176,11 @@ proptest! {
                 use server::Event as E;
                 match event {
                     E::Connected => machine.ok(&lossy(3), &mut output).unwrap(),
-                    E::Auth { .. } => machine.challenge(&texts[4], &mut output).unwrap(),
+                    E::Authenticate { .. } => machine.challenge(&texts[4], &mut output).unwrap(),
                     E::SaslResponse(_) if refuse[0] => {
                         machine.err(Some(code.clone()), &lossy(5), &mut output).unwrap();
                     }
-                    E::SaslResponse(_) => machine.open(maildrop.clone(), &mut output).unwrap(),
+                    E::SaslResponse(_) => machine.grant(maildrop.clone(), &mut output).unwrap(),
                     E::Message { .. } if refuse[1] => machine.err(None, &lossy(6), &mut output).unwrap(),
                     E::Message { .. } => {
                         machine.begin(&mut output).unwrap();

@@ -60,6 +60,7 @@ impl ResponseCode {
 /// assert_eq!((response.is_ok, response.code), (false, Some(ResponseCode::Auth)));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "its parts are the grammar's")]
 pub struct Response {
     /// `+OK`
     pub is_ok: bool,

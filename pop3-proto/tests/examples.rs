@@ -33,7 +33,7 @@ fn serve(stream: TcpStream) {
                         .push(message.len() as u64, format!("id{at}"))
                         .unwrap();
                 }
-                pop.open(maildrop, output).unwrap();
+                pop.grant(maildrop, output).unwrap();
             }
             Event::Message { number, .. } => {
                 pop.begin(output).unwrap();

@@ -28,7 +28,7 @@ pub async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin) -> Result<Vec<Ve
                 }
                 continue;
             }
-            CommandItem::EndOfData(irregular) => {
+            CommandItem::EndOfBody(irregular) => {
                 let message = std::mem::take(&mut message);
                 let octets = std::mem::take(&mut octets);
                 if irregular.bare_newline || irregular.nul {
@@ -56,10 +56,10 @@ pub async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin) -> Result<Vec<Ve
             }
             CommandItem::Command(
                 Command::Helo(_)
-                | Command::Mail(..)
-                | Command::Rcpt(..)
+                | Command::Mail { .. }
+                | Command::Rcpt { .. }
                 | Command::Rset
-                | Command::Noop,
+                | Command::Noop(_),
             ) => Reply::new(250, "", "OK"),
             _ => Reply::new(502, "5.5.1", "Not here"),
         };

@@ -39,7 +39,7 @@ pub fn send(
         };
         let (smtp, output) = driver.split();
         match event {
-            Event::Ready(_) => {
+            Event::Connected(_) => {
                 if let Some(envelope) = envelope.take() {
                     smtp.send(envelope, output)?;
                 }
@@ -55,8 +55,8 @@ pub fn send(
                     fate.clone_from(&reply);
                 }
             }
-            Event::Done => smtp.quit(output)?,
-            Event::Refused(reply) | Event::MailRefused(reply) => return Err(text(&reply).into()),
+            Event::Completed => smtp.quit(output)?,
+            Event::Bye(reply) | Event::MailRefused(reply) => return Err(text(&reply).into()),
             _ => {}
         }
     }

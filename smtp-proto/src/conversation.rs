@@ -135,16 +135,16 @@ impl Letter {
         envelope
     }
 
-    /// What the client is told, each with what the server keeps by then.
-    fn outcome(&self, lmtp: bool, told: &mut Vec<(String, Vec<Kept>)>) {
-        let mut tell = |what: String, kept: Vec<Kept>| told.push((what, kept));
+    /// What the client sees, each with what the server keeps by then.
+    fn outcome(&self, lmtp: bool, seen: &mut Vec<(String, Vec<Kept>)>) {
+        let mut add = |what: String, kept: Vec<Kept>| seen.push((what, kept));
         let say = |yes| if yes { "yes" } else { "no" };
         if self.mail {
             for (index, (accepted, _)) in self.recipients.iter().enumerate() {
-                tell(format!("rcpt {index} {}", say(*accepted)), vec![]);
+                add(format!("rcpt {index} {}", say(*accepted)), vec![]);
             }
         } else {
-            tell("mail no".into(), vec![]);
+            add("mail no".into(), vec![]);
         }
         let accepted = self.recipients.iter().enumerate();
         let accepted = accepted.filter(|(_, (accepted, _))| self.mail && *accepted);
@@ -159,19 +159,19 @@ impl Letter {
         };
         if kept.is_empty() {
         } else if !self.data {
-            tell("data no".into(), vec![]);
+            add("data no".into(), vec![]);
         } else {
-            tell("body".into(), vec![]);
+            add("body".into(), vec![]);
             if lmtp {
                 for one in kept {
                     let what = format!("delivered Some({}) {}", one.0, say(one.1));
-                    tell(what, all(&[one]));
+                    add(what, all(&[one]));
                 }
             } else {
-                tell(format!("delivered None {}", say(self.taken)), all(&kept));
+                add(format!("delivered None {}", say(self.taken)), all(&kept));
             }
         }
-        tell("done".into(), vec![]);
+        add("done".into(), vec![]);
     }
 }
 
@@ -241,7 +241,7 @@ impl Reception {
                 self.body.clear();
                 letters[self.letter].data
             }
-            server::Event::EndOfData => {
+            server::Event::EndOfBody => {
                 let letter = &letters[self.letter];
                 let body = self.body.split().freeze();
                 let mut verdicts = Vec::new();
@@ -293,33 +293,33 @@ proptest! {
         patient.limits.errors = 1000;
         let mut b = End::new(server::Connection::new(patient));
 
-        let mut told = Vec::new();
+        let mut seen = Vec::new();
         let mut next = 0;
         let say = |reply: &Reply| if reply.is_positive() { "yes" } else { "no" };
         let on_client = &mut |machine: &mut client::Connection, event, output: &mut Output| {
-            let goes_on = matches!(event, client::Event::Ready(_) | client::Event::Done);
+            let goes_on = matches!(event, client::Event::Connected(_) | client::Event::Completed);
             match event {
-                client::Event::Ready(has) => assert_eq!(has.pipelining, announced.pipelining),
-                client::Event::MailRefused(_) => told.push("mail no".to_string()),
+                client::Event::Connected(has) => assert_eq!(has.pipelining, announced.pipelining),
+                client::Event::MailRefused(_) => seen.push("mail no".to_string()),
                 client::Event::Recipient { index, reply } => {
-                    told.push(format!("rcpt {index} {}", say(&reply)));
+                    seen.push(format!("rcpt {index} {}", say(&reply)));
                 }
                 client::Event::SendBody => {
-                    told.push("body".into());
+                    seen.push("body".into());
                     for piece in letters[next - 1].body.chunks(7) {
                         machine.chunk(Bytes::copy_from_slice(piece), output).unwrap();
                     }
                     machine.end_of_body(output).unwrap();
                 }
                 client::Event::Delivered { index, reply } => {
-                    told.push(format!("delivered {index:?} {}", say(&reply)));
+                    seen.push(format!("delivered {index:?} {}", say(&reply)));
                 }
-                client::Event::DataRefused(_) => told.push("data no".into()),
-                client::Event::Refused(reply) => {
+                client::Event::DataRefused(_) => seen.push("data no".into()),
+                client::Event::Bye(reply) => {
                     assert_eq!(reply.code(), 421);
-                    told.push("421".into());
+                    seen.push("421".into());
                 }
-                client::Event::Done => told.push("done".into()),
+                client::Event::Completed => seen.push("done".into()),
                 other => panic!("{other:?}"),
             }
             if !goes_on {
@@ -349,13 +349,13 @@ proptest! {
         for letter in letters.iter().filter(|letter| announced.refuses(letter).is_none()) {
             letter.outcome(lmtp, &mut model);
         }
-        let cut_short = told.last().is_some_and(|last| last == "421");
+        let cut_short = seen.last().is_some_and(|last| last == "421");
         if cut_short {
-            told.pop();
-            model.truncate(told.len());
+            seen.pop();
+            model.truncate(seen.len());
         }
         prop_assert!(cut_short || b.input.is_empty());
-        prop_assert_eq!(told, model.iter().map(|(told, _)| told.clone()).collect::<Vec<_>>());
+        prop_assert_eq!(seen, model.iter().map(|(seen, _)| seen.clone()).collect::<Vec<_>>());
         let kept: Vec<_> = model.into_iter().flat_map(|(_, kept)| kept).collect();
         prop_assert_eq!(reception.stored, kept);
     }

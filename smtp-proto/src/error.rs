@@ -1,11 +1,12 @@
 //! What is wrong with a line.
 
+use alloc::boxed::Box;
 use hikyaku_wire::Excerpt;
 
 use nom::error::{ErrorKind, ParseError};
 
 /// A command or reply that does not follow the grammar.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected {expected} at octet {offset}, found {found}")]
 #[non_exhaustive]
 pub struct SyntaxError {
@@ -14,7 +15,7 @@ pub struct SyntaxError {
     /// What had to stand there.
     pub expected: &'static str,
     /// The first octets of what stands there; nothing of a line that may hold a password.
-    pub found: Excerpt,
+    pub found: Box<Excerpt>,
 }
 
 /// The error of the parsers inside: what was left over names the place.
@@ -38,25 +39,47 @@ impl<'a> ParseError<&'a [u8]> for Expected<'a> {
     }
 }
 
+/// Fails at `rest`, in a function that takes no more.
+#[cold]
+pub(crate) fn fails<'a, T>(
+    rest: &'a [u8],
+    what: &'static str,
+) -> Result<T, nom::Err<Expected<'a>>> {
+    Err(nom::Err::Error(Expected { rest, what }))
+}
+
+/// Fails unless all was taken.
+#[inline]
+pub(crate) fn end_of_line(rest: &[u8]) -> Result<(), nom::Err<Expected<'_>>> {
+    match rest {
+        [] => Ok(()),
+        _ => fails(rest, "the end of the line"),
+    }
+}
+
+/// The error of a parser that had to take all of `line`.
+#[cold]
+pub(crate) fn refused(line: &[u8], error: &nom::Err<Expected<'_>>) -> SyntaxError {
+    let (rest, expected) = match error {
+        nom::Err::Error(error) | nom::Err::Failure(error) => (error.rest, error.what),
+        nom::Err::Incomplete(_) => (&[][..], "more"),
+    };
+    let offset = line.len().saturating_sub(rest.len());
+    SyntaxError {
+        offset,
+        expected,
+        found: Box::new(Excerpt::of_command(line, offset)),
+    }
+}
+
 /// Fails at `rest`.
+#[inline]
 pub(crate) fn expected<'a, T>(rest: &'a [u8], what: &'static str) -> IResult<'a, T> {
     Err(nom::Err::Error(Expected { rest, what }))
 }
 
 /// The result of a parser that had to take all of `line`.
 pub(crate) fn whole<'a, T>(line: &'a [u8], result: IResult<'a, T>) -> Result<T, SyntaxError> {
-    let at = |rest: &[u8], expected| {
-        let offset = line.len().saturating_sub(rest.len());
-        SyntaxError {
-            offset,
-            expected,
-            found: Excerpt::of_command(line, offset),
-        }
-    };
-    match result {
-        Ok(([], value)) => Ok(value),
-        Ok((rest, _)) => Err(at(rest, "the end of the line")),
-        Err(nom::Err::Error(e) | nom::Err::Failure(e)) => Err(at(e.rest, e.what)),
-        Err(nom::Err::Incomplete(_)) => Err(at(&[], "more")),
-    }
+    let taken = result.and_then(|(rest, value)| end_of_line(rest).map(|()| value));
+    taken.map_err(|error| refused(line, &error))
 }

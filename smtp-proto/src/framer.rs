@@ -14,7 +14,7 @@
 //! assert_eq!(framer.next(&mut input), Some(CommandFrame::Command("DATA".into())));
 //! framer.expect_data(); // once 354 was sent
 //! assert_eq!(framer.next(&mut input), Some(CommandFrame::Chunk(".dot\r\n".into())));
-//! assert!(matches!(framer.next(&mut input), Some(CommandFrame::EndOfData(_))));
+//! assert!(matches!(framer.next(&mut input), Some(CommandFrame::EndOfBody(_))));
 //! assert_eq!(framer.next(&mut input), Some(CommandFrame::Command("QUIT".into())));
 //!
 //! let mut framer = ReplyFramer::new(&Limits::default());
@@ -41,7 +41,7 @@ pub enum CommandFrame {
     /// Octets of a message, never empty; dot-stuffing is removed behind DATA.
     Chunk(Bytes),
     /// The message of DATA is whole. One that holds what RFC 5321 §2.3.8 forbids is refused at the end of it.
-    EndOfData(Irregular),
+    EndOfBody(Irregular),
     /// All octets of BDAT have come.
     EndOfChunk,
 }
@@ -61,12 +61,12 @@ enum Next {
     /// A SASL response.
     Line,
     Data(DotDecoder),
-    /// So many octets of BDAT.
+    /// How many octets of BDAT are to come.
     Octets(u64),
 }
 
 impl CommandFramer {
-    /// Stands before a command. Of the limits it knows `line` and `sasl_line`.
+    /// Creates one that stands before a command. It uses the limits `line` and `sasl_line`.
     #[must_use]
     pub fn new(limits: &Limits) -> Self {
         Self {
@@ -77,22 +77,22 @@ impl CommandFramer {
         }
     }
 
-    /// What comes next is the message of DATA, up to its dot.
+    /// Expects the message of DATA next, up to its dot.
     pub fn expect_data(&mut self) {
         self.next = Next::Data(DotDecoder::new());
     }
 
-    /// What comes next are the octets of BDAT (RFC 3030), which follow it at once whatever is answered.
+    /// Expects the octets of BDAT next (RFC 3030), which follow it at once whatever is answered.
     pub fn expect_octets(&mut self, octets: u64) {
         self.next = Next::Octets(octets);
     }
 
-    /// What comes next is a SASL response, which may be longer than a command.
+    /// Expects a SASL response next, which may be longer than a command.
     pub fn expect_line(&mut self) {
         self.next = Next::Line;
     }
 
-    /// The next frame, or `None` when more octets are needed.
+    /// Takes the next frame from `input`; `None` when more octets are needed.
     pub fn next(&mut self, input: &mut BytesMut) -> Option<CommandFrame> {
         match &mut self.next {
             Next::Data(decoder) => match decoder.next(input) {
@@ -101,7 +101,7 @@ impl CommandFramer {
                 DotStep::End => {
                     let irregular = decoder.irregular();
                     self.next = Next::Command;
-                    Some(CommandFrame::EndOfData(irregular))
+                    Some(CommandFrame::EndOfBody(irregular))
                 }
             },
             Next::Octets(0) => {
@@ -133,7 +133,8 @@ impl CommandFramer {
         }
     }
 
-    /// Whether what has come of a command or a message is not whole: the end of the connection is an error then.
+    /// Returns whether what has come of a command or a message is not whole: the end of the connection is an error
+    /// then.
     #[must_use]
     pub fn is_inside(&self, input: &BytesMut) -> bool {
         !matches!(self.next, Next::Command) || self.lines.is_skipping() || !input.is_empty()
@@ -143,6 +144,7 @@ impl CommandFramer {
 /// A reply that passes [`Limits::reply_line`] or [`Limits::reply_lines`]. The rest of it is passed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("reply too long")]
+#[allow(clippy::exhaustive_structs, reason = "it says all there is")]
 pub struct TooLong;
 
 /// Finds where replies end, on the client's side: behind the first line that has no `-` after its code (RFC 5321 §4.2.1).
@@ -160,7 +162,7 @@ pub struct ReplyFramer {
 }
 
 impl ReplyFramer {
-    /// Stands before a reply. Of the limits it knows `reply_line` and `reply_lines`.
+    /// Creates one that stands before a reply. It uses the limits `reply_line` and `reply_lines`.
     #[must_use]
     pub fn new(limits: &Limits) -> Self {
         Self {
@@ -173,7 +175,7 @@ impl ReplyFramer {
         }
     }
 
-    /// The next reply, all of its lines with their CRLF, or `None` when more octets are needed.
+    /// Takes the next reply from `input`, all of its lines with their CRLF; `None` when more octets are needed.
     ///
     /// # Errors
     /// [`TooLong`]; what follows is good again.
@@ -250,7 +252,7 @@ impl ReplyFramer {
         (self.line_start, self.scanned, self.lines) = (0, kept.len(), 0);
     }
 
-    /// Whether octets of a reply have come whose end has not: the end of the connection is an error then.
+    /// Returns whether octets of a reply have come whose end has not: the end of the connection is an error then.
     #[must_use]
     pub fn is_inside(&self, input: &BytesMut) -> bool {
         self.skipping || !input.is_empty()

@@ -12,6 +12,7 @@ use proptest::option::of;
 use proptest::prelude::*;
 use std::mem::discriminant;
 use std::string::String;
+use std::vec;
 
 fn text() -> impl Strategy<Value = Bytes> {
     many(proptest::sample::select(HOSTILE), 0..5).prop_map(|pieces| pieces.concat().into())
@@ -39,24 +40,49 @@ fn command() -> impl Strategy<Value = Command> {
         text().prop_map(Command::Ehlo),
         text().prop_map(Command::Helo),
         text().prop_map(Command::Lhlo),
-        mail.prop_map(|(mailbox, auth, others, smtputf8)| {
-            let parameters = MailParameters {
+        mail.prop_map(|(mailbox, solicit, others, smtputf8)| {
+            let mut parameters = MailParameters {
                 size: Some(1),
                 body: Some(BodyType::EightBitMime),
                 smtputf8,
-                auth,
-                others,
+                ..MailParameters::default()
             };
-            Command::Mail(ReversePath(mailbox), parameters)
+            parameters.further_mut().solicit = solicit;
+            parameters.further_mut().others = others;
+            let reverse_path = ReversePath(mailbox);
+            Command::Mail {
+                reverse_path,
+                parameters,
+            }
         }),
         (mailbox(), parameters()).prop_map(|(mailbox, others)| {
-            Command::Rcpt(ForwardPath::Mailbox(mailbox), RcptParameters { others })
+            let forward_path = ForwardPath::Mailbox(mailbox);
+            let mut parameters = RcptParameters::default();
+            parameters.further_mut().others = others;
+            Command::Rcpt {
+                forward_path,
+                parameters,
+            }
         }),
-        text().prop_map(Command::Vrfy),
-        text().prop_map(Command::Expn),
+        (text(), any::<bool>()).prop_map(|(string, smtputf8)| Command::Vrfy { string, smtputf8 }),
+        (text(), any::<bool>()).prop_map(|(string, smtputf8)| Command::Expn { string, smtputf8 }),
         of(text()).prop_map(Command::Help),
+        of(text()).prop_map(Command::Noop),
+        (text(), any::<bool>()).prop_map(|(url, last)| Command::Burl { url, last }),
+        (text(), text()).prop_map(|(verb, arguments)| Command::Other { verb, arguments }),
+        many(text(), 0..3).prop_map(|names| {
+            let value = || crate::Xtext::of(b"x");
+            let attribute = |name| crate::Attribute {
+                name,
+                value: value(),
+            };
+            Command::XForward(names.into_iter().map(attribute).collect())
+        }),
         (text(), initial()).prop_map(|(mechanism, initial)| Command::Auth { mechanism, initial }),
-        text().prop_map(Command::Etrn),
+        text().prop_map(|node| Command::Etrn {
+            scope: crate::EtrnScope::Domain,
+            node
+        }),
     ]
 }
 
@@ -84,9 +110,9 @@ proptest! {
         let read = Command::parse(&line.slice(..line.len() - 2));
         if let Ok(read) = &read {
             prop_assert_eq!(discriminant(read), discriminant(&command));
-            if let (Command::Mail(_, read), Command::Mail(_, given)) = (read, &command) {
+            if let (Command::Mail { parameters: read, .. }, Command::Mail { parameters: given, .. }) = (read, &command) {
                 // No value becomes a parameter of its own.
-                prop_assert!(read.others.len() <= given.others.len());
+                prop_assert!(read.others().len() <= given.others().len());
                 prop_assert_eq!((read.smtputf8, read.size), (given.smtputf8, given.size));
             }
             if !replaced {
@@ -154,7 +180,7 @@ proptest! {
         }
         polled(&mut machine, b"250-a\r\n250 SMTPUTF8\r\n", &mut output);
         let secret = Secret::from(secret.to_vec());
-        let begun = machine.auth(mechanism, Some(secret.clone()), &mut output);
+        let begun = machine.authenticate(mechanism, Some(secret.clone()), &mut output);
         prop_assert_eq!(count_lines(&taken(&mut output)), usize::from(begun.is_ok()));
         if begun.is_ok() {
             polled(&mut machine, b"334 \r\n", &mut output);
@@ -181,7 +207,7 @@ proptest! {
         let mut options = server::Options::new(hostname);
         (options.tls, options.lmtp, options.smtputf8) = (true, lmtp, true);
         options.mechanisms = mechanisms;
-        let named = options.mechanisms.iter().filter(|name| crate::command::is_mechanism(name)).count();
+        let named = options.mechanisms.iter().filter(|name| crate::mechanism::is_mechanism(name)).count();
         options.mechanisms.push("PLAIN".into());
         let mut machine = server::Connection::new(options);
         let mut output = Output::new();
@@ -193,8 +219,8 @@ proptest! {
             while let Ok(Step::Event(event)) = machine.poll(&mut input, &mut output) {
                 use server::Event as E;
                 match event {
-                    E::Auth { .. } => machine.challenge(&challenge, &mut output).unwrap(),
-                    E::SaslResponse(_) | E::Verify(_) if code != 421 => machine.reply(&reply, &mut output).unwrap(),
+                    E::Authenticate { .. } => machine.challenge(&challenge, &mut output).unwrap(),
+                    E::SaslResponse(_) | E::Verify { .. } if code != 421 && !reply.is_intermediate() => machine.reply(&reply, &mut output).unwrap(),
                     _ => machine.accept(&mut output).unwrap(),
                 }
             }
@@ -203,9 +229,9 @@ proptest! {
             let read = Reply::parse(&answer);
             prop_assert!(read.is_ok(), "{} {:?}", line, read);
             if line == hello {
-                let all = crate::Capabilities::of(&read.unwrap());
-                prop_assert!(all.auth.len() <= named + 1);
-                prop_assert_eq!(all.lines.len(), 6);
+                let all = crate::Capabilities::of(read.unwrap());
+                prop_assert!(all.mechanisms().count() <= named + 1);
+                prop_assert_eq!(all.lines().len(), 8);
             }
         }
     }

@@ -1,4 +1,6 @@
-//! What a peer may make us hold.
+//! What a peer may make us hold, and what deviations from the grammar it may send.
+
+use crate::leniency::Leniencies;
 
 /// Limits of both machines.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,18 +11,20 @@ pub struct Limits {
     pub line: usize,
     /// Octets of a SASL line (12 288, RFC 4954 §4). Past it: 500 5.5.6.
     pub sasl_line: usize,
-    /// Octets of a message (50 MiB), told as SIZE. Past it: 552 5.3.4.
+    /// Octets of a message (50 MiB), announced as SIZE. Past it: 552 5.3.4.
     pub message: u64,
     /// Recipients of one message (1 000; RFC 5321 §4.5.3.1.8 asks for 100). Past it: 452 4.5.3.
     pub recipients: usize,
-    /// Commands in a row that came to nothing (20). Then 421 4.7.0 and the end. Stops guessing.
+    /// 5yz replies without an accepted message in between (20). Then 421 4.7.0 and the end. Stops guessing.
     pub errors: u32,
     /// Octets of a reply line that a client takes (4 096). Past it the connection ends.
     pub reply_line: usize,
     /// Lines of a reply that a client takes (100). Past it the connection ends.
     pub reply_lines: usize,
-    /// Replies that a client lets the server owe it (100), where that has PIPELINING.
+    /// Replies that a client lets the server owe it (100), where the server has PIPELINING.
     pub in_flight: usize,
+    /// Deviations from the grammar that are accepted (all).
+    pub leniencies: Leniencies,
 }
 
 impl Default for Limits {
@@ -34,6 +38,7 @@ impl Default for Limits {
             reply_line: 4096,
             reply_lines: 100,
             in_flight: 100,
+            leniencies: Leniencies::ALL,
         }
     }
 }

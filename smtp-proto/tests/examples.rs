@@ -14,7 +14,7 @@ use hikyaku_smtp_proto::server::{Connection, Event, Options};
 use hikyaku_wire::drive::{Driver, Next};
 use std::net::{TcpListener, TcpStream};
 
-/// Serves one client, and tells what it was given; `nobody` is refused, and `late` messages.
+/// Serves one client, and returns what it was given; `nobody` is refused, and `late` messages.
 fn serve(stream: TcpStream) -> Vec<u8> {
     let mut driver = Driver::new(Connection::new(Options::new("mx.test")), stream);
     let mut message = Vec::new();
@@ -24,12 +24,12 @@ fn serve(stream: TcpStream) -> Vec<u8> {
         match event {
             Event::Chunk(octets) => message.extend_from_slice(&octets),
             Event::Reset => {}
-            Event::Rcpt { forward_path }
+            Event::Rcpt { forward_path, .. }
                 if forward_path.mailbox().unwrap().local_part() == "nobody" =>
             {
                 smtp.reply(&no, output).unwrap();
             }
-            Event::EndOfData if message.starts_with(b"Subject: late") => {
+            Event::EndOfBody if message.starts_with(b"Subject: late") => {
                 let reply = Reply::new(452, "4.3.1", "full");
                 smtp.reply(&reply, output).unwrap();
             }

@@ -1,12 +1,17 @@
 //! Dot-stuffed blocks: SMTP DATA (RFC 5321 §4.5.2) and POP3 multi-line responses (RFC 1939 §3).
 
 use bytes::{Buf, Bytes, BytesMut};
-use memchr::{memchr, memchr2};
+use memchr::{memchr2, memchr3};
 
 use crate::Output;
+use crate::regular::has_odd_pairs;
 
 /// What a [`DotDecoder`] found next.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(
+    clippy::exhaustive_enums,
+    reason = "whoever drives a machine has to do each of them"
+)]
 pub enum DotStep {
     /// Octets of the block, stuffing removed. Pieces may end anywhere, never empty.
     Chunk(Bytes),
@@ -18,6 +23,7 @@ pub enum DotStep {
 
 /// What a block held that RFC 5321 §2.3.8 does not allow.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Irregular {
     /// LF without CR before it, or CR without LF after it.
     pub bare_newline: bool,
@@ -28,7 +34,7 @@ pub struct Irregular {
 /// Takes a dot-stuffed block apart as it comes, without a copy.
 ///
 /// Only CRLF is a line end: `LF . LF` and its mixtures are data, whatever other software makes of
-/// them (SMTP smuggling). What is irregular is noted in [`irregular`](Self::irregular), so that the
+/// them (SMTP smuggling). [`irregular`](Self::irregular) returns what was irregular, so that the
 /// caller can refuse the whole when it has ended.
 ///
 /// ```
@@ -54,7 +60,7 @@ impl Default for DotDecoder {
 }
 
 impl DotDecoder {
-    /// Stands before the first octet of a block.
+    /// Creates one that stands before the first octet of a block.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -63,65 +69,131 @@ impl DotDecoder {
         }
     }
 
-    /// What was irregular so far.
+    /// Returns what was irregular so far.
     #[must_use]
     pub fn irregular(&self) -> Irregular {
         self.irregular
     }
 
-    /// The next piece of the block, or its end.
+    /// Takes the next piece of the block, or its end, from `input`.
     pub fn next(&mut self, input: &mut BytesMut) -> DotStep {
         if self.at_line_start && input.first() == Some(&b'.') {
-            match (input.get(1), input.get(2)) {
-                (None, _) | (Some(b'\r'), None) => return DotStep::NeedInput,
-                (Some(b'\r'), Some(b'\n')) => {
+            match input.get(1..) {
+                None | Some([] | [b'\r']) => return DotStep::NeedInput,
+                Some([b'\r', b'\n', ..]) => {
                     input.advance(3);
                     return DotStep::End;
                 }
-                _ => {
+                Some(_) => {
                     input.advance(1);
                     self.at_line_start = false;
                 }
             }
         }
-        let length = self.scan(input);
+        let length = self.scan(input, true);
         if length == 0 {
             return DotStep::NeedInput;
         }
-        let chunk = input.split_to(length).freeze();
-        self.irregular.nul |= memchr(0, &chunk).is_some();
-        DotStep::Chunk(chunk)
+        if self.is_stuffed(input.get(length..)) {
+            return DotStep::Chunk(self.unstuffed(length, input));
+        }
+        DotStep::Chunk(input.split_to(length).freeze())
     }
 
-    /// How many octets are data, up to a dot at the start of a line or a CR that ends `input`.
-    fn scan(&mut self, input: &[u8]) -> usize {
-        let mut at = 0;
+    /// Returns whether a line begins with a dot that is not of the block, and not its end.
+    fn is_stuffed(&self, rest: Option<&[u8]>) -> bool {
+        self.at_line_start
+            && match rest {
+                Some([b'.', b'\r', after, ..]) => *after != b'\n',
+                Some([b'.', after, ..]) => *after != b'\r',
+                _ => false,
+            }
+    }
+
+    /// Takes all that is at hand. One copy of it costs less than a piece for each line that begins with a dot.
+    fn unstuffed(&mut self, mut length: usize, input: &mut BytesMut) -> Bytes {
+        let mut block = BytesMut::with_capacity(input.len());
+        let mut rest = &input[..];
+        loop {
+            let (some, behind) = rest.split_at_checked(length).unwrap_or((rest, &[]));
+            block.extend_from_slice(some);
+            rest = behind;
+            if !self.is_stuffed(Some(rest)) {
+                break;
+            }
+            rest = rest.get(1..).unwrap_or(&[]);
+            self.at_line_start = false;
+            length = self.scan(rest, false);
+        }
+        input.advance(input.len() - rest.len());
+        block.freeze()
+    }
+
+    /// Returns how many octets are data, up to a dot at the start of a line or a CR that ends `input`. Many are looked at
+    /// together where dots are not expected.
+    fn scan(&mut self, input: &[u8], together: bool) -> usize {
+        let (mut at, mut seen) = (0, if together { 0 } else { usize::MAX });
         loop {
             let rest = input.get(at..).unwrap_or(&[]);
             if rest.is_empty() || (self.at_line_start && rest.first() == Some(&b'.')) {
                 return at;
             }
-            let Some(newline) = memchr2(b'\r', b'\n', rest) else {
+            if at >= seen {
+                seen = at + TOGETHER;
+                let plain = plain_lines(rest);
+                if plain > 0 {
+                    at += plain;
+                    self.at_line_start = input.get(at - 1) == Some(&b'\n');
+                    continue;
+                }
+            }
+            let Some(found) = memchr3(b'\r', b'\n', 0, rest) else {
                 self.at_line_start = false;
                 return input.len();
             };
-            let here = at + newline;
+            let here = at + found;
             match (input.get(here), input.get(here + 1)) {
                 (Some(b'\r'), Some(b'\n')) => {
                     self.at_line_start = true;
                     at = here + 2;
                 }
                 (Some(b'\r'), None) => {
-                    self.at_line_start &= newline == 0;
+                    self.at_line_start &= found == 0;
                     return here;
                 }
-                _ => {
-                    self.irregular.bare_newline = true;
+                (Some(octet), _) => {
+                    match octet {
+                        0 => self.irregular.nul = true,
+                        _ => self.irregular.bare_newline = true,
+                    }
                     self.at_line_start = false;
                     at = here + 1;
                 }
+                (None, _) => return input.len(),
             }
         }
+    }
+}
+
+/// Octets that are looked at together.
+const TOGETHER: usize = 2048;
+
+/// Returns how many octets at the front are looked at together and have nothing that needs care: CR and LF only side by
+/// side, no NUL, no line that begins with a dot. They do not end with a CR.
+fn plain_lines(text: &[u8]) -> usize {
+    let (Some(first), Some(shifted)) = (text.first(), text.get(1..)) else {
+        return 0;
+    };
+    let length = TOGETHER.min(shifted.len());
+    let (Some(text), Some(shifted)) = (text.get(..length), shifted.get(..length)) else {
+        return 0;
+    };
+    let odd = *first == b'\n' || has_odd_pairs::<true>(text, shifted);
+    match text.last() {
+        _ if odd => 0,
+        // The other half of the line end is looked at with what follows.
+        Some(b'\r') => length - 1,
+        _ => length,
     }
 }
 
@@ -153,7 +225,7 @@ impl Default for DotEncoder {
 }
 
 impl DotEncoder {
-    /// Stands before the first octet of a block.
+    /// Creates one that stands before the first octet of a block.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -202,7 +274,7 @@ impl DotEncoder {
         output.write(b".\r\n");
     }
 
-    /// How many octets go as they are, and the newline octet that needs care after them.
+    /// Returns how many octets go as they are, and the newline octet that needs care after them.
     fn plain(&mut self, chunk: &[u8]) -> (usize, Option<u8>) {
         let mut at = 0;
         loop {

@@ -1,12 +1,12 @@
 //! The loops that join a [`Machine`] to a stream: one blocking, one for tokio.
 //!
 //! Both work the same way: `next` sends what waits, reads what is needed, and returns when the
-//! machine has something to say. Answer the event through [`Driver::machine`] and call `next` again.
+//! machine has something to say. Answer the event with [`Driver::answer`] and call `next` again.
 
 use bytes::{Buf, BytesMut};
 use std::io;
 
-use crate::{Machine, Output, Step};
+use crate::{Machine, Misuse, Output, Step};
 
 /// Above this many octets the output is sent before the machine is polled again.
 const HIGH_WATER: usize = 64 * 1024;
@@ -17,29 +17,36 @@ const READ_MAX: usize = 64 * 1024;
 
 /// What a driver returns.
 #[derive(Debug, PartialEq, Eq)]
+#[allow(
+    clippy::exhaustive_enums,
+    reason = "whoever drives a machine has to do each of them"
+)]
 pub enum Next<E> {
-    /// What the machine has to tell.
+    /// What the machine reports.
     Event(E),
     /// The machine waits for an answer that was not given yet; everything is sent.
     NeedAnswer,
-    /// Everything is sent: take the stream with [`Driver::into_parts`], begin TLS, and go on.
+    /// Everything is sent: begin TLS, with [`Driver::upgrade`].
     StartTls,
-    /// Everything is sent: take the stream with [`Driver::into_parts`], compress it, and go on.
+    /// Everything is sent: compress the stream, with [`Driver::compress`].
     Compress,
     /// Everything is sent and the conversation is over.
     Closed,
 }
 
-/// Why a connection ended that should not have.
+/// Why a connection ended before its time.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DriveError<E> {
-    /// The socket failed, or the peer left in the middle of something.
+    /// The socket failed, or the peer closed in the middle of a message or a command.
     #[error("connection lost: {0}")]
     Io(#[from] io::Error),
-    /// What the peer sent cannot be gone on with.
+    /// The peer broke the protocol: the machine's error.
     #[error("{0}")]
     Protocol(E),
+    /// The application called a method that is not allowed now: see [`Driver::answer`].
+    #[error("{0}")]
+    Misuse(Misuse),
     /// The peer was silent for longer than the RFC lets it be.
     #[error("the peer was silent for too long")]
     TimedOut,
@@ -48,16 +55,53 @@ pub enum DriveError<E> {
 /// A machine, its stream and the octets between them.
 #[derive(Debug)]
 pub struct Driver<M, S> {
-    /// The machine. Answer events through it, with [`Driver::split`].
+    /// The machine, to be looked at. [`Driver::answer`] calls its methods.
     pub machine: M,
     stream: S,
     input: BytesMut,
     output: Output,
     read_size: usize,
+    misuse: Option<Misuse>,
 }
 
 impl<M: Machine, S> Driver<M, S> {
     /// Joins `machine` to `stream`. Nothing is sent before the first `next`.
+    ///
+    /// ```
+    /// # use hikyaku_wire::{Machine, Misuse, Output, Step, drive::{Driver, Next}};
+    /// # use std::io::{self, Read, Write};
+    /// # /// Counts octets.
+    /// # struct Counter(bool);
+    /// # impl Counter {
+    /// #     fn say(&mut self, text: &str, output: &mut Output) -> Result<(), Misuse> { output.write(text.as_bytes()); Ok(()) }
+    /// # }
+    /// # impl Machine for Counter {
+    /// #     type Event = usize;
+    /// #     type Error = std::convert::Infallible;
+    /// #     fn poll(&mut self, input: &mut bytes::BytesMut, _: &mut Output) -> Result<Step<usize>, Self::Error> {
+    /// #         if !self.0 { return Ok(Step::StartTls); }
+    /// #         let came = input.split().len();
+    /// #         Ok(if came == 0 { Step::NeedInput } else { Step::Event(came) })
+    /// #     }
+    /// #     fn end_of_input(&mut self) -> Result<(), Self::Error> { Ok(()) }
+    /// #     fn time_limit(&self) -> std::time::Duration { std::time::Duration::from_secs(1) }
+    /// #     fn timed_out(&mut self, _: &mut Output) {}
+    /// #     fn tls_established(&mut self, _: &mut Output) { self.0 = true; }
+    /// #     fn shut_down(&mut self, _: &mut Output) {}
+    /// # }
+    /// # #[derive(Default)]
+    /// # struct Wire { theirs: io::Cursor<Vec<u8>>, ours: Vec<u8> }
+    /// # impl Read for Wire { fn read(&mut self, octets: &mut [u8]) -> io::Result<usize> { self.theirs.read(octets) } }
+    /// # impl Write for Wire {
+    /// #     fn write(&mut self, octets: &[u8]) -> io::Result<usize> { self.ours.write(octets) }
+    /// #     fn flush(&mut self) -> io::Result<()> { Ok(()) }
+    /// # }
+    /// # let stream = Wire { theirs: io::Cursor::new(b"hello".to_vec()), ..Wire::default() };
+    /// # let machine = Counter(true);
+    /// let mut driver = Driver::new(machine, stream);
+    /// assert_eq!(driver.next()?, Next::Event(5));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new(machine: M, stream: S) -> Self {
         Self {
             machine,
@@ -65,33 +109,305 @@ impl<M: Machine, S> Driver<M, S> {
             input: BytesMut::new(),
             output: Output::new(),
             read_size: READ_MIN,
+            misuse: None,
         }
     }
 
-    /// The machine and the output its methods write to.
+    /// Answers an event, or issues a command: calls one of the machine's methods.
+    ///
+    /// A method that may not be called now sends nothing and changes nothing. Its [`Misuse`] is kept, and
+    /// `next` returns it: the program is wrong, and the peer would wait in vain.
+    ///
+    /// ```
+    /// # use hikyaku_wire::{drive::{DriveError, Driver}, Misuse, Output, Machine};
+    /// # fn example<M: Machine, S>(driver: &mut Driver<M, S>, greet: fn(&mut M, &str, &mut Output) -> Result<(), Misuse>) {
+    /// driver.answer(|machine, output| greet(machine, "hello", output));
+    /// # }
+    /// ```
+    pub fn answer<T>(
+        &mut self,
+        answer: impl FnOnce(&mut M, &mut Output) -> Result<T, Misuse>,
+    ) -> Option<T> {
+        answer(&mut self.machine, &mut self.output)
+            .inspect_err(|misuse| self.misuse = self.misuse.or(Some(*misuse)))
+            .ok()
+    }
+
+    /// Begins TLS after [`Next::StartTls`]: `begin` turns the stream into the one to use from here on.
+    ///
+    /// ```
+    /// # use hikyaku_wire::{Machine, Misuse, Output, Step, drive::{Driver, Next}};
+    /// # use std::io::{self, Read, Write};
+    /// # /// Counts octets.
+    /// # struct Counter(bool);
+    /// # impl Counter {
+    /// #     fn say(&mut self, text: &str, output: &mut Output) -> Result<(), Misuse> { output.write(text.as_bytes()); Ok(()) }
+    /// # }
+    /// # impl Machine for Counter {
+    /// #     type Event = usize;
+    /// #     type Error = std::convert::Infallible;
+    /// #     fn poll(&mut self, input: &mut bytes::BytesMut, _: &mut Output) -> Result<Step<usize>, Self::Error> {
+    /// #         if !self.0 { return Ok(Step::StartTls); }
+    /// #         let came = input.split().len();
+    /// #         Ok(if came == 0 { Step::NeedInput } else { Step::Event(came) })
+    /// #     }
+    /// #     fn end_of_input(&mut self) -> Result<(), Self::Error> { Ok(()) }
+    /// #     fn time_limit(&self) -> std::time::Duration { std::time::Duration::from_secs(1) }
+    /// #     fn timed_out(&mut self, _: &mut Output) {}
+    /// #     fn tls_established(&mut self, _: &mut Output) { self.0 = true; }
+    /// #     fn shut_down(&mut self, _: &mut Output) {}
+    /// # }
+    /// # #[derive(Default)]
+    /// # struct Wire { theirs: io::Cursor<Vec<u8>>, ours: Vec<u8> }
+    /// # impl Read for Wire { fn read(&mut self, octets: &mut [u8]) -> io::Result<usize> { self.theirs.read(octets) } }
+    /// # impl Write for Wire {
+    /// #     fn write(&mut self, octets: &[u8]) -> io::Result<usize> { self.ours.write(octets) }
+    /// #     fn flush(&mut self) -> io::Result<()> { Ok(()) }
+    /// # }
+    /// # let stream = Wire { theirs: io::Cursor::new(b"hello".to_vec()), ..Wire::default() };
+    /// # let machine = Counter(true);
+    /// # let mut driver = Driver::new(Counter(false), stream);
+    /// assert_eq!(driver.next()?, Next::StartTls);
+    /// # fn begin_tls(stream: Wire) -> io::Result<Wire> { Ok(stream) }
+    /// let mut driver = driver.upgrade(begin_tls)?;
+    /// assert_eq!(driver.next()?, Next::Event(5));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of `begin`; the connection is over then.
+    pub fn upgrade<T, E>(self, begin: impl FnOnce(S) -> Result<T, E>) -> Result<Driver<M, T>, E> {
+        Ok(Driver::after_tls(self.machine, begin(self.stream)?))
+    }
+
+    fn after_tls(machine: M, stream: S) -> Self {
+        let mut driver = Self::new(machine, stream);
+        driver.machine.tls_established(&mut driver.output);
+        driver
+    }
+
+    /// Compresses both ways after [`Next::Compress`]: `compressed` turns the stream into the one to use from here on.
+    ///
+    /// ```
+    /// # use hikyaku_wire::{Machine, Misuse, Output, Step, drive::{Driver, Next}};
+    /// # use std::io::{self, Read, Write};
+    /// # /// Counts octets.
+    /// # struct Counter(bool);
+    /// # impl Counter {
+    /// #     fn say(&mut self, text: &str, output: &mut Output) -> Result<(), Misuse> { output.write(text.as_bytes()); Ok(()) }
+    /// # }
+    /// # impl Machine for Counter {
+    /// #     type Event = usize;
+    /// #     type Error = std::convert::Infallible;
+    /// #     fn poll(&mut self, input: &mut bytes::BytesMut, _: &mut Output) -> Result<Step<usize>, Self::Error> {
+    /// #         if !self.0 { return Ok(Step::StartTls); }
+    /// #         let came = input.split().len();
+    /// #         Ok(if came == 0 { Step::NeedInput } else { Step::Event(came) })
+    /// #     }
+    /// #     fn end_of_input(&mut self) -> Result<(), Self::Error> { Ok(()) }
+    /// #     fn time_limit(&self) -> std::time::Duration { std::time::Duration::from_secs(1) }
+    /// #     fn timed_out(&mut self, _: &mut Output) {}
+    /// #     fn tls_established(&mut self, _: &mut Output) { self.0 = true; }
+    /// #     fn shut_down(&mut self, _: &mut Output) {}
+    /// # }
+    /// # #[derive(Default)]
+    /// # struct Wire { theirs: io::Cursor<Vec<u8>>, ours: Vec<u8> }
+    /// # impl Read for Wire { fn read(&mut self, octets: &mut [u8]) -> io::Result<usize> { self.theirs.read(octets) } }
+    /// # impl Write for Wire {
+    /// #     fn write(&mut self, octets: &[u8]) -> io::Result<usize> { self.ours.write(octets) }
+    /// #     fn flush(&mut self) -> io::Result<()> { Ok(()) }
+    /// # }
+    /// # let stream = Wire { theirs: io::Cursor::new(b"hello".to_vec()), ..Wire::default() };
+    /// # let machine = Counter(true);
+    /// # let driver = Driver::new(machine, stream);
+    /// # fn deflated(stream: Wire) -> Wire { stream }
+    /// // After `Next::Compress`.
+    /// let driver = driver.compress(deflated);
+    /// # drop(driver);
+    /// ```
+    pub fn compress<T>(self, compressed: impl FnOnce(S) -> T) -> Driver<M, T> {
+        let mut driver = Driver::new(self.machine, compressed(self.stream));
+        driver.machine.compression_active();
+        driver
+    }
+
+    /// Returns the machine and the output that its methods write to.
+    ///
+    /// ```
+    /// # use hikyaku_wire::{Machine, Misuse, Output, Step, drive::{Driver, Next}};
+    /// # use std::io::{self, Read, Write};
+    /// # /// Counts octets.
+    /// # struct Counter(bool);
+    /// # impl Counter {
+    /// #     fn say(&mut self, text: &str, output: &mut Output) -> Result<(), Misuse> { output.write(text.as_bytes()); Ok(()) }
+    /// # }
+    /// # impl Machine for Counter {
+    /// #     type Event = usize;
+    /// #     type Error = std::convert::Infallible;
+    /// #     fn poll(&mut self, input: &mut bytes::BytesMut, _: &mut Output) -> Result<Step<usize>, Self::Error> {
+    /// #         if !self.0 { return Ok(Step::StartTls); }
+    /// #         let came = input.split().len();
+    /// #         Ok(if came == 0 { Step::NeedInput } else { Step::Event(came) })
+    /// #     }
+    /// #     fn end_of_input(&mut self) -> Result<(), Self::Error> { Ok(()) }
+    /// #     fn time_limit(&self) -> std::time::Duration { std::time::Duration::from_secs(1) }
+    /// #     fn timed_out(&mut self, _: &mut Output) {}
+    /// #     fn tls_established(&mut self, _: &mut Output) { self.0 = true; }
+    /// #     fn shut_down(&mut self, _: &mut Output) {}
+    /// # }
+    /// # #[derive(Default)]
+    /// # struct Wire { theirs: io::Cursor<Vec<u8>>, ours: Vec<u8> }
+    /// # impl Read for Wire { fn read(&mut self, octets: &mut [u8]) -> io::Result<usize> { self.theirs.read(octets) } }
+    /// # impl Write for Wire {
+    /// #     fn write(&mut self, octets: &[u8]) -> io::Result<usize> { self.ours.write(octets) }
+    /// #     fn flush(&mut self) -> io::Result<()> { Ok(()) }
+    /// # }
+    /// # let stream = Wire { theirs: io::Cursor::new(b"hello".to_vec()), ..Wire::default() };
+    /// # let machine = Counter(true);
+    /// # let mut driver = Driver::new(machine, stream);
+    /// // For methods that cannot be misused; `answer` is for the others.
+    /// let (machine, output) = driver.split();
+    /// machine.tls_established(output);
+    /// ```
     pub fn split(&mut self) -> (&mut M, &mut Output) {
         (&mut self.machine, &mut self.output)
     }
 
-    /// Whether more than the mark waits to be sent: call `flush` before answering more.
+    /// Returns whether more than the mark waits to be sent: call `flush` before answering more.
+    ///
+    /// ```
+    /// # use hikyaku_wire::{Machine, Misuse, Output, Step, drive::{Driver, Next}};
+    /// # use std::io::{self, Read, Write};
+    /// # /// Counts octets.
+    /// # struct Counter(bool);
+    /// # impl Counter {
+    /// #     fn say(&mut self, text: &str, output: &mut Output) -> Result<(), Misuse> { output.write(text.as_bytes()); Ok(()) }
+    /// # }
+    /// # impl Machine for Counter {
+    /// #     type Event = usize;
+    /// #     type Error = std::convert::Infallible;
+    /// #     fn poll(&mut self, input: &mut bytes::BytesMut, _: &mut Output) -> Result<Step<usize>, Self::Error> {
+    /// #         if !self.0 { return Ok(Step::StartTls); }
+    /// #         let came = input.split().len();
+    /// #         Ok(if came == 0 { Step::NeedInput } else { Step::Event(came) })
+    /// #     }
+    /// #     fn end_of_input(&mut self) -> Result<(), Self::Error> { Ok(()) }
+    /// #     fn time_limit(&self) -> std::time::Duration { std::time::Duration::from_secs(1) }
+    /// #     fn timed_out(&mut self, _: &mut Output) {}
+    /// #     fn tls_established(&mut self, _: &mut Output) { self.0 = true; }
+    /// #     fn shut_down(&mut self, _: &mut Output) {}
+    /// # }
+    /// # #[derive(Default)]
+    /// # struct Wire { theirs: io::Cursor<Vec<u8>>, ours: Vec<u8> }
+    /// # impl Read for Wire { fn read(&mut self, octets: &mut [u8]) -> io::Result<usize> { self.theirs.read(octets) } }
+    /// # impl Write for Wire {
+    /// #     fn write(&mut self, octets: &[u8]) -> io::Result<usize> { self.ours.write(octets) }
+    /// #     fn flush(&mut self) -> io::Result<()> { Ok(()) }
+    /// # }
+    /// # let stream = Wire { theirs: io::Cursor::new(b"hello".to_vec()), ..Wire::default() };
+    /// # let machine = Counter(true);
+    /// # let mut driver = Driver::new(machine, stream);
+    /// while !driver.is_full() {
+    ///     driver.answer(|machine, output| machine.say("much to say ", output));
+    /// }
+    /// driver.flush()?;
+    /// assert!(!driver.is_full());
+    /// # Ok::<(), io::Error>(())
+    /// ```
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.output.len() >= HIGH_WATER
     }
 
-    /// The stream, for looking at it.
+    /// Returns the stream, to be looked at.
+    ///
+    /// ```
+    /// # use hikyaku_wire::{Machine, Misuse, Output, Step, drive::{Driver, Next}};
+    /// # use std::io::{self, Read, Write};
+    /// # /// Counts octets.
+    /// # struct Counter(bool);
+    /// # impl Counter {
+    /// #     fn say(&mut self, text: &str, output: &mut Output) -> Result<(), Misuse> { output.write(text.as_bytes()); Ok(()) }
+    /// # }
+    /// # impl Machine for Counter {
+    /// #     type Event = usize;
+    /// #     type Error = std::convert::Infallible;
+    /// #     fn poll(&mut self, input: &mut bytes::BytesMut, _: &mut Output) -> Result<Step<usize>, Self::Error> {
+    /// #         if !self.0 { return Ok(Step::StartTls); }
+    /// #         let came = input.split().len();
+    /// #         Ok(if came == 0 { Step::NeedInput } else { Step::Event(came) })
+    /// #     }
+    /// #     fn end_of_input(&mut self) -> Result<(), Self::Error> { Ok(()) }
+    /// #     fn time_limit(&self) -> std::time::Duration { std::time::Duration::from_secs(1) }
+    /// #     fn timed_out(&mut self, _: &mut Output) {}
+    /// #     fn tls_established(&mut self, _: &mut Output) { self.0 = true; }
+    /// #     fn shut_down(&mut self, _: &mut Output) {}
+    /// # }
+    /// # #[derive(Default)]
+    /// # struct Wire { theirs: io::Cursor<Vec<u8>>, ours: Vec<u8> }
+    /// # impl Read for Wire { fn read(&mut self, octets: &mut [u8]) -> io::Result<usize> { self.theirs.read(octets) } }
+    /// # impl Write for Wire {
+    /// #     fn write(&mut self, octets: &[u8]) -> io::Result<usize> { self.ours.write(octets) }
+    /// #     fn flush(&mut self) -> io::Result<()> { Ok(()) }
+    /// # }
+    /// # let stream = Wire { theirs: io::Cursor::new(b"hello".to_vec()), ..Wire::default() };
+    /// # let machine = Counter(true);
+    /// # let mut driver = Driver::new(machine, stream);
+    /// driver.answer(|machine, output| machine.say("hello", output));
+    /// driver.flush()?;
+    /// assert_eq!(driver.stream().ours, b"hello");
+    /// # Ok::<(), io::Error>(())
+    /// ```
     pub fn stream(&self) -> &S {
         &self.stream
     }
 
-    /// Takes it apart: for TLS, put it together again with [`Driver::new`]. What was read and not
-    /// used is dropped, which after [`Next::StartTls`] and [`Next::Compress`] is nothing.
+    /// Returns the machine and the stream. What was read and not used is dropped, and so is what was not sent.
+    ///
+    /// ```
+    /// # use hikyaku_wire::{Machine, Misuse, Output, Step, drive::{Driver, Next}};
+    /// # use std::io::{self, Read, Write};
+    /// # /// Counts octets.
+    /// # struct Counter(bool);
+    /// # impl Counter {
+    /// #     fn say(&mut self, text: &str, output: &mut Output) -> Result<(), Misuse> { output.write(text.as_bytes()); Ok(()) }
+    /// # }
+    /// # impl Machine for Counter {
+    /// #     type Event = usize;
+    /// #     type Error = std::convert::Infallible;
+    /// #     fn poll(&mut self, input: &mut bytes::BytesMut, _: &mut Output) -> Result<Step<usize>, Self::Error> {
+    /// #         if !self.0 { return Ok(Step::StartTls); }
+    /// #         let came = input.split().len();
+    /// #         Ok(if came == 0 { Step::NeedInput } else { Step::Event(came) })
+    /// #     }
+    /// #     fn end_of_input(&mut self) -> Result<(), Self::Error> { Ok(()) }
+    /// #     fn time_limit(&self) -> std::time::Duration { std::time::Duration::from_secs(1) }
+    /// #     fn timed_out(&mut self, _: &mut Output) {}
+    /// #     fn tls_established(&mut self, _: &mut Output) { self.0 = true; }
+    /// #     fn shut_down(&mut self, _: &mut Output) {}
+    /// # }
+    /// # #[derive(Default)]
+    /// # struct Wire { theirs: io::Cursor<Vec<u8>>, ours: Vec<u8> }
+    /// # impl Read for Wire { fn read(&mut self, octets: &mut [u8]) -> io::Result<usize> { self.theirs.read(octets) } }
+    /// # impl Write for Wire {
+    /// #     fn write(&mut self, octets: &[u8]) -> io::Result<usize> { self.ours.write(octets) }
+    /// #     fn flush(&mut self) -> io::Result<()> { Ok(()) }
+    /// # }
+    /// # let stream = Wire { theirs: io::Cursor::new(b"hello".to_vec()), ..Wire::default() };
+    /// # let machine = Counter(true);
+    /// # let driver = Driver::new(machine, stream);
+    /// let (machine, stream) = driver.into_parts();
+    /// # drop((machine, stream));
+    /// ```
     pub fn into_parts(self) -> (M, S) {
         (self.machine, self.stream)
     }
 
     /// Polls; `None` means: read first.
     fn step(&mut self) -> Result<Option<Next<M::Event>>, DriveError<M::Error>> {
+        if let Some(misuse) = self.misuse {
+            return Err(DriveError::Misuse(misuse));
+        }
         match self.machine.poll(&mut self.input, &mut self.output) {
             Ok(Step::Event(event)) => Ok(Some(Next::Event(event))),
             Ok(Step::NeedInput) => Ok(None),
@@ -103,7 +419,7 @@ impl<M: Machine, S> Driver<M, S> {
         }
     }
 
-    /// Makes room for a read: little for who sends little.
+    /// Reserves space for the next read; a peer that sends little gets a small buffer.
     fn room(&mut self) {
         if self.input.is_empty() && self.read_size == READ_MIN && self.input.capacity() > READ_MIN {
             self.input = BytesMut::new();
@@ -138,8 +454,48 @@ impl<M: Machine, S: io::Read + io::Write> Driver<M, S> {
     /// Blocks until the machine has something to say. Time limits are the socket's own
     /// (`set_read_timeout`).
     ///
+    /// ```
+    /// # use hikyaku_wire::{Machine, Misuse, Output, Step, drive::{Driver, Next}};
+    /// # use std::io::{self, Read, Write};
+    /// # /// Counts octets.
+    /// # struct Counter(bool);
+    /// # impl Counter {
+    /// #     fn say(&mut self, text: &str, output: &mut Output) -> Result<(), Misuse> { output.write(text.as_bytes()); Ok(()) }
+    /// # }
+    /// # impl Machine for Counter {
+    /// #     type Event = usize;
+    /// #     type Error = std::convert::Infallible;
+    /// #     fn poll(&mut self, input: &mut bytes::BytesMut, _: &mut Output) -> Result<Step<usize>, Self::Error> {
+    /// #         if !self.0 { return Ok(Step::StartTls); }
+    /// #         let came = input.split().len();
+    /// #         Ok(if came == 0 { Step::NeedInput } else { Step::Event(came) })
+    /// #     }
+    /// #     fn end_of_input(&mut self) -> Result<(), Self::Error> { Ok(()) }
+    /// #     fn time_limit(&self) -> std::time::Duration { std::time::Duration::from_secs(1) }
+    /// #     fn timed_out(&mut self, _: &mut Output) {}
+    /// #     fn tls_established(&mut self, _: &mut Output) { self.0 = true; }
+    /// #     fn shut_down(&mut self, _: &mut Output) {}
+    /// # }
+    /// # #[derive(Default)]
+    /// # struct Wire { theirs: io::Cursor<Vec<u8>>, ours: Vec<u8> }
+    /// # impl Read for Wire { fn read(&mut self, octets: &mut [u8]) -> io::Result<usize> { self.theirs.read(octets) } }
+    /// # impl Write for Wire {
+    /// #     fn write(&mut self, octets: &[u8]) -> io::Result<usize> { self.ours.write(octets) }
+    /// #     fn flush(&mut self) -> io::Result<()> { Ok(()) }
+    /// # }
+    /// # let stream = Wire { theirs: io::Cursor::new(b"hello".to_vec()), ..Wire::default() };
+    /// # let machine = Counter(true);
+    /// # let mut driver = Driver::new(machine, stream);
+    /// while let Ok(next) = driver.next() {
+    ///     match next {
+    ///         Next::Event(octets) => println!("{octets} octets"),
+    ///         _ => break,
+    ///     }
+    /// }
+    /// ```
+    ///
     /// # Errors
-    /// [`DriveError::Io`] with `UnexpectedEof` also tells that the peer closed in good order.
+    /// [`DriveError::Io`] with `UnexpectedEof` also says that the peer closed in good order.
     #[allow(
         clippy::should_implement_trait,
         reason = "an iterator cannot lend the machine between items"
@@ -172,8 +528,47 @@ impl<M: Machine, S: io::Read + io::Write> Driver<M, S> {
 
     /// Sends all that waits.
     ///
+    /// ```
+    /// # use hikyaku_wire::{Machine, Misuse, Output, Step, drive::{Driver, Next}};
+    /// # use std::io::{self, Read, Write};
+    /// # /// Counts octets.
+    /// # struct Counter(bool);
+    /// # impl Counter {
+    /// #     fn say(&mut self, text: &str, output: &mut Output) -> Result<(), Misuse> { output.write(text.as_bytes()); Ok(()) }
+    /// # }
+    /// # impl Machine for Counter {
+    /// #     type Event = usize;
+    /// #     type Error = std::convert::Infallible;
+    /// #     fn poll(&mut self, input: &mut bytes::BytesMut, _: &mut Output) -> Result<Step<usize>, Self::Error> {
+    /// #         if !self.0 { return Ok(Step::StartTls); }
+    /// #         let came = input.split().len();
+    /// #         Ok(if came == 0 { Step::NeedInput } else { Step::Event(came) })
+    /// #     }
+    /// #     fn end_of_input(&mut self) -> Result<(), Self::Error> { Ok(()) }
+    /// #     fn time_limit(&self) -> std::time::Duration { std::time::Duration::from_secs(1) }
+    /// #     fn timed_out(&mut self, _: &mut Output) {}
+    /// #     fn tls_established(&mut self, _: &mut Output) { self.0 = true; }
+    /// #     fn shut_down(&mut self, _: &mut Output) {}
+    /// # }
+    /// # #[derive(Default)]
+    /// # struct Wire { theirs: io::Cursor<Vec<u8>>, ours: Vec<u8> }
+    /// # impl Read for Wire { fn read(&mut self, octets: &mut [u8]) -> io::Result<usize> { self.theirs.read(octets) } }
+    /// # impl Write for Wire {
+    /// #     fn write(&mut self, octets: &[u8]) -> io::Result<usize> { self.ours.write(octets) }
+    /// #     fn flush(&mut self) -> io::Result<()> { Ok(()) }
+    /// # }
+    /// # let stream = Wire { theirs: io::Cursor::new(b"hello".to_vec()), ..Wire::default() };
+    /// # let machine = Counter(true);
+    /// # let mut driver = Driver::new(machine, stream);
+    /// driver.answer(|machine, output| machine.say("hello", output));
+    /// // `next` sends it, too.
+    /// driver.flush()?;
+    /// # assert_eq!(driver.stream().ours, b"hello");
+    /// # Ok::<(), io::Error>(())
+    /// ```
+    ///
     /// # Errors
-    /// The socket's.
+    /// Those of the socket.
     pub fn flush(&mut self) -> io::Result<()> {
         while self.output.has_remaining() {
             let count = self.stream.write(self.output.chunk())?;
@@ -199,8 +594,22 @@ mod asynchronous {
         ///
         /// Nothing is lost when the future is dropped while it waits.
         ///
+        /// ```
+        /// # use hikyaku_wire::{Machine, drive::{DriveError, Driver, Next}};
+        /// # use tokio::io::{AsyncRead, AsyncWrite};
+        /// # async fn example<M: Machine, S: AsyncRead + AsyncWrite + Unpin>(mut driver: Driver<M, S>) -> Result<(), DriveError<M::Error>> {
+        /// loop {
+        ///     match driver.next_async().await? {
+        ///         Next::Event(event) => drop(event),
+        ///         _ => break,
+        ///     }
+        /// }
+        /// # Ok(())
+        /// # }
+        /// ```
+        ///
         /// # Errors
-        /// [`DriveError::Io`] with `UnexpectedEof` also tells that the peer closed in good order.
+        /// [`DriveError::Io`] with `UnexpectedEof` also says that the peer closed in good order.
         pub async fn next_async(&mut self) -> Result<Next<M::Event>, DriveError<M::Error>> {
             loop {
                 self.flush_if_full().await?;
@@ -233,10 +642,45 @@ mod asynchronous {
             }
         }
 
-        /// Sends all that waits, or gives up after the machine's time limit.
+        /// Begins TLS after [`Next::StartTls`], as [`upgrade`](Self::upgrade) does, and waits for the handshake.
+        ///
+        /// ```
+        /// # use hikyaku_wire::{Machine, drive::{DriveError, Driver, Next}};
+        /// # use tokio::io::{AsyncRead, AsyncWrite};
+        /// # async fn example<M: Machine, S: AsyncRead + AsyncWrite + Unpin>(mut driver: Driver<M, S>) -> Result<(), DriveError<M::Error>> {
+        /// # async fn begin_tls<S>(stream: S) -> std::io::Result<S> { Ok(stream) }
+        /// // After `Next::StartTls`.
+        /// let mut driver = driver.upgrade_async(begin_tls).await?;
+        /// # driver.flush_async().await?;
+        /// # Ok(())
+        /// # }
+        /// ```
         ///
         /// # Errors
-        /// The socket's, or `TimedOut` when the peer does not read.
+        /// As [`upgrade`](Self::upgrade).
+        pub async fn upgrade_async<T, E, F>(
+            self,
+            begin: impl FnOnce(S) -> F,
+        ) -> Result<Driver<M, T>, E>
+        where
+            F: Future<Output = Result<T, E>>,
+        {
+            Ok(Driver::after_tls(self.machine, begin(self.stream).await?))
+        }
+
+        /// Sends all that waits, or gives up after the machine's time limit.
+        ///
+        /// ```
+        /// # use hikyaku_wire::{Machine, drive::{DriveError, Driver, Next}};
+        /// # use tokio::io::{AsyncRead, AsyncWrite};
+        /// # async fn example<M: Machine, S: AsyncRead + AsyncWrite + Unpin>(mut driver: Driver<M, S>) -> Result<(), DriveError<M::Error>> {
+        /// driver.flush_async().await?;
+        /// # Ok(())
+        /// # }
+        /// ```
+        ///
+        /// # Errors
+        /// Those of the socket, or `TimedOut` when the peer does not read.
         pub async fn flush_async(&mut self) -> io::Result<()> {
             if self.output.has_remaining() {
                 let limit = self.machine.time_limit();
@@ -257,7 +701,17 @@ mod asynchronous {
             Ok(())
         }
 
-        /// Sends what waits once there is much of it: the back-pressure for who answers at length.
+        /// Sends what waits when it is more than the mark: call it between the pieces of a long answer.
+        ///
+        /// ```
+        /// # use hikyaku_wire::{Machine, drive::{DriveError, Driver, Next}};
+        /// # use tokio::io::{AsyncRead, AsyncWrite};
+        /// # async fn example<M: Machine, S: AsyncRead + AsyncWrite + Unpin>(mut driver: Driver<M, S>) -> Result<(), DriveError<M::Error>> {
+        /// // Between two pieces of something long.
+        /// driver.flush_if_full().await?;
+        /// # Ok(())
+        /// # }
+        /// ```
         ///
         /// # Errors
         /// As [`flush_async`](Self::flush_async).
@@ -269,9 +723,152 @@ mod asynchronous {
         }
 
         /// Ends the stream in good order.
+        ///
+        /// ```
+        /// # use hikyaku_wire::{Machine, drive::{DriveError, Driver, Next}};
+        /// # use tokio::io::{AsyncRead, AsyncWrite};
+        /// # async fn example<M: Machine, S: AsyncRead + AsyncWrite + Unpin>(mut driver: Driver<M, S>) -> Result<(), DriveError<M::Error>> {
+        /// driver.shutdown().await;
+        /// # Ok(())
+        /// # }
+        /// ```
         pub async fn shutdown(&mut self) {
             let _ = self.flush_async().await;
             let _ = self.stream.shutdown().await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Reason;
+    use alloc::vec::Vec;
+    use core::time::Duration;
+
+    /// Asks for TLS, then for compression, then reports what came.
+    #[derive(Default)]
+    struct Toy {
+        tls: bool,
+        compressed: bool,
+    }
+
+    impl Toy {
+        fn say(&mut self, text: &str, output: &mut Output) -> Result<usize, Misuse> {
+            if !self.tls {
+                return Err(Misuse::new("say", "before TLS", Reason::State));
+            }
+            output.write(text.as_bytes());
+            Ok(text.len())
+        }
+    }
+
+    impl Machine for Toy {
+        type Event = usize;
+        type Error = core::convert::Infallible;
+
+        fn poll(
+            &mut self,
+            input: &mut BytesMut,
+            _: &mut Output,
+        ) -> Result<Step<usize>, Self::Error> {
+            Ok(match (self.tls, self.compressed, input.len()) {
+                (false, ..) => Step::StartTls,
+                (_, false, _) => Step::Compress,
+                (.., 0) => Step::NeedInput,
+                (.., all) => {
+                    input.clear();
+                    Step::Event(all)
+                }
+            })
+        }
+
+        fn end_of_input(&mut self) -> Result<(), Self::Error> {
+            Ok(())
+        }
+
+        fn time_limit(&self) -> Duration {
+            Duration::from_secs(1)
+        }
+
+        fn timed_out(&mut self, _: &mut Output) {}
+
+        fn tls_established(&mut self, output: &mut Output) {
+            self.tls = true;
+            output.write(b"hello again;");
+        }
+
+        fn compression_active(&mut self) {
+            self.compressed = true;
+        }
+
+        fn shut_down(&mut self, _: &mut Output) {}
+    }
+
+    /// A peer that has sent `input`.
+    #[derive(Default)]
+    struct Peer {
+        input: &'static [u8],
+        got: Vec<u8>,
+    }
+
+    impl io::Read for Peer {
+        fn read(&mut self, octets: &mut [u8]) -> io::Result<usize> {
+            self.input.read(octets)
+        }
+    }
+
+    impl io::Write for Peer {
+        fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+            self.got.write(octets)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_stream_is_upgraded_and_compressed_and_the_machine_knows() {
+        let mut driver = Driver::new(Toy::default(), Peer::default());
+        assert_eq!(driver.next().unwrap(), Next::StartTls);
+        let begin = |_| {
+            Ok::<_, ()>(Peer {
+                input: b"abc",
+                got: Vec::new(),
+            })
+        };
+        let mut driver = driver.upgrade(begin).unwrap();
+        assert_eq!(driver.next().unwrap(), Next::Compress);
+        // What the machine says first is sent before anything else happens to the stream.
+        assert_eq!(driver.stream().got, b"hello again;");
+        let mut driver = driver.compress(|stream| stream);
+        assert_eq!(driver.next().unwrap(), Next::Event(3));
+        assert_eq!(
+            driver.answer(|machine, output| machine.say("yes", output)),
+            Some(3)
+        );
+        driver.flush().unwrap();
+        assert!(driver.stream().got.ends_with(b"yes"));
+        let driver = Driver::new(Toy::default(), Peer::default());
+        assert_eq!(
+            driver.upgrade(|_| Err::<Peer, _>("no TLS")).err(),
+            Some("no TLS")
+        );
+    }
+
+    #[test]
+    fn an_answer_out_of_place_is_not_forgotten() {
+        let mut driver = Driver::new(Toy::default(), Peer::default());
+        assert_eq!(
+            driver.answer(|machine, output| machine.say("too early", output)),
+            None
+        );
+        let ended = driver.next();
+        assert!(
+            matches!(ended, Err(DriveError::Misuse(misuse)) if misuse.method() == "say"),
+            "{ended:?}"
+        );
+        assert!(driver.stream().got.is_empty());
     }
 }

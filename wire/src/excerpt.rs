@@ -69,14 +69,14 @@ impl Excerpt {
         }
     }
 
-    /// What was kept.
+    /// Returns the octets that were kept.
     #[must_use]
     pub fn octets(&self) -> &[u8] {
         self.octets.get(..usize::from(self.length)).unwrap_or(&[])
     }
 }
 
-/// Whether the line has the form of a SASL response.
+/// Returns whether the line has the form of a SASL response.
 fn is_base64(line: &[u8]) -> bool {
     let digits = line.iter().rposition(|&o| o != b'=').map_or(0, |at| at + 1);
     let is_digit = |o: &u8| o.is_ascii_alphanumeric() || matches!(o, b'+' | b'/');

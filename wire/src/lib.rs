@@ -21,9 +21,11 @@ mod dot;
 pub mod drive;
 mod excerpt;
 mod line;
+mod login;
 mod machine;
 mod misuse;
 mod output;
+mod regular;
 mod sasl;
 mod secret;
 #[cfg(feature = "testkit")]
@@ -32,9 +34,11 @@ pub mod testkit;
 pub use dot::{DotDecoder, DotEncoder, DotStep, Irregular};
 pub use excerpt::Excerpt;
 pub use line::{LineError, LineFramer};
+pub use login::LoginRefusal;
 pub use machine::{Machine, Step};
 pub use misuse::{Misuse, Reason};
 pub use output::Output;
+pub use regular::is_regular;
 pub use sasl::{
     LOGIN_PROMPTS, SaslError, SaslLine, decode_sasl, encode_sasl, split_initial, write_response,
 };

@@ -5,6 +5,7 @@ use memchr::memchr_iter;
 
 /// Why a line was not given. The line's octets are skipped to its CRLF; what follows is good again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[allow(clippy::exhaustive_enums, reason = "it says all there is")]
 pub enum LineError {
     /// The line passed the limit.
     #[error("line too long")]
@@ -16,7 +17,7 @@ pub enum LineError {
 
 /// Cuts lines that end in CRLF, and looks at no octet twice.
 ///
-/// An error is told as soon as it is certain, once for each line; the rest of that line is skipped
+/// An error is reported as soon as it is certain, once for each line; the rest of that line is skipped
 /// as it comes and is never held in memory.
 ///
 /// ```
@@ -36,7 +37,7 @@ pub struct LineFramer {
 }
 
 impl LineFramer {
-    /// The next line without its CRLF, or `None` when `input` does not hold its end yet.
+    /// Takes the next line from `input`, without its CRLF; `None` when `input` does not hold its end yet.
     ///
     /// `limit` counts the CRLF.
     ///
@@ -77,7 +78,7 @@ impl LineFramer {
         Some(Ok(line))
     }
 
-    /// Whether the rest of a refused line is still being skipped.
+    /// Returns whether the rest of a refused line is still being skipped.
     #[must_use]
     pub fn is_skipping(&self) -> bool {
         self.skipping

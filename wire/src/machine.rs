@@ -12,7 +12,7 @@ use crate::Output;
 ///
 /// The caller
 /// 1. reads from the socket into `input`, and never touches what is already there;
-/// 2. calls [`poll`](Self::poll) until it says anything but [`Step::Event`];
+/// 2. calls [`poll`](Self::poll) until it returns anything but [`Step::Event`];
 /// 3. sends what has gathered in `output`, and begins again.
 ///
 #[cfg_attr(
@@ -26,7 +26,7 @@ use crate::Output;
 pub trait Machine {
     /// What the caller has to know.
     type Event;
-    /// Why the connection cannot go on.
+    /// Why the connection has to end.
     type Error;
 
     /// Takes what it needs from `input` and appends what must be sent at once to `output`.
@@ -41,40 +41,57 @@ pub trait Machine {
         output: &mut Output,
     ) -> Result<Step<Self::Event>, Self::Error>;
 
-    /// The peer closed its side.
+    /// Takes note that the peer closed its side.
     ///
     /// # Errors
     /// Inside a message, a literal or a command the end is an error, never taken for success.
     fn end_of_input(&mut self) -> Result<(), Self::Error>;
 
-    /// How long the RFC lets the peer be silent in this state.
+    /// Returns how long the RFC lets the peer be silent in this state.
     fn time_limit(&self) -> Duration;
 
-    /// The peer was silent for longer than [`time_limit`](Self::time_limit). Says farewell as the
-    /// RFC has it; the next [`poll`](Self::poll) answers [`Step::Closed`].
+    /// Ends the connection of a peer that was silent for longer than [`time_limit`](Self::time_limit): says farewell
+    /// as the RFC has it; the next [`poll`](Self::poll) returns [`Step::Closed`].
     fn timed_out(&mut self, output: &mut Output);
+
+    /// Takes note that TLS has begun after [`Step::StartTls`]: forgets what was said in clear, as the RFC has it. At
+    /// any other time it changes nothing.
+    fn tls_established(&mut self, output: &mut Output);
+
+    /// Takes note that octets are compressed both ways from here on, after [`Step::Compress`]. A protocol that has no
+    /// compression never asks for it.
+    fn compression_active(&mut self) {}
+
+    /// Ends the connection because the program stops or has no room: says farewell as the RFC has it, where a word
+    /// may be said now. The next [`poll`](Self::poll) returns [`Step::Closed`]. What the peer did not confirm is not
+    /// done: a POP3 session deletes nothing, half a message is not delivered.
+    fn shut_down(&mut self, output: &mut Output);
 }
 
-/// What a machine says when it has done all it can.
+/// What [`Machine::poll`] returns: an event, or what the machine waits for.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(
+    clippy::exhaustive_enums,
+    reason = "whoever drives a machine has to do each of them"
+)]
 pub enum Step<E> {
     /// What the caller has to know. Poll again after acting on it.
     Event(E),
-    /// Nothing more can be said before the peer speaks.
+    /// More input is needed: read from the socket.
     NeedInput,
     /// The last event waits for the application's answer. What the peer pipelined stays in `input`.
     NeedAnswer,
-    /// Send `output`, hand the socket to TLS, then call the machine's `tls_established`.
+    /// Send `output`, hand the socket to TLS, then call [`Machine::tls_established`].
     StartTls,
-    /// Send `output`; from then on octets are compressed both ways (RFC 4978). Then call the machine's
-    /// `compression_active`.
+    /// Send `output`; from then on octets are compressed both ways (RFC 4978). Then call
+    /// [`Machine::compression_active`].
     Compress,
     /// Send `output`, then close.
     Closed,
 }
 
 impl<E> Step<E> {
-    /// The same step with another event type.
+    /// Converts the event, and leaves every other step as it is.
     pub fn map<F>(self, f: impl FnOnce(E) -> F) -> Step<F> {
         match self {
             Self::Event(event) => Step::Event(f(event)),

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-/// A machine's method was called that is not allowed now, or with an argument that cannot be sent.
+/// A method of a machine was called that is not allowed now, or an argument cannot be sent.
 ///
 /// Nothing was sent and nothing changed. The text names the method, the state and the reason:
 ///
@@ -32,7 +32,7 @@ pub enum Reason {
 }
 
 impl Misuse {
-    /// `state` completes the sentence "not allowed ..": `"before login"`.
+    /// Creates one. `state` completes the sentence "not allowed ..": `"before login"`.
     #[must_use]
     pub const fn new(method: &'static str, state: &'static str, reason: Reason) -> Self {
         Self {
@@ -42,19 +42,19 @@ impl Misuse {
         }
     }
 
-    /// The method that was called, or the command that was to be issued.
+    /// Returns the method that was called, or the command that was to be issued.
     #[must_use]
     pub const fn method(&self) -> &'static str {
         self.method
     }
 
-    /// The state of the machine at that moment.
+    /// Returns the state of the machine at that moment.
     #[must_use]
     pub const fn state(&self) -> &'static str {
         self.state
     }
 
-    /// Why the call was refused.
+    /// Returns why the call was refused.
     #[must_use]
     pub const fn reason(&self) -> Reason {
         self.reason

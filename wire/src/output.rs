@@ -30,7 +30,7 @@ pub struct Output {
 }
 
 impl Output {
-    /// An empty queue; allocates nothing.
+    /// Creates an empty queue, without allocating.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -80,8 +80,8 @@ impl Output {
         self.tail.extend(text.iter().map(clean));
     }
 
-    /// Whether anything written was not allowed where it stands, and was replaced. Encode into an `Output` of its own and
-    /// look here to refuse instead of sending what was replaced.
+    /// Returns whether anything written was not allowed where it stands, and was replaced. Encode into an `Output` of
+    /// its own and look here to refuse instead of sending what was replaced.
     #[must_use]
     pub fn has_replaced(&self) -> bool {
         self.replaced
@@ -103,13 +103,13 @@ impl Output {
         self.queue.push_back(octets);
     }
 
-    /// How many octets wait.
+    /// Returns how many octets wait.
     #[must_use]
     pub fn len(&self) -> usize {
         self.queued + self.tail.len()
     }
 
-    /// Whether nothing waits.
+    /// Returns whether nothing waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

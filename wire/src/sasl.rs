@@ -8,21 +8,26 @@ use base64::engine::general_purpose::STANDARD;
 use crate::{Output, Secret};
 
 /// The challenges of the mechanism LOGIN, in their order: some clients know them by these words alone. A server sends them
-/// with the `challenge` of its machine, and takes an empty initial response for none.
+/// with the `challenge` of its machine, and ignores an empty initial response.
 pub const LOGIN_PROMPTS: [&[u8]; 2] = [b"Username:", b"Password:"];
 
 /// What a client sends in a SASL exchange.
 #[derive(Debug)]
+#[allow(
+    clippy::exhaustive_enums,
+    reason = "whoever drives a machine has to do each of them"
+)]
 pub enum SaslLine {
     /// The decoded response; empty for an empty line or `=`.
     Response(Secret),
-    /// `*`: the client gives up.
+    /// `*`: the client cancels the exchange.
     Cancel,
 }
 
 /// Not base64.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a base64 line")]
+#[allow(clippy::exhaustive_structs, reason = "it says all there is")]
 pub struct SaslError;
 
 /// Reads a line of a SASL exchange, without its CRLF.
@@ -46,14 +51,14 @@ pub fn decode_sasl(line: &[u8]) -> Result<SaslLine, SaslError> {
     }
 }
 
-/// Writes a challenge, or a response that is not an initial one. An empty one is an empty line.
+/// Encodes a challenge, or a response that is not an initial one. An empty one is an empty line.
 #[must_use]
 pub fn encode_sasl(octets: &[u8]) -> Vec<u8> {
     let text: String = STANDARD.encode(octets);
     text.into_bytes()
 }
 
-/// Appends a client's response with its CRLF; `None` gives the exchange up.
+/// Appends a client's response with its CRLF; `None` cancels the exchange.
 pub fn write_response(response: Option<&Secret>, output: &mut Output) {
     match response {
         Some(response) => output.write(&encode_sasl(response.expose())),
@@ -62,7 +67,7 @@ pub fn write_response(response: Option<&Secret>, output: &mut Output) {
     output.write(b"\r\n");
 }
 
-/// What of an initial response goes into the command's own line, and what waits for an empty
+/// Splits an initial response into what goes into the command's own line and what waits for an empty
 /// challenge, since the line has only `room` octets for it (RFC 4954 §4, 5034 §4).
 #[must_use]
 pub fn split_initial(initial: Option<Secret>, room: usize) -> (Option<Secret>, Option<Secret>) {

@@ -16,13 +16,13 @@ use zeroize::Zeroize;
 pub struct Secret(Vec<u8>);
 
 impl Secret {
-    /// The octets. Look, but do not copy.
+    /// Returns the octets, to be looked at and not copied.
     #[must_use]
     pub fn expose(&self) -> &[u8] {
         &self.0
     }
 
-    /// The octets as text, when they are UTF-8.
+    /// Returns the octets as text, when they are UTF-8.
     #[must_use]
     pub fn expose_str(&self) -> Option<&str> {
         core::str::from_utf8(&self.0).ok()

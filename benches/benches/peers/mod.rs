@@ -1,22 +1,22 @@
-//! The same octets for all: what each library makes of them.
+//! The same octets for all libraries, and what each makes of them.
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use hikyaku_wire::{Machine as _, Output, Step};
 use std::fmt::Write as _;
 use std::hint::black_box;
 
-/// What is read, in pieces of so many octets.
+/// The input, in pieces of a given size.
 pub(crate) struct Work {
     pub(crate) name: &'static str,
     pub(crate) input: Vec<u8>,
-    /// How many items are in it.
+    /// The number of items in it.
     pub(crate) items: usize,
     pub(crate) piece: usize,
     /// Whether a client reads it; else a server.
     pub(crate) client: bool,
 }
 
-/// A FETCH response with all that a client wants for its list, and the structure.
+/// A FETCH response with everything that a client needs for its list, and the structure.
 fn full_fetch(n: usize) -> String {
     format!(
         "* {n} FETCH (UID {uid} FLAGS (\\Seen \\Answered $Forwarded) INTERNALDATE \"17-Jul-2025 02:44:25 -0700\" \
@@ -34,7 +34,7 @@ fn full_fetch(n: usize) -> String {
 
 const WHOLE: usize = 64 * 1024;
 
-/// All that is measured; `scale` times as much of each.
+/// Returns all inputs, each `scale` times as large.
 pub(crate) fn works(scale: usize) -> Vec<Work> {
     let mut works = Vec::new();
     let mut add = |name, input: String, items, piece, client| {
@@ -129,7 +129,7 @@ pub(crate) fn works(scale: usize) -> Vec<Work> {
     works
 }
 
-/// Who reads; the answer is how many items came out.
+/// A reader; returns the number of items it found.
 pub(crate) type Reader = fn(&Work) -> usize;
 
 pub(crate) const READERS: [(&str, Reader); 5] = [
@@ -143,13 +143,13 @@ pub(crate) const READERS: [(&str, Reader); 5] = [
 fn hikyaku(work: &Work) -> usize {
     match work.client {
         true => hikyaku_client(work),
-        false => hikyaku_server(work),
+        false => mailserver(work),
     }
 }
 
-/// The client machine, in a mailbox of as many messages as are told of.
+/// The client machine, in a mailbox of as many messages as the server names.
 fn hikyaku_client(work: &Work) -> usize {
-    use imap_proto::client::{Connection, Event, Options};
+    use hikyaku_imap_proto::client::{Connection, Event, Options};
     let mut machine = Connection::new(Options::default());
     let (mut input, mut output) = (BytesMut::new(), Output::new());
     input.extend_from_slice(b"* PREAUTH [CAPABILITY IMAP4rev1] hi\r\n");
@@ -158,8 +158,8 @@ fn hikyaku_client(work: &Work) -> usize {
         let mut items = 0;
         loop {
             match machine.poll(input, output).expect("no error") {
-                Step::Event(Event::Fetch { items: told, .. }) => {
-                    black_box(&told);
+                Step::Event(Event::Fetch { items: fetched, .. }) => {
+                    black_box(&fetched);
                     items += 1;
                 }
                 Step::Event(Event::Data(data)) => {
@@ -173,7 +173,7 @@ fn hikyaku_client(work: &Work) -> usize {
         }
     };
     poll(&mut machine, &mut input, &mut output);
-    let select = imap_proto::Command::select(imap_proto::MailboxName::new("x"));
+    let select = hikyaku_imap_proto::Command::select(hikyaku_imap_proto::MailboxName::new("x"));
     machine.issue(select, &mut output).expect("selected");
     input.extend_from_slice(format!("* {} EXISTS\r\na1 OK done\r\n", work.items).as_bytes());
     poll(&mut machine, &mut input, &mut output);
@@ -185,9 +185,9 @@ fn hikyaku_client(work: &Work) -> usize {
     items
 }
 
-fn hikyaku_server(work: &Work) -> usize {
-    use imap_proto::server::{Connection, Event, Options};
-    use imap_proto::{Command, Status};
+fn mailserver(work: &Work) -> usize {
+    use hikyaku_imap_proto::server::{Connection, Event, Options};
+    use hikyaku_imap_proto::{Command, Status, Uid};
     let mut options = Options::default();
     options.login_needs_tls = false;
     let mut machine = Connection::new(options);
@@ -201,7 +201,12 @@ fn hikyaku_server(work: &Work) -> usize {
                 Step::Event(Event::Append { .. }) => machine.accept(&mut output).expect("accepted"),
                 Step::Event(Event::Chunk(chunk)) => drop(black_box(chunk)),
                 Step::Event(Event::Command(Command::Select { .. })) => {
-                    machine.select((1..=200).collect(), u32::MAX, false, &mut output);
+                    machine.select(
+                        (1..=200).filter_map(Uid::new).collect(),
+                        None,
+                        false,
+                        &mut output,
+                    );
                     machine
                         .complete(Status::Ok, None, "", &mut output)
                         .expect("selected");
@@ -222,7 +227,7 @@ fn hikyaku_server(work: &Work) -> usize {
     items - 1
 }
 
-/// Its decoders want all of a message: what is short of octets is tried again from its start.
+/// Its decoders need the whole of a message: with too few octets they start again.
 fn imap_codec(work: &Work) -> usize {
     use imap_codec::decode::{CommandDecodeError, Decoder as _, ResponseDecodeError};
     use imap_codec::{CommandCodec, ResponseCodec};
@@ -346,7 +351,7 @@ fn imap_proto_of_djc(work: &Work) -> usize {
     items
 }
 
-/// No values at all: where tokens begin and end. What no parser can be faster than.
+/// Only finds where tokens begin and end, without values: no parser can be faster.
 fn scan(work: &Work) -> usize {
     if work.input.len() > 20 * 1024 * 1024 {
         // A bare copy, in the same pieces.

@@ -1,13 +1,19 @@
-//! Delivers by LMTP from many connections at once: `load ADDRESS RECIPIENT CONNECTIONS MESSAGES [OCTETS]`, or by SMTP
-//! where ADDRESS begins with `smtp:`. Prints deliveries a second. With OCTETS the messages are such as people write,
-//! with a body of that size.
+//! Delivers by LMTP from many connections at once: `load ADDRESS RECIPIENT CONNECTIONS MESSAGES [OCTETS]`, or
+//! by SMTP if ADDRESS begins with `smtp:`. With a LOGIN in the environment, `NAME PASSWORD`, it logs in and sends as
+//! NAME. In RECIPIENT, `%` becomes the number of the message modulo DOMAINS, 1 unless the environment has it. Prints deliveries a second. With OCTETS, the messages are like
+//! those that people write, with a body of that size.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use std::io::{BufRead as _, BufReader, Error, Result, Write as _};
 use std::net::TcpStream;
 use std::sync::{Arc, Barrier};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-/// A message such as people write.
+/// How often one tries to log in.
+const LOGINS: usize = 100;
+
+/// Writes a message like those that people write.
 fn written(recipient: &str, number: usize, octets: usize) -> String {
     let line = "All work and no play makes a courier a dull runner, by day and by night.\r\n";
     let body = line.repeat(octets.div_ceil(line.len()));
@@ -43,15 +49,34 @@ fn deliver(
     wait("220 ")?;
     stream.write_all(format!("{hello} load\r\n").as_bytes())?;
     wait("250 ")?;
+    let mut sender = String::new();
+    if let Ok(login) = std::env::var("LOGIN")
+        && let Some((name, password)) = login.split_once(' ')
+    {
+        let plain = STANDARD.encode(format!("\0{name}\0{password}"));
+        // Where too many log in at once, some are asked to come again.
+        for attempt in 1.. {
+            stream.write_all(format!("AUTH PLAIN {plain}\r\n").as_bytes())?;
+            match wait("235 ") {
+                Ok(()) => break,
+                Err(error) if attempt == LOGINS => return Err(error),
+                Err(_) => std::thread::sleep(Duration::from_millis(100)),
+            }
+        }
+        name.clone_into(&mut sender);
+    }
+    let domains = std::env::var("DOMAINS").ok();
+    let domains: usize = domains.and_then(|count| count.parse().ok()).unwrap_or(1);
     let small = "Subject: x\r\n\r\nx\r\n".to_owned();
     start.wait();
     for number in messages {
+        let recipient = &recipient.replace('%', &(number % domains).to_string());
         let message = octets.map_or_else(
             || small.clone(),
             |octets| written(recipient, number, octets),
         );
         let transaction =
-            format!("MAIL FROM:<>\r\nRCPT TO:<{recipient}>\r\nDATA\r\n{message}.\r\n");
+            format!("MAIL FROM:<{sender}>\r\nRCPT TO:<{recipient}>\r\nDATA\r\n{message}.\r\n");
         stream.write_all(transaction.as_bytes())?;
         for code in ["250 ", "250 ", "354", "250 "] {
             wait(code)?;
@@ -84,15 +109,21 @@ fn main() -> Result<()> {
             let (address, recipient, start) =
                 (address.to_owned(), recipient.clone(), Arc::clone(&start));
             let own = connection * messages..(connection + 1) * messages;
-            std::thread::spawn(move || deliver(hello, &address, &recipient, own, octets, &start))
+            std::thread::spawn(move || {
+                let done = deliver(hello, &address, &recipient, own, octets, &start);
+                if let Err(error) = done {
+                    // The others wait for this one.
+                    eprintln!("{error}");
+                    std::process::exit(1);
+                }
+            })
         })
         .collect();
     start.wait();
     let began = Instant::now();
     for thread in threads {
-        thread
-            .join()
-            .map_err(|_| Error::other("a thread panicked"))??;
+        let ended = thread.join();
+        ended.map_err(|_| Error::other("a thread panicked"))?;
     }
     let total = connections * messages;
     println!(

@@ -1,4 +1,4 @@
-//! Times as the reader's clock shows them.
+//! Formats times in the reader's time zone.
 
 use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone};

@@ -1,8 +1,9 @@
 //! The program `mailclient`.
 
 use clap::Parser as _;
-use hikyaku_client::cli::{Cli, advice, run};
-use hikyaku_client::{terminal, visible};
+use hikyaku_client::visible;
+use mailclient::cli::{Cli, advice, run};
+use mailclient::terminal;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

@@ -1,22 +1,14 @@
-//! How far long work is, shown when somebody looks.
+//! The progress of long work, on a terminal.
 
+use hikyaku_client::{Progress, visible};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal as _;
 
-/// A bar on a terminal, nothing elsewhere.
-#[derive(Debug, Clone)]
-pub struct Progress(ProgressBar);
+/// A bar where standard error is a terminal, nothing elsewhere.
+pub(crate) struct Bar(ProgressBar);
 
-impl Progress {
-    /// Shows nothing.
-    #[must_use]
-    pub fn hidden() -> Self {
-        Self(ProgressBar::hidden())
-    }
-
-    /// Shows a bar where standard error is a terminal.
-    #[must_use]
-    pub fn shown() -> Self {
+impl Bar {
+    pub(crate) fn new() -> Self {
         let bar = match std::io::stderr().is_terminal() {
             true => ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr()),
             false => ProgressBar::hidden(),
@@ -26,18 +18,20 @@ impl Progress {
         }
         Self(bar)
     }
+}
 
-    pub(crate) fn begin(&self, what: &str, count: u64) {
-        self.0.set_message(crate::visible::line(what).into_owned());
+impl Progress for Bar {
+    fn begin(&self, what: &str, count: u64) {
+        self.0.set_message(visible::line(what).into_owned());
         self.0.set_position(0);
         self.0.set_length(count);
     }
 
-    pub(crate) fn step(&self) {
+    fn step(&self) {
         self.0.inc(1);
     }
 
-    pub(crate) fn end(&self) {
+    fn end(&self) {
         self.0.finish_and_clear();
     }
 }

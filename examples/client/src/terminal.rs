@@ -1,10 +1,10 @@
-//! What a terminal shows: how wide text is there, and lines that fit.
+//! Measures text on a terminal and makes lines fit.
 
 use std::io::IsTerminal as _;
 use unicode_segmentation::UnicodeSegmentation as _;
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::visible;
+use hikyaku_client::visible;
 
 /// Stands where a text was cut.
 const CUT: &str = "…";

@@ -1,5 +1,5 @@
-//! Staying up to date: a sync at each account's interval, when the server says that something changed,
-//! and when another terminal asks.
+//! `mailclient watch`: syncs at each account's interval, when the server reports a change, and when another
+//! terminal asks.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,18 +8,21 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
-use crate::config::private_folder;
-use crate::{Account, Dial, Error, Kind, Local, Progress, Report, Result, imap, local, sync};
+use hikyaku_client::{
+    Account, Dial, Error, Kind, Local, Report, Result, imap, private_folder, sync,
+};
 
-/// After a failure one waits so long before IDLE is tried again.
+use crate::store;
+
+/// How long to wait after a failure before IDLE is tried again.
 const AGAIN: Duration = Duration::from_secs(60);
-/// A line from another terminal may be so long.
+/// The longest line from another terminal, in octets.
 const LINE: u64 = 1024;
 
-/// Who connects for an account.
+/// Creates the [`Dial`] that connects for an account.
 pub type Dialer = Arc<dyn Fn(&Account) -> Arc<dyn Dial> + Send + Sync>;
-/// Who is told what a sync came to.
-pub type Told = Arc<dyn Fn(&Account, &Result<Report>) + Send + Sync>;
+/// Called with the result of each sync.
+pub type Synced = Arc<dyn Fn(&Account, &Result<Report>) + Send + Sync>;
 
 /// Asks for a sync; the answer is a line.
 type Asked = oneshot::Sender<String>;
@@ -36,13 +39,15 @@ pub async fn watch(
     folder: &Path,
     accounts: Vec<Account>,
     dialer: Dialer,
-    told: Told,
+    synced: Synced,
     stop: impl Future<Output = ()>,
 ) -> Result<()> {
     let path = socket(folder);
     let file = |error| Error::File(path.display().to_string(), error);
     if UnixStream::connect(&path).await.is_ok() {
-        return Err(Error::Usage("another `mailclient watch` is running".into()));
+        return Err(Error::Usage(
+            "another `mailclient watch` is already running".into(),
+        ));
     }
     // What a watch that was killed has left.
     let _ = std::fs::remove_file(&path);
@@ -62,7 +67,7 @@ pub async fn watch(
             dial: dialer(&account),
             account,
             turn: Arc::clone(&turn),
-            told: Arc::clone(&told),
+            synced: Arc::clone(&synced),
         };
         tasks.spawn(one.run(asked));
     }
@@ -120,7 +125,7 @@ struct One {
     account: Account,
     dial: Arc<dyn Dial>,
     turn: Arc<Mutex<()>>,
-    told: Told,
+    synced: Synced,
 }
 
 impl One {
@@ -128,7 +133,7 @@ impl One {
         let mut waiting: Option<Asked> = None;
         loop {
             let outcome = self.sync().await;
-            (self.told)(&self.account, &outcome);
+            (self.synced)(&self.account, &outcome);
             if let Some(waiting) = waiting.take() {
                 let _ = waiting.send(said(&outcome));
             }
@@ -146,9 +151,9 @@ impl One {
 
     async fn sync(&self) -> Result<Report> {
         let _turn = self.turn.lock().await;
-        let store = local::open(&self.folder).await?;
+        let store = store::open(&self.folder).await?;
         let local = Local::of(store, &self.account).await?;
-        sync(&*self.dial, &local, &self.account, &Progress::hidden()).await
+        sync(&*self.dial, &local, &self.account, &()).await
     }
 
     /// Waits until the server says that INBOX changed; for ever where it cannot say so.
@@ -166,7 +171,7 @@ impl One {
     }
 }
 
-/// What a sync came to, in a line.
+/// Returns the result of a sync as one line of text.
 pub(crate) fn said(outcome: &Result<Report>) -> String {
     match outcome {
         Ok(report) => {
@@ -186,7 +191,7 @@ pub(crate) fn said(outcome: &Result<Report>) -> String {
             {
                 let percent = used.saturating_mul(100) / limit.max(1);
                 line += &format!(
-                    "; the mailbox is {percent} % full: delete something, or mail will be refused"
+                    "; the mailbox is {percent} % full: delete some messages, or new mail will be refused"
                 );
             }
             for warning in &report.warnings {

@@ -1,18 +1,23 @@
 //! Accepting connections, within the limits.
 
 use axum::Router;
-use hikyaku_webmail::{Admission, Admitted, Places, converse};
+use hikyaku_mailstore::BoxFuture;
+use hikyaku_service::{Guest, Leave, Reception, Stream};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tracing::{Instrument as _, info, warn};
+use webmail::{Admitted, converse};
 
-use crate::config::Limits;
-use crate::listener::Stream;
+use crate::admission::Purpose;
 use crate::metrics::{Gauge, count};
-use crate::server::{Service, Shared};
-use crate::{descriptors, imap, metrics, pop3, smtp};
+use crate::metrics_page;
+use crate::protocol::Protocol;
+use crate::proxied;
+use crate::shared::Shared;
 
 /// How long a silent connection keeps its place where a newcomer can be answered that there is none.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -22,61 +27,26 @@ const LOGIN: Duration = Duration::from_secs(180);
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How long accepting pauses when there are no file descriptors.
 const PAUSE: Duration = Duration::from_millis(50);
-/// Connections that are reserved for each purpose, where there are enough in all.
-const KEPT: usize = 64;
+/// How long a proxy has to say for whom it connects.
+const HEADER: Duration = Duration::from_secs(10);
+/// Connections of proxies, of one listener, that have not said so yet.
+const HEADERS: usize = 256;
 
-/// What connections are for: each of these has places of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Purpose {
-    Reception,
-    Submission,
-    Lmtp,
-    Pop3,
-    Imap,
-    Web,
-    Metrics,
-}
-
-impl Purpose {
-    const COUNT: usize = Self::Metrics as usize + 1;
-
-    fn of(service: Service) -> Self {
-        match service {
-            Service::Smtp => Self::Reception,
-            Service::Submission | Service::Submissions => Self::Submission,
-            Service::Lmtp => Self::Lmtp,
-            Service::Pop3 | Service::Pop3s => Self::Pop3,
-            Service::Imap | Service::Imaps => Self::Imap,
-            Service::Https | Service::Http => Self::Web,
-            Service::Metrics => Self::Metrics,
-        }
-    }
-}
-
-/// The places that a configuration gives, as far as there are file descriptors.
-pub(crate) fn admission(limits: &Limits) -> Arc<Admission> {
-    let places = Places {
-        total: descriptors::connections(limits.connections),
-        per_network: limits.connections_per_ip,
-        kept: KEPT,
-    };
-    Admission::new(places, Purpose::COUNT)
-}
-
-/// Accepts connections of a service until the server stops. `web` answers those of HTTP and HTTPS.
+/// Accepts connections on a port until the server stops. `web` answers those of HTTP and HTTPS.
 pub(crate) async fn accept(
     shared: Arc<Shared>,
-    service: Service,
+    protocol: Protocol,
     listener: TcpListener,
     web: Option<Router>,
 ) {
     let mut connections = JoinSet::new();
     // Where nothing can be said before TLS, and where clients try again by themselves, a newcomer takes a place at once.
-    let patience = match service {
-        Service::Https | Service::Http => Duration::ZERO,
-        service if service.is_implicit_tls() => Duration::ZERO,
+    let patience = match protocol {
+        Protocol::Https | Protocol::Http => Duration::ZERO,
+        protocol if protocol.is_implicit_tls() => Duration::ZERO,
         _ => PATIENCE,
     };
+    let headers = Arc::new(Semaphore::new(HEADERS));
     let mut out_of_descriptors = false;
     loop {
         let accepted = tokio::select! {
@@ -84,11 +54,11 @@ pub(crate) async fn accept(
             Some(_) = connections.join_next(), if !connections.is_empty() => continue,
             () = shared.stopping() => break,
         };
-        let (stream, peer) = match accepted {
+        let (mut stream, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 if !std::mem::replace(&mut out_of_descriptors, true) {
-                    warn!(%error, ?service, "no connection is accepted for now");
+                    warn!(%error, ?protocol, "connections cannot be accepted at the moment");
                 }
                 // Connections that end give descriptors back.
                 tokio::time::sleep(PAUSE).await;
@@ -96,30 +66,79 @@ pub(crate) async fn accept(
             }
         };
         out_of_descriptors = false;
-        let purpose = Purpose::of(service) as usize;
-        let Some(admitted) = shared.admission.admit(purpose, peer, patience) else {
+        let entrance = Entrance {
+            shared: Arc::clone(&shared),
+            protocol,
+            patience,
+            web: web.clone(),
+        };
+        if protocol == Protocol::Metrics || !shared.config.proxies.protocol.contains(peer.ip()) {
+            if let Some(served) = entrance.admit(stream, peer) {
+                connections.spawn(served);
+            }
+            continue;
+        }
+        let Ok(place) = Arc::clone(&headers).try_acquire_owned() else {
             count(&shared.metrics.connections_refused_total);
-            refuse(service, &stream);
             continue;
         };
-        count(&shared.metrics.connections_total);
-        let span = tracing::info_span!("connection", id = admitted.id, ?service, %peer);
-        let (shared, web) = (Arc::clone(&shared), web.clone());
-        connections.spawn(
-            async move {
-                let _open = Gauge::raise(&shared.metrics.connections);
-                let admitted = Arc::new(admitted);
-                let served = serve(&shared, service, stream, &admitted, web);
-                tokio::select! {
-                    () = served => {}
-                    () = over(&shared, &admitted) => info!("ended for want of room or time"),
+        connections.spawn(async move {
+            let header = tokio::time::timeout(HEADER, proxied::client(&mut stream)).await;
+            drop(place);
+            match header.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into())) {
+                Ok(client) => {
+                    if let Some(served) = entrance.admit(stream, client.unwrap_or(peer)) {
+                        served.await;
+                    }
+                }
+                Err(error) => {
+                    warn!(%error, %peer, ?protocol, "a proxy has not said for whom it connects");
                 }
             }
-            .instrument(span),
-        );
+        });
     }
     drop(listener);
     while connections.join_next().await.is_some() {}
+}
+
+/// What a connection needs to come in.
+struct Entrance {
+    shared: Arc<Shared>,
+    protocol: Protocol,
+    patience: Duration,
+    web: Option<Router>,
+}
+
+impl Entrance {
+    /// Gives a connection a place, or sends it away. What is returned is the connection, until its end.
+    fn admit(self, stream: TcpStream, peer: SocketAddr) -> Option<impl Future<Output = ()>> {
+        let Self {
+            shared,
+            protocol,
+            patience,
+            web,
+        } = self;
+        let purpose = Purpose::of(protocol) as usize;
+        let Some(admitted) = shared.admission.admit(purpose, peer, patience) else {
+            count(&shared.metrics.connections_refused_total);
+            refuse(protocol, &stream);
+            return None;
+        };
+        count(&shared.metrics.connections_total);
+        let span = tracing::info_span!("connection", id = admitted.id, ?protocol, %peer);
+        let served = async move {
+            let _open = Gauge::raise(&shared.metrics.connections);
+            let began = Instant::now();
+            let admitted = Arc::new(admitted);
+            let served = serve(&shared, protocol, stream, &admitted, web);
+            tokio::select! {
+                () = served => {}
+                () = over(&shared, &admitted) => info!("closed to make room, or because nobody logged in within its time"),
+            }
+            shared.metrics.timings.session(protocol, began.elapsed());
+        };
+        Some(served.instrument(span))
+    }
 }
 
 /// Resolves when a connection has to end: another one has its place, or nobody has logged in in time.
@@ -140,53 +159,84 @@ async fn unsettled(admitted: &Admitted) {
 }
 
 /// One connection too many: it says so where that is short, and is closed.
-fn refuse(service: Service, stream: &TcpStream) {
-    let line: &[u8] = match service {
-        Service::Smtp | Service::Submission | Service::Lmtp => {
+fn refuse(protocol: Protocol, stream: &TcpStream) {
+    let line: &[u8] = match protocol {
+        Protocol::Smtp | Protocol::Submission | Protocol::Lmtp => {
             b"421 4.7.0 Too many connections\r\n"
         }
-        Service::Pop3 => b"-ERR [SYS/TEMP] Too many connections\r\n",
-        Service::Imap => b"* BYE [UNAVAILABLE] Too many connections\r\n",
-        Service::Http | Service::Metrics => {
+        Protocol::Pop3 => b"-ERR [SYS/TEMP] Too many connections\r\n",
+        Protocol::Imap => b"* BYE [UNAVAILABLE] Too many connections\r\n",
+        Protocol::Http | Protocol::Metrics => {
             b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
         }
-        Service::Submissions | Service::Pop3s | Service::Imaps | Service::Https => b"",
+        Protocol::Submissions | Protocol::Pop3s | Protocol::Imaps | Protocol::Https => b"",
     };
     let _ = stream.try_write(line);
 }
 
+/// A client, as the listener knows it.
+struct Visitor<'a> {
+    shared: &'a Shared,
+    admitted: &'a Admitted,
+}
+
+impl Guest for Visitor<'_> {
+    fn address(&self) -> IpAddr {
+        self.admitted.peer.ip()
+    }
+
+    fn is_proxy(&self) -> bool {
+        let trusted = &self.shared.config.proxies.xclient;
+        trusted.contains(self.admitted.peer.ip())
+    }
+
+    fn settled(&self) {
+        self.admitted.settle();
+    }
+
+    fn leaves(&self) -> BoxFuture<'_, Leave> {
+        Box::pin(async {
+            tokio::select! {
+                () = self.shared.stopping() => Leave::Stopping,
+                () = self.admitted.displaced() => Leave::NoRoom,
+            }
+        })
+    }
+}
+
 async fn serve(
     shared: &Arc<Shared>,
-    service: Service,
+    protocol: Protocol,
     stream: TcpStream,
     admitted: &Arc<Admitted>,
     web: Option<Router>,
 ) {
     let _ = stream.set_nodelay(true);
-    let mut stream = Stream::Clear(stream);
-    if service.is_implicit_tls() || service == Service::Https {
-        let Some(encrypted) = shared.encrypt(stream).await else {
-            return;
-        };
-        stream = encrypted;
+    if protocol == Protocol::Metrics {
+        let answer = metrics_page::answer(&shared.metrics, &*shared.store, stream);
+        let _ = tokio::time::timeout(Duration::from_secs(10), answer).await;
+        return;
     }
-    match service {
-        Service::Smtp | Service::Submission | Service::Submissions | Service::Lmtp => {
-            smtp::serve(shared, service, stream, admitted).await;
+    let service = &shared.service;
+    let stream = match protocol.is_implicit_tls() {
+        true => service.encrypt(stream).await,
+        false => Some(Stream::from(stream)),
+    };
+    let Some(stream) = stream else { return };
+    let guest = Visitor { shared, admitted };
+    match protocol {
+        Protocol::Smtp => service.smtp(stream, Reception::Relay, &guest).await,
+        Protocol::Submission | Protocol::Submissions => {
+            service.smtp(stream, Reception::Submission, &guest).await;
         }
-        Service::Pop3 | Service::Pop3s => pop3::serve(shared, service, stream, admitted).await,
-        Service::Imap | Service::Imaps => imap::serve(shared, service, stream, admitted).await,
-        Service::Https | Service::Http => {
+        Protocol::Lmtp => service.smtp(stream, Reception::Lmtp, &guest).await,
+        Protocol::Pop3 | Protocol::Pop3s => service.pop3(stream, &guest).await,
+        Protocol::Imap | Protocol::Imaps => service.imap(stream, &guest).await,
+        Protocol::Https | Protocol::Http => {
             if let Some(web) = web {
                 converse(stream, admitted, web, shared.stopping()).await;
             }
         }
-        Service::Metrics => {
-            if let Stream::Clear(stream) = stream {
-                let health = shared.store.health();
-                let answer = metrics::answer(&shared.metrics, &health, stream);
-                let _ = tokio::time::timeout(Duration::from_secs(10), answer).await;
-            }
-        }
+        Protocol::Metrics => {}
     }
 }

@@ -6,7 +6,8 @@ use argon2::password_hash::{PasswordHash, PasswordHasher, SaltString};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use mailstore::{Account, AccountId, Error, Operation, Store, Transaction};
+use hikyaku_mailstore::{Account, AccountId, Error, Operation, Store, Transaction};
+use hikyaku_service::ScramKeys;
 use rsasl::mechanisms::scram;
 use std::sync::Arc;
 use std::time::Instant;
@@ -29,38 +30,25 @@ const SALT: usize = 16;
 /// Passwords that are hashed at a time: each takes 19 MiB and a core.
 const HASHING: usize = 2;
 
-/// What an account cannot be.
+/// Why an operation on an account failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AccountError {
     /// Not an address of a domain of this server.
-    #[error("{0} is no address of a domain of this server: domains are {1}")]
+    #[error("{0} is not an address of this server: its domains are {1}")]
     NotHere(String, String),
-    /// There is no such account.
+    /// The account does not exist.
     #[error("there is no account {0}")]
     Unknown(String),
-    /// There is one already.
-    #[error("there is an account {0} already")]
+    /// The account already exists.
+    #[error("the account {0} already exists")]
     Exists(String),
     /// An empty password, or one of several lines.
-    #[error("a password is one line that is not empty")]
+    #[error("a password must be one line and not empty")]
     Password,
-    /// The store's complaint.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] Error),
-}
-
-/// SCRAM-SHA-256 keys of an account.
-#[derive(Debug, Clone)]
-pub struct ScramKeys {
-    /// Rounds of PBKDF2.
-    pub iterations: u32,
-    /// The salt.
-    pub salt: Vec<u8>,
-    /// StoredKey (RFC 5802 §3).
-    pub stored: Vec<u8>,
-    /// ServerKey.
-    pub server: Vec<u8>,
 }
 
 /// All accounts of a store.
@@ -110,7 +98,7 @@ impl RngCore for System {
 
 impl CryptoRng for System {}
 
-/// A password that nobody guesses: four groups of four letters and digits.
+/// Generates a password that nobody guesses: four groups of four letters and digits.
 #[must_use]
 pub fn generated_password() -> String {
     const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
@@ -190,7 +178,7 @@ fn scram_keys(password: &str) -> String {
 }
 
 impl Accounts {
-    /// The accounts of `store` in those domains; new ones may hold `quota` octets.
+    /// Opens the accounts of `store` in those domains; new ones may hold `quota` octets.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, domains: Vec<String>, quota: u64) -> Self {
         Self {
@@ -217,7 +205,7 @@ impl Accounts {
     /// of accounts are.
     pub(crate) async fn with_kept_salts(mut self) -> Self {
         if let Err(error) = self.keep_salts().await {
-            warn!(%error, "names that nobody has get other salts at the next start");
+            warn!(%error, "the salt for unknown names could not be stored: it changes at the next start");
         }
         self
     }
@@ -237,17 +225,13 @@ impl Accounts {
         self.store.commit(keep).await.map(drop)
     }
 
-    /// The address as accounts are named: in lower case, without a `+detail`.
+    /// Returns an address as accounts are named: in lower case, without a `+detail`.
     #[must_use]
     pub fn name_of(local_part: &str, domain: &str) -> String {
-        let base = match local_part.split_once('+') {
-            Some((base, _)) if !base.is_empty() => base,
-            _ => local_part,
-        };
-        format!("{base}@{domain}").to_lowercase()
+        hikyaku_service::base_address(local_part, domain)
     }
 
-    /// The account of a login name: an address, or a local part of the first domain.
+    /// Finds the account of a login name: an address, or a local part of the first domain.
     pub async fn find(&self, name: &str) -> Result<Option<Account>, Error> {
         self.store.account(&self.login_name(name)).await
     }
@@ -261,8 +245,8 @@ impl Accounts {
         }
     }
 
-    /// The account, if that is its password. A wrong one takes its time, also when there is no such account; a right one
-    /// does so once in some minutes.
+    /// Finds the account if the password is right. A wrong one takes its time, even without an account; a
+    /// right one does so once in some minutes.
     pub async fn verify(&self, name: &str, password: &str) -> Result<Option<Account>, Error> {
         let account = self.find(name).await?;
         let hash = account
@@ -294,7 +278,7 @@ impl Accounts {
         Ok(account)
     }
 
-    /// The keys for SCRAM-SHA-256.
+    /// Returns the keys for SCRAM-SHA-256.
     #[must_use]
     pub fn scram_keys(account: &Account) -> Option<ScramKeys> {
         let text = std::str::from_utf8(account.properties.get(SCRAM)?).ok()?;
@@ -331,12 +315,12 @@ impl Accounts {
         }
     }
 
-    /// Makes an account with the usual mailboxes.
+    /// Creates an account with the usual mailboxes.
     pub async fn add(&self, address: &str, password: &str) -> Result<AccountId, AccountError> {
         let name = self.checked(address)?;
         let secrets = Self::secrets(password).await?;
         let id = match self.store.create_account(&name).await {
-            Err(Error::AlreadyExists) => return Err(AccountError::Exists(name)),
+            Err(Error::AlreadyExists(_)) => return Err(AccountError::Exists(name)),
             created => created?,
         };
         let mut transaction = Transaction::new(id).with(Operation::SetQuota {
@@ -373,14 +357,14 @@ impl Accounts {
     }
 
     fn checked(&self, address: &str) -> Result<String, AccountError> {
-        let mailbox = smtp_proto::Mailbox::parse(address.as_bytes()).ok();
+        let mailbox = hikyaku_smtp_proto::Mailbox::parse(address.as_bytes()).ok();
         let here = mailbox.filter(|mailbox| {
             self.domains
                 .iter()
                 .any(|domain| domain.eq_ignore_ascii_case(mailbox.domain()))
         });
         match here {
-            Some(mailbox) => Ok(Self::name_of(mailbox.local_part(), mailbox.domain())),
+            Some(mailbox) => Ok(Self::name_of(&mailbox.local_part(), mailbox.domain())),
             None => Err(AccountError::NotHere(
                 address.into(),
                 self.domains.join(", "),
@@ -416,7 +400,7 @@ impl Accounts {
         STANDARD.encode(Sha256::digest(kept.map_or(&b""[..], |kept| kept)))
     }
 
-    /// Gives it another password.
+    /// Changes the password of an account.
     pub async fn set_password(&self, address: &str, password: &str) -> Result<(), AccountError> {
         let id = self.known(address).await?.id;
         let mut transaction = Transaction::new(id);
@@ -428,7 +412,7 @@ impl Accounts {
         Ok(())
     }
 
-    /// Removes it and all its mail.
+    /// Removes an account and all its mail.
     pub async fn remove(&self, address: &str) -> Result<(), AccountError> {
         let account = self.known(address).await?;
         self.store.remove_account(account.id).await?;
@@ -436,7 +420,7 @@ impl Accounts {
         Ok(())
     }
 
-    /// Sets what it may hold.
+    /// Sets the quota of an account.
     pub async fn set_quota(&self, address: &str, octets: u64) -> Result<(), AccountError> {
         let set = Operation::SetQuota {
             octets: Some(octets),
@@ -449,7 +433,7 @@ impl Accounts {
         Ok(())
     }
 
-    /// All of them, by name.
+    /// Lists all accounts by name.
     pub async fn list(&self) -> Result<Vec<Account>, AccountError> {
         let mut all: Vec<Account> = Vec::new();
         loop {
@@ -470,7 +454,7 @@ mod tests {
     #[tokio::test]
     async fn passwords_are_checked_and_changed() {
         let accounts = Accounts::new(
-            Arc::new(mailstore::Memory::new()),
+            Arc::new(hikyaku_mailstore::Memory::new()),
             vec!["a.test".into()],
             1000,
         );
@@ -502,7 +486,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_that_nobody_has_looks_as_an_account_to_scram() {
-        let store = Arc::new(mailstore::Memory::new());
+        let store = Arc::new(hikyaku_mailstore::Memory::new());
         let accounts = Accounts::new(store, vec!["a.test".into()], 1000);
         accounts.add("joe@a.test", "secret").await.unwrap();
         let mut salts = Vec::new();
@@ -526,7 +510,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut salts = Vec::new();
         for _ in 0..2 {
-            let store = Arc::new(mailstore::Disk::open(folder.path()).unwrap());
+            let store = Arc::new(hikyaku_mailstore::Disk::open(folder.path()).unwrap());
             let accounts = Accounts::new(store, vec!["a.test".into()], 1000);
             let accounts = accounts.with_kept_salts().await;
             salts.push(accounts.nobodys_keys("ghost").salt);
@@ -537,7 +521,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_right_password_is_hashed_once_and_a_wrong_one_each_time() {
-        let store: Arc<dyn Store> = Arc::new(mailstore::Memory::new());
+        let store: Arc<dyn Store> = Arc::new(hikyaku_mailstore::Memory::new());
         let accounts = Accounts::new(Arc::clone(&store), vec!["a.test".into()], 1000);
         accounts.add("joe@a.test", "secret").await.unwrap();
         let nobody_hashes = Arc::clone(&accounts.hashing).acquire_many_owned(2).await;

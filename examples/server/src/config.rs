@@ -8,39 +8,42 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// What is wrong with a configuration: one line, with where and what to do.
+/// An error in the configuration, in one line: where it is and what to do.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct ConfigError(String);
 
-/// The whole of it. Every key is described in `mailserver.toml`.
+/// The configuration. `mailserver.toml` describes every key.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Config {
-    /// What the server calls itself.
+    /// The server's name.
     pub hostname: String,
-    /// Where everything lies.
+    /// The data folder.
     #[serde(default = "default_data")]
     pub data: PathBuf,
     /// Domains whose mail is delivered here.
     pub domains: Vec<String>,
-    /// Where it listens.
+    /// The addresses to listen on.
     #[serde(default)]
     pub listen: Listen,
     /// The certificate.
     #[serde(default)]
     pub tls: Tls,
-    /// Logins.
+    /// Settings of logins.
     #[serde(default)]
     pub auth: Auth,
-    /// Where mail rests.
+    /// The store.
     #[serde(default)]
     pub store: Store,
-    /// What anybody may use up.
+    /// Limits.
     #[serde(default)]
     pub limits: Limits,
-    /// IMAP.
+    /// Proxies in front.
+    #[serde(default)]
+    pub proxies: Proxies,
+    /// Settings of IMAP.
     #[serde(default)]
     pub imap: Imap,
     /// Which addresses messages may have in From and Sender.
@@ -49,10 +52,13 @@ pub struct Config {
     /// Mail to other domains.
     #[serde(default)]
     pub relay: Relay,
+    /// The log of what became of messages.
+    #[serde(default)]
+    pub trace: Trace,
     /// The webmail.
     #[serde(default)]
     pub webmail: Webmail,
-    /// Started without a configuration: where another program has LMTP's port, that one is left out.
+    /// Whether the server was started without a configuration; then LMTP is left out if its port is taken.
     #[serde(skip)]
     pub quickstart: bool,
 }
@@ -61,7 +67,7 @@ fn default_data() -> PathBuf {
     "mailserver-data".into()
 }
 
-/// `[listen]`: each "host:port" or a list of them; what is missing is not opened.
+/// `[listen]`: each is "host:port" or a list of them; a missing one is not opened.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[allow(missing_docs, reason = "the names are the protocols'")]
@@ -94,10 +100,10 @@ pub enum Addresses {
 }
 
 impl Addresses {
-    /// All of them, resolved.
+    /// Resolves all of them.
     ///
     /// # Errors
-    /// Names the one that is no address.
+    /// Names the one that is not an address.
     pub fn resolve(&self) -> Result<Vec<SocketAddr>, ConfigError> {
         let names: &[String] = match self {
             Self::None => &[],
@@ -107,7 +113,7 @@ impl Addresses {
         let mut all = Vec::new();
         for name in names {
             let found = name.to_socket_addrs().map_err(|error| {
-                ConfigError(format!("\"{name}\" is no \"host:port\" ({error}): write, for example, \"127.0.0.1:2525\""))
+                ConfigError(format!("\"{name}\" is not a \"host:port\" ({error}): write, for example, \"127.0.0.1:2525\""))
             })?;
             all.extend(found);
         }
@@ -120,9 +126,9 @@ impl Addresses {
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct Tls {
-    /// PEM, the server's certificate first; missing: the private CA's.
+    /// A PEM file, the server's certificate first; without it, a private CA signs one.
     pub cert: Option<PathBuf>,
-    /// PEM.
+    /// A PEM file.
     pub key: Option<PathBuf>,
 }
 
@@ -137,6 +143,17 @@ pub struct Auth {
     pub exempt: Networks,
 }
 
+/// `[proxies]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct Proxies {
+    /// Networks whose connections begin with the PROXY protocol, version 1 or 2.
+    pub protocol: Networks,
+    /// Networks whose SMTP clients may say for whom they speak by XCLIENT, and where a message came from by XFORWARD.
+    pub xclient: Networks,
+}
+
 /// When passwords may be sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -144,7 +161,7 @@ pub enum Plaintext {
     /// Under TLS only.
     #[default]
     Tls,
-    /// Also in clear: for tests and for a network that is trusted.
+    /// Also in clear, for tests and for a trusted network.
     Always,
 }
 
@@ -159,7 +176,7 @@ pub struct Store {
     pub url: Option<String>,
     /// Whether searches keep an index of texts beside the store.
     pub text_index: bool,
-    /// Octets that stay free on the disk: new messages are refused before they would take them.
+    /// Octets to keep free on the disk; new messages are refused before they would take them.
     pub min_free: Size,
 }
 
@@ -191,13 +208,13 @@ pub enum StoreKind {
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Octets of a message.
+    /// The largest message, in octets.
     pub message_size: Size,
-    /// Octets of a new account.
+    /// The quota of a new account, in octets.
     pub quota: Size,
-    /// Connections at a time; fewer where there are not two file descriptors for each.
+    /// The most connections at a time; fewer if there are not two file descriptors for each.
     pub connections: usize,
-    /// Of these, for each protocol, from one IPv4 address or one IPv6 /64.
+    /// The most connections for each protocol from one IPv4 address or one IPv6 /64.
     pub connections_per_ip: usize,
 }
 
@@ -217,9 +234,9 @@ impl Default for Limits {
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct Imap {
-    /// Messages that one command reaches (RFC 9738).
+    /// The most messages that one command may name (RFC 9738).
     pub message_limit: Option<NonZeroU32>,
-    /// How often a client that waits hears that it is not forgotten.
+    /// How often a waiting client is sent the progress of its command.
     pub progress: Span,
 }
 
@@ -242,9 +259,9 @@ pub struct Senders {
     pub own_only: bool,
     /// Whether only users who have logged in write as one of [`Config::domains`].
     pub protect: bool,
-    /// Networks whose mail is accepted without that.
+    /// Networks that `protect` does not apply to.
     pub exempt: Networks,
-    /// What accounts may write as besides their own address, by account: an address, or `@` and a domain.
+    /// Further addresses that an account may write as, by account: an address, or `@` and a domain.
     pub aliases: BTreeMap<String, Vec<String>>,
 }
 
@@ -264,19 +281,33 @@ impl Default for Senders {
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct Relay {
-    /// DNS servers; the system's, when there are none.
+    /// The DNS servers; the system's if empty.
     pub dns: Vec<String>,
     /// The port of mail exchangers.
     pub port: u16,
-    /// Everything goes there instead.
+    /// Who validates what DNS answers: `"off"`, `"validate"`, or `"trust-ad"` for a resolver on this machine. DANE needs
+    /// it.
+    pub dnssec: DnssecMode,
+    /// Whether policies of domains hold that say by HTTPS which hosts take their mail, with a certificate that is checked
+    /// (MTA-STS).
+    pub mta_sts: bool,
+    /// Who answers for reports about TLS, which domains get that want them: an address. No reports are sent without.
+    pub tls_reports: Option<String>,
+    /// A host that receives all mail to other domains instead.
     pub smarthost: Option<String>,
+    /// Rules for mail that goes elsewhere; the first that fits holds.
+    pub routes: Vec<RelayRoute>,
+    /// A certificate authority to trust where certificates are checked, besides the system's: a PEM file.
+    pub ca: Option<PathBuf>,
     /// How long to wait before each next attempt; the last one repeats.
     pub retry: Vec<Span>,
-    /// After this time the sender gets a notification that it failed.
+    /// When the sender gets a notification that it takes long, once; never if 0, or not before `expire`.
+    pub delay: Span,
+    /// When to give up: the sender then gets a notification.
     pub expire: Span,
-    /// Connections to other servers at a time.
+    /// The most connections to other servers at a time.
     pub connections: usize,
-    /// Of these, to one domain, and to one host.
+    /// The most connections to one domain, and to one host.
     pub connections_per_destination: usize,
     /// How long a host may take to accept a connection and to say what it can do.
     pub patience: Span,
@@ -291,13 +322,71 @@ impl Default for Relay {
         Self {
             dns: Vec::new(),
             port: 25,
+            dnssec: DnssecMode::Off,
+            mta_sts: true,
+            tls_reports: None,
             smarthost: None,
+            routes: Vec::new(),
+            ca: None,
             retry: [5, 15, 30, 60, 120, 240].map(minutes).into(),
+            delay: minutes(4 * 60),
             expire: minutes(5 * 24 * 60),
             connections: 200,
-            connections_per_destination: 5,
+            connections_per_destination: 20,
             patience: Span(Duration::from_secs(30)),
             dns_timeout: Span(Duration::from_secs(10)),
+        }
+    }
+}
+
+/// `dnssec` of `[relay]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum DnssecMode {
+    /// Nobody validates. DANE is off.
+    Off,
+    /// The server does, from the root's keys.
+    Validate,
+    /// The named resolvers do, on this machine or behind a path that nobody else can answer on.
+    TrustAd,
+}
+
+/// `[[relay.routes]]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct RelayRoute {
+    /// Domains of recipients: `example.net`, `*.example.net`, `*`; all if empty.
+    pub domains: Vec<String>,
+    /// Reverse-paths: `alice@example.org`, `@example.org`, `<>`; all if empty.
+    pub senders: Vec<String>,
+    /// The hosts that the mail goes to, one after the other until one takes it; the exchangers of the domain if empty.
+    pub hosts: Vec<String>,
+    /// Who to log in as at these hosts.
+    pub user: Option<String>,
+    /// A file whose first line is the password.
+    pub password_file: Option<PathBuf>,
+    /// Whether exchangers must have a certificate that is checked.
+    pub must_verify: bool,
+}
+
+/// `[trace]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct Trace {
+    /// How long it is kept; 0 for no log at all.
+    pub keep: Span,
+    /// The most octets it may have; the oldest part goes first. 0 for no log at all.
+    pub size: Size,
+}
+
+impl Default for Trace {
+    fn default() -> Self {
+        Self {
+            keep: Span(Duration::from_secs(7 * 86_400)),
+            size: Size(256 << 20),
         }
     }
 }
@@ -307,7 +396,7 @@ impl Default for Relay {
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct Webmail {
-    /// Whether people may name servers within this network for accounts elsewhere.
+    /// Whether users may name servers within this network for their accounts elsewhere.
     pub outside_private: bool,
     /// How often the mail of accounts elsewhere is fetched.
     pub outside_interval: Span,
@@ -350,14 +439,14 @@ impl std::str::FromStr for Size {
             "t" | "tb" | "tib" => 40,
             _ => {
                 return Err(format!(
-                    "\"{text}\" is no size: write, for example, \"50 MiB\""
+                    "\"{text}\" is not a size: write, for example, \"50 MiB\""
                 ));
             }
         };
         let number = digits.parse::<u64>().ok();
         let octets = number.and_then(|number| number.checked_mul(1 << shift));
         octets.map(Self).ok_or(format!(
-            "\"{text}\" is no size: write, for example, \"50 MiB\""
+            "\"{text}\" is not a size: write, for example, \"50 MiB\""
         ))
     }
 }
@@ -391,9 +480,11 @@ impl std::str::FromStr for Span {
             "m" => 60_000,
             "h" => 3_600_000,
             "d" => 86_400_000,
+            // Nothing has no unit.
+            "" if text == "0" => 1,
             _ => {
                 return Err(format!(
-                    "\"{text}\" is no time: write, for example, \"30m\""
+                    "\"{text}\" is not a time: write, for example, \"30m\""
                 ));
             }
         };
@@ -401,7 +492,7 @@ impl std::str::FromStr for Span {
         let span = number.and_then(|number| number.checked_mul(milliseconds));
         let span = span.map(|span| Self(Duration::from_millis(span)));
         let span = span.ok_or(format!(
-            "\"{text}\" is no time: write, for example, \"30m\""
+            "\"{text}\" is not a time: write, for example, \"30m\""
         ))?;
         match span.0 > LONGEST {
             true => Err(format!("\"{text}\" is more than a hundred years")),
@@ -472,15 +563,18 @@ impl Config {
     /// What can be wrong with values that are well-formed: a key, and what to do.
     fn check(&self) -> Result<(), (&'static str, String)> {
         let is_name =
-            |name: &str| smtp_proto::Mailbox::parse(format!("a@{name}").as_bytes()).is_ok();
+            |name: &str| hikyaku_smtp_proto::Mailbox::parse(format!("a@{name}").as_bytes()).is_ok();
         if !is_name(&self.hostname) {
-            return Err(("hostname", format!("\"{}\" is no host name", self.hostname)));
+            return Err((
+                "hostname",
+                format!("\"{}\" is not a host name", self.hostname),
+            ));
         }
         if self.domains.is_empty() {
             return Err(("domains", "domains is empty: name at least one".into()));
         }
         if let Some(bad) = self.domains.iter().find(|name| !is_name(name)) {
-            return Err(("domains", format!("\"{bad}\" is no domain")));
+            return Err(("domains", format!("\"{bad}\" is not a domain")));
         }
         if self.tls.cert.is_some() != self.tls.key.is_some() {
             return Err((
@@ -497,11 +591,36 @@ impl Config {
         if self.relay.retry.is_empty() {
             return Err(("retry", "retry is empty: give at least one time".into()));
         }
-        let is_address = |text: &str| smtp_proto::Mailbox::parse(text.as_bytes()).is_ok();
+        for route in &self.relay.routes {
+            for host in &route.hosts {
+                if let Err(error) = host.parse::<hikyaku_relay::NextHost>() {
+                    return Err(("hosts", error.to_string()));
+                }
+            }
+            if route.user.is_some() != route.password_file.is_some() {
+                return Err(("user", "user and password_file go together".into()));
+            }
+        }
+        if self.relay.dnssec == DnssecMode::TrustAd && self.relay.dns.is_empty() {
+            return Err((
+                "dnssec",
+                "\"trust-ad\" needs dns: name the resolver that is trusted".into(),
+            ));
+        }
+        let is_address = |text: &str| hikyaku_smtp_proto::Mailbox::parse(text.as_bytes()).is_ok();
+        let contact = self.relay.tls_reports.as_ref();
+        if let Some(bad) = contact.filter(|contact| !contact.is_ascii() || !is_address(contact)) {
+            return Err((
+                "tls_reports",
+                format!(
+                    "\"{bad}\" is not an address: write, for example, \"postmaster@example.org\""
+                ),
+            ));
+        }
         if let Some(bad) = self.senders.aliases.keys().find(|name| !is_address(name)) {
             return Err((
                 "[senders.aliases]",
-                format!("\"{bad}\" is no account: write its whole address"),
+                format!("\"{bad}\" is not an account: write its whole address"),
             ));
         }
         for alias in self.senders.aliases.values().flatten() {
@@ -537,7 +656,7 @@ impl Config {
         Ok(())
     }
 
-    /// What `mailserver` without an argument runs with: loopback only, ports plus 2000.
+    /// Returns the configuration of `mailserver` without arguments: loopback only, ports plus 2000.
     #[must_use]
     pub fn quickstart() -> Self {
         let at = |port: u16| Addresses::One(format!("127.0.0.1:{port}"));
@@ -562,15 +681,17 @@ impl Config {
             auth: Auth::default(),
             store: Store::default(),
             limits: Limits::default(),
+            proxies: Proxies::default(),
             imap: Imap::default(),
             senders: Senders::default(),
             relay: Relay::default(),
+            trace: Trace::default(),
             webmail: Webmail::default(),
             quickstart: true,
         }
     }
 
-    /// Whether mail to that domain is delivered here.
+    /// Returns whether mail to that domain is delivered here.
     #[must_use]
     pub fn is_local(&self, domain: &str) -> bool {
         self.domains
@@ -595,9 +716,13 @@ mod tests {
     fn errors_name_the_line_and_the_remedy() {
         assert!(error("wrong = 1\n").starts_with("line 3: unknown field `wrong`"));
         assert!(error("\n[store]\nkind = \"postgres\"\n").starts_with("line 5: not yet"));
-        assert!(error("[limits]\nquota = \"1 XB\"\n").contains("no size"));
+        assert!(error("[limits]\nquota = \"1 XB\"\n").contains("not a size"));
         assert!(error("[listen]\nsmtp = \"nowhere\"\n").starts_with("line 4: \"nowhere\""));
         assert!(error("[tls]\ncert = \"x\"\n").starts_with("line 3: cert and key"));
+        assert!(
+            error("[relay]\ntls_reports = \"me\"\n")
+                .starts_with("line 4: \"me\" is not an address")
+        );
         assert!(Config::parse("domains = []").is_err());
         assert!(
             error("[senders.aliases]\nalice = [\"sales@a.test\"]\n").contains("its whole address")
@@ -614,12 +739,17 @@ mod tests {
         let config = Config::parse(example).unwrap();
         assert_eq!(config.limits.message_size, Size(50 << 20));
         assert_eq!(config.relay.expire, Span(Duration::from_secs(5 * 86_400)));
+        assert_eq!(config.relay.delay, Span(Duration::from_secs(4 * 3_600)));
+        assert_eq!(config.trace.keep, Span(Duration::from_secs(7 * 86_400)));
+        assert_eq!(config.trace.size, Size(256 << 20));
     }
 
     #[test]
     fn sizes_and_times() {
         assert_eq!("2GiB".parse(), Ok(Size(2 << 30)));
         assert_eq!(Size(1536).to_string(), "1.5 KiB");
+        assert_eq!("0".parse(), Ok(Span(Duration::ZERO)));
+        assert!("5".parse::<Span>().is_err());
         assert_eq!("500ms".parse(), Ok(Span(Duration::from_millis(500))));
         assert!("99999999999999 TiB".parse::<Size>().is_err());
         assert!("36500d".parse::<Span>().is_ok());

@@ -16,7 +16,7 @@ fn raise() -> u64 {
         };
         match setrlimit(Resource::Nofile, raised) {
             Ok(()) => limit.current = limit.maximum,
-            Err(error) => warn!(%error, "the limit of file descriptors stays"),
+            Err(error) => warn!(%error, "the limit of file descriptors could not be raised"),
         }
     }
     limit.current.unwrap_or(u64::MAX)
@@ -30,7 +30,7 @@ pub(crate) fn connections(wanted: usize) -> usize {
         warn!(
             descriptors,
             connections = possible,
-            "fewer connections than [limits] connections: raise the limit of file descriptors (LimitNOFILE= in a systemd unit)"
+            "the limit of file descriptors allows fewer connections than `connections` in [limits]: raise it (LimitNOFILE= in a systemd unit)"
         );
     } else {
         debug!(descriptors, connections = wanted, "file descriptors");

@@ -1,42 +1,57 @@
 #![doc = include_str!("../README.md")]
+#![allow(
+    clippy::exhaustive_structs,
+    clippy::exhaustive_enums,
+    reason = "the library of a program"
+)]
 
 mod accept;
 mod accounts;
-mod body;
+mod admission;
 mod config;
 pub mod control;
-mod deflated;
 mod descriptors;
-mod imap;
-mod listener;
-mod login;
+mod histogram;
+mod made;
 mod metrics;
+mod metrics_page;
 mod network;
-mod pop3;
+mod open_store;
 mod prepare;
+mod printable;
 mod private;
-mod queue;
+mod protocol;
+mod proxied;
+mod queue_request;
+pub mod queue_view;
+mod queued;
+mod relaying;
 mod remembered;
+mod residents;
 mod server;
-mod smtp;
+mod shared;
+mod start_error;
 mod store_health;
+mod timings;
 mod tls;
+pub mod trace;
 mod weak;
 mod web;
 
-pub use accounts::{AccountError, Accounts, ScramKeys, generated_password};
+pub use accounts::{AccountError, Accounts, generated_password};
 pub use config::{
-    Addresses, Auth, Config, ConfigError, Limits, Listen, Plaintext, Relay, Senders, Size, Span,
-    Store, StoreKind, Tls, Webmail,
+    Addresses, Auth, Config, ConfigError, DnssecMode, Limits, Listen, Plaintext, Relay, RelayRoute,
+    Senders, Size, Span, Store, StoreKind, Tls, Trace, Webmail,
 };
 pub use network::{Network, Networks};
+pub use open_store::open_store;
 pub use prepare::{Findings, check};
-pub use server::{Server, Service, StartError, open_store};
+pub use protocol::Protocol;
+pub use queue_request::{
+    Done, Listed, ListedRecipient, Ordered, Page, Picked, QueueError, QueueRequest,
+};
+pub use relaying::RelayError;
+pub use server::Server;
+pub use start_error::StartError;
 pub use tls::TlsError;
 pub use weak::hint;
-
-/// Seconds since 1970.
-pub(crate) fn unix_now() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(0))
-}

@@ -1,20 +1,24 @@
 //! The program `mailserver`.
 
+mod queue_command;
+
 use clap::{Parser, Subcommand};
-use hikyaku_server::control::{Request, perform};
-use hikyaku_server::{Config, Server, Service, Size, check, generated_password, hint};
+use mailserver::control::{Request, perform};
+use mailserver::trace::{Query, report};
+use mailserver::{Config, Protocol, Server, Size, Span, check, generated_password, hint};
+use queue_command::Queue;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// A mail server: SMTP, submission, LMTP, POP3 and IMAP.
+/// A mail server: SMTP, submission, LMTP, POP3, IMAP and a webmail.
 ///
-/// Without arguments it keeps everything in ./mailserver-data, makes a certificate and two demo
+/// Without arguments it keeps everything in ./mailserver-data, creates a certificate and two demo
 /// accounts, and listens on 127.0.0.1 only, on each protocol's port + 2000.
 #[derive(Debug, Parser)]
 #[command(name = "mailserver", version)]
 struct Arguments {
-    /// The configuration; examples/server/mailserver.toml describes every key.
+    /// The configuration file; examples/server/mailserver.toml describes every key.
     #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
     #[command(subcommand)]
@@ -23,40 +27,59 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Manages accounts, also while the server runs.
+    /// Manages accounts, even while the server is running.
     #[command(subcommand)]
     Account(Account),
-    /// Says what is wrong with the configuration, and with what a start needs: with line and remedy.
+    /// Looks at the messages that wait to be handed on, and changes what becomes of them, even while the server is running.
+    #[command(subcommand)]
+    Queue(Queue),
+    /// Tells what became of messages: who sent them, who was accepted and refused, each attempt, and how it ended.
+    Trace {
+        /// The ID of a message, as in `queue list`, in its Received field and in the reply to its sender; or the address of
+        /// a sender, a recipient or a login.
+        #[arg(value_name = "ID|ADDRESS")]
+        what: String,
+        /// How far back to look, such as "2h" or "3d"; all that is kept by default.
+        #[arg(long, value_name = "TIME")]
+        since: Option<Span>,
+        /// Tells of no more than this many messages: the last ones.
+        #[arg(long, value_name = "N", default_value_t = 50)]
+        limit: usize,
+        /// Prints the records of the log, one JSON object a line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Checks the configuration and everything a start needs; prints each problem with its remedy.
     Check,
 }
 
 #[derive(Debug, Subcommand)]
 enum Account {
-    /// Adds an account; its password is one line on standard input, or is made up on a terminal.
+    /// Adds an account; reads its password from one line of standard input, or generates one on a terminal.
     Add {
-        /// Such as alice@example.org.
+        /// The address, such as alice@example.org.
         address: String,
     },
-    /// Lists all accounts, what they hold and may hold.
+    /// Lists all accounts with what they hold and their quota.
     List,
-    /// Gives an account another password, as with `add`.
+    /// Changes the password of an account; reads or generates it as `add` does.
     Passwd {
-        /// Which.
+        /// The address of the account.
         address: String,
     },
     /// Removes an account and all its mail.
     Remove {
-        /// Which.
+        /// The address of the account.
         address: String,
-        /// Does not ask.
+        /// Removes it without asking.
         #[arg(long)]
         yes: bool,
     },
-    /// Sets what an account may hold.
+    /// Sets the quota of an account.
     Quota {
-        /// Which.
+        /// The address of the account.
         address: String,
-        /// Such as "2 GiB".
+        /// The quota, such as "2 GiB".
         size: Size,
     },
 }
@@ -91,6 +114,31 @@ async fn run(arguments: Arguments) -> Result<(), String> {
         None => serve(config, quickstart).await,
         Some(Action::Check) => say_what_is_wrong(&config).await,
         Some(Action::Account(account)) => manage(&config, account).await,
+        Some(Action::Queue(queue)) => queue_command::run(&config, queue).await,
+        Some(Action::Trace {
+            what,
+            since,
+            limit,
+            json,
+        }) => {
+            let since = since.unwrap_or(config.trace.keep).0;
+            let query = Query {
+                what,
+                since,
+                limit,
+                json,
+            };
+            trace(&config, &query)
+        }
+    }
+}
+
+fn trace(config: &Config, query: &Query) -> Result<(), String> {
+    let report = report(&config.data, query).map_err(|error| error.to_string())?;
+    match report.is_empty() {
+        false => queue_command::print(report.as_bytes()),
+        true if config.trace.keep.0.is_zero() => Err("[trace] keep is 0: nothing is traced".into()),
+        true => Err(format!("nothing is known of {}", query.what)),
     }
 }
 
@@ -104,7 +152,7 @@ async fn say_what_is_wrong(config: &Config) -> Result<(), String> {
     }
     println!("The configuration is fine.");
     if found.running {
-        println!("A server runs with it: its own ports and its store were not tried.");
+        println!("A server runs with it, so its ports and its store were not tried.");
     }
     Ok(())
 }
@@ -135,7 +183,7 @@ async fn manage(config: &Config, account: Account) -> Result<(), String> {
     Ok(())
 }
 
-/// One line from standard input; on a terminal one is made up and printed.
+/// Reads a password from one line of standard input; on a terminal, generates and prints one.
 fn password(address: &str) -> Result<String, String> {
     let input = std::io::stdin();
     if input.is_terminal() {
@@ -154,7 +202,7 @@ fn password(address: &str) -> Result<String, String> {
     Ok(password)
 }
 
-/// Asks whether an account may go, and says what goes with it.
+/// Asks before an account is removed, and says what is lost with it.
 async fn ask(config: &Config, address: &str) -> Result<(), String> {
     let holds = perform(config, &Request::Holds(address.to_owned())).await;
     let holds = holds.map_err(|error| error.to_string())?;
@@ -162,11 +210,11 @@ async fn ask(config: &Config, address: &str) -> Result<(), String> {
     let input = std::io::stdin();
     if !input.is_terminal() {
         return Err(format!(
-            "{address} holds {holds}, and nobody can be asked here: say --yes to remove it all"
+            "{address} holds {holds}, and without a terminal nobody can confirm: give --yes to remove it all"
         ));
     }
     say(&format!(
-        "{address} holds {holds}. All of it will be lost. Remove it? Type \"yes\": "
+        "{address} holds {holds}. All of it will be lost. Type \"yes\" to remove it: "
     ));
     let mut line = String::new();
     input
@@ -220,7 +268,7 @@ async fn serve(config: Config, quickstart: bool) -> Result<(), String> {
     Ok(())
 }
 
-/// Prints, and goes on when nobody reads it any more.
+/// Prints; continues when nobody reads it any more.
 fn say(text: &str) {
     let mut output = std::io::stdout().lock();
     let _ = output
@@ -228,7 +276,8 @@ fn say(text: &str) {
         .and_then(|()| output.flush());
 }
 
-/// Makes the demo accounts at the first start; their passwords lie beside the mail.
+/// Creates the demo accounts at the first start and returns the welcome text; their passwords are stored
+/// beside the mail.
 async fn welcome(server: &Server, data: &std::path::Path) -> Result<String, String> {
     let file = data.join("demo-accounts.txt");
     let accounts = server.accounts();
@@ -246,31 +295,31 @@ async fn welcome(server: &Server, data: &std::path::Path) -> Result<String, Stri
         write_secret(&file, &text).map_err(|error| format!("{}: {error}", file.display()))?;
     }
     let demo = std::fs::read_to_string(&file).unwrap_or_default();
-    let at = |service: Service| server.address(service).map_or(0, |address| address.port());
+    let at = |service: Protocol| server.address(service).map_or(0, |address| address.port());
     let demo: String = demo.lines().map(|line| format!("    {line}\n")).collect();
     Ok(format!(
         "\nThe mail server is ready, on 127.0.0.1 only.\n\n\
-         In the browser: https://localhost:{https}/ (its certificate is this server's own)\n\
-         Accounts (address, password; kept in {file}):\n{demo}\n\
-         Point a mail program at it: server 127.0.0.1, user name = address\n\
+         In the browser: https://localhost:{https}/ (the browser warns about the certificate, which this server signed itself)\n\
+         Demo accounts (address, password; also in {file}):\n{demo}\n\
+         In a mail program: server 127.0.0.1, user name = the address\n\
          \x20   IMAP   port {imaps} (TLS) or {imap} (STARTTLS)\n\
          \x20   POP3   port {pop3s} (TLS) or {pop3} (STARTTLS)\n\
          \x20   SMTP   port {submissions} (TLS) or {submission} (STARTTLS), with the same password\n\
-         Mail from elsewhere: SMTP port {smtp}, LMTP {lmtp}\n\
-         Its certificate is signed by a private CA: {ca}\n\n\
+         Incoming mail from other servers: SMTP port {smtp}, LMTP {lmtp}\n\
+         The certificate is signed by a private authority, which mail programs can trust: {ca}\n\n\
          More accounts: mailserver account add carol@example.test\n\
-         Ctrl-C stops it; a second start finds everything again.\n",
+         Ctrl-C stops the server; the next start uses the same accounts and mail.\n",
         file = file.display(),
-        https = at(Service::Https),
-        imaps = at(Service::Imaps),
-        imap = at(Service::Imap),
-        pop3s = at(Service::Pop3s),
-        pop3 = at(Service::Pop3),
-        submissions = at(Service::Submissions),
-        submission = at(Service::Submission),
-        smtp = at(Service::Smtp),
-        lmtp = match at(Service::Lmtp) {
-            0 => "off: its port is taken".into(),
+        https = at(Protocol::Https),
+        imaps = at(Protocol::Imaps),
+        imap = at(Protocol::Imap),
+        pop3s = at(Protocol::Pop3s),
+        pop3 = at(Protocol::Pop3),
+        submissions = at(Protocol::Submissions),
+        submission = at(Protocol::Submission),
+        smtp = at(Protocol::Smtp),
+        lmtp = match at(Protocol::Lmtp) {
+            0 => "off, because another program has its port".into(),
             port => format!("port {port}"),
         },
         ca = data.join("tls/ca.pem").display(),

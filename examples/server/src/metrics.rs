@@ -1,12 +1,9 @@
-//! What is counted, and the page that tells it to Prometheus.
+//! The metrics.
 
-use mailstore::Health;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 
-use crate::store_health;
+use crate::timings::Timings;
 
 macro_rules! counters {
     ($($name:ident $kind:literal $help:literal),* $(,)?) => {
@@ -14,17 +11,19 @@ macro_rules! counters {
         #[derive(Debug, Default)]
         pub(crate) struct Metrics {
             $(pub(crate) $name: AtomicU64,)*
+            pub(crate) timings: Timings,
         }
 
         impl Metrics {
             /// In Prometheus' text format.
-            fn page(&self) -> String {
+            pub(crate) fn page(&self) -> String {
                 let mut page = String::new();
                 $({
                     let name = concat!("mailserver_", stringify!($name));
                     let value = self.$name.load(Ordering::Relaxed);
                     let _ = write!(page, concat!("# HELP {} ", $help, "\n# TYPE {} ", $kind, "\n{} {}\n"), name, name, name, value);
                 })*
+                self.timings.write(&mut page);
                 page
             }
         }
@@ -48,7 +47,9 @@ counters! {
     messages_relayed_total "counter" "Recipients handed on to other servers.",
     messages_deferred_total "counter" "Attempts to hand on that are to be repeated.",
     messages_bounced_total "counter" "Recipients that were given up.",
+    tls_policies_failed_total "counter" "Hosts of other domains that failed their MTA-STS policy or their TLSA records.",
     notifications_dropped_total "counter" "Times that recipients were given up and no sender could be notified.",
+    trace_records_dropped_total "counter" "Records that the trace log could not take.",
 }
 
 /// Adds one.
@@ -70,29 +71,4 @@ impl Drop for Gauge<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
-}
-
-/// Answers one request: `/metrics`, `/health`.
-pub(crate) async fn answer(metrics: &Metrics, store: &Health, mut stream: TcpStream) {
-    let mut request = [0; 1024];
-    let mut length = 0;
-    while length < request.len() && !request[..length].ends_with(b"\r\n\r\n") {
-        match stream.read(&mut request[length..]).await {
-            Ok(0) | Err(_) => break,
-            Ok(count) => length += count,
-        }
-    }
-    let (status, page) = match () {
-        () if request.starts_with(b"GET /metrics ") => {
-            ("200 OK", metrics.page() + &store_health::metrics(store))
-        }
-        () if request.starts_with(b"GET /health ") => store_health::page(store),
-        () => ("404 Not Found", "try /metrics or /health\n".into()),
-    };
-    let answer = format!(
-        "HTTP/1.1 {status}\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{page}",
-        page.len()
-    );
-    let _ = stream.write_all(answer.as_bytes()).await;
-    let _ = stream.shutdown().await;
 }

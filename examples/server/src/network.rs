@@ -26,13 +26,14 @@ impl FromStr for Network {
             (bits <= most).then_some(Self { address, bits })
         };
         network().ok_or(format!(
-            "\"{text}\" is no network: write, for example, \"192.0.2.7\" or \"10.0.0.0/8\""
+            "\"{text}\" is not a network: write, for example, \"192.0.2.7\" or \"10.0.0.0/8\""
         ))
     }
 }
 
 impl Network {
-    /// Whether an address is one of them. An IPv4 address that IPv6 maps is that IPv4 address.
+    /// Returns whether the network contains an address. An IPv4-mapped IPv6 address counts as the IPv4
+    /// address.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address.to_canonical()) {
@@ -62,7 +63,7 @@ impl<'de> Deserialize<'de> for Network {
 pub struct Networks(pub Vec<Network>);
 
 impl Networks {
-    /// Whether an address is in one of them.
+    /// Returns whether one of the networks contains an address.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(address))

@@ -1,35 +1,37 @@
-//! What a start needs, found out before anything is changed: by the start itself and by `mailserver check`.
+//! Checks what a start needs before anything is changed, for the start itself and for `mailserver check`.
 
-use hikyaku_webmail::Untimely;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use tokio::net::TcpListener;
 use tracing::warn;
+use webmail::Untimely;
 
 use crate::config::StoreKind;
-use crate::server::{Service, StartError, open_store};
-use crate::{Config, control, private, queue, tls};
+use crate::made::Made;
+use crate::open_store::open_store;
+use crate::protocol::Protocol;
+use crate::start_error::StartError;
+use crate::{Config, control, private, relaying, tls};
 
 /// A port that is open.
-pub(crate) type Port = (Service, SocketAddr, TcpListener);
+pub(crate) type Port = (Protocol, SocketAddr, TcpListener);
 
-/// Opens all ports that a configuration names, as far as they can be.
+/// Opens all ports that a configuration names; lists those that cannot be opened as errors.
 pub(crate) async fn ports(config: &Config) -> (Vec<Port>, Vec<StartError>) {
     let listen = &config.listen;
     let (mut ports, mut errors) = (Vec::new(), Vec::new());
     let mut any = false;
     for (service, addresses) in [
-        (Service::Smtp, &listen.smtp),
-        (Service::Submission, &listen.submission),
-        (Service::Submissions, &listen.submissions),
-        (Service::Lmtp, &listen.lmtp),
-        (Service::Pop3, &listen.pop3),
-        (Service::Pop3s, &listen.pop3s),
-        (Service::Imap, &listen.imap),
-        (Service::Imaps, &listen.imaps),
-        (Service::Metrics, &listen.metrics),
-        (Service::Https, &listen.https),
-        (Service::Http, &listen.http),
+        (Protocol::Smtp, &listen.smtp),
+        (Protocol::Submission, &listen.submission),
+        (Protocol::Submissions, &listen.submissions),
+        (Protocol::Lmtp, &listen.lmtp),
+        (Protocol::Pop3, &listen.pop3),
+        (Protocol::Pop3s, &listen.pop3s),
+        (Protocol::Imap, &listen.imap),
+        (Protocol::Imaps, &listen.imaps),
+        (Protocol::Metrics, &listen.metrics),
+        (Protocol::Https, &listen.https),
+        (Protocol::Http, &listen.http),
     ] {
         let addresses = match addresses.resolve() {
             Ok(addresses) => addresses,
@@ -47,8 +49,8 @@ pub(crate) async fn ports(config: &Config) -> (Vec<Port>, Vec<StartError>) {
                     ports.push((service, address, listener));
                 }
                 // Nobody who only tries it out needs LMTP.
-                Err(error) if config.quickstart && service == Service::Lmtp => {
-                    warn!(%error, %address, "LMTP is off");
+                Err(error) if config.quickstart && service == Protocol::Lmtp => {
+                    warn!(%error, %address, "LMTP is off, because its port cannot be opened");
                 }
                 Err(error) => errors.push(StartError::Listen(address, error)),
             }
@@ -60,101 +62,26 @@ pub(crate) async fn ports(config: &Config) -> (Vec<Port>, Vec<StartError>) {
     (ports, errors)
 }
 
-/// What a start has made so far. Dropped before [`keep`](Self::keep), it is taken away again: a start that fails leaves
-/// nothing behind. Another start with the same folder loses nothing by it: folders go only when they are empty, or when
-/// this start holds the store that is in them.
-#[derive(Debug, Default)]
-pub(crate) struct Made {
-    /// Folders that this start made, the outermost first.
-    folders: Vec<PathBuf>,
-    /// What was not there when it began.
-    missing: Vec<PathBuf>,
-    holds_store: bool,
-}
-
-impl Made {
-    /// Makes the data folder, and remembers what is not in it yet.
-    pub(crate) fn begin(config: &Config) -> Result<Self, StartError> {
-        let data = &config.data;
-        let mut made = Self {
-            folders: Vec::new(),
-            missing: ["store", "tls"].map(|name| data.join(name)).into(),
-            holds_store: false,
-        };
-        made.missing.retain(|path| !path.exists());
-        let mut around: Vec<_> = data
-            .ancestors()
-            .skip(1)
-            .take_while(|path| !path.as_os_str().is_empty() && !path.exists())
-            .map(Path::to_owned)
-            .collect();
-        around.reverse();
-        made.folders = around;
-        let is_new = private::folder(data);
-        let writable = is_new.and_then(|is_new| {
-            if is_new {
-                made.folders.push(data.clone());
-            }
-            writable(data)
-        });
-        writable.map_err(|error| StartError::Folder(data.display().to_string(), error))?;
-        Ok(made)
-    }
-
-    /// The store is open: nobody else can have made what is there now.
-    pub(crate) fn holds_store(&mut self) {
-        self.holds_store = true;
-    }
-
-    /// The start did not fail.
-    pub(crate) fn keep(mut self) {
-        self.missing.clear();
-        self.folders.clear();
-    }
-}
-
-impl Drop for Made {
-    fn drop(&mut self) {
-        for path in self.missing.drain(..) {
-            let _ = match self.holds_store {
-                true => std::fs::remove_dir_all(path),
-                false => std::fs::remove_dir(path),
-            };
-        }
-        for path in self.folders.drain(..).rev() {
-            let _ = std::fs::remove_dir(path);
-        }
-    }
-}
-
-/// Whether files can be made in a folder.
-fn writable(folder: &Path) -> std::io::Result<()> {
-    let name = format!(".check.{}", std::process::id());
-    let path = folder.join(name);
-    std::fs::File::create_new(&path)?;
-    std::fs::remove_file(path)
-}
-
 /// What [`check`] found.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Findings {
-    /// What makes a start fail, or makes it of no use: each one line, with the remedy.
+    /// Problems that make a start fail or useless, each in one line with its remedy.
     pub problems: Vec<String>,
-    /// What should be corrected besides.
+    /// Further things to correct, each in one line with its remedy.
     pub warnings: Vec<String>,
-    /// Whether a server runs with this data: its ports and its store are its own.
+    /// Whether a server runs with this data; then its ports and its store were not tried.
     pub running: bool,
 }
 
-/// What is open to others that should not be: each one line, with the remedy.
+/// Lists files that others can read and should not, each in one line with its remedy.
 pub(crate) fn open_to_others(config: &Config) -> Vec<String> {
     let data = private::open_to_others(&config.data).map(|open| open.to_string());
     let key = config.tls.key.as_deref().and_then(private::is_key_open);
     data.into_iter().chain(key).collect()
 }
 
-/// Tries all that a start needs, with what the start itself does, and leaves nothing behind.
+/// Tries everything that a start needs, in the way the start does it, and leaves nothing behind.
 pub async fn check(config: &Config) -> Findings {
     let mut found = Findings {
         running: control::is_running(config).await,
@@ -178,8 +105,8 @@ pub async fn check(config: &Config) -> Findings {
             false => found.problems.push(error.to_string()),
         }
     }
-    if let Err(error) = queue::check(config) {
-        found.problems.push(StartError::Dns(error).to_string());
+    if let Err(error) = relaying::check(config) {
+        found.problems.push(StartError::from(error).to_string());
     }
     found.warnings.extend(open_to_others(config));
     if found.running {

@@ -4,7 +4,7 @@
 //! hash that the store has of its password, and of the password: another password, or an account that is gone, and it
 //! is of no use. What is remembered ends some minutes after the password was hashed last, however often it is used.
 
-use mailstore::AccountId;
+use hikyaku_mailstore::AccountId;
 use ring::hmac::{self, HMAC_SHA256, Key, Tag};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

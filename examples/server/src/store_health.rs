@@ -1,13 +1,13 @@
-//! How the store is: in the log, at `/health`, in the metrics.
+//! Reports the health of the store: in the log, at `/health`, in the metrics.
 
-use mailstore::{Finding, Health};
+use hikyaku_mailstore::{Finding, Health};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
-use crate::server::Shared;
+use crate::shared::Shared;
 
 /// How often the store is asked.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -51,14 +51,14 @@ fn compare(before: &Health, now: &Health) {
         warn!("the store: recovered from its log after a failed write");
     }
     match (before.takes_messages(), now.takes_messages()) {
-        (Ok(()), Err(why)) => error!(%why, "the store takes no new messages"),
-        (Err(_), Ok(())) => info!("the store takes new messages again"),
+        (Ok(()), Err(why)) => error!(%why, "the store refuses new messages"),
+        (Err(_), Ok(())) => info!("the store accepts new messages again"),
         _ => {}
     }
     if now.damaged > before.damaged {
         error!(
             count = now.damaged,
-            "the store: bodies of messages are damaged or gone"
+            "the store: bodies of messages are damaged or missing"
         );
     }
 }
@@ -70,18 +70,12 @@ pub(crate) fn page(health: &Health) -> (&'static str, String) {
     }
     let mut page = String::new();
     if let Err(why) = health.takes_messages() {
-        let _ = writeln!(page, "the store takes no new messages: {why}");
+        let _ = writeln!(page, "the store refuses new messages: {why}");
     }
     for finding in health.findings.iter().filter(|one| one.is_damage()) {
         let _ = writeln!(page, "{finding}");
     }
     ("503 Service Unavailable", page)
-}
-
-/// Whether an account that is not there may be one that was lost.
-pub(crate) fn has_lost_accounts(health: &Health) -> bool {
-    let gone = |found: &Finding| matches!(found, Finding::DatabaseGone { .. } | Finding::LogGone);
-    health.findings.iter().any(gone)
 }
 
 /// The store's part of the metrics, in Prometheus' text format.
@@ -97,27 +91,27 @@ pub(crate) fn metrics(health: &Health) -> String {
     add(
         "takes_messages",
         "gauge",
-        "1 while new messages are taken.",
+        "1 while new messages are accepted.",
         takes,
     );
     let changes = u64::from(health.refuses.is_none());
     add(
         "takes_changes",
         "gauge",
-        "1 while changes are taken.",
+        "1 while changes are accepted.",
         changes,
     );
     let damage = health.findings.iter().filter(|one| one.is_damage()).count();
-    let help = "What was found damaged or gone when the store was opened.";
+    let help = "Objects found damaged or missing when the store was opened.";
     add("damage_found", "gauge", help, damage as u64);
     let help = "Writes and flushes that failed.";
     add("failed_writes_total", "counter", help, health.failed);
     let help = "Recoveries from the log after a failed write.";
     add("recoveries_total", "counter", help, health.recovered);
-    let help = "Reads of bodies that are damaged or gone.";
+    let help = "Reads of bodies that are damaged or missing.";
     add("damaged_reads_total", "counter", help, health.damaged);
     if let Some(free) = health.free {
-        let help = "Octets that are free for messages, beyond what has to stay free.";
+        let help = "Octets free for messages, besides those that `min_free` keeps.";
         add("free_bytes", "gauge", help, free);
     }
     page
@@ -126,7 +120,7 @@ pub(crate) fn metrics(health: &Health) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mailstore::Error;
+    use hikyaku_mailstore::Error;
 
     #[test]
     fn health_says_what_is_wrong() {

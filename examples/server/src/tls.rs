@@ -1,6 +1,5 @@
 //! TLS: the configured certificate, or one of a private CA, and what happens when its files change.
 
-use hikyaku_webmail::{Certificate, CertificateError};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,17 +9,18 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{info, warn};
+use webmail::{Certificate, CertificateError};
 
 use crate::metrics::count;
-use crate::server::Shared;
+use crate::shared::Shared;
 use crate::{Config, private};
 
 /// How often the files are looked at.
 const LOOK: Duration = Duration::from_secs(5);
-/// How often it is said that the certificate is about to expire.
+/// How often the log warns that the certificate is about to expire.
 const SAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Why there is no TLS: one line, with the remedy.
+/// Why TLS cannot be offered, in one line with the remedy.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct TlsError(String);
@@ -38,7 +38,7 @@ fn unwritable(path: &Path, error: impl std::fmt::Display) -> TlsError {
     ))
 }
 
-/// Where the certificate and its key are.
+/// Returns the paths of the certificate and its key.
 pub(crate) fn files(config: &Config) -> (PathBuf, PathBuf) {
     match (&config.tls.cert, &config.tls.key) {
         (Some(cert), Some(key)) => (cert.clone(), key.clone()),
@@ -49,7 +49,7 @@ pub(crate) fn files(config: &Config) -> (PathBuf, PathBuf) {
     }
 }
 
-/// The certificate, if it is there: that of the private CA is made by the first start.
+/// Loads the certificate, if it exists; the first start creates that of the private CA.
 pub(crate) fn existing(config: &Config) -> Result<Option<Arc<Certificate>>, TlsError> {
     let (cert, key) = files(config);
     match config.tls.cert.is_some() || (cert.exists() && key.exists()) {
@@ -58,7 +58,7 @@ pub(crate) fn existing(config: &Config) -> Result<Option<Arc<Certificate>>, TlsE
     }
 }
 
-/// The certificate of the private CA, made at the first start and used again.
+/// Creates a private CA and a certificate that it signs; later starts use the same certificate.
 pub(crate) fn private(config: &Config) -> Result<Arc<Certificate>, TlsError> {
     let folder = config.data.join("tls");
     let (cert, key) = files(config);
@@ -107,17 +107,17 @@ fn write(path: &Path, octets: &[u8]) -> Result<(), TlsError> {
     write().map_err(|error| unwritable(path, error))
 }
 
-/// Loads the certificate again. One that cannot be used leaves the old one where it is.
+/// Reloads the certificate. If the new one cannot be used, the old one stays in use.
 pub(crate) fn reload(shared: &Shared) -> Result<(), TlsError> {
     let reloaded = shared.certificate.reload();
     let metrics = &shared.metrics;
     match &reloaded {
         Ok(()) => {
-            info!("the certificate was loaded again");
+            info!("reloaded the certificate");
             count(&metrics.tls_reloads_total);
         }
         Err(error) => {
-            warn!(%error, "the certificate stays the old one");
+            warn!(%error, "the certificate could not be reloaded: the old one stays in use");
             count(&metrics.tls_reloads_failed_total);
         }
     }
@@ -125,7 +125,7 @@ pub(crate) fn reload(shared: &Shared) -> Result<(), TlsError> {
     Ok(reloaded?)
 }
 
-/// Says when the certificate ends, to the metrics, and to the log when that is soon.
+/// Puts the expiry time of the certificate into the metrics, and warns in the log when it is near.
 fn say(shared: &Shared) {
     let until = u64::try_from(shared.certificate.validity().until).unwrap_or(0);
     let metrics = &shared.metrics;

@@ -99,7 +99,7 @@ const ROWS: &[&str] = &[
     "azertyuiop",
 ];
 
-/// What is weak about the password of an address, in words, with what to do.
+/// Returns what is weak about the password of an address, with what to do; `None` if nothing is.
 #[must_use]
 pub fn hint(address: &str, password: &str) -> Option<String> {
     let lower = plain(password);
@@ -110,20 +110,20 @@ pub fn hint(address: &str, password: &str) -> Option<String> {
         .len();
     let mut own = address.split(['@', '.', '-', '_', '+']).map(plain);
     let why = if COMMON.contains(&letters) || is_repeated(letters, COMMON) {
-        "is among the first that are tried"
+        "is among the first that attackers try"
     } else if own.any(|part| part.chars().count() > 2 && letters == part) {
         "is a part of the address"
     } else if is_row(&lower) {
-        "is a row of keys"
+        "is a row of keys on a keyboard"
     } else if password.chars().count() < SHORT {
-        "is short"
+        "is too short"
     } else if different < DIFFERENT {
-        "has hardly any different characters"
+        "has too few different characters"
     } else {
         return None;
     };
     Some(format!(
-        "this password {why}: several words, or one that is made up (run it on a terminal), are better"
+        "this password {why}: use several words, or run the command on a terminal to have one generated"
     ))
 }
 

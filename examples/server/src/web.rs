@@ -5,21 +5,21 @@ use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect};
 use bytes::Bytes;
-use hikyaku_webmail::{
-    Backend, Error, Fate, Host, Kind, Options, Outside, Post, Result, User, keep_fetching, router,
-};
+use hikyaku_mailstore::{Account, BoxFuture, Store};
+use hikyaku_service::Directory as _;
+use hikyaku_smtp_proto::{ForwardPath, Mailbox, ReversePath};
 use hikyaku_wire::Secret;
-use mailstore::{Account, BoxFuture, Store};
-use smtp_proto::{ForwardPath, Mailbox, ReversePath};
 use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::task::JoinSet;
 use tracing::info;
+use webmail::{
+    Backend, Error, Fate, Host, Kind, Options, Outside, Post, Result, User, keep_fetching, router,
+};
 
 use crate::accounts::Accounts;
 use crate::metrics::count;
-use crate::server::Shared;
-use crate::smtp;
+use crate::shared::Shared;
 
 /// The people of this server.
 struct People(Arc<Shared>);
@@ -66,7 +66,7 @@ impl People {
     async fn person(&self, account: Account) -> Result<User> {
         let store = Arc::clone(&self.0.store);
         Ok(User {
-            local: hikyaku_webmail::Local::direct(store, account.id)
+            local: webmail::Local::direct(store, account.id)
                 .await?
                 .with_cache(Arc::clone(&self.0.cache)),
             address: account.name,
@@ -87,7 +87,7 @@ impl Post for Own {
         message: Bytes,
     ) -> BoxFuture<'a, Result<Vec<(String, Fate)>>> {
         Box::pin(async move {
-            let bad = |address: &str| Error::Usage(format!("{address} is no address"));
+            let bad = |address: &str| Error::Usage(format!("{address} is not an e-mail address"));
             let mailbox =
                 |address: &str| Mailbox::parse(address.as_bytes()).map_err(|_| bad(address));
             let mut paths = Vec::new();
@@ -95,16 +95,17 @@ impl Post for Own {
                 paths.push(ForwardPath::Mailbox(mailbox(to)?));
             }
             let from = ReversePath(Some(mailbox(&user.address)?));
-            let replies = smtp::submit(
-                &self.0,
-                user.local.account_id(),
-                &user.address,
-                from,
-                paths,
-                message,
-            )
-            .await?;
-            let fate = |reply: &smtp_proto::Reply| match reply {
+            let shared = &self.0;
+            let account = shared.store.account_by_id(user.local.account_id()).await?;
+            let account = account.ok_or_else(|| Error::Login("the account was removed".into()))?;
+            let authors = shared
+                .residents
+                .authors(Some(&account), IpAddr::from([0; 4]));
+            let submitted = shared
+                .service
+                .submit(&account, authors, from, paths, message);
+            let replies = submitted.await?;
+            let fate = |reply: &hikyaku_smtp_proto::Reply| match reply {
                 reply if reply.is_positive() => Fate::Accepted,
                 reply if reply.is_transient() => Fate::Deferred(reply.to_string()),
                 reply => Fate::Refused(reply.to_string()),
@@ -120,7 +121,7 @@ impl Post for Own {
     fn fetch<'a>(
         &'a self,
         _: &'a User,
-        message: &'a hikyaku_webmail::Message,
+        message: &'a webmail::Message,
     ) -> BoxFuture<'a, Result<Bytes>> {
         Box::pin(async move { Err(Error::NotFound(format!("message: {}", message.name))) })
     }

@@ -1,6 +1,6 @@
 //! The webmail under a path of another axum application, with that application's own login:
 //!
-//!     cargo run -p hikyaku-webmail --example mounted
+//!     cargo run -p webmail --example mounted
 //!
 //! The application knows one person, by HTTP Basic. Its mailboxes are in a store; nothing is sent.
 
@@ -9,9 +9,9 @@ use axum::http::{StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Router, routing::get};
-use hikyaku_webmail::{NoPost, Options, SignedIn, Stored, router};
-use mailstore::{Memory, Store};
+use hikyaku_mailstore::{Memory, Store};
 use std::sync::Arc;
+use webmail::{NoPost, Options, SignedIn, Stored, router};
 
 /// The application's own login.
 async fn login(mut request: Request, next: Next) -> Response {

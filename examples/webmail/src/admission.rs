@@ -15,19 +15,20 @@ use tokio::sync::Notify;
 /// How many strangers are looked at for one that may be displaced.
 const LOOKED_AT: usize = 16;
 
-/// How many connections there may be at a time.
+/// Limits on the connections at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Places {
-    /// In all.
+    /// Connections in all.
     pub total: usize,
-    /// For one purpose, from one network.
+    /// Connections for one purpose from one network.
     pub per_network: usize,
-    /// Kept for each purpose: the others cannot take them. All purposes together keep half of `total` at most.
+    /// Places kept for each purpose, which the others cannot take; all purposes together keep at most half of
+    /// `total`.
     pub kept: usize,
 }
 
-/// What a peer's connections are counted by: its IPv4 address, or the /64 of its IPv6 address, since that is what one
-/// subscriber has.
+/// Returns the network that a peer's connections are counted by: its IPv4 address, or the /64 of its IPv6
+/// address, which one subscriber has.
 #[must_use]
 pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
@@ -39,7 +40,7 @@ pub fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// The connections that there are now. All that is kept goes with the connections, and each costs the same, however
+/// The open connections. Everything kept about them goes with them, and each costs the same, however
 /// many there are.
 #[derive(Debug)]
 pub struct Admission {
@@ -88,14 +89,14 @@ struct Guest {
 pub struct Admitted {
     admission: Arc<Admission>,
     guest: Arc<Guest>,
-    /// Who it is.
+    /// The address of the peer.
     pub peer: SocketAddr,
-    /// Its number, for logs.
+    /// The number of the connection, for logs.
     pub id: u64,
 }
 
 impl Admission {
-    /// Nobody yet. A purpose is a number below `purposes`.
+    /// Creates an admission without connections. A purpose is a number below `purposes`.
     #[must_use]
     pub fn new(mut places: Places, purposes: usize) -> Arc<Self> {
         places.kept = places.kept.min(places.total / (2 * purposes.max(1)));
@@ -114,7 +115,7 @@ impl Admission {
         self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives a connection a place, that of another one if need be: of one that was admitted longer ago than the
+    /// Gives a connection a place, if need be that of another one, which was admitted longer ago than the
     /// `patience` it was given and has not [settled](Admitted::settle). `None` when there is none.
     pub fn admit(
         self: &Arc<Self>,
@@ -206,7 +207,8 @@ fn displaceable(strangers: &BTreeMap<u64, Arc<Guest>>) -> Option<Arc<Guest>> {
 }
 
 impl Admitted {
-    /// The connection has shown whose it is, or is in the middle of something: nobody displaces it from now on.
+    /// Marks the connection as settled: it has logged in or is in the middle of something, so it is not
+    /// displaced any more.
     pub fn settle(&self) {
         let mut now = self.admission.now();
         let guest = &self.guest;
@@ -219,13 +221,13 @@ impl Admitted {
         }
     }
 
-    /// Whether [`settle`](Self::settle) was called.
+    /// Returns whether [`settle`](Self::settle) was called.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         self.guest.settled.load(Ordering::Acquire)
     }
 
-    /// Resolves when another connection got this one's place: it has to end.
+    /// Resolves when another connection has taken this one's place, so that it has to end.
     pub async fn displaced(&self) {
         let mut leave = pin!(self.guest.leave.notified());
         // Whoever listens hears of it, also when it happens between these two.

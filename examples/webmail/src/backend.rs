@@ -1,41 +1,41 @@
-//! Whose mail is shown, where it is, and how it leaves.
+//! The backend: who logs in, where their mail is, and how mail is sent.
 
 use bytes::Bytes;
 use hikyaku_client::{Error, Fate, Local, Result};
+use hikyaku_mailstore::{Account, BoxFuture, Store};
 use hikyaku_wire::Secret;
-use mailstore::{Account, BoxFuture, Store};
 use std::sync::Arc;
 
-/// Where people and their mail are: a mail server's own store, or another server.
+/// The source of accounts and mail: a mail server's own store, or another server.
 pub trait Backend: Send + Sync + 'static {
-    /// The person of that name and password.
+    /// Logs a user in by name and password.
     fn log_in<'a>(&'a self, name: &'a str, password: Secret) -> BoxFuture<'a, Result<User>>;
 
-    /// The one spelling of a name that somebody logs in with, whether there is such a person or not: guesses are
+    /// Returns the one spelling of a login name, whether the account exists or not; guesses are
     /// counted by it.
     fn login_name(&self, name: &str) -> String {
         name.to_lowercase()
     }
 
-    /// Where sessions are kept, so that they outlive this process: the store of the mailboxes. Without one they end
+    /// Returns the store that keeps sessions, so that they outlive this process. Without one they end
     /// with it.
     fn sessions(&self) -> Option<Arc<dyn Store>> {
         None
     }
 
-    /// Whether a session can be continued with the name and the password of its login only. They are kept encrypted
-    /// with a key that the browser alone has.
+    /// Returns whether continuing a session needs the name and the password of its login. They are kept
+    /// encrypted with a key that the browser alone has.
     fn needs_password(&self) -> bool {
         false
     }
 
-    /// What is another one when the password is: a session that began with another one is over.
+    /// Returns a value that changes with the password; a session that began with another value is over.
     fn stamp(&self, account: &Account) -> String {
         let _ = account;
         String::new()
     }
 
-    /// The person of an account who was logged in before, with what that was done with, where it is needed; without
+    /// Continues the session of a user who logged in before, with the name and password if needed; without
     /// it, to keep a draft and do nothing else.
     fn resume<'a>(
         &'a self,
@@ -46,16 +46,16 @@ pub trait Backend: Send + Sync + 'static {
         Box::pin(async move { Err(Error::Login(format!("{} has to log in", account.name))) })
     }
 
-    /// A person whom the application around it has logged in ([`SignedIn`](crate::SignedIn)).
+    /// Returns a user whom the application around it has logged in ([`SignedIn`](crate::SignedIn)).
     fn admit<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<User>> {
         Box::pin(async move { Err(Error::Login(format!("{name} has to log in here"))) })
     }
 }
 
-/// How a person's mail leaves, and how the mailboxes are brought up to date.
+/// Sends a user's mail, and keeps the mailboxes up to date.
 pub trait Post: Send + Sync {
-    /// Hands on a message: what became of each recipient. Nothing of it is kept here, and nothing is tried again
-    /// later: who was not accepted is sent to by the next call.
+    /// Sends a message; returns the fate of each recipient. Nothing is kept here, and nothing is tried again
+    /// later: the next call sends to recipients that were not accepted.
     ///
     /// An error means that nobody has it; where that is not known, the fate is [`Fate::Unknown`].
     fn send<'a>(
@@ -65,31 +65,31 @@ pub trait Post: Send + Sync {
         message: Bytes,
     ) -> BoxFuture<'a, Result<Vec<(String, Fate)>>>;
 
-    /// Brings what is new, and does elsewhere what was done here. Nothing, where this is where mail
+    /// Fetches new mail and uploads changes made here. Does nothing if this store is where mail
     /// rests.
     fn refresh<'a>(&'a self, user: &'a User) -> BoxFuture<'a, Result<()>>;
 
-    /// All of a message that is in a list only so far.
+    /// Fetches the whole of a message that so far is only listed.
     fn fetch<'a>(
         &'a self,
         user: &'a User,
         message: &'a hikyaku_client::Message,
     ) -> BoxFuture<'a, Result<Bytes>>;
 
-    /// Octets used and allowed, where there is a limit.
+    /// Returns the octets used and allowed, if there is a quota.
     fn quota<'a>(&'a self, user: &'a User) -> BoxFuture<'a, Result<Option<(u64, u64)>>>;
 }
 
-/// A person who is logged in.
+/// A user who is logged in.
 #[derive(Clone)]
 pub struct User {
     /// The address.
     pub address: String,
-    /// The name that stands beside it in what is sent.
+    /// The name shown beside the address in messages that are sent.
     pub name: Option<String>,
     /// The mailboxes.
     pub local: Local,
-    /// How mail leaves.
+    /// How mail is sent.
     pub post: Arc<dyn Post>,
 }
 
@@ -111,7 +111,7 @@ impl User {
     }
 }
 
-/// For mailboxes that nothing leaves: sending is refused.
+/// A [`Post`] for mailboxes without sending: it refuses every message.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoPost;
 
@@ -122,7 +122,7 @@ impl Post for NoPost {
         _: Vec<String>,
         _: Bytes,
     ) -> BoxFuture<'a, Result<Vec<(String, Fate)>>> {
-        Box::pin(async { Err(Error::Usage("nothing is sent from here".into())) })
+        Box::pin(async { Err(Error::Usage("sending is switched off here".into())) })
     }
 
     fn refresh<'a>(&'a self, _: &'a User) -> BoxFuture<'a, Result<()>> {

@@ -1,5 +1,6 @@
-//! The server's certificate: loaded, looked at, and loaded again when its files change.
+//! The server's certificate: loads it, checks its dates, and reloads it when its files change.
 
+use hikyaku_mailstore::unix_now;
 use rustls::ServerConfig;
 use rustls::crypto::ring::default_provider;
 use rustls::server::{ClientHello, ResolvesServerCert};
@@ -10,17 +11,16 @@ use std::fmt;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{SystemTime, UNIX_EPOCH};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 /// Seconds before its end that a certificate is said to expire soon: two weeks.
 const SOON: i64 = 14 * 24 * 60 * 60;
 
-/// Why there is no certificate: one line, with the remedy.
+/// Why a certificate cannot be used, in one line with the remedy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CertificateError {
-    /// A file cannot be read, or is no PEM.
+    /// A file cannot be read, or is not PEM.
     #[error("{path}: {1}: give a PEM file that this user may read", path = .0.display())]
     Unreadable(PathBuf, String),
     /// There is no certificate in the file.
@@ -29,40 +29,40 @@ pub enum CertificateError {
     /// There is no key in the file.
     #[error("{path}: there is no private key in it: give a PEM file with \"BEGIN PRIVATE KEY\"", path = .0.display())]
     NoKey(PathBuf),
-    /// The key is another certificate's, or of a kind that cannot be used.
+    /// The key belongs to another certificate, or is of a kind that cannot be used.
     #[error("{cert}: {2}: is {key} its key?", cert = .0.display(), key = .1.display())]
     Mismatch(PathBuf, PathBuf, String),
-    /// TLS itself.
+    /// TLS cannot be set up.
     #[error("TLS: {0}")]
     Tls(String),
 }
 
-/// From when to when a certificate may be used.
+/// The period in which a certificate is valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Validity {
-    /// Its first second, since 1970.
+    /// Its first second, in seconds since 1970.
     pub from: i64,
-    /// Its last one.
+    /// Its last second, in seconds since 1970.
     pub until: i64,
 }
 
-/// What is wrong with the time of a certificate.
+/// A problem with the dates of a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Untimely {
-    /// It begins later.
+    /// It is not valid yet.
     #[error("the certificate is not valid yet: is this machine's clock right?")]
     NotYet,
-    /// It has ended.
+    /// It has expired.
     #[error("the certificate has expired: renew it")]
     Expired,
-    /// It ends within two weeks.
+    /// It expires within two weeks.
     #[error("the certificate expires within {0} days: renew it")]
     Soon(i64),
 }
 
 impl Validity {
-    /// What is wrong with it at that time, in seconds since 1970.
+    /// Returns the problem with the dates at a time, in seconds since 1970.
     #[must_use]
     pub fn problem(self, now: i64) -> Option<Untimely> {
         match self.until.saturating_sub(now) {
@@ -83,7 +83,7 @@ struct Loaded {
     stamp: Stamp,
 }
 
-/// A certificate and its key, of two PEM files. New connections get what was loaded last.
+/// A certificate and its key from two PEM files. New connections get what was loaded last.
 pub struct Certificate {
     cert: PathBuf,
     key: PathBuf,
@@ -140,7 +140,7 @@ fn read(cert: &Path, key: &Path, stamp: Stamp) -> Result<Loaded, CertificateErro
 }
 
 impl Certificate {
-    /// Loads it.
+    /// Loads a certificate and its key.
     ///
     /// # Errors
     /// One line: what is wrong with which file, and what to do.
@@ -152,7 +152,7 @@ impl Certificate {
         }))
     }
 
-    /// Loads it again. What is there stays when the new one cannot be used.
+    /// Reloads it. If the new one cannot be used, the old one stays in use.
     ///
     /// # Errors
     /// As [`Certificate::load`].
@@ -173,7 +173,7 @@ impl Certificate {
         }
     }
 
-    /// Whether its files changed since they were read last.
+    /// Returns whether the files have changed since they were read last.
     #[must_use]
     pub fn is_changed(&self) -> bool {
         let now = stamp([&self.cert, &self.key]);
@@ -181,24 +181,20 @@ impl Certificate {
         loaded.stamp != now
     }
 
-    /// From when to when it may be used.
+    /// Returns the period in which it is valid.
     #[must_use]
     pub fn validity(&self) -> Validity {
         let loaded = self.loaded.read().unwrap_or_else(PoisonError::into_inner);
         loaded.validity
     }
 
-    /// What is wrong with its time now.
+    /// Returns the problem with its dates now, if any.
     #[must_use]
     pub fn problem(&self) -> Option<Untimely> {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        let now = since.map_or(0, |since| {
-            i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
-        });
-        self.validity().problem(now)
+        self.validity().problem(unix_now())
     }
 
-    /// TLS with whatever was loaded last.
+    /// Creates a TLS configuration that uses whatever was loaded last.
     ///
     /// # Errors
     /// When TLS itself cannot be set up.

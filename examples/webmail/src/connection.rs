@@ -39,7 +39,7 @@ const HEADER: usize = 16 * 1024;
 /// Octets that are read ahead, and octets of an answer that wait to be sent.
 const BUFFER: usize = 32 * 1024;
 
-/// Why a connection has no TLS.
+/// Why a TLS handshake failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HandshakeError {
@@ -57,7 +57,7 @@ pub enum HandshakeError {
 /// Begins TLS. A peer that is silent costs nothing but its socket.
 ///
 /// # Errors
-/// When it does not come about in time.
+/// When the handshake fails or takes too long.
 pub async fn handshake(
     stream: TcpStream,
     acceptor: &TlsAcceptor,
@@ -68,7 +68,7 @@ pub async fn handshake(
     Ok(whole.map_err(|_| HandshakeError::TooSlow)??)
 }
 
-/// Answers the requests of a connection until it ends, is displaced, or `stop` resolves.
+/// Serves the requests of a connection until it ends, is displaced, or `stop` resolves.
 pub async fn converse<S>(
     stream: S,
     admitted: &Arc<Admitted>,

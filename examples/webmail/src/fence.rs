@@ -60,7 +60,7 @@ fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>
 pub struct Host {
     /// In lower case, an IPv6 address in brackets.
     pub name: String,
-    /// When it is named.
+    /// The port, if it is named.
     pub port: Option<u16>,
 }
 
@@ -84,9 +84,9 @@ impl Host {
         Ok(Self { name, port })
     }
 
-    /// The host of a request.
+    /// Reads the host of a request.
     ///
-    /// `None` when it names none, more than one, or something that is no host.
+    /// `None` when the request names none, more than one, or something that is not a host.
     #[must_use]
     pub fn of(request: &Request) -> Option<Self> {
         host(request).ok().flatten()

@@ -5,10 +5,8 @@ use axum::extract::Query;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
-use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
@@ -19,50 +17,7 @@ use crate::words::Language;
 /// The most octets of one.
 const OCTETS: u64 = 4 * 1024 * 1024;
 const PATIENCE: Duration = Duration::from_secs(15);
-/// The most that are fetched at once.
-const FETCHES: usize = 16;
 const KINDS: [&str; 4] = ["image/png", "image/jpeg", "image/gif", "image/webp"];
-
-/// What says that an image's URL was written here, and not by who wants us to fetch something.
-#[derive(Debug, Clone)]
-pub(crate) struct Key([u8; 32]);
-
-impl Key {
-    /// A new one: what was written with another is not fetched any more.
-    pub(crate) fn new() -> Self {
-        let mut key = [0; 32];
-        getrandom::fill(&mut key).expect("the system's randomness");
-        Self(key)
-    }
-
-    /// HMAC (RFC 2104) with SHA-256, in hex.
-    fn mark(&self, url: &str) -> String {
-        use std::fmt::Write as _;
-        let pad = |with: u8| -> Vec<u8> {
-            let padded = self.0.iter().copied().chain([0; 32]);
-            padded.map(|octet| octet ^ with).collect()
-        };
-        let inner = Sha256::new()
-            .chain_update(pad(0x36))
-            .chain_update(url)
-            .finalize();
-        let outer = Sha256::new()
-            .chain_update(pad(0x5c))
-            .chain_update(inner)
-            .finalize();
-        outer.iter().fold(String::new(), |mut hex, octet| {
-            let _ = write!(hex, "{octet:02x}");
-            hex
-        })
-    }
-
-    /// Where the page finds an image, and in which language it is said why it does not.
-    pub(crate) fn link(&self, base: &str, url: &str, language: &str) -> String {
-        let escaped: String = url.bytes().map(|octet| format!("%{octet:02X}")).collect();
-        let mark = self.mark(url);
-        format!("{base}/image?u={escaped}&m={mark}&l={language}")
-    }
-}
 
 #[derive(Deserialize)]
 pub(crate) struct Asked {
@@ -79,16 +34,6 @@ enum Missing {
     Failed,
     /// What came is none, or is too large.
     Refused,
-}
-
-/// Images that are fetched, at once and in one session's frames: a server that lets all wait holds up no more.
-#[derive(Debug)]
-pub(crate) struct Fetches(Arc<Semaphore>);
-
-impl Fetches {
-    pub(crate) fn new() -> Self {
-        Self(Arc::new(Semaphore::new(FETCHES)))
-    }
 }
 
 /// Names within our own network have no address here.
@@ -215,24 +160,6 @@ mod tests {
         assert!(
             said.starts_with("<svg ") && said.contains("画像を取得できません"),
             "{said}"
-        );
-    }
-
-    #[test]
-    fn a_mark_is_of_one_url_and_one_key() {
-        let key = Key::new();
-        assert_eq!(key.mark("http://a.test/1"), key.mark("http://a.test/1"));
-        assert_ne!(key.mark("http://a.test/1"), key.mark("http://a.test/2"));
-        assert_ne!(
-            key.mark("http://a.test/1"),
-            Key::new().mark("http://a.test/1")
-        );
-        // RFC 4231 §4.2 has a key of 20 octets 0x0b, the rest of a block zero.
-        let mut known = [0; 32];
-        known[..20].fill(0x0b);
-        assert_eq!(
-            Key(known).mark("Hi There"),
-            "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"
         );
     }
 }

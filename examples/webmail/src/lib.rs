@@ -1,4 +1,9 @@
 #![doc = include_str!("../README.md")]
+#![allow(
+    clippy::exhaustive_structs,
+    clippy::exhaustive_enums,
+    reason = "who mounts it writes its options out"
+)]
 
 mod admission;
 mod aside;
@@ -6,14 +11,19 @@ mod backend;
 mod certificate;
 mod connection;
 mod fence;
+mod fetches;
 mod html;
+mod image_key;
 mod images;
+mod options;
 mod outside;
 mod pace;
 mod pages;
+mod peer;
 mod remote;
 mod room;
 mod session;
+mod shared;
 mod spool;
 mod stored;
 mod throttle;
@@ -26,14 +36,16 @@ pub use certificate::{Certificate, CertificateError, Untimely, Validity};
 pub use connection::{HandshakeError, converse, handshake};
 pub use fence::Host;
 pub use hikyaku_client::{Error, Fate, Kind, Local, Message, Result};
+pub use hikyaku_mailstore::BoxFuture;
 pub use hikyaku_wire::Secret;
-pub use mailstore::BoxFuture;
+pub use options::Options;
 pub use outside::{Outside, keep_fetching};
+pub use peer::Peer;
 pub use remote::{Provider, Remote};
 pub use session::SignedIn;
 pub use stored::Stored;
 pub use throttle::{Slowed, Throttle, TooMany, Turn};
-pub use tls::{Encrypted, Peer, serve};
+pub use tls::{Encrypted, serve};
 pub use words::Language;
 
 use axum::Router;
@@ -42,74 +54,14 @@ use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 use tower_http::compression::CompressionLayer;
 
-use session::Sessions;
+pub(crate) use shared::{Shared, State};
 
-/// How the webmail behaves.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// The path it is mounted under, without a slash at its end.
-    pub base: String,
-    /// What stands above the login.
-    pub title: String,
-    /// A session that nobody used for so long is over.
-    pub idle: Duration,
-    /// Octets of a message with its attachments, as the browser sends them.
-    pub message: usize,
-    /// The folder for what browsers upload, in files without names: on a disk, with room for some messages.
-    pub uploads: PathBuf,
-    /// Accounts at other providers.
-    pub outside: Outside,
-    /// What slows down guessing passwords; shared with what else people log in to.
-    pub throttle: Arc<Throttle>,
-    /// Whether cookies go over HTTPS alone. Only a test without TLS says no.
-    pub secure: bool,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            base: String::new(),
-            title: "Hikyaku".into(),
-            idle: Duration::from_secs(30 * 60),
-            message: 25 * 1024 * 1024,
-            uploads: std::env::temp_dir(),
-            outside: Outside::default(),
-            throttle: Arc::default(),
-            secure: true,
-        }
-    }
-}
-
-pub(crate) struct Shared {
-    pub(crate) backend: Arc<dyn Backend>,
-    pub(crate) options: Options,
-    pub(crate) sessions: Sessions,
-    pub(crate) images: images::Key,
-    pub(crate) in_turn: pages::compose::InTurn,
-    pub(crate) fetches: images::Fetches,
-    pub(crate) spools: Arc<spool::Spools>,
-    pub(crate) room: room::Room,
-}
-
-pub(crate) type State = axum::extract::State<Arc<Shared>>;
-
-/// Mail in the browser, over that backend. Mount it with `nest` where `options.base` is not empty.
+/// Creates the router of the webmail over a backend. Mount it with `nest` if `options.base` is not empty.
 pub fn router(backend: Arc<dyn Backend>, options: Options) -> Router {
-    let shared = Arc::new(Shared {
-        sessions: Sessions::new(options.idle, Arc::clone(&backend)),
-        images: images::Key::new(),
-        in_turn: pages::compose::InTurn::default(),
-        fetches: images::Fetches::new(),
-        spools: spool::Spools::new(options.uploads.clone(), options.message),
-        room: room::Room::new(),
-        backend,
-        options,
-    });
+    let shared = Shared::new(backend, options);
     Router::new()
         .route("/", get(pages::home))
         .route(

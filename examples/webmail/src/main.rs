@@ -2,10 +2,7 @@
 
 use clap::Parser;
 use hikyaku_client::{Fingerprint, Kind, Octets, Server};
-use hikyaku_webmail::{
-    Certificate, Encrypted, Options, Outside, Provider, Remote, keep_fetching, router, serve,
-};
-use mailstore::{MessageCache, Store, TextIndex};
+use hikyaku_mailstore::{MessageCache, Store, TextIndex};
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,12 +10,15 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use webmail::{
+    Certificate, Encrypted, Options, Outside, Provider, Remote, keep_fetching, router, serve,
+};
 
 /// Mail in the browser, in front of any IMAP or POP3 server.
 #[derive(Debug, Parser)]
 #[command(name = "webmail", version)]
 struct Arguments {
-    /// The configuration, see webmail.toml.
+    /// The configuration file; webmail.toml describes every key.
     #[arg(default_value = "webmail.toml")]
     config: PathBuf,
 }
@@ -70,7 +70,9 @@ async fn keep_certificate(certificate: &Certificate) -> std::io::Result<()> {
             continue;
         }
         if let Err(error) = certificate.reload() {
-            eprintln!("webmail: the certificate stays the old one: {error}");
+            eprintln!(
+                "webmail: the certificate could not be reloaded, so the old one stays in use: {error}"
+            );
         }
         if let Some(problem) = certificate.problem() {
             eprintln!("webmail: {problem}");
@@ -85,7 +87,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     // Mail and sessions are this user's alone, whatever the umask is.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     std::fs::create_dir_all(&config.data)?;
-    let store = mailstore::Disk::open(&config.data)?;
+    let store = hikyaku_mailstore::Disk::open(&config.data)?;
     let provider = Provider {
         kind: config.kind,
         incoming: config.incoming,
@@ -107,7 +109,9 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
             let cache = MessageCache::new(250_000, 64 << 20).with_text_index(index);
             backend = backend.with_cache(Arc::new(cache));
         }
-        Err(error) => eprintln!("webmail: there is no text index: {error}"),
+        Err(error) => eprintln!(
+            "webmail: the text index cannot be opened, so searches read the messages instead: {error}"
+        ),
     }
     let router = router(Arc::new(backend), options);
     let certificate = Certificate::load(&config.cert, &config.key)?;

@@ -5,9 +5,9 @@ use crate::Provider;
 use bytes::Bytes;
 use hikyaku_client::{
     Account, Deletion, Dial, Error, Fate, Fingerprint, Kind, Limits, Local, Message, Password,
-    Progress, Result, Server, Submission, Tcp, Wire, sync,
+    Result, Server, Submission, Tcp, Wire, sync,
 };
-use mailstore::{AccountId, BoxFuture, Operation, Store, Transaction};
+use hikyaku_mailstore::{AccountId, BoxFuture, Operation, Store, Transaction};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -20,10 +20,10 @@ const PAGE: usize = 100;
 pub(crate) const MOST: usize = 20;
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What may be reached for accounts elsewhere.
+/// Settings of accounts at other providers.
 #[derive(Debug, Clone)]
 pub struct Outside {
-    /// Whether servers within this network may be named, which strangers could look around in with it.
+    /// Whether users may name servers within this network; users could explore the network with it.
     pub private: bool,
     /// How often their mail is fetched.
     pub interval: Duration,
@@ -227,7 +227,7 @@ pub(crate) async fn fetch(dial: &dyn Dial, owner: &Local, one: &mut Elsewhere) -
         ..account.clone()
     };
     let local = Local::of(Arc::clone(owner.store()), &aside).await?;
-    sync(dial, &local, &aside, &Progress::hidden()).await?;
+    sync(dial, &local, &aside, &()).await?;
     if owner.folder(&one.folder).await.is_err() {
         owner.create(&one.folder).await?;
     }
@@ -315,7 +315,7 @@ pub async fn keep_fetching(store: Arc<dyn Store>, outside: Outside, kind: Kind) 
 async fn fetch_all(
     dial: &Guarded,
     store: &Arc<dyn Store>,
-    owner: &mailstore::Account,
+    owner: &hikyaku_mailstore::Account,
     kind: Kind,
 ) -> Result<()> {
     for mut one in all(&**store, owner.id).await? {
@@ -359,7 +359,7 @@ mod tests {
 
     #[tokio::test]
     async fn nothing_is_fetched_for_a_folder_that_cannot_be() {
-        let store: Arc<dyn Store> = Arc::new(mailstore::Memory::new());
+        let store: Arc<dyn Store> = Arc::new(hikyaku_mailstore::Memory::new());
         let id = store.create_account("me@a.test").await.unwrap();
         let owner = Local::direct(store, id).await.unwrap();
         let server = Server {
@@ -369,9 +369,9 @@ mod tests {
         };
         for (folder, words) in [
             ("In", "was dialled"),
-            ("", "is no name for a folder"),
-            ("a\r\nb", "is no name for a folder"),
-            ("a\u{2028}b", "is no name for a folder"),
+            ("", "is not a name for a folder"),
+            ("a\r\nb", "is not a name for a folder"),
+            ("a\u{2028}b", "is not a name for a folder"),
         ] {
             let mut one = Elsewhere {
                 address: "me@b.test".into(),

@@ -1,13 +1,13 @@
-//! In front of any IMAP or POP3 server with a submission server beside it. What was brought lives in a
+//! A backend in front of any IMAP or POP3 server with its submission server. What was fetched lives in a
 //! store here: with POP3 all of it, with IMAP the lists and what was read.
 
 use bytes::Bytes;
 use hikyaku_client::{
     Account, Bodies, Deletion, Error, Fate, Fingerprint, Interval, Kind, Local, Message, Octets,
-    Password, Progress, Result, Server, Submission, Tcp, fetch_whole, sync,
+    Password, Result, Server, Submission, Tcp, fetch_whole, sync,
 };
+use hikyaku_mailstore::{BoxFuture, MessageCache, Store};
 use hikyaku_wire::Secret;
-use mailstore::{BoxFuture, MessageCache, Store};
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -15,33 +15,33 @@ use tokio::sync::Mutex;
 
 use crate::{Backend, NoPost, Post, User};
 
-/// Whose servers: all who log in are theirs.
+/// A mail provider: its servers, where all users log in.
 #[derive(Debug, Clone)]
 pub struct Provider {
     /// POP3 or IMAP.
     pub kind: Kind,
-    /// Where mail comes from.
+    /// The server that mail is fetched from.
     pub incoming: Server,
-    /// Where mail goes.
+    /// The server that mail is submitted to.
     pub outgoing: Server,
-    /// Behind the `@`, for who logs in with the local part alone.
+    /// The domain for users who log in with the local part alone.
     pub domain: Option<String>,
     /// Certificates to trust besides the system's, a PEM file: authorities', or the servers' own.
     pub ca: Option<PathBuf>,
     /// Fingerprints of the servers' certificates: when there are any, nothing else is trusted.
     pub fingerprint: Vec<Fingerprint>,
-    /// Octets of a message that is brought (64 MiB): one that is looked at is held in memory.
+    /// The largest message to fetch, in octets (64 MiB): a message is held in memory while it is shown.
     pub largest_message: Octets,
-    /// How often it is asked for new mail while somebody is logged in; IMAP servers with IDLE say so
+    /// How often to check for new mail while a user is logged in; IMAP servers with IDLE report it
     /// themselves.
     pub interval: Duration,
 }
 
 impl Provider {
-    /// What a message may have at most, usually.
+    /// The default of [`largest_message`](Self::largest_message).
     pub const LARGEST: Octets = Octets(64 * 1024 * 1024);
 
-    /// With everything else as usual.
+    /// Creates a provider with defaults for everything else.
     #[must_use]
     pub fn new(kind: Kind, incoming: Server, outgoing: Server) -> Self {
         Self {
@@ -78,7 +78,7 @@ impl std::fmt::Debug for Remote {
 }
 
 impl Remote {
-    /// With that store for what is brought.
+    /// Creates a backend that keeps fetched mail in `store`.
     #[must_use]
     pub fn new(provider: Provider, store: Arc<dyn Store>) -> Self {
         Self {
@@ -88,7 +88,7 @@ impl Remote {
         }
     }
 
-    /// With what searches of that store have learned, such as a text index beside it.
+    /// Sets the cache for searches of that store, such as one with a text index.
     #[must_use]
     pub fn with_cache(mut self, cache: Arc<MessageCache>) -> Self {
         self.cache = cache;
@@ -178,7 +178,7 @@ impl Backend for Remote {
 
     fn resume<'a>(
         &'a self,
-        account: &'a mailstore::Account,
+        account: &'a hikyaku_mailstore::Account,
         login: Option<(String, Secret)>,
     ) -> BoxFuture<'a, Result<User>> {
         Box::pin(async move {
@@ -214,7 +214,7 @@ struct Elsewhere {
 impl Elsewhere {
     async fn bring(&self, local: &Local) -> Result<()> {
         let mut quota = self.quota.lock().await;
-        let report = sync(&self.dial, local, &self.account, &Progress::hidden()).await?;
+        let report = sync(&self.dial, local, &self.account, &()).await?;
         *quota = report.quota;
         Ok(())
     }

@@ -77,7 +77,7 @@ impl Room {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mailstore::AccountId;
+    use hikyaku_mailstore::AccountId;
 
     #[tokio::test(start_paused = true)]
     async fn what_is_large_waits_for_what_is_large() {

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use futures_util::{Stream, stream};
-use mailstore::AccountId;
+use hikyaku_mailstore::AccountId;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;

@@ -1,14 +1,14 @@
-//! Mailboxes in a store, of people whom the application around the webmail has logged in.
+//! A backend of mailboxes in a store, for users whom the application around the webmail has logged in.
 
 use hikyaku_client::{Error, Local, Result};
+use hikyaku_mailstore::{BoxFuture, MessageCache, Store};
 use hikyaku_wire::Secret;
-use mailstore::{BoxFuture, MessageCache, Store};
 use std::sync::Arc;
 
 use crate::{Backend, Post, User};
 
-/// Nobody logs in here: the application around it says who that is, with
-/// [`SignedIn`](crate::SignedIn). Who is new gets mailboxes.
+/// A backend without a login of its own: the application around it logs users in with
+/// [`SignedIn`](crate::SignedIn). A new user gets mailboxes.
 #[derive(Clone)]
 pub struct Stored {
     store: Arc<dyn Store>,
@@ -23,7 +23,7 @@ impl std::fmt::Debug for Stored {
 }
 
 impl Stored {
-    /// Mailboxes in that store, whose mail leaves that way.
+    /// Creates a backend over a store; `post` sends its mail.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, post: Arc<dyn Post>) -> Self {
         Self {
@@ -33,7 +33,7 @@ impl Stored {
         }
     }
 
-    /// With what searches of that store have learned: the cache that the application around it has, too.
+    /// Sets the cache for searches, shared with the application around it.
     #[must_use]
     pub fn with_cache(mut self, cache: Arc<MessageCache>) -> Self {
         self.cache = Some(cache);

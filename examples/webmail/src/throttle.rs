@@ -1,9 +1,10 @@
-//! Guessing passwords is slow: one place for all protocols and for the pages.
+//! Slows down guessing of passwords, for all protocols and the pages together.
 //!
-//! An attempt waits for its turn by two rules. Of one account from one network there is one at a time, and after each
-//! wrong password the next one waits longer. Of one network, whatever the accounts, only so many wrong ones may come in
-//! a time. Nothing goes by the account alone: guesses from elsewhere keep nobody out. Who has logged in to an account
-//! from a network before is not kept by what others there try on other accounts.
+//! An attempt waits for its turn by two rules. For one account from one network there is one at a time, and
+//! after each wrong password the next one waits longer. For one network, whatever the accounts, there is a
+//! limit to wrong ones in a time. Nothing goes by the account alone: guesses from elsewhere keep nobody out.
+//! Who has logged in to an account from a network before is not kept by what others there try on other
+//! accounts.
 //!
 //! Whether there is such an account changes nothing.
 
@@ -35,7 +36,7 @@ const ONE_MORE: Duration = Duration::from_secs(6);
 /// An attempt that would wait longer is turned away.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How many wait for one account, and for one network: of more, no password is looked at.
-const WAITING_FOR_ACCOUNT: usize = 8;
+const WAITING_FOR_ACCOUNT: usize = 32;
 const WAITING_FOR_NETWORK: usize = 64;
 /// How long after the last one wrong passwords are forgotten.
 const FORGOTTEN: Duration = Duration::from_secs(15 * 60);
@@ -44,17 +45,17 @@ const KNOWN: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// How much is remembered of each kind, twice: what is older goes first.
 const REMEMBERED: usize = 16_384;
 
-/// What became of an attempt that was not looked at straight away.
+/// How an attempt was slowed down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Slowed {
     /// It waited for its turn.
     Delayed,
-    /// It was turned away: too many wait already.
+    /// It was refused: too many attempts are waiting.
     TurnedAway,
 }
 
-/// Too many attempts wait already; this one was not looked at.
+/// Too many attempts are waiting; this one was not checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("too many attempts to log in: try again in a minute")]
 pub struct TooMany;
@@ -94,8 +95,9 @@ fn network_of(address: Option<IpAddr>) -> IpAddr {
 }
 
 impl Throttle {
-    /// Nothing happened yet. Addresses that are `exempt` never wait for a turn: there, others take care of it, such as a
-    /// webmail in front of this server. `observe` is called for each attempt that is slowed down.
+    /// Creates a throttle. Addresses that are `exempt` never wait for a turn: something else slows logins
+    /// there, such as a webmail in front of this server. `observe` is called for each attempt that is slowed
+    /// down.
     pub fn new(
         exempt: impl Fn(IpAddr) -> bool + Send + Sync + 'static,
         observe: impl Fn(Slowed) + Send + Sync + 'static,
@@ -117,11 +119,12 @@ impl Throttle {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until a password for that account may be looked at. `account` is its name in one spelling only, whether
-    /// there is such an account or not.
+    /// Waits until a password for that account may be checked. `account` is its name in one spelling only,
+    /// whether there is such an account or not.
     ///
     /// # Errors
-    /// [`TooMany`], when too many wait already or it would take too long. No password may be looked at then.
+    /// [`TooMany`] when too many attempts are waiting or it would take too long. No password may be checked
+    /// then.
     pub async fn turn(
         self: &Arc<Self>,
         peer: Option<IpAddr>,
@@ -180,7 +183,7 @@ impl Throttle {
     }
 }
 
-/// The right to look at one password, now. Dropped without an outcome it counts as a wrong one.
+/// The right to check one password now. Dropped without an outcome it counts as a wrong password.
 #[must_use = "say what came of it"]
 pub struct Turn(Option<Taken>);
 
@@ -201,7 +204,7 @@ struct Taken {
 }
 
 impl Turn {
-    /// The password was right: what went wrong from there on this account is forgotten.
+    /// Reports a right password: wrong ones from there for this account are forgotten.
     pub fn succeeded(mut self) {
         let Some(taken) = self.0.take() else { return };
         let now = Instant::now();
@@ -212,20 +215,21 @@ impl Turn {
         taken.throttle.memory().known.put(now, taken.pair, now);
     }
 
-    /// The password was wrong. Returns when that may be said.
+    /// Reports a wrong password. Returns when the client may be answered.
     pub async fn failed(self) {
         drop(self);
         sleep(WRONG).await;
     }
 
-    /// Nobody could say whether it was right.
+    /// Reports that the password could not be checked.
     pub fn undecided(mut self) {
         if let Some(budget) = self.0.take().and_then(|taken| taken.paid.clone()) {
             budget.give_back();
         }
     }
 
-    /// How slowly a login is refused in which no password was looked at, so that it looks as any other.
+    /// Waits as long as for a wrong password, for a login without a password, so that it looks like any
+    /// other.
     pub async fn none_needed() {
         sleep(WRONG).await;
     }

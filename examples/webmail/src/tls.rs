@@ -14,7 +14,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::admission::{Admission, Places};
 use crate::connection::{converse, handshake};
 
-/// A listener of streams under TLS, with places for so many.
+/// A listener of streams under TLS, with a limit on connections.
 pub struct Encrypted {
     listener: TcpListener,
     acceptor: TlsAcceptor,
@@ -31,7 +31,8 @@ impl std::fmt::Debug for Encrypted {
 }
 
 impl Encrypted {
-    /// TLS over that listener, with [places](Self::places) for 1024 connections, 64 of them from one network.
+    /// Begins TLS on the connections of a listener, with [places](Self::places) for 1024 connections, 64 of
+    /// them from one network.
     ///
     /// # Errors
     /// When the listener has no address.
@@ -63,10 +64,6 @@ impl Encrypted {
         self.listener.local_addr()
     }
 }
-
-/// From where a connection comes.
-#[derive(Debug, Clone, Copy)]
-pub struct Peer(pub SocketAddr);
 
 /// Serves a router over TLS until `stop` ends. Handshakes do not wait for each other.
 ///

@@ -1,49 +1,18 @@
-//! What the client machine reports, and what it is set up with.
+//! What the client machine reports.
 
 use alloc::vec::Vec;
 use bytes::Bytes;
-use core::time::Duration;
 use hikyaku_wire::{Excerpt, Secret};
 
-use crate::{Completion, FetchAttribute, FetchItem, Limits, Response, ResponseCode, Status};
-
-/// How a client machine behaves.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Options {
-    /// Whether the stream is under TLS from the start.
-    pub tls: bool,
-    /// LOGIN and AUTHENTICATE only under TLS (the default); without it they are a [`Misuse`](super::Misuse).
-    pub login_needs_tls: bool,
-    /// One command at a time, whatever could go together.
-    pub one_by_one: bool,
-    /// IDLE is ended and begun anew after this time without a word (9 minutes; RFC 9051 §6.3.13 asks
-    /// for less than 29, and NAT forgets sooner).
-    pub idle_renewal: Duration,
-    /// How long the server may be silent otherwise (5 minutes).
-    pub patience: Duration,
-    /// What the server may make us hold.
-    pub limits: Limits,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            tls: false,
-            login_needs_tls: true,
-            one_by_one: false,
-            idle_renewal: Duration::from_secs(9 * 60),
-            patience: Duration::from_secs(5 * 60),
-            limits: Limits::default(),
-        }
-    }
-}
+use crate::{
+    Completion, FetchAttribute, FetchItem, Response, ResponseCode, SequenceNumber, Status, Uid,
+};
 
 /// Names a command that was issued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Handle(pub(super) u64);
 
-/// What the caller has to know. Data names what it is, never whose: a server may tell anything at any
+/// What the caller has to know. Data names what it is, never whose: a server may send anything at any
 /// time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -58,15 +27,15 @@ pub enum Event {
     /// SASL: answer with [`Connection::respond`](super::Connection::respond).
     Challenge(Secret),
     /// APPEND: give the message now, by [`Connection::chunk`](super::Connection::chunk).
-    SendMessage(Handle),
+    SendBody(Handle),
     /// IDLE has begun.
     Idling(Handle),
-    /// A section of a message begins: chunks, and [`Event::SectionEnd`], follow.
+    /// A section of a message begins: chunks, and [`Event::EndOfBody`], follow.
     Section {
-        /// The message.
-        sequence: u32,
+        /// The message; none where only UIDs are used (RFC 9586).
+        sequence: Option<SequenceNumber>,
         /// Its UID, when it is known by now; [`Event::Fetch`] has it at the latest.
-        uid: Option<u32>,
+        uid: Option<Uid>,
         /// Which section, as it was asked for.
         name: FetchAttribute,
         /// Octets of it that come; `None` for NIL: there is no such part.
@@ -75,14 +44,14 @@ pub enum Event {
     /// The next octets of the section.
     Chunk(Bytes),
     /// The section is whole.
-    SectionEnd,
-    /// The end of what was told of a message, with all but its sections.
+    EndOfBody,
+    /// The end of the data of a message, with all but its sections.
     Fetch {
-        /// The message; 0 where only UIDs are used (RFC 9586).
-        sequence: u32,
+        /// The message; none where only UIDs are used (RFC 9586).
+        sequence: Option<SequenceNumber>,
         /// Its UID, when it is known.
-        uid: Option<u32>,
-        /// What was told; `UID` is among it.
+        uid: Option<Uid>,
+        /// The data; `UID` is among it.
         items: Vec<FetchItem>,
     },
     /// So many messages there are now.
@@ -90,9 +59,9 @@ pub enum Event {
     /// A message is gone.
     Expunged {
         /// The number it had.
-        sequence: u32,
+        sequence: SequenceNumber,
         /// Its UID, when it was known.
-        uid: Option<u32>,
+        uid: Option<Uid>,
     },
     /// UIDs that are gone, as ranges (RFC 7162).
     Vanished {
@@ -103,7 +72,7 @@ pub enum Event {
     },
     /// OK, NO or BAD beside a command: an ALERT must be shown to the user.
     Status(Status, Option<ResponseCode>, Bytes),
-    /// Anything else that was told.
+    /// Anything else that the server sent.
     Data(Response),
     /// The server closes, or would not talk to us.
     Bye(Option<ResponseCode>, Bytes),
@@ -137,7 +106,7 @@ pub enum Error {
         /// The first octets of it.
         found: Excerpt,
     },
-    /// A response past [`Limits::response`].
+    /// A response past [`Limits::response`](crate::Limits::response).
     #[error("a response that is too long (more than {most} octets), {during}: {found}")]
     TooLong {
         /// What was under way.
@@ -163,6 +132,7 @@ pub enum Error {
 
 /// What a connection was at when an error came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct During {
     /// The first command that was sent and has not ended.
     pub command: Option<&'static str>,

@@ -1,139 +1,29 @@
 //! Commands as the caller issues them, and when they are sent (RFC 9051 §5.5).
 
-use alloc::boxed::Box;
 use bytes::{Buf as _, Bytes};
 use hikyaku_wire::{Output, Reason, Secret, write_response};
 
-use super::{Appending, Connection, Event, Handle, Idle, Misuse, Selected, Sent, State};
-use crate::literal::pieces;
+use super::kind::{Kind, Step, Waiting};
+use super::{Appending, Connection, Event, Handle, Idle, Misuse, Sent, State};
+use crate::plumbing::literal::pieces;
 use crate::{
-    Append, Authenticate, Command, Flag, MailboxName, SequenceSet, Store, StoreAction, Tagged,
+    Append, Authenticate, Command, Flag, MailboxName, Needs, Numbers, SequenceSet, Store,
+    StoreAction, Tagged, Uid,
 };
-
-/// What a command does besides what its response says.
-#[derive(Debug)]
-pub(super) enum Kind {
-    /// CAPABILITY that the machine asks for itself.
-    Capability,
-    StartTls,
-    Login,
-    Authenticate {
-        /// An initial response that waits until it is asked for.
-        held: Option<Secret>,
-        challenged: bool,
-    },
-    Select(Box<Selected>),
-    Leave,
-    Idle,
-    Logout,
-    Append,
-    /// Whether it asks for mailbox names in UTF-8.
-    Enable(bool),
-    Unauthenticate,
-    Compress,
-    /// A move without MOVE: what is left to be done.
-    Move(Step, SequenceSet),
-    /// Its data do not name the command: one of a name at a time.
-    Listing(&'static str),
-    /// FETCH or STORE by sequence numbers, while which no EXPUNGE is told.
-    Quiet,
-    /// So is SEARCH, and its data do not name it.
-    QuietSearch,
-    Other,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
-    Store,
-    Expunge,
-    Last,
-}
-
-/// What was issued and not sent.
-#[derive(Debug)]
-pub(super) struct Waiting {
-    pub(super) id: u64,
-    pub(super) handle: Handle,
-    /// The command.
-    name: &'static str,
-    /// As it is written, but for how its literals are announced.
-    line: Bytes,
-    /// Octets of an APPEND's message.
-    message: Option<u64>,
-    kind: Kind,
-}
-
-impl Kind {
-    fn is_alone(&self) -> bool {
-        matches!(
-            self,
-            Self::Capability
-                | Self::StartTls
-                | Self::Login
-                | Self::Authenticate { .. }
-                | Self::Select(_)
-                | Self::Leave
-                | Self::Idle
-                | Self::Logout
-                | Self::Append
-                | Self::Enable(_)
-                | Self::Unauthenticate
-                | Self::Compress
-        )
-    }
-
-    fn listing(&self) -> Option<&'static str> {
-        match self {
-            Self::Listing(name) => Some(name),
-            Self::QuietSearch => Some("SEARCH"),
-            _ => None,
-        }
-    }
-
-    fn of(command: &Command) -> Self {
-        use Command as C;
-        match command {
-            C::StartTls => Self::StartTls,
-            C::Login { .. } => Self::Login,
-            C::Select {
-                mailbox, read_only, ..
-            } => Self::Select(Box::new(Selected::new(mailbox.clone(), *read_only))),
-            C::Close | C::Unselect => Self::Leave,
-            C::Idle => Self::Idle,
-            C::Logout => Self::Logout,
-            C::Enable(names) => {
-                let is = |name: &Bytes| {
-                    let all: [&[u8]; 2] = [b"IMAP4rev2", b"UTF8=ACCEPT"];
-                    all.iter().any(|one| name.eq_ignore_ascii_case(one))
-                };
-                Self::Enable(names.iter().any(is))
-            }
-            C::Unauthenticate => Self::Unauthenticate,
-            C::Compress(_) => Self::Compress,
-            C::Search { uid: true, .. } => Self::Listing("SEARCH"),
-            C::Sort { .. } => Self::Listing("SORT"),
-            C::Thread { .. } => Self::Listing("THREAD"),
-            C::List(_) => Self::Listing("LIST"),
-            C::Lsub { .. } => Self::Listing("LSUB"),
-            C::Fetch { uid: false, .. } | C::Store { uid: false, .. } => Self::Quiet,
-            C::Search { uid: false, .. } => Self::QuietSearch,
-            _ => Self::Other,
-        }
-    }
-}
 
 /// Whether message sequence numbers are in it.
 fn is_numbered(command: &Command) -> bool {
     use Command as C;
     match command {
-        C::Fetch { uid, .. } | C::Store { uid, .. } | C::Copy { uid, .. } | C::Move { uid, .. } => {
-            !uid
-        }
+        C::Fetch { numbers, .. }
+        | C::Store { numbers, .. }
+        | C::Copy { numbers, .. }
+        | C::Move { numbers, .. } => !numbers.is_uid(),
         C::Search { search, .. } => search.key.has_sequence(),
         C::Sort { sort, .. } => sort.key.has_sequence(),
         C::Thread { thread, .. } => thread.key.has_sequence(),
         C::ESearch { search, .. } => search.key.has_sequence(),
-        C::StoreLabels { uid, .. } | C::Convert { uid, .. } => !uid,
+        C::StoreLabels { numbers, .. } | C::Convert { numbers, .. } => !numbers.is_uid(),
         _ => false,
     }
 }
@@ -143,6 +33,25 @@ impl Connection {
     /// where RFC 9051 §5.5 allows it. [`Event::Completed`] names the handle. LOGIN, AUTHENTICATE and
     /// APPEND have methods of their own; an IDLE under way ends by itself.
     ///
+    /// ```
+    /// # use hikyaku_imap_proto::client::{Connection, Options};
+    /// # let mut options = Options::default();
+    /// # options.tls = true;
+    /// # let mut scene = hikyaku_wire::testkit::Scene::new(Connection::new(options));
+    /// # scene.hears("* OK [CAPABILITY IMAP4rev1 IDLE MOVE UIDPLUS LITERAL+ AUTH=PLAIN] ready\r\n");
+    /// # { let (machine, output) = scene.split(); machine.login("alice", b"sesame".to_vec().into(), output)?; }
+    /// # scene.hears("a1 OK [CAPABILITY IMAP4rev1 IDLE MOVE UIDPLUS LITERAL+] in\r\n");
+    /// # scene.sent();
+    /// # scene.sent();
+    /// # let (machine, output) = scene.split();
+    /// use hikyaku_imap_proto::Command;
+    /// let handle = machine.issue(Command::Noop, output)?;
+    /// // `Event::Completed` names the handle.
+    /// // a2 NOOP
+    /// # assert_eq!(scene.sent(), "a2 NOOP\r\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Misuse`] when the command is not legal in this state or as it is written, when it has sequence
     /// numbers while something is under way that may change them (use UIDs), while an ENABLE of
@@ -151,36 +60,20 @@ impl Connection {
     pub fn issue(&mut self, command: Command, output: &mut Output) -> Result<Handle, Misuse> {
         use Command as C;
         let before_login = self.state == State::NotAuthenticated && !self.logging_in;
+        let logged_in = self.state == State::Authenticated;
         let legal = match &command {
             C::Authenticate(_) => return Err(self.misuse("AUTHENTICATE", Reason::State)),
             C::Login { .. } => before_login && !self.capabilities.has("LOGINDISABLED"),
             C::StartTls => before_login && self.is_quiet(),
-            C::Capability | C::Noop | C::Logout | C::Id(_) | C::Language(_) => true,
-            C::Compress(_) => {
-                self.state == State::Authenticated && self.is_quiet() && !self.compressed
-            }
-            C::ESearch { sources, .. } if !sources.is_empty() => {
-                self.state == State::Authenticated || self.logging_in
-            }
-            C::Check
-            | C::Close
-            | C::Unselect
-            | C::Expunge(_)
-            | C::Search { .. }
-            | C::Sort { .. }
-            | C::Thread { .. }
-            | C::Fetch { .. }
-            | C::Store { .. }
-            | C::Copy { .. }
-            | C::ESearch { .. }
-            | C::CancelUpdate(_)
-            | C::UidBatches(_)
-            | C::StoreLabels { .. }
-            | C::Convert { .. }
-            | C::Move { .. } => self.selected.is_some() || self.selecting > 0,
+            C::Compress(_) => logged_in && self.is_quiet() && !self.compressed,
             // RFC 8437 §4.1: it would end the compression.
-            C::Unauthenticate => self.state == State::Authenticated && !self.compressed,
-            _ => self.state == State::Authenticated || self.logging_in,
+            C::Unauthenticate => logged_in && !self.compressed,
+            command => match command.needs() {
+                Needs::Nothing => true,
+                Needs::NoLogin => before_login,
+                Needs::Login => logged_in || self.logging_in,
+                Needs::Mailbox => self.selected.is_some() || self.selecting > 0,
+            },
         };
         if !legal || (is_numbered(&command) && !self.numbers_are_certain()) {
             return Err(self.misuse(command.name(), Reason::State));
@@ -193,6 +86,20 @@ impl Connection {
     }
 
     /// LOGIN; [`Event::Authenticated`] or [`Event::AuthenticationRefused`] ends it.
+    ///
+    /// ```
+    /// # use hikyaku_imap_proto::client::{Connection, Options};
+    /// # let mut options = Options::default();
+    /// # options.tls = true;
+    /// # let mut scene = hikyaku_wire::testkit::Scene::new(Connection::new(options));
+    /// # scene.hears("* OK [CAPABILITY IMAP4rev1 IDLE MOVE UIDPLUS LITERAL+ AUTH=PLAIN] ready\r\n");
+    /// # scene.sent();
+    /// # let (machine, output) = scene.split();
+    /// machine.login("alice", b"sesame".to_vec().into(), output)?;
+    /// // a1 LOGIN alice sesame
+    /// # assert_eq!(scene.sent(), "a1 LOGIN alice sesame\r\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`Misuse`] when logged in, where the server will not have it (LOGINDISABLED), and without TLS unless
@@ -209,6 +116,21 @@ impl Connection {
 
     /// AUTHENTICATE. The initial response goes with it where the server has SASL-IR, and is kept
     /// until it is asked for where not. [`Event::Authenticated`] or [`Event::AuthenticationRefused`] ends it.
+    ///
+    /// ```
+    /// # use hikyaku_imap_proto::client::{Connection, Options};
+    /// # let mut options = Options::default();
+    /// # options.tls = true;
+    /// # let mut scene = hikyaku_wire::testkit::Scene::new(Connection::new(options));
+    /// # scene.hears("* OK [CAPABILITY IMAP4rev1 IDLE MOVE UIDPLUS LITERAL+ AUTH=PLAIN] ready\r\n");
+    /// # scene.sent();
+    /// # let (machine, output) = scene.split();
+    /// let initial = b"\0alice\0sesame".to_vec().into();
+    /// machine.authenticate("PLAIN", Some(initial), output)?;
+    /// // a1 AUTHENTICATE PLAIN
+    /// # assert_eq!(scene.sent(), "a1 AUTHENTICATE PLAIN\r\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`Misuse`] when logged in, and without TLS unless
@@ -242,8 +164,26 @@ impl Connection {
 
     /// Answers an [`Event::Challenge`]; `None` cancels the exchange.
     ///
+    /// ```
+    /// # use hikyaku_imap_proto::client::{Connection, Options};
+    /// # let mut options = Options::default();
+    /// # options.tls = true;
+    /// # let mut scene = hikyaku_wire::testkit::Scene::new(Connection::new(options));
+    /// # scene.hears("* OK [CAPABILITY IMAP4rev1 IDLE MOVE UIDPLUS LITERAL+ AUTH=PLAIN] ready\r\n");
+    /// # { let (machine, output) = scene.split(); machine.authenticate("PLAIN", None, output)?; }
+    /// # scene.hears("+ \r\n");
+    /// # scene.sent();
+    /// # scene.sent();
+    /// # let (machine, output) = scene.split();
+    /// // After `Event::Challenge`; `None` gives up.
+    /// machine.respond(Some(&b"\0alice\0sesame".to_vec().into()), output)?;
+    /// // AGFsaWNlAHNlc2FtZQ==
+    /// # assert_eq!(scene.sent(), "AGFsaWNlAHNlc2FtZQ==\r\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
-    /// [`Misuse`] when none was told.
+    /// [`Misuse`] when none was named.
     pub fn respond(
         &mut self,
         response: Option<&Secret>,
@@ -257,9 +197,31 @@ impl Connection {
         Ok(())
     }
 
-    /// APPEND or REPLACE of a message of so many octets. [`Event::SendMessage`] asks for it; where the server
+    /// APPEND or REPLACE of a message of so many octets. [`Event::SendBody`] asks for it; where the server
     /// refuses, [`Event::Completed`] comes instead. That may also come before the message is whole:
     /// then go on all the same, or close.
+    ///
+    /// ```
+    /// # use hikyaku_imap_proto::client::{Connection, Options};
+    /// # let mut options = Options::default();
+    /// # options.tls = true;
+    /// # let mut scene = hikyaku_wire::testkit::Scene::new(Connection::new(options));
+    /// # scene.hears("* OK [CAPABILITY IMAP4rev1 IDLE MOVE UIDPLUS LITERAL+ AUTH=PLAIN] ready\r\n");
+    /// # { let (machine, output) = scene.split(); machine.login("alice", b"sesame".to_vec().into(), output)?; }
+    /// # scene.hears("a1 OK [CAPABILITY IMAP4rev1 IDLE MOVE UIDPLUS LITERAL+] in\r\n");
+    /// # scene.sent();
+    /// # scene.sent();
+    /// # let (machine, output) = scene.split();
+    /// use hikyaku_imap_proto::{Append, MailboxName};
+    /// let sent = Append::new(MailboxName::new("Sent"));
+    /// machine.append(&sent, 5, output)?;
+    /// // After `Event::SendBody`.
+    /// # scene.hears("");
+    /// # let (machine, output) = scene.split();
+    /// machine.chunk("hello".into(), output)?;
+    /// # assert_eq!(scene.sent(), "a2 APPEND Sent {5+}\r\nhello\r\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`Misuse`] before login.
@@ -290,6 +252,27 @@ impl Connection {
     }
 
     /// The next octets of an APPEND's message.
+    ///
+    /// ```
+    /// # use hikyaku_imap_proto::client::{Connection, Options};
+    /// # let mut options = Options::default();
+    /// # options.tls = true;
+    /// # let mut scene = hikyaku_wire::testkit::Scene::new(Connection::new(options));
+    /// # scene.hears("* OK [CAPABILITY IMAP4rev1 IDLE MOVE UIDPLUS LITERAL+ AUTH=PLAIN] ready\r\n");
+    /// # { let (machine, output) = scene.split(); machine.login("alice", b"sesame".to_vec().into(), output)?; }
+    /// # scene.hears("a1 OK [CAPABILITY IMAP4rev1 IDLE MOVE UIDPLUS LITERAL+] in\r\n");
+    /// # scene.sent();
+    /// # { let (machine, output) = scene.split(); machine.append(&hikyaku_imap_proto::Append::new(hikyaku_imap_proto::MailboxName::new("Sent")), 5, output)?; }
+    /// # scene.hears("");
+    /// # scene.sent();
+    /// # scene.sent();
+    /// # let (machine, output) = scene.split();
+    /// machine.chunk("he".into(), output)?;
+    /// machine.chunk("llo".into(), output)?;
+    /// // hello
+    /// # assert_eq!(scene.sent(), "hello\r\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`Misuse`] when they were not asked for, or are more than were announced: nothing is sent.
@@ -322,6 +305,28 @@ impl Connection {
     /// server has UIDPLUS; where it has not, they stay, marked: EXPUNGE would take others with them.
     /// COPYUID comes as [`Event::Status`] either way.
     ///
+    /// ```
+    /// # use hikyaku_imap_proto::client::{Connection, Options};
+    /// # let mut options = Options::default();
+    /// # options.tls = true;
+    /// # let mut scene = hikyaku_wire::testkit::Scene::new(Connection::new(options));
+    /// # scene.hears("* OK [CAPABILITY IMAP4rev1 IDLE MOVE UIDPLUS LITERAL+ AUTH=PLAIN] ready\r\n");
+    /// # { let (machine, output) = scene.split(); machine.login("alice", b"sesame".to_vec().into(), output)?; }
+    /// # scene.hears("a1 OK [CAPABILITY IMAP4rev1 IDLE MOVE UIDPLUS LITERAL+] in\r\n");
+    /// # scene.sent();
+    /// # { let (machine, output) = scene.split(); machine.issue(hikyaku_imap_proto::Command::select(hikyaku_imap_proto::MailboxName::new("INBOX")), output)?; }
+    /// # scene.hears("* 3 EXISTS\r\n* OK [UIDVALIDITY 1] x\r\na2 OK done\r\n");
+    /// # scene.sent();
+    /// # scene.sent();
+    /// # let (machine, output) = scene.split();
+    /// use hikyaku_imap_proto::{MailboxName, SequenceSet};
+    /// // With MOVE where the server has it, else by COPY, STORE and EXPUNGE.
+    /// machine.move_messages(SequenceSet::of_numbers([7]).expect("a set"), MailboxName::new("Trash"), output)?;
+    /// // a3 UID MOVE 7 Trash
+    /// # assert_eq!(scene.sent(), "a3 UID MOVE 7 Trash\r\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Misuse`] when no mailbox is selected.
     pub fn move_messages(
@@ -330,15 +335,30 @@ impl Connection {
         mailbox: MailboxName,
         output: &mut Output,
     ) -> Result<Handle, Misuse> {
-        let uid = true;
+        let numbers = Numbers::Uid;
         if self.capabilities.can_move() {
-            return self.issue(Command::Move { set, mailbox, uid }, output);
+            return self.issue(
+                Command::Move {
+                    set,
+                    mailbox,
+                    numbers,
+                },
+                output,
+            );
         }
         if self.selected.is_none() && self.selecting == 0 {
             return Err(self.misuse("move_messages", Reason::State));
         }
         let kind = Kind::Move(Step::Store, set.clone());
-        self.queue(Command::Copy { set, mailbox, uid }, kind, output)
+        self.queue(
+            Command::Copy {
+                set,
+                mailbox,
+                numbers,
+            },
+            kind,
+            output,
+        )
     }
 
     /// The next command of a move, under the same handle.
@@ -362,7 +382,13 @@ impl Connection {
                     true => Step::Expunge,
                     false => Step::Last,
                 };
-                (Command::Store { store, uid: true }, last)
+                (
+                    Command::Store {
+                        store,
+                        numbers: Numbers::Uid,
+                    },
+                    last,
+                )
             }
             Step::Expunge | Step::Last => (Command::Expunge(Some(set.clone())), Step::Last),
         };
@@ -381,6 +407,29 @@ impl Connection {
     }
 
     /// Ends an IDLE. So does any other command that is issued.
+    ///
+    /// ```
+    /// # use hikyaku_imap_proto::client::{Connection, Options};
+    /// # let mut options = Options::default();
+    /// # options.tls = true;
+    /// # let mut scene = hikyaku_wire::testkit::Scene::new(Connection::new(options));
+    /// # scene.hears("* OK [CAPABILITY IMAP4rev1 IDLE MOVE UIDPLUS LITERAL+ AUTH=PLAIN] ready\r\n");
+    /// # { let (machine, output) = scene.split(); machine.login("alice", b"sesame".to_vec().into(), output)?; }
+    /// # scene.hears("a1 OK [CAPABILITY IMAP4rev1 IDLE MOVE UIDPLUS LITERAL+] in\r\n");
+    /// # scene.sent();
+    /// # { let (machine, output) = scene.split(); machine.issue(hikyaku_imap_proto::Command::select(hikyaku_imap_proto::MailboxName::new("INBOX")), output)?; }
+    /// # scene.hears("* 3 EXISTS\r\n* OK [UIDVALIDITY 1] x\r\na2 OK done\r\n");
+    /// # scene.sent();
+    /// # { let (machine, output) = scene.split(); machine.issue(hikyaku_imap_proto::Command::Idle, output)?; }
+    /// # scene.hears("+ idling\r\n");
+    /// # scene.sent();
+    /// # scene.sent();
+    /// # let (machine, output) = scene.split();
+    /// machine.done(output)?;
+    /// // DONE
+    /// # assert_eq!(scene.sent(), "DONE\r\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`Misuse`] when none is under way.
@@ -401,6 +450,30 @@ impl Connection {
     /// Ends an IDLE and begins it anew, under the same handle, so that the server keeps the connection.
     /// The machine does it itself after a time without a word: `idle_renewal`. Where words keep coming it
     /// knows no time: call it every 29 minutes at least.
+    ///
+    /// ```
+    /// # use hikyaku_imap_proto::client::{Connection, Options};
+    /// # let mut options = Options::default();
+    /// # options.tls = true;
+    /// # let mut scene = hikyaku_wire::testkit::Scene::new(Connection::new(options));
+    /// # scene.hears("* OK [CAPABILITY IMAP4rev1 IDLE MOVE UIDPLUS LITERAL+ AUTH=PLAIN] ready\r\n");
+    /// # { let (machine, output) = scene.split(); machine.login("alice", b"sesame".to_vec().into(), output)?; }
+    /// # scene.hears("a1 OK [CAPABILITY IMAP4rev1 IDLE MOVE UIDPLUS LITERAL+] in\r\n");
+    /// # scene.sent();
+    /// # { let (machine, output) = scene.split(); machine.issue(hikyaku_imap_proto::Command::select(hikyaku_imap_proto::MailboxName::new("INBOX")), output)?; }
+    /// # scene.hears("* 3 EXISTS\r\n* OK [UIDVALIDITY 1] x\r\na2 OK done\r\n");
+    /// # scene.sent();
+    /// # { let (machine, output) = scene.split(); machine.issue(hikyaku_imap_proto::Command::Idle, output)?; }
+    /// # scene.hears("+ idling\r\n");
+    /// # scene.sent();
+    /// # scene.sent();
+    /// # let (machine, output) = scene.split();
+    /// // It is begun anew when its end has come.
+    /// machine.renew_idle(output)?;
+    /// // DONE
+    /// # assert_eq!(scene.sent(), "DONE\r\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`Misuse`] when none has begun.
@@ -428,33 +501,34 @@ impl Connection {
         self.send(output);
     }
 
-    /// Tells the machine the UIDs of all messages, ascending, as a `UID SEARCH ALL` gave them or as a
+    /// Takes the UIDs of all messages, ascending, as a `UID SEARCH ALL` gave them or as a
     /// QRESYNC leaves them. `false`, and nothing is learnt, when they are not as many as there are.
-    pub fn learn(&mut self, uids: impl IntoIterator<Item = u32>) -> bool {
+    ///
+    /// ```
+    /// # use hikyaku_imap_proto::client::{Connection, Options};
+    /// # let mut options = Options::default();
+    /// # options.tls = true;
+    /// # let mut scene = hikyaku_wire::testkit::Scene::new(Connection::new(options));
+    /// # scene.hears("* OK [CAPABILITY IMAP4rev1 IDLE MOVE UIDPLUS LITERAL+ AUTH=PLAIN] ready\r\n");
+    /// # { let (machine, output) = scene.split(); machine.login("alice", b"sesame".to_vec().into(), output)?; }
+    /// # scene.hears("a1 OK [CAPABILITY IMAP4rev1 IDLE MOVE UIDPLUS LITERAL+] in\r\n");
+    /// # scene.sent();
+    /// # { let (machine, output) = scene.split(); machine.issue(hikyaku_imap_proto::Command::select(hikyaku_imap_proto::MailboxName::new("INBOX")), output)?; }
+    /// # scene.hears("* 3 EXISTS\r\n* OK [UIDVALIDITY 1] x\r\na2 OK done\r\n");
+    /// # scene.sent();
+    /// # scene.sent();
+    /// # let (machine, output) = scene.split();
+    /// use hikyaku_imap_proto::{SequenceNumber, Uid};
+    /// // From an earlier session: the UIDs of all three messages.
+    /// assert!(machine.learn([4, 7, 9].into_iter().filter_map(Uid::new)));
+    /// let second = SequenceNumber::new(2).and_then(|second| machine.selected()?.view.uid(second));
+    /// assert_eq!(second, Uid::new(7));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn learn(&mut self, uids: impl IntoIterator<Item = Uid>) -> bool {
         let most = self.options.limits.messages;
         let selected = self.selected.as_mut();
         selected.is_some_and(|selected| selected.view.learn_all(uids, most))
-    }
-
-    /// TLS began: the server is asked anew what it can do, and [`Event::Connected`] comes once more.
-    pub fn tls_established(&mut self, output: &mut Output) {
-        if self.state == State::StartTls {
-            self.state = State::NotAuthenticated;
-            self.options.tls = true;
-            self.capabilities = super::Capabilities::default();
-            let text = Bytes::new();
-            let preauth = false;
-            self.withheld = Some(Event::Connected { preauth, text });
-            self.ask_capabilities(output);
-        }
-    }
-
-    /// What is said from now on is compressed both ways, after [`Step::Compress`](hikyaku_wire::Step).
-    pub fn compression_active(&mut self) {
-        if self.state == State::Compress {
-            self.state = State::Authenticated;
-            self.compressed = true;
-        }
     }
 
     pub(super) fn ask_capabilities(&mut self, output: &mut Output) {
@@ -476,7 +550,7 @@ impl Connection {
         self.issued
     }
 
-    fn is_quiet(&self) -> bool {
+    pub(super) fn is_quiet(&self) -> bool {
         self.waiting.is_empty() && self.sent.is_empty()
     }
 
@@ -664,7 +738,7 @@ impl Connection {
             && !appending.asked
         {
             appending.asked = true;
-            self.told.push_back(Event::SendMessage(appending.handle));
+            self.events.push_back(Event::SendBody(appending.handle));
         }
     }
 }

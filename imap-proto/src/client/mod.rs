@@ -1,20 +1,63 @@
 //! The client machine: what reads mail where it rests (RFC 3501, RFC 9051 and their extensions).
 //!
 //! Commands are issued through methods in any number; the machine sends them together where the RFC
-//! allows it, waits behind literals, and tells [`Event::Completed`] with the [`Handle`] of each at its
+//! allows it, waits behind literals, and reports [`Event::Completed`] with the [`Handle`] of each at its
 //! end. It keeps track of what the server can do and of the selected mailbox, whose [`View`] turns
 //! sequence numbers into UIDs.
+//!
+//! # States
+//!
+//! "Issue" is [`issue`](Connection::issue) with that command. Data may come in every state after the greeting.
+//!
+//! | State | What happens | Next state |
+//! |---|---|---|
+//! | greeting | OK: [`Event::Connected`] | not authenticated |
+//! | | PREAUTH: [`Event::Connected`] with `preauth` | authenticated |
+//! | | BYE: [`Event::Bye`] | closed |
+//! | not authenticated | issue STARTTLS: [`Event::Completed`] with OK, [`Step::StartTls`], then [`Machine::tls_established`]; [`Event::Connected`] comes again | not authenticated |
+//! | | [`login`](Connection::login), [`authenticate`](Connection::authenticate) | login |
+//! | login | AUTHENTICATE only: [`Event::Challenge`], answered by [`respond`](Connection::respond) | login |
+//! | | [`Event::Authenticated`] | authenticated |
+//! | | [`Event::AuthenticationRefused`] | not authenticated |
+//! | authenticated | issue SELECT, EXAMINE: [`Event::Completed`] with OK | selected |
+//! | selected | issue CLOSE, UNSELECT: [`Event::Completed`] with OK; issue SELECT, EXAMINE: when it is sent | authenticated |
+//! | authenticated, selected | [`append`](Connection::append): [`Event::SendBody`], [`chunk`](Connection::chunk)s, [`Event::Completed`] | unchanged |
+//! | | issue IDLE: [`Event::Idling`]; [`done`](Connection::done) or any other command: [`Event::Completed`] | unchanged |
+//! | | issue COMPRESS: [`Event::Completed`] with OK, [`Step::Compress`], then [`Machine::compression_active`] | unchanged |
+//! | | issue UNAUTHENTICATE: [`Event::Completed`] with OK | not authenticated |
+//! | any | issue LOGOUT: [`Event::Completed`]; [`Event::Bye`]; the methods of "ending" below | closed |
+//! | closed | [`Step::Closed`] at every poll | |
+//!
+//! # Methods, in the order of their calls
+//!
+//! | Kind | Methods |
+//! |---|---|
+//! | Setting up | [`Options`], [`Connection::new`] |
+//! | Feeding | [`Machine::poll`]; [`Machine::tls_established`], [`Machine::compression_active`] after their steps |
+//! | Logging in | [`login`](Connection::login), [`authenticate`](Connection::authenticate); [`respond`](Connection::respond) to `Challenge` |
+//! | Issuing commands | [`issue`](Connection::issue), [`move_messages`](Connection::move_messages), [`append`](Connection::append); [`chunk`](Connection::chunk) after `SendBody` |
+//! | During IDLE | [`renew_idle`](Connection::renew_idle), [`done`](Connection::done) |
+//! | Learning UIDs from an earlier session or a SEARCH | [`learn`](Connection::learn) |
+//! | Asking | [`capabilities`](Connection::capabilities), [`selected`](Connection::selected), [`is_tls`](Connection::is_tls), [`is_authenticated`](Connection::is_authenticated), [`Machine::time_limit`] |
+//! | Ending | [`Machine::shut_down`], [`Machine::timed_out`] (renews an IDLE instead), [`Machine::end_of_input`] |
 
 mod capabilities;
+mod ended;
 mod event;
+mod faults;
+mod fetched;
 pub(crate) mod frame;
 mod issue;
+mod kind;
+mod options;
+mod received;
 mod selected;
 mod view;
 
 pub use capabilities::Capabilities;
-pub use event::{During, Error, Event, Handle, Options};
+pub use event::{During, Error, Event, Handle};
 pub use hikyaku_wire::Misuse;
+pub use options::Options;
 pub use selected::Selected;
 pub use view::View;
 
@@ -22,15 +65,12 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use bytes::{Buf as _, Bytes, BytesMut};
 use core::time::Duration;
-use hikyaku_wire::{Excerpt, Machine, Output, SaslLine, Secret, Step, decode_sasl};
+use hikyaku_wire::{Excerpt, Machine, Output, Step};
 
-use crate::cursor::Cursor;
 use crate::response::Frequent;
-use crate::{
-    Completion, FetchItem, Leniency, Received, Response, ResponseCode, Status, SyntaxError, fetch,
-};
+use crate::{Command, FetchItem, Leniency, Received, Response, SequenceNumber, SyntaxError};
 use frame::{Framed, Framer, Malformed};
-use issue::{Kind, Waiting};
+use kind::{Kind, Waiting};
 
 /// One connection to a server.
 #[derive(Debug)]
@@ -39,14 +79,14 @@ pub struct Connection {
     framer: Framer,
     state: State,
     capabilities: Capabilities,
-    /// They were told since the last thing that may have changed them.
+    /// They were named since the last thing that may have changed them.
     fresh: bool,
-    /// They were told in this answer: one more line adds to them.
+    /// They were named in this response: one more line adds to them.
     listing: bool,
-    /// What is told when they are known.
+    /// The event when they are known.
     withheld: Option<Event>,
     selected: Option<Selected>,
-    /// What is told may still be of the mailbox that was selected before.
+    /// What comes may still be of the mailbox that was selected before.
     stale: bool,
     waiting: VecDeque<Waiting>,
     sent: Vec<Sent>,
@@ -59,7 +99,7 @@ pub struct Connection {
     fetching: Option<Fetching>,
     /// The text of the tagged response that came last, when nothing has come since.
     said: Bytes,
-    told: VecDeque<Event>,
+    events: VecDeque<Event>,
     issued: u64,
     /// Mailbox names are in UTF-8.
     utf8: bool,
@@ -108,7 +148,8 @@ struct Appending {
 /// A FETCH response with a section that streams.
 #[derive(Debug, Default)]
 struct Fetching {
-    sequence: u32,
+    /// None where only UIDs are used.
+    sequence: Option<SequenceNumber>,
     items: Vec<FetchItem>,
     /// What was held of it, sections aside.
     octets: usize,
@@ -132,15 +173,21 @@ enum Idle {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reading {
     Response,
-    /// So many octets of a section; told, when it has a name that is known.
+    /// So many octets of a section; reported, when it has a name that is known.
     Section {
         left: u64,
-        told: bool,
+        reported: bool,
     },
 }
 
 impl Connection {
     /// Waits for the greeting.
+    ///
+    /// ```
+    /// use hikyaku_imap_proto::client::{Connection, Options};
+    /// let machine = Connection::new(Options::default());
+    /// assert!(!machine.is_authenticated());
+    /// ```
     #[must_use]
     pub fn new(options: Options) -> Self {
         Self {
@@ -161,7 +208,7 @@ impl Connection {
             reading: Reading::Response,
             fetching: None,
             said: Bytes::new(),
-            told: VecDeque::new(),
+            events: VecDeque::new(),
             issued: 0,
             utf8: false,
             enabling: false,
@@ -173,18 +220,81 @@ impl Connection {
     }
 
     /// What the server can do, as it said last.
+    ///
+    /// ```
+    /// # use hikyaku_imap_proto::client::{Connection, Options};
+    /// # let mut options = Options::default();
+    /// # options.tls = true;
+    /// # let mut scene = hikyaku_wire::testkit::Scene::new(Connection::new(options));
+    /// # scene.hears("* OK [CAPABILITY IMAP4rev1 IDLE MOVE UIDPLUS LITERAL+ AUTH=PLAIN] ready\r\n");
+    /// # scene.sent();
+    /// # let (machine, output) = scene.split();
+    /// assert!(machine.capabilities().has("MOVE"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn capabilities(&self) -> &Capabilities {
         &self.capabilities
     }
 
     /// The selected mailbox.
+    ///
+    /// ```
+    /// # use hikyaku_imap_proto::client::{Connection, Options};
+    /// # let mut options = Options::default();
+    /// # options.tls = true;
+    /// # let mut scene = hikyaku_wire::testkit::Scene::new(Connection::new(options));
+    /// # scene.hears("* OK [CAPABILITY IMAP4rev1 IDLE MOVE UIDPLUS LITERAL+ AUTH=PLAIN] ready\r\n");
+    /// # { let (machine, output) = scene.split(); machine.login("alice", b"sesame".to_vec().into(), output)?; }
+    /// # scene.hears("a1 OK [CAPABILITY IMAP4rev1 IDLE MOVE UIDPLUS LITERAL+] in\r\n");
+    /// # scene.sent();
+    /// # { let (machine, output) = scene.split(); machine.issue(hikyaku_imap_proto::Command::select(hikyaku_imap_proto::MailboxName::new("INBOX")), output)?; }
+    /// # scene.hears("* 3 EXISTS\r\n* OK [UIDVALIDITY 1] x\r\na2 OK done\r\n");
+    /// # scene.sent();
+    /// # scene.sent();
+    /// # let (machine, output) = scene.split();
+    /// assert_eq!(machine.selected().map(|selected| selected.view.len()), Some(3));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn selected(&self) -> Option<&Selected> {
         self.selected.as_ref()
     }
 
+    /// Whether what is sent now is protected by TLS.
+    ///
+    /// ```
+    /// # use hikyaku_imap_proto::client::{Connection, Options};
+    /// # let mut options = Options::default();
+    /// # options.tls = true;
+    /// # let mut scene = hikyaku_wire::testkit::Scene::new(Connection::new(options));
+    /// # scene.hears("* OK [CAPABILITY IMAP4rev1 IDLE MOVE UIDPLUS LITERAL+ AUTH=PLAIN] ready\r\n");
+    /// # scene.sent();
+    /// # let (machine, output) = scene.split();
+    /// assert!(machine.is_tls());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        self.options.tls
+    }
+
     /// Whether a login has succeeded.
+    ///
+    /// ```
+    /// # use hikyaku_imap_proto::client::{Connection, Options};
+    /// # let mut options = Options::default();
+    /// # options.tls = true;
+    /// # let mut scene = hikyaku_wire::testkit::Scene::new(Connection::new(options));
+    /// # scene.hears("* OK [CAPABILITY IMAP4rev1 IDLE MOVE UIDPLUS LITERAL+ AUTH=PLAIN] ready\r\n");
+    /// # { let (machine, output) = scene.split(); machine.login("alice", b"sesame".to_vec().into(), output)?; }
+    /// # scene.hears("a1 OK [CAPABILITY IMAP4rev1 IDLE MOVE UIDPLUS LITERAL+] in\r\n");
+    /// # scene.sent();
+    /// # scene.sent();
+    /// # let (machine, output) = scene.split();
+    /// assert!(machine.is_authenticated());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_authenticated(&self) -> bool {
         self.state == State::Authenticated
@@ -218,11 +328,11 @@ impl Connection {
         leniencies.contains(Leniency::RepeatedText) && !said.is_empty() && said == line
     }
 
-    fn tell(&mut self, event: Event) {
-        self.told.push_back(event);
+    fn report(&mut self, event: Event) {
+        self.events.push_back(event);
     }
 
-    /// What the response tells behind what is in `told`: it need not go through there where that is empty.
+    /// What the response says behind what is in `events`: it need not go through there where that is empty.
     fn received(
         &mut self,
         received: Result<Received, SyntaxError>,
@@ -246,449 +356,6 @@ impl Connection {
         }
         Ok(None)
     }
-
-    /// What was under way when an error came.
-    fn during(&self) -> During {
-        During {
-            command: self.sent.first().map(|sent| sent.name),
-            state: self.situation(),
-        }
-    }
-
-    /// Lines of a login are not shown: a server may repeat what it was sent.
-    fn excerpt(&self, line: &[u8]) -> Excerpt {
-        match self.logging_in {
-            true => Excerpt::hidden(),
-            false => Excerpt::of(line),
-        }
-    }
-
-    fn no_response(&self, expected: &'static str, line: &[u8]) -> Error {
-        Error::NoResponse {
-            during: self.during(),
-            expected,
-            found: self.excerpt(line),
-        }
-    }
-
-    fn unasked(&self, line: &[u8]) -> Error {
-        Error::Unasked {
-            during: self.during(),
-            found: self.excerpt(line),
-        }
-    }
-
-    fn too_long(&self, octets: &[u8]) -> Error {
-        Error::TooLong {
-            during: self.during(),
-            most: self.options.limits.response,
-            found: self.excerpt(octets),
-        }
-    }
-
-    fn greeting(
-        &mut self,
-        received: Received,
-        line: &[u8],
-        output: &mut Output,
-    ) -> Result<(), Error> {
-        let Received::Untagged(Response::Status(status, code, text)) = received else {
-            return Err(self.no_response("a greeting", line));
-        };
-        match status {
-            Status::Ok => self.state = State::NotAuthenticated,
-            Status::PreAuth => self.state = State::Authenticated,
-            Status::Bye => {
-                self.state = State::Closed;
-                self.tell(Event::Bye(code, text));
-                return Ok(());
-            }
-            Status::No | Status::Bad => return Err(self.no_response("a greeting", line)),
-        }
-        let preauth = status == Status::PreAuth;
-        let connected = Event::Connected { preauth, text };
-        match code {
-            Some(ResponseCode::Capability(all)) => {
-                self.capabilities = Capabilities::new(all);
-                self.tell(connected);
-            }
-            _ => {
-                self.withheld = Some(connected);
-                self.ask_capabilities(output);
-            }
-        }
-        Ok(())
-    }
-
-    fn continuation(
-        &mut self,
-        text: &Bytes,
-        line: &[u8],
-        output: &mut Output,
-    ) -> Result<(), Error> {
-        let leniencies = self.options.limits.leniencies;
-        if let Some(piece) = self.holding.pop_front() {
-            output.push(piece);
-            self.ask_for_message();
-            self.send(output);
-            return Ok(());
-        }
-        if let Some(appending) = self.appending.as_mut().filter(|a| a.waits && !a.asked) {
-            appending.asked = true;
-            let event = Event::SendMessage(appending.handle);
-            self.tell(event);
-            return Ok(());
-        }
-        let unasked = self.unasked(line);
-        let Some(sent) = self.sent.first_mut() else {
-            return Err(unasked);
-        };
-        match (&mut sent.kind, self.idle) {
-            (Kind::Idle, Idle::Asked) => {
-                let (handle, first) = (sent.handle, sent.handle.0 == sent.id);
-                self.idle = Idle::Idling;
-                if first {
-                    self.tell(Event::Idling(handle));
-                }
-                self.send(output);
-                Ok(())
-            }
-            (Kind::Idle, Idle::Unwanted) => {
-                output.write(b"DONE\r\n");
-                self.idle = Idle::Done;
-                Ok(())
-            }
-            (Kind::Authenticate { held, challenged }, _) => {
-                let challenge = match decode_sasl(text.trim_ascii()) {
-                    Ok(SaslLine::Response(challenge)) => challenge,
-                    _ if leniencies.contains(Leniency::ChallengeInWords) => Secret::default(),
-                    _ => return Err(self.no_response("a challenge in base64", line)),
-                };
-                if core::mem::replace(challenged, true) {
-                    return Err(unasked);
-                }
-                match held.take() {
-                    Some(initial) => drop(self.respond(Some(&initial), output)),
-                    None => self.tell(Event::Challenge(challenge)),
-                }
-                Ok(())
-            }
-            _ => Err(unasked),
-        }
-    }
-
-    fn untagged(&mut self, response: Response) -> Option<Event> {
-        match response {
-            Response::Status(Status::Bye, code, text) => {
-                if self.logging_out {
-                    return None;
-                }
-                self.state = State::Closed;
-                Some(Event::Bye(code, text))
-            }
-            Response::Status(status, code, text) => {
-                if let Some(code) = &code {
-                    self.code(code);
-                }
-                Some(Event::Status(status, code, text))
-            }
-            Response::Capability(all) => {
-                self.fresh = true;
-                match core::mem::replace(&mut self.listing, true) {
-                    true => self.capabilities.add(all),
-                    false => self.capabilities = Capabilities::new(all),
-                }
-                None
-            }
-            Response::Fetch(sequence, items) => self.fetched(sequence, items),
-            Response::UidFetch(uid, mut items) => {
-                items.push(FetchItem::Uid(uid));
-                self.fetched(0, items)
-            }
-            Response::Enabled(names) => {
-                let utf8 = |name: &Bytes| {
-                    let all: [&[u8]; 2] = [b"IMAP4rev2", b"UTF8=ACCEPT"];
-                    all.iter().any(|one| name.eq_ignore_ascii_case(one))
-                };
-                self.utf8 |= names.iter().any(utf8);
-                Some(Event::Data(Response::Enabled(names)))
-            }
-            Response::Exists(_) | Response::Expunge(_) | Response::Vanished { .. } => {
-                self.counted(response)
-            }
-            Response::Flags(flags) => {
-                self.no_longer_stale();
-                let opening = self.is_opening();
-                match self.current() {
-                    Some(selected) => {
-                        selected.may_have(flags, opening);
-                        None
-                    }
-                    None => Some(Event::Data(Response::Flags(flags))),
-                }
-            }
-            other => Some(Event::Data(other)),
-        }
-    }
-
-    /// Servers without the CLOSED code say first what the new mailbox has.
-    fn no_longer_stale(&mut self) {
-        let says_closed = self.capabilities.has("QRESYNC") || self.capabilities.has("IMAP4rev2");
-        self.stale &= says_closed;
-    }
-
-    /// What changes sequence numbers.
-    fn counted(&mut self, response: Response) -> Option<Event> {
-        if let Response::Exists(_) = response {
-            self.no_longer_stale();
-        }
-        if self.stale {
-            return None;
-        }
-        let Some(selected) = self.current() else {
-            return Some(Event::Data(response));
-        };
-        Some(match response {
-            Response::Exists(count) => {
-                selected.view.exists(count);
-                Event::Exists(count)
-            }
-            Response::Expunge(sequence) => match selected.view.expunge(sequence) {
-                Some(uid) => Event::Expunged { sequence, uid },
-                None => Event::Data(response),
-            },
-            Response::Vanished { earlier, uids } => {
-                if !earlier {
-                    selected.view.vanished(&uids);
-                }
-                Event::Vanished { earlier, uids }
-            }
-            other => Event::Data(other),
-        })
-    }
-
-    fn code(&mut self, code: &ResponseCode) {
-        match code {
-            ResponseCode::Capability(all) => {
-                self.fresh = true;
-                self.capabilities = Capabilities::new(all.clone());
-            }
-            ResponseCode::Closed => self.stale = false,
-            code => {
-                let opening = self.is_opening();
-                if let Some(selected) = self.current() {
-                    selected.told(code, opening);
-                }
-            }
-        }
-    }
-
-    /// The UID among the items, or the one that is known.
-    fn uid_of(&mut self, sequence: u32, items: &[FetchItem]) -> Option<u32> {
-        let told = items.iter().find_map(|item| match item {
-            FetchItem::Uid(uid) => Some(*uid),
-            _ => None,
-        });
-        told.or_else(|| self.current()?.view.uid(sequence))
-    }
-
-    fn fetched(&mut self, sequence: u32, mut items: Vec<FetchItem>) -> Option<Event> {
-        if self.stale {
-            return None;
-        }
-        let uid = self.uid_of(sequence, &items);
-        let most = self.options.limits.messages;
-        if let Some((uid, selected)) = uid.zip(self.current()) {
-            selected.view.learn(sequence, uid, most);
-        }
-        // Sections that came in quotes, or not at all, are told as those are that stream.
-        let mut sections = Vec::new();
-        let streams = |item: &FetchItem| matches!(item, FetchItem::Section(..));
-        if !items.iter().any(streams) {
-            return Some(Event::Fetch {
-                sequence,
-                uid,
-                items,
-            });
-        }
-        items.retain_mut(|item| match item {
-            FetchItem::Section(name, octets) => {
-                sections.push((name.clone(), octets.take()));
-                false
-            }
-            _ => true,
-        });
-        for (name, text) in sections {
-            let octets = text.as_ref().map(|text| text.len() as u64);
-            self.tell(Event::Section {
-                sequence,
-                uid,
-                name,
-                octets,
-            });
-            let text = text.filter(|text| !text.is_empty());
-            text.into_iter()
-                .for_each(|text| self.tell(Event::Chunk(text)));
-            self.tell(Event::SectionEnd);
-        }
-        Some(Event::Fetch {
-            sequence,
-            uid,
-            items,
-        })
-    }
-
-    /// A FETCH response up to the literal of a section.
-    fn section(&mut self, head: &Bytes, octets: u64) -> Result<(), Error> {
-        let limits = &self.options.limits;
-        let mut cursor = Cursor::new(head);
-        cursor.set_leniencies(limits.leniencies);
-        let mut begun = self.fetching.take().unwrap_or_else(|| {
-            let _ = cursor.eat_prefix("* ");
-            let sequence = cursor.number().unwrap_or(0);
-            let mut begun = Fetching {
-                sequence,
-                ..Fetching::default()
-            };
-            if cursor.eat_prefix(" UIDFETCH (") {
-                begun.items.push(FetchItem::Uid(sequence));
-                begun.sequence = 0;
-            } else {
-                let _ = cursor.eat_prefix(" FETCH (");
-            }
-            begun
-        });
-        begun.octets += head.len();
-        if begun.octets > limits.response {
-            return Err(self.too_long(head));
-        }
-        let name = fetch::items_to_section(&mut cursor, limits.nesting, &mut begun.items).ok();
-        let sequence = begun.sequence;
-        let uid = self.uid_of(sequence, &begun.items);
-        self.reading = Reading::Section {
-            left: octets,
-            told: name.is_some() && !self.stale,
-        };
-        self.fetching = Some(begun);
-        if let Some(name) = name.filter(|_| !self.stale) {
-            let octets = Some(octets);
-            self.tell(Event::Section {
-                sequence,
-                uid,
-                name,
-                octets,
-            });
-        }
-        Ok(())
-    }
-
-    /// What is left of a FETCH response behind its last section. One that is not as the RFC has it costs
-    /// the items in it.
-    fn rest_of_fetch(&mut self, unit: &Bytes, mut begun: Fetching) -> Option<Event> {
-        let limits = &self.options.limits;
-        if unit.is_empty() && limits.leniencies.contains(Leniency::LiteralTooShort) {
-            self.framer.behind_section();
-            self.fetching = Some(begun);
-            return None;
-        }
-        let mut cursor = Cursor::new(unit);
-        cursor.set_leniencies(limits.leniencies);
-        let _ = fetch::items(&mut cursor, limits.nesting, &mut begun.items);
-        self.fetched(begun.sequence, begun.items)
-    }
-
-    fn tagged(
-        &mut self,
-        tag: &Bytes,
-        completion: Completion,
-        line: &[u8],
-        output: &mut Output,
-    ) -> Result<(), Error> {
-        let id = tag
-            .strip_prefix(b"a")
-            .and_then(|digits| core::str::from_utf8(digits).ok());
-        let id: Option<u64> = id.and_then(|digits| digits.parse().ok());
-        self.listing = false;
-        self.said = completion.text.clone();
-        let at = self.sent.iter().position(|sent| Some(sent.id) == id);
-        let Some(at) = at else {
-            return Err(self.unasked(line));
-        };
-        if let Some(code) = &completion.code {
-            self.code(code);
-        }
-        let last = at + 1 == self.sent.len();
-        let Sent { handle, kind, .. } = self.sent.remove(at);
-        if last {
-            // It was refused before all of it was sent.
-            self.holding.clear();
-            if self
-                .appending
-                .as_ref()
-                .is_some_and(|appending| !appending.asked)
-            {
-                self.appending = None;
-            }
-        }
-        let ok = completion.status == Status::Ok;
-        let mut event = Some(Event::Completed(handle, completion));
-        match kind {
-            Kind::Capability => event = self.withheld.take(),
-            Kind::StartTls if ok => self.state = State::StartTls,
-            Kind::Login | Kind::Authenticate { .. } => {
-                self.logging_in = false;
-                if let Some(Event::Completed(_, end)) = event.take() {
-                    event = Some(match ok {
-                        true => Event::Authenticated(handle, end),
-                        false => Event::AuthenticationRefused(handle, end),
-                    });
-                }
-                if ok {
-                    self.state = State::Authenticated;
-                    if !self.fresh {
-                        self.withheld = event.take();
-                        self.ask_capabilities(output);
-                    }
-                }
-            }
-            Kind::Select(selected) => {
-                self.selecting = self.selecting.saturating_sub(1);
-                self.stale = false;
-                self.selected = ok.then_some(*selected);
-            }
-            Kind::Leave if ok => self.selected = None,
-            Kind::Enable(_) => self.enabling = false,
-            Kind::Compress if ok => self.state = State::Compress,
-            Kind::Unauthenticate if ok => {
-                self.state = State::NotAuthenticated;
-                self.selected = None;
-                self.utf8 = false;
-                self.withheld = event.take();
-                self.ask_capabilities(output);
-            }
-            Kind::Idle => {
-                let renew = self.idle == Idle::Renewing && ok && self.waiting.is_empty();
-                self.idle = Idle::Not;
-                if renew {
-                    event = None;
-                    self.idle_again(handle, output);
-                }
-            }
-            Kind::Logout => self.state = State::Closed,
-            Kind::Move(step, set) if ok && step != issue::Step::Last => {
-                if let Some(Event::Completed(_, end)) = event.take()
-                    && end.code.is_some()
-                {
-                    self.tell(Event::Status(end.status, end.code, end.text));
-                }
-                self.go_on_moving(handle, step, set, output);
-            }
-            _ => {}
-        }
-        event.into_iter().for_each(|event| self.tell(event));
-        self.send(output);
-        Ok(())
-    }
 }
 
 impl Machine for Connection {
@@ -698,7 +365,7 @@ impl Machine for Connection {
     fn poll(&mut self, input: &mut BytesMut, output: &mut Output) -> Result<Step<Event>, Error> {
         loop {
             self.end_of_message(output);
-            if let Some(event) = self.told.pop_front() {
+            if let Some(event) = self.events.pop_front() {
                 return Ok(Step::Event(event));
             }
             match self.state {
@@ -723,21 +390,21 @@ impl Machine for Connection {
                 _ => {}
             }
             match self.reading {
-                Reading::Section { left: 0, told } => {
+                Reading::Section { left: 0, reported } => {
                     self.reading = Reading::Response;
                     self.framer.behind_section();
-                    if told {
-                        return Ok(Step::Event(Event::SectionEnd));
+                    if reported {
+                        return Ok(Step::Event(Event::EndOfBody));
                     }
                 }
-                Reading::Section { left, told } => {
+                Reading::Section { left, reported } => {
                     if input.is_empty() {
                         return Ok(Step::NeedInput);
                     }
                     let some = usize::try_from(left).unwrap_or(usize::MAX).min(input.len());
                     let left = left - some as u64;
-                    self.reading = Reading::Section { left, told };
-                    if told {
+                    self.reading = Reading::Section { left, reported };
+                    if reported {
                         return Ok(Step::Event(Event::Chunk(input.split_to(some).freeze())));
                     }
                     input.advance(some);
@@ -773,7 +440,7 @@ impl Machine for Connection {
                                     Some(Event::Data(Response::List(list)))
                                 }
                                 Some(Frequent::Fetch(sequence, items)) => {
-                                    self.fetched(sequence, items)
+                                    self.fetched(Some(sequence), items)
                                 }
                                 None => {
                                     let line = lines.slice(place.clone());
@@ -792,8 +459,8 @@ impl Machine for Connection {
                         },
                     };
                     match event {
-                        Some(event) if self.told.is_empty() => return Ok(Step::Event(event)),
-                        event => self.told.extend(event),
+                        Some(event) if self.events.is_empty() => return Ok(Step::Event(event)),
+                        event => self.events.extend(event),
                     }
                 }
             }
@@ -828,6 +495,34 @@ impl Machine for Connection {
         if self.renew_idle(output).is_err() {
             self.state = State::Closed;
         }
+    }
+
+    /// The server is asked anew what it can do, and [`Event::Connected`] comes once more.
+    fn tls_established(&mut self, output: &mut Output) {
+        if self.state == State::StartTls {
+            self.state = State::NotAuthenticated;
+            self.options.tls = true;
+            self.capabilities = Capabilities::default();
+            let text = Bytes::new();
+            let preauth = false;
+            self.withheld = Some(Event::Connected { preauth, text });
+            self.ask_capabilities(output);
+        }
+    }
+
+    fn compression_active(&mut self) {
+        if self.state == State::Compress {
+            self.state = State::Authenticated;
+            self.compressed = true;
+        }
+    }
+
+    /// Says LOGOUT where nothing is under way.
+    fn shut_down(&mut self, output: &mut Output) {
+        if self.is_quiet() {
+            let _ = self.issue(Command::Logout, output);
+        }
+        self.state = State::Closed;
     }
 }
 

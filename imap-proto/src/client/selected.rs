@@ -1,9 +1,9 @@
-//! The selected mailbox, as the server told it.
+//! The selected mailbox, as the server described it.
 
 use alloc::vec::Vec;
 
 use super::View;
-use crate::{Flag, MailboxName, ResponseCode};
+use crate::{Flag, MailboxName, ResponseCode, Uid};
 
 /// The selected mailbox (RFC 9051 §6.3.2).
 #[derive(Debug, Clone)]
@@ -16,7 +16,7 @@ pub struct Selected {
     /// UIDVALIDITY: another one than before makes every UID known before worthless.
     pub uid_validity: Option<u32>,
     /// UIDNEXT
-    pub uid_next: Option<u32>,
+    pub uid_next: Option<Uid>,
     /// HIGHESTMODSEQ (RFC 7162); none where the mailbox has no mod-sequences.
     pub highest_modseq: Option<u64>,
     /// FLAGS: those that messages may have.
@@ -51,7 +51,7 @@ impl Selected {
     }
 
     /// What a response code says of it; `opening`: as in [`may_have`](Self::may_have).
-    pub(super) fn told(&mut self, code: &ResponseCode, opening: bool) {
+    pub(super) fn apply(&mut self, code: &ResponseCode, opening: bool) {
         match code {
             ResponseCode::UidValidity(value) => self.uid_validity = Some(*value),
             ResponseCode::UidNext(uid) => self.uid_next = Some(*uid),

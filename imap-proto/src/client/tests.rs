@@ -1,8 +1,13 @@
 use super::*;
-use crate::text::write_list;
-use crate::{Append, Completion, Leniencies, Limits, MailboxName, SequenceSet, Tagged};
+use crate::Uid;
+use crate::plumbing::text::write_list;
+use crate::tests::uid;
+use crate::{
+    Append, Completion, Leniencies, Limits, MailboxName, Numbers, ResponseCode, SequenceSet,
+    Status, Tagged,
+};
 use hikyaku_wire::Secret;
-use hikyaku_wire::testkit::{Actor, Role, Told, escape, replay_folder, unescape};
+use hikyaku_wire::testkit::{Actor, Reported, Role, escape, replay_folder, unescape};
 use std::format;
 use std::string::{String, ToString as _};
 
@@ -24,7 +29,11 @@ fn ended(what: &str, handle: Handle, end: &Completion) -> String {
     format!("{what} {} {end}", handle.0)
 }
 
-fn known(uid: Option<u32>) -> String {
+fn numbered(sequence: Option<SequenceNumber>) -> u32 {
+    sequence.map_or(0, SequenceNumber::get)
+}
+
+fn known(uid: Option<Uid>) -> String {
     uid.map_or("?".into(), |uid| uid.to_string())
 }
 
@@ -47,14 +56,14 @@ impl Actor for Client {
         Connection::new(o)
     }
 
-    fn tell(&self, event: Event) -> Told {
-        Told::Line(match event {
-            Event::Chunk(octets) => return Told::Octets(octets),
+    fn report(&self, event: Event) -> Reported {
+        Reported::Line(match event {
+            Event::Chunk(octets) => return Reported::Octets(octets),
             Event::Connected { preauth, text } => {
                 format!("Connected {preauth} {}", escape(&text))
             }
             Event::Challenge(challenge) => format!("Challenge {}", escape(challenge.expose())),
-            Event::SendMessage(handle) => format!("SendMessage {}", handle.0),
+            Event::SendBody(handle) => format!("SendBody {}", handle.0),
             Event::Idling(handle) => format!("Idling {}", handle.0),
             Event::Section {
                 sequence,
@@ -63,7 +72,11 @@ impl Actor for Client {
                 octets,
             } => {
                 let name = shown(|output| name.encode_name(output));
-                format!("Section {sequence} {} {name} {octets:?}", known(uid))
+                format!(
+                    "Section {} {} {name} {octets:?}",
+                    numbered(sequence),
+                    known(uid)
+                )
             }
             Event::Fetch {
                 sequence,
@@ -71,7 +84,7 @@ impl Actor for Client {
                 items,
             } => {
                 let items = shown(|output| write_list(&items, output, FetchItem::encode));
-                format!("Fetch {sequence} {} {items}", known(uid))
+                format!("Fetch {} {} {items}", numbered(sequence), known(uid))
             }
             Event::Expunged { sequence, uid } => format!("Expunged {sequence} {}", known(uid)),
             Event::Status(status, code, text) => {
@@ -120,7 +133,7 @@ impl Actor for Client {
             }
             "done" => machine.done(output).unwrap(),
             "silence" => machine.timed_out(output),
-            "learn" => assert!(machine.learn(rest.split(' ').map(|uid| uid.parse().unwrap()))),
+            "learn" => assert!(machine.learn(rest.split(' ').map(|n| uid(n.parse().unwrap())))),
             "view" => {
                 let uids: Vec<_> = machine.selected().unwrap().view.uids().collect();
                 assert_eq!(format!("{uids:?}"), rest);
@@ -149,10 +162,6 @@ impl Actor for Client {
             }
             other => panic!("{other}"),
         }
-    }
-
-    fn tls_established(&self, machine: &mut Connection, output: &mut Output) {
-        machine.tls_established(output);
     }
 }
 
@@ -215,7 +224,7 @@ fn is_raw(event: &Event) -> bool {
 #[test]
 fn what_servers_say_in_the_rfcs_is_understood() {
     let (mut failed, mut seen) = (Vec::new(), 0);
-    let examples = crate::rfc_examples::examples();
+    let examples = crate::tests::rfc_examples::examples();
     for example in examples.iter().filter(|example| !example.client) {
         let unit = Bytes::copy_from_slice(example.octets.strip_suffix(b"\r\n").unwrap());
         let read = Received::parse_as(&unit, &Limits::default(), true);
@@ -271,7 +280,7 @@ fn what_servers_say_in_the_rfcs_is_understood() {
 fn traps_of_the_server_side() {
     let mut raw = Vec::new();
     for trap in hikyaku_wire::testkit::traps("imap.tsv", "R") {
-        let told = match trap.octets.strip_prefix(b"a ") {
+        let seen = match trap.octets.strip_prefix(b"a ") {
             Some(_) => {
                 let unit = Bytes::copy_from_slice(trap.octets.strip_suffix(b"\r\n").unwrap());
                 match Received::parse(&unit, &Limits::default()) {
@@ -294,17 +303,17 @@ fn traps_of_the_server_side() {
             }
             None => fed(&trap.octets, Options::default()),
         };
-        let told = told.unwrap_or_else(|error| panic!("{}: {error}", trap.id));
-        let is_kept = told.iter().any(is_raw);
+        let seen = seen.unwrap_or_else(|error| panic!("{}: {error}", trap.id));
+        let is_kept = seen.iter().any(is_raw);
         match trap.expect.as_str() {
             "ok" | "lenient" | "rev2" | "either" if is_kept => raw.push(trap.id),
             "ok" | "lenient" | "rev2" | "either" => {
                 let silent = trap.octets.starts_with(b"* CAPABILITY");
-                assert!(silent || !told.is_empty(), "{}", trap.id);
+                assert!(silent || !seen.is_empty(), "{}", trap.id);
             }
-            "bad" => assert!(is_kept, "{}: {told:?}", trap.id),
+            "bad" => assert!(is_kept, "{}: {seen:?}", trap.id),
             "more" => assert!(
-                !told.iter().any(|e| matches!(e, Event::Fetch { .. })),
+                !seen.iter().any(|e| matches!(e, Event::Fetch { .. })),
                 "{}",
                 trap.id
             ),
@@ -351,11 +360,11 @@ fn real_transcripts() {
             for _ in 0..commands {
                 machine.issue(crate::Command::Noop, &mut output).unwrap();
             }
-            let mut told = Vec::new();
+            let mut seen = Vec::new();
             for piece in octets.as_bytes().chunks(size) {
                 input.extend_from_slice(piece);
                 let more = events(&mut machine, &mut input, &mut output);
-                told.extend(more.unwrap_or_else(|error| panic!("{}: {error}", path.display())));
+                seen.extend(more.unwrap_or_else(|error| panic!("{}: {error}", path.display())));
             }
             assert!(
                 machine.sent.is_empty() && input.is_empty(),
@@ -363,7 +372,7 @@ fn real_transcripts() {
                 path.display()
             );
             assert!(machine.fetching.is_none(), "{}", path.display());
-            told
+            seen
         };
         let whole = all(octets.len());
         let is_chunk = |event: &&Event| !matches!(event, Event::Chunk(_));
@@ -532,20 +541,20 @@ fn a_literal_that_is_too_long_costs_itself() {
     let octets = b"* 1 FETCH (X {11}\r\n01234567890 UID 7 X {2}\r\nab BODY[] {20}\r\n01234567890123456789)\r\n";
     for size in 1..octets.len() {
         let (mut machine, mut input, mut output) = selected(3, options.clone());
-        let mut told = Vec::new();
+        let mut seen = Vec::new();
         for piece in octets.chunks(size) {
             input.extend_from_slice(piece);
-            told.extend(events(&mut machine, &mut input, &mut output).unwrap());
+            seen.extend(events(&mut machine, &mut input, &mut output).unwrap());
         }
-        told.retain(|event| !matches!(event, Event::Chunk(_)));
+        seen.retain(|event| !matches!(event, Event::Chunk(_)));
         let x = |value: &'static str| FetchItem::Other("X".into(), value.into());
-        let items = Vec::from([x("NIL"), FetchItem::Uid(7), x("{2}\r\nab")]);
+        let items = Vec::from([x("NIL"), FetchItem::Uid(uid(7)), x("{2}\r\nab")]);
         let fetch = Event::Fetch {
-            sequence: 1,
-            uid: Some(7),
+            sequence: SequenceNumber::new(1),
+            uid: Uid::new(7),
             items,
         };
-        assert_eq!(told[1..], [Event::SectionEnd, fetch], "{size}");
+        assert_eq!(seen[1..], [Event::EndOfBody, fetch], "{size}");
         assert_eq!(machine.end_of_input(), Ok(()));
     }
 }
@@ -595,7 +604,7 @@ fn a_command_is_one_command() {
             silent: false,
             flags: [Flag::Keyword(flag.into())].into(),
         },
-        uid: true,
+        numbers: Numbers::Uid,
     };
     for bad in ["a)\r\nb LOGOUT", "a\0", "a\n", "{5}\r\na"] {
         let misuse = machine.issue(store(bad), &mut output).unwrap_err();
@@ -637,13 +646,13 @@ fn what_follows_the_ok_to_compress_stays_in_the_input() {
         let (mut machine, mut input, mut output) = selected(3, Options::default());
         let compress = crate::Command::Compress("DEFLATE".into());
         let handle = machine.issue(compress, &mut output).unwrap();
-        let mut told = Vec::new();
+        let mut seen = Vec::new();
         for piece in octets.chunks(size) {
             input.extend_from_slice(piece);
-            told.extend(events(&mut machine, &mut input, &mut output).unwrap());
+            seen.extend(events(&mut machine, &mut input, &mut output).unwrap());
         }
-        assert_eq!(told[..2], [Event::Exists(4), Event::Exists(5)]);
-        assert!(matches!(&told[2], Event::Completed(done, _) if *done == handle));
+        assert_eq!(seen[..2], [Event::Exists(4), Event::Exists(5)]);
+        assert!(matches!(&seen[2], Event::Completed(done, _) if *done == handle));
         assert_eq!(input, compressed, "{size}");
         machine.compression_active();
         // RFC 8437 §4.1: it would end the compression.
@@ -661,18 +670,18 @@ fn a_section_that_is_two_octets_longer_than_announced() {
             let mut options = Options::default();
             options.limits.leniencies = leniencies;
             let (mut machine, mut input, mut output) = selected(3, options);
-            let mut told = Vec::new();
+            let mut seen = Vec::new();
             let mut failed = false;
             for piece in octets.chunks(size) {
                 input.extend_from_slice(piece);
                 match events(&mut machine, &mut input, &mut output) {
-                    Ok(more) => told.extend(more),
+                    Ok(more) => seen.extend(more),
                     Err(_) => failed = true,
                 }
             }
-            let exists = told.contains(&Event::Exists(5));
-            let fetch = |event: &Event| matches!(event, Event::Fetch { uid: Some(7), .. });
-            assert_eq!(exists && told.iter().any(fetch), understood, "{size}");
+            let exists = seen.contains(&Event::Exists(5));
+            let fetch = |event: &Event| matches!(event, Event::Fetch { uid: Some(uid), .. } if uid.get() == 7);
+            assert_eq!(exists && seen.iter().any(fetch), understood, "{size}");
             assert_eq!(failed, !understood);
         }
     }

@@ -1,6 +1,8 @@
-//! The selected mailbox as the server told it: sequence numbers, and the UIDs behind them.
+//! The selected mailbox as the server described it: sequence numbers, and the UIDs behind them.
 
 use alloc::vec::Vec;
+
+use crate::{SequenceNumber, Uid};
 
 /// So many UIDs are in a piece at most: taking one out moves no more than these.
 const PIECE: usize = 512;
@@ -8,8 +10,8 @@ const PIECE: usize = 512;
 /// UIDs by sequence number, as far as they are known. Kept right by EXISTS, EXPUNGE, VANISHED and FETCH.
 #[derive(Debug, Clone, Default)]
 pub struct View {
-    /// Pieces of UIDs in order, none empty; 0 stands for one that is not known.
-    pieces: Vec<Vec<u32>>,
+    /// Pieces of UIDs in order, none empty, some not known.
+    pieces: Vec<Vec<Option<Uid>>>,
     /// How many are in the pieces. Those above were never named.
     held: u32,
     /// How many messages there are.
@@ -31,29 +33,24 @@ impl View {
 
     /// The UID of a sequence number, when it is known.
     #[must_use]
-    pub fn uid(&self, sequence: u32) -> Option<u32> {
-        let (piece, at) = self.place(sequence.checked_sub(1)?)?;
-        let uid = *self.pieces.get(piece)?.get(at)?;
-        (uid != 0).then_some(uid)
+    pub fn uid(&self, sequence: SequenceNumber) -> Option<Uid> {
+        let (piece, at) = self.place(sequence.index())?;
+        *self.pieces.get(piece)?.get(at)?
     }
 
     /// The UIDs that are known, in the order of their sequence numbers.
-    pub fn uids(&self) -> impl Iterator<Item = u32> + '_ {
-        self.pieces
-            .iter()
-            .flatten()
-            .copied()
-            .filter(|&uid| uid != 0)
+    pub fn uids(&self) -> impl Iterator<Item = Uid> + '_ {
+        self.pieces.iter().flatten().copied().flatten()
     }
 
     /// Whether the UID of every message is known.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.held == self.len && self.pieces.iter().flatten().all(|&uid| uid != 0)
+        self.held == self.len && self.pieces.iter().flatten().all(Option::is_some)
     }
 
-    fn place(&self, index: u32) -> Option<(usize, usize)> {
-        let mut left = usize::try_from(index).ok()?;
+    fn place(&self, index: usize) -> Option<(usize, usize)> {
+        let mut left = index;
         for (at, piece) in self.pieces.iter().enumerate() {
             match left.checked_sub(piece.len()) {
                 None => return Some((at, left)),
@@ -79,22 +76,20 @@ impl View {
     }
 
     /// EXPUNGE: the UID that had that number, when it is known; `false` when there is no such number.
-    pub(super) fn expunge(&mut self, sequence: u32) -> Option<Option<u32>> {
-        if sequence == 0 || sequence > self.len {
+    pub(super) fn expunge(&mut self, sequence: SequenceNumber) -> Option<Option<Uid>> {
+        if sequence.get() > self.len {
             return None;
         }
         self.len -= 1;
-        let Some((piece, at)) = self.place(sequence - 1) else {
-            return Some(None);
-        };
-        let uid = self.remove(piece, at);
-        Some((uid != 0).then_some(uid))
+        let place = self.place(sequence.index());
+        Some(place.and_then(|(piece, at)| self.remove(piece, at)))
     }
 
-    fn remove(&mut self, piece: usize, at: usize) -> u32 {
-        let Some(uids) = self.pieces.get_mut(piece).filter(|uids| at < uids.len()) else {
-            return 0;
-        };
+    fn remove(&mut self, piece: usize, at: usize) -> Option<Uid> {
+        let uids = self.pieces.get_mut(piece)?;
+        if at >= uids.len() {
+            return None;
+        }
         let uid = uids.remove(at);
         if uids.is_empty() {
             self.pieces.remove(piece);
@@ -103,44 +98,46 @@ impl View {
         uid
     }
 
-    /// FETCH told both. At most `most` are held: beyond, a number stays unknown.
-    pub(super) fn learn(&mut self, sequence: u32, uid: u32, most: u32) {
-        let Some(index) = sequence.checked_sub(1).filter(|&index| index < most) else {
+    /// FETCH named both. At most `most` are held: beyond, a number stays unknown.
+    pub(super) fn learn(&mut self, sequence: SequenceNumber, uid: Uid, most: u32) {
+        if sequence.get() > most {
             return;
-        };
-        self.len = self.len.max(sequence);
-        while self.held <= index {
+        }
+        self.len = self.len.max(sequence.get());
+        while self.held < sequence.get() {
             match self.pieces.last_mut() {
-                Some(piece) if piece.len() < PIECE => piece.push(0),
+                Some(piece) if piece.len() < PIECE => piece.push(None),
                 _ => {
                     let mut piece = Vec::with_capacity(PIECE);
-                    piece.push(0);
+                    piece.push(None);
                     self.pieces.push(piece);
                 }
             }
             self.held += 1;
         }
-        if let Some((piece, at)) = self.place(index)
+        if let Some((piece, at)) = self.place(sequence.index())
             && let Some(place) = self
                 .pieces
                 .get_mut(piece)
                 .and_then(|piece| piece.get_mut(at))
         {
-            *place = uid;
+            *place = Some(uid);
         }
     }
 
     /// All UIDs at once, ascending; `false`, and nothing learnt, when they are not as many as there are
     /// messages.
-    pub(super) fn learn_all(&mut self, uids: impl IntoIterator<Item = u32>, most: u32) -> bool {
+    pub(super) fn learn_all(&mut self, uids: impl IntoIterator<Item = Uid>, most: u32) -> bool {
         let mut all = Self::default();
-        let mut last = 0;
+        let mut last = None;
         for uid in uids {
-            if uid <= last || all.len >= self.len.min(most) {
+            let next = all.len.checked_add(1).and_then(SequenceNumber::new);
+            let Some(next) = next.filter(|_| all.len < self.len.min(most) && Some(uid) > last)
+            else {
                 return false;
-            }
-            last = uid;
-            all.learn(all.len + 1, uid, most);
+            };
+            last = Some(uid);
+            all.learn(next, uid, most);
         }
         if all.len != self.len {
             return false;
@@ -152,7 +149,7 @@ impl View {
     /// VANISHED, of messages that are counted: takes them out. For a UID that is not known the first
     /// unknown number goes that may be its.
     pub(super) fn vanished(&mut self, ranges: &[(u32, u32)]) {
-        if ranges.len() > 16 && self.pieces.iter().flatten().any(|&uid| uid == 0) {
+        if ranges.len() > 16 && self.pieces.iter().flatten().any(Option::is_none) {
             // To look for each among unknown ones would cost the square: the numbers are forgotten.
             let gone = ranges
                 .iter()
@@ -174,7 +171,8 @@ impl View {
                 let Some(uids) = self.pieces.get(piece) else {
                     break;
                 };
-                if at == 0 && uids.last().is_some_and(|&last| last != 0 && last < low) {
+                let last = uids.last().copied().flatten();
+                if at == 0 && last.is_some_and(|last| last.get() < low) {
                     piece += 1;
                     first = piece;
                     continue;
@@ -183,13 +181,15 @@ impl View {
                     (piece, at) = (piece + 1, 0);
                     continue;
                 };
-                if uid > high {
+                let Some(uid) = uid else {
+                    unknown = unknown.or(Some((piece, at)));
+                    at += 1;
+                    continue;
+                };
+                if uid.get() > high {
                     break;
                 }
-                if uid == 0 {
-                    unknown = unknown.or(Some((piece, at)));
-                }
-                if uid < low {
+                if uid.get() < low {
                     at += 1;
                     continue;
                 }
@@ -216,6 +216,7 @@ impl View {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tests::{sequence, uid, uids};
     use proptest::prelude::*;
 
     #[derive(Debug, Clone)]
@@ -245,13 +246,13 @@ mod tests {
                         for _ in 0..count {
                             next += 3;
                             model.push(next);
-                            view.learn(model.len() as u32, next, u32::MAX);
+                            view.learn(sequence(model.len() as u32), uid(next), u32::MAX);
                         }
                     }
                     Step::Expunge(place) if !model.is_empty() => {
                         let place = at(place, &model);
-                        let uid = model.remove(place);
-                        prop_assert_eq!(view.expunge(place as u32 + 1), Some(Some(uid)));
+                        let gone = model.remove(place);
+                        prop_assert_eq!(view.expunge(sequence(place as u32 + 1)), Some(Uid::new(gone)));
                     }
                     Step::Vanish(place, many) if !model.is_empty() => {
                         let low = model[at(place, &model)];
@@ -260,16 +261,16 @@ mod tests {
                     }
                     _ => {}
                 }
-                prop_assert_eq!(view.uids().collect::<Vec<_>>(), &model[..]);
+                prop_assert_eq!(view.uids().map(Uid::get).collect::<Vec<_>>(), &model[..]);
                 prop_assert!(view.is_complete() && view.len() as usize == model.len());
             }
             for (index, &uid) in model.iter().enumerate() {
-                prop_assert_eq!(view.uid(index as u32 + 1), Some(uid));
+                prop_assert_eq!(view.uid(sequence(index as u32 + 1)), Uid::new(uid));
             }
             let mut again = View::default();
             again.exists(model.len() as u32);
-            prop_assert!(again.learn_all(model.iter().copied(), u32::MAX));
-            prop_assert_eq!(again.uids().collect::<Vec<_>>(), model);
+            prop_assert!(again.learn_all(uids(model.iter().copied()), u32::MAX));
+            prop_assert_eq!(again.uids().map(Uid::get).collect::<Vec<_>>(), model);
         }
     }
 
@@ -277,20 +278,24 @@ mod tests {
     fn what_a_server_says_costs_no_memory() {
         let mut view = View::default();
         view.exists(u32::MAX);
-        view.learn(u32::MAX, 7, 1000);
+        view.learn(sequence(u32::MAX), uid(7), 1000);
         assert!(view.pieces.is_empty() && view.len() == u32::MAX);
         view.vanished(&[(1, 5)]);
         assert_eq!(view.len(), u32::MAX - 5);
-        assert_eq!(view.expunge(3), Some(None));
-        assert_eq!(view.expunge(0), None);
-        assert!(!view.learn_all([1, 2], 1000));
+        assert_eq!(view.expunge(sequence(3)), Some(None));
+        assert_eq!(view.expunge(sequence(u32::MAX)), None);
+        assert!(!view.learn_all(uids([1, 2]), 1000));
         view.exists(2);
-        view.learn(2, 9, 1000);
+        view.learn(sequence(2), uid(9), 1000);
         assert_eq!(
-            (view.uid(1), view.uid(2), view.is_complete()),
-            (None, Some(9), false)
+            (
+                view.uid(sequence(1)),
+                view.uid(sequence(2)),
+                view.is_complete()
+            ),
+            (None, Uid::new(9), false)
         );
         view.vanished(&[(4, 4)]);
-        assert_eq!((view.uid(1), view.len()), (Some(9), 1));
+        assert_eq!((view.uid(sequence(1)), view.len()), (Uid::new(9), 1));
     }
 }

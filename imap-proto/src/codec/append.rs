@@ -4,12 +4,12 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use bytes::Bytes;
 
-use super::server::CommandItem;
-use crate::append::{Piece, Place, segment};
-use crate::cursor::Cursor;
+use super::command_item::CommandItem;
+use crate::command::append::{Piece, Place, segment};
 use crate::error::Fault;
-use crate::frame::is_tag_char;
-use crate::framer::Literal;
+use crate::plumbing::cursor::Cursor;
+use crate::plumbing::framer::Literal;
+use crate::plumbing::text::is_tag_char;
 use crate::{MailboxName, SyntaxError};
 
 /// A command whose messages come as chunks, on its way in.

@@ -9,11 +9,11 @@ use super::sending::{Continued, Dialogue, Gate, Outgoing, Sending, Then};
 use super::server::is_utf8;
 use super::{Error, put};
 use crate::client::Capabilities;
-use crate::cursor::Cursor;
-use crate::framer::{ResponseFrame, ResponseFramer};
+use crate::plumbing::cursor::Cursor;
+use crate::plumbing::framer::{ResponseFrame, ResponseFramer};
 use crate::{
     Append, Command, FetchAttribute, FetchItem, Fragments, Leniency, Limits, Literals, Received,
-    Response, ResponseCode, Status, SyntaxError, Tagged, fetch,
+    Response, ResponseCode, Status, SyntaxError, Tagged, command::fetch,
 };
 
 /// What a client sends.
@@ -24,7 +24,7 @@ pub enum SendCommand {
     Command(Tagged),
     /// APPEND or REPLACE of a message of so many octets, which follow as [`Chunk`](Self::Chunk)s. Chunks are held back
     /// where the server has to be asked first ([`ClientCodec::is_waiting`]), up to [`Limits::held_back`]: for a larger
-    /// message wait for [`ResponseItem::SendMessage`].
+    /// message wait for [`ResponseItem::SendBody`].
     Append {
         /// What its end will be reported under.
         tag: Bytes,
@@ -53,7 +53,7 @@ impl From<Tagged> for SendCommand {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ResponseItem {
-    /// A whole response. A `+` that lets a literal go is none: `Resume` or `SendMessage` stands for it.
+    /// A whole response. A `+` that lets a literal go is none: `Resume` or `SendBody` stands for it.
     Response(Received),
     /// FETCH up to a section that passes [`Limits::folded`], whose octets follow as [`Chunk`](Self::Chunk)s. May come
     /// again in the same response; [`EndOfFetch`](Self::EndOfFetch) ends it.
@@ -74,7 +74,7 @@ pub enum ResponseItem {
     /// The items behind the last section. Where they are not as the grammar has it, those that are.
     EndOfFetch(Vec<FetchItem>),
     /// The server waits for the message of the APPEND with that tag.
-    SendMessage {
+    SendBody {
         /// The command's.
         tag: Bytes,
     },
@@ -162,7 +162,7 @@ impl ClientCodec {
         match &received {
             Received::Continuation(_) => match self.sending.continued() {
                 Continued::Literal => return None,
-                Continued::Message(tag) => return Some(ResponseItem::SendMessage { tag }),
+                Continued::Message(tag) => return Some(ResponseItem::SendBody { tag }),
                 Continued::Line => {}
             },
             Received::Tagged(tag, end) => {
@@ -321,7 +321,7 @@ impl ClientCodec {
     }
 
     fn begin(&mut self, tag: Bytes, fragments: Fragments, then: Then) -> Result<(), Error> {
-        if tag.is_empty() || !tag.iter().copied().all(crate::frame::is_tag_char) {
+        if tag.is_empty() || !tag.iter().copied().all(crate::plumbing::text::is_tag_char) {
             return Err(Error::Unencodable);
         }
         let gate = Gate::Open;

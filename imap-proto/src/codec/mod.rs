@@ -71,6 +71,7 @@
 
 mod append;
 mod client;
+mod command_item;
 mod framed;
 mod sending;
 mod server;
@@ -78,8 +79,9 @@ mod server;
 mod tests;
 
 pub use client::{ClientCodec, ResponseItem, SendCommand};
+pub use command_item::CommandItem;
 pub use framed::Client;
-pub use server::{CommandItem, SendResponse, ServerCodec};
+pub use server::{SendResponse, ServerCodec};
 
 use bytes::{Buf as _, BytesMut};
 use hikyaku_wire::Output;

@@ -1,15 +1,15 @@
-//! Commands as they are written. Literals are synchronizing: [`crate::literal`] says where to wait.
+//! Commands as they are written. Literals are synchronizing: [`crate::plumbing::literal`] says where to wait.
 
 use alloc::vec::Vec;
 use bytes::Bytes;
 use hikyaku_wire::{Output, encode_sasl};
 
 use super::{Authenticate, Command, QResync, Tagged};
-use crate::text::{write_astring, write_list, write_nstring, write_string};
-use crate::word::{write_atom, write_flag, write_tag};
+use crate::plumbing::text::{write_astring, write_list, write_nstring, write_string};
+use crate::plumbing::word::{write_atom, write_flag, write_tag};
 use crate::{
-    MailboxFilter, MailboxName, Notify, Pattern, SequenceSet, language, list, metadata, status,
-    url_auth,
+    MailboxFilter, MailboxName, Notify, Numbers, Pattern, SequenceSet, command::language,
+    command::list, command::metadata, command::url_auth, value::status,
 };
 
 impl Tagged {
@@ -46,11 +46,11 @@ impl Command {
     fn names(&mut self) -> Vec<&mut MailboxName> {
         match self {
             Self::Select { mailbox, .. }
-            | Self::Create(mailbox, _)
+            | Self::Create { mailbox, .. }
             | Self::Delete(mailbox)
             | Self::Subscribe(mailbox)
             | Self::Unsubscribe(mailbox)
-            | Self::Status(mailbox, _)
+            | Self::Status { mailbox, .. }
             | Self::GetQuotaRoot(mailbox)
             | Self::Copy { mailbox, .. }
             | Self::Move { mailbox, .. }
@@ -58,7 +58,7 @@ impl Command {
             | Self::MyRights(mailbox)
             | Self::DeleteAcl { mailbox, .. }
             | Self::ListRights { mailbox, .. }
-            | Self::SetMetadata(mailbox, _) => [mailbox].into(),
+            | Self::SetMetadata { mailbox, .. } => [mailbox].into(),
             Self::SetAcl(set) => [&mut set.mailbox].into(),
             Self::GetMetadata(get) => [&mut get.mailbox].into(),
             Self::Rename { from, to } => [from, to].into(),
@@ -88,8 +88,8 @@ impl Command {
             output.write(name);
             mailbox.encode(output);
         };
-        let uid_before = |uid: bool, output: &mut Output| {
-            output.write(if uid { b"UID " } else { b"" });
+        let uid_before = |numbers: Numbers, output: &mut Output| {
+            output.write(if numbers.is_uid() { b"UID " } else { b"" });
         };
         match self {
             Self::Capability => output.write(b"CAPABILITY"),
@@ -125,7 +125,10 @@ impl Command {
                 }
             }
             Self::Select { .. } => self.encode_select(output),
-            Self::Create(mailbox, uses) => {
+            Self::Create {
+                mailbox,
+                special_uses: uses,
+            } => {
                 named(b"CREATE ", mailbox, output);
                 if !uses.is_empty() {
                     output.write(b" (USE ");
@@ -149,7 +152,10 @@ impl Command {
                 output.write(b" ");
                 list::write_pattern(pattern, output);
             }
-            Self::Status(mailbox, attributes) => {
+            Self::Status {
+                mailbox,
+                attributes,
+            } => {
                 named(b"STATUS ", mailbox, output);
                 output.write(b" ");
                 status::write_attributes(attributes, output);
@@ -159,7 +165,7 @@ impl Command {
                 write_astring(root, output);
             }
             Self::GetQuotaRoot(mailbox) => named(b"GETQUOTAROOT ", mailbox, output),
-            Self::SetQuota(root, limits) => {
+            Self::SetQuota { root, limits } => {
                 output.write(b"SETQUOTA ");
                 write_astring(root, output);
                 output.write(b" ");
@@ -169,46 +175,54 @@ impl Command {
                     output.write_number(*limit);
                 });
             }
-            Self::Search { search, uid } => {
-                uid_before(*uid, output);
+            Self::Search { search, numbers } => {
+                uid_before(*numbers, output);
                 output.write(b"SEARCH ");
                 search.encode(output);
             }
-            Self::Sort { sort, uid } => {
-                uid_before(*uid, output);
+            Self::Sort { sort, numbers } => {
+                uid_before(*numbers, output);
                 output.write(b"SORT ");
                 sort.encode(output);
             }
-            Self::Thread { thread, uid } => {
-                uid_before(*uid, output);
+            Self::Thread { thread, numbers } => {
+                uid_before(*numbers, output);
                 output.write(b"THREAD ");
                 thread.encode(output);
             }
-            Self::Fetch { fetch, uid } => {
-                uid_before(*uid, output);
+            Self::Fetch { fetch, numbers } => {
+                uid_before(*numbers, output);
                 output.write(b"FETCH ");
                 fetch.encode(output);
             }
-            Self::Store { store, uid } => {
-                uid_before(*uid, output);
+            Self::Store { store, numbers } => {
+                uid_before(*numbers, output);
                 output.write(b"STORE ");
                 store.encode(output);
             }
-            Self::Copy { set, mailbox, uid } => {
-                uid_before(*uid, output);
+            Self::Copy {
+                set,
+                mailbox,
+                numbers,
+            } => {
+                uid_before(*numbers, output);
                 write_copy(b"COPY ", set, mailbox, output);
             }
-            Self::Move { set, mailbox, uid } => {
-                uid_before(*uid, output);
+            Self::Move {
+                set,
+                mailbox,
+                numbers,
+            } => {
+                uid_before(*numbers, output);
                 write_copy(b"MOVE ", set, mailbox, output);
             }
-            Self::StoreLabels { store, uid } => {
-                uid_before(*uid, output);
+            Self::StoreLabels { store, numbers } => {
+                uid_before(*numbers, output);
                 output.write(b"STORE ");
                 store.encode(output);
             }
-            Self::Convert { convert, uid } => {
-                uid_before(*uid, output);
+            Self::Convert { convert, numbers } => {
+                uid_before(*numbers, output);
                 output.write(b"CONVERT ");
                 convert.encode(output);
             }
@@ -268,7 +282,10 @@ impl Command {
                 output.write(b"GETMETADATA ");
                 get.encode(output);
             }
-            Self::SetMetadata(mailbox, values) => {
+            Self::SetMetadata {
+                mailbox,
+                entries: values,
+            } => {
                 named(b"SETMETADATA ", mailbox, output);
                 output.write(b" ");
                 metadata::write_values(values, output);
@@ -313,7 +330,7 @@ impl Command {
                 output.write(b"URLFETCH");
                 url_auth::write_urls(urls, output);
             }
-            Self::Conversions(from, to) => {
+            Self::Conversions { from, to } => {
                 output.write(b"CONVERSIONS ");
                 write_astring(from, output);
                 output.write(b" ");

@@ -1,36 +1,52 @@
 //! Commands: what a client sends (RFC 9051 §6 and the extensions).
 
+pub(crate) mod append;
+pub(crate) mod convert;
 mod encode;
+pub(crate) mod fetch;
+pub(crate) mod language;
+pub(crate) mod list;
+pub(crate) mod metadata;
 mod name;
+mod needs;
+pub(crate) mod notify;
+pub(crate) mod search;
+pub(crate) mod sort;
+pub(crate) mod store;
+pub(crate) mod thread;
+pub(crate) mod uid_batches;
+pub(crate) mod url_auth;
 
 pub(crate) use encode::write_id;
+pub use needs::Needs;
 
 use alloc::vec::Vec;
 use bytes::Bytes;
 use hikyaku_wire::{SaslLine, Secret, decode_sasl};
 
-use crate::cursor::{Cursor, Result};
-use crate::fetch::{Fetch, fetch};
-use crate::frame::is_tag_char;
-use crate::list::{List, Pattern, list, lsub};
-use crate::mailbox::{MailboxName, mailbox};
-use crate::mailbox_filter::mailbox_filter;
-use crate::search::{Search, search};
-use crate::sequence_set::{own_set, sequence_set};
-use crate::sort::{Sort, sort};
-use crate::status::{StatusAttribute, attributes};
-use crate::store::{Store, Stored, store};
-use crate::text::nz_number;
-use crate::thread::{Thread, thread};
+use crate::command::fetch::{Fetch, fetch};
+use crate::command::list::{List, Pattern, list, lsub};
+use crate::command::search::{Search, search};
+use crate::command::sort::{Sort, sort};
+use crate::command::store::{Store, Stored, store};
+use crate::command::thread::{Thread, thread};
+use crate::plumbing::cursor::{Cursor, Result};
+use crate::plumbing::text::is_tag_char;
+use crate::plumbing::text::nz_number;
+use crate::value::mailbox::{MailboxName, mailbox};
+use crate::value::mailbox_filter::mailbox_filter;
+use crate::value::sequence_set::{own_set, sequence_set};
+use crate::value::status::{StatusAttribute, attributes};
 use crate::{
-    Convert, GetMetadata, LabelStore, Limits, MailboxFilter, Notify, ResetKey, SequenceSet, SetAcl,
-    SyntaxError, UidBatches, acl, convert, language, metadata, notify, uid_batches, url_auth,
+    Convert, GetMetadata, LabelStore, Limits, MailboxFilter, Notify, Numbers, ResetKey,
+    SequenceSet, SetAcl, SyntaxError, UidBatches, value::acl,
 };
 
 /// A command with its tag.
 #[derive(Debug)]
+#[allow(clippy::exhaustive_structs, reason = "its parts are the grammar's")]
 pub struct Tagged {
-    /// What its end will be told under.
+    /// What its end will be sent under.
     pub tag: Bytes,
     /// The command.
     pub command: Command,
@@ -38,6 +54,7 @@ pub struct Tagged {
 
 /// AUTHENTICATE.
 #[derive(Debug)]
+#[allow(clippy::exhaustive_structs, reason = "its parts are the grammar's")]
 pub struct Authenticate {
     /// In upper case.
     pub mechanism: Bytes,
@@ -45,8 +62,9 @@ pub struct Authenticate {
     pub initial: Option<Secret>,
 }
 
-/// The QRESYNC parameter of SELECT (RFC 7162 §3.2.5): tell what changed since.
+/// The QRESYNC parameter of SELECT (RFC 7162 §3.2.5): send what changed since.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "its parts are the grammar's")]
 pub struct QResync {
     /// UIDVALIDITY, as it was.
     pub uid_validity: u32,
@@ -58,7 +76,7 @@ pub struct QResync {
     pub sequence_match: Option<(SequenceSet, SequenceSet)>,
 }
 
-/// A command. APPEND is not among them: its message streams (see `server`).
+/// A command. APPEND is not among them: its message streams (see `server`). What has several arguments names them.
 #[derive(Debug)]
 #[non_exhaustive]
 #[allow(missing_docs, reason = "the names are the RFCs'")]
@@ -84,7 +102,10 @@ pub enum Command {
         qresync: Option<QResync>,
     },
     /// With the special uses asked for (RFC 6154).
-    Create(MailboxName, Vec<Bytes>),
+    Create {
+        mailbox: MailboxName,
+        special_uses: Vec<Bytes>,
+    },
     Delete(MailboxName),
     Rename {
         from: MailboxName,
@@ -98,12 +119,18 @@ pub enum Command {
         pattern: Pattern,
     },
     Namespace,
-    Status(MailboxName, Vec<StatusAttribute>),
+    Status {
+        mailbox: MailboxName,
+        attributes: Vec<StatusAttribute>,
+    },
     Idle,
     GetQuota(Bytes),
     GetQuotaRoot(MailboxName),
     /// The root, and each resource with its limit.
-    SetQuota(Bytes, Vec<(Bytes, u64)>),
+    SetQuota {
+        root: Bytes,
+        limits: Vec<(Bytes, u64)>,
+    },
     Check,
     Close,
     Unselect,
@@ -111,33 +138,33 @@ pub enum Command {
     Expunge(Option<SequenceSet>),
     Search {
         search: Search,
-        uid: bool,
+        numbers: Numbers,
     },
     Sort {
         sort: Sort,
-        uid: bool,
+        numbers: Numbers,
     },
     Thread {
         thread: Thread,
-        uid: bool,
+        numbers: Numbers,
     },
     Fetch {
         fetch: Fetch,
-        uid: bool,
+        numbers: Numbers,
     },
     Store {
         store: Store,
-        uid: bool,
+        numbers: Numbers,
     },
     Copy {
         set: SequenceSet,
         mailbox: MailboxName,
-        uid: bool,
+        numbers: Numbers,
     },
     Move {
         set: SequenceSet,
         mailbox: MailboxName,
-        uid: bool,
+        numbers: Numbers,
     },
     /// RFC 8437: logged in no more, the connection stays.
     Unauthenticate,
@@ -160,9 +187,12 @@ pub enum Command {
     MyRights(MailboxName),
     GetMetadata(GetMetadata),
     /// Entries and their values; `None` removes one. The empty name is the server.
-    SetMetadata(MailboxName, Vec<(Bytes, Option<Bytes>)>),
+    SetMetadata {
+        mailbox: MailboxName,
+        entries: Vec<(Bytes, Option<Bytes>)>,
+    },
     Notify(Notify),
-    /// Tags of searches that were to be told of (RFC 5267).
+    /// Tags of searches that were to be reported (RFC 5267).
     CancelUpdate(Vec<Bytes>),
     /// ESEARCH: in several mailboxes, in the selected one when it names none (RFC 7377).
     ESearch {
@@ -173,7 +203,7 @@ pub enum Command {
     GetJmapAccess,
     StoreLabels {
         store: LabelStore,
-        uid: bool,
+        numbers: Numbers,
     },
     /// RFC 2193: LIST with mailboxes that are elsewhere.
     RList {
@@ -195,10 +225,13 @@ pub enum Command {
     UrlFetch(Vec<Bytes>),
     Convert {
         convert: Convert,
-        uid: bool,
+        numbers: Numbers,
     },
     /// From which media type, and to which (RFC 5259).
-    Conversions(Bytes, Bytes),
+    Conversions {
+        from: Bytes,
+        to: Bytes,
+    },
 }
 
 impl Command {
@@ -224,6 +257,16 @@ impl Command {
         }
     }
 
+    /// CREATE.
+    #[must_use]
+    pub fn create(mailbox: MailboxName) -> Self {
+        let special_uses = Vec::new();
+        Self::Create {
+            mailbox,
+            special_uses,
+        }
+    }
+
     /// UID FETCH.
     #[must_use]
     pub fn uid_fetch(
@@ -231,7 +274,10 @@ impl Command {
         attributes: impl IntoIterator<Item = crate::FetchAttribute>,
     ) -> Self {
         let fetch = Fetch::new(set, attributes);
-        Self::Fetch { fetch, uid: true }
+        Self::Fetch {
+            fetch,
+            numbers: Numbers::Uid,
+        }
     }
 }
 
@@ -323,14 +369,14 @@ fn alone(name: &[u8]) -> Option<Command> {
 fn arguments(name: &[u8]) -> Option<Arguments> {
     Some(match name {
         b"UID" => uid,
-        b"SEARCH" => |c, l| numbered(c, b"SEARCH", false, l),
-        b"SORT" => |c, l| numbered(c, b"SORT", false, l),
-        b"THREAD" => |c, l| numbered(c, b"THREAD", false, l),
-        b"FETCH" => |c, l| numbered(c, b"FETCH", false, l),
-        b"STORE" => |c, l| numbered(c, b"STORE", false, l),
-        b"COPY" => |c, l| numbered(c, b"COPY", false, l),
-        b"MOVE" => |c, l| numbered(c, b"MOVE", false, l),
-        b"CONVERT" => |c, l| numbered(c, b"CONVERT", false, l),
+        b"SEARCH" => |c, l| numbered(c, b"SEARCH", Numbers::Sequence, l),
+        b"SORT" => |c, l| numbered(c, b"SORT", Numbers::Sequence, l),
+        b"THREAD" => |c, l| numbered(c, b"THREAD", Numbers::Sequence, l),
+        b"FETCH" => |c, l| numbered(c, b"FETCH", Numbers::Sequence, l),
+        b"STORE" => |c, l| numbered(c, b"STORE", Numbers::Sequence, l),
+        b"COPY" => |c, l| numbered(c, b"COPY", Numbers::Sequence, l),
+        b"MOVE" => |c, l| numbered(c, b"MOVE", Numbers::Sequence, l),
+        b"CONVERT" => |c, l| numbered(c, b"CONVERT", Numbers::Sequence, l),
         b"ID" => |c, _| id(c),
         b"LOGIN" => |c, _| login(c),
         b"AUTHENTICATE" => |c, _| authenticate(c),
@@ -359,7 +405,11 @@ fn arguments(name: &[u8]) -> Option<Arguments> {
         b"STATUS" => |c, _| {
             let mailbox = mailbox(c)?;
             c.sp()?;
-            Ok(Command::Status(mailbox, attributes(c)?))
+            let attributes = attributes(c)?;
+            Ok(Command::Status {
+                mailbox,
+                attributes,
+            })
         },
         b"GETQUOTA" => |c, _| c.astring().map(Command::GetQuota),
         b"GETQUOTAROOT" => |c, _| mailbox(c).map(Command::GetQuotaRoot),
@@ -383,7 +433,8 @@ fn arguments(name: &[u8]) -> Option<Arguments> {
         b"SETMETADATA" => |c, _| {
             let mailbox = mailbox(c)?;
             c.sp()?;
-            Ok(Command::SetMetadata(mailbox, metadata::values(c)?))
+            let entries = metadata::values(c)?;
+            Ok(Command::SetMetadata { mailbox, entries })
         },
         b"NOTIFY" => |c, _| notify::notify(c).map(Command::Notify),
         b"CANCELUPDATE" => |c, _| words(c, Cursor::string).map(Command::CancelUpdate),
@@ -394,7 +445,8 @@ fn arguments(name: &[u8]) -> Option<Arguments> {
         b"CONVERSIONS" => |c, _| {
             let from = c.astring()?;
             c.sp()?;
-            Ok(Command::Conversions(from, c.astring()?))
+            let to = c.astring()?;
+            Ok(Command::Conversions { from, to })
         },
         _ => return None,
     })
@@ -434,7 +486,7 @@ fn set_quota(cursor: &mut Cursor<'_>) -> Result<Command> {
         cursor.sp()?;
         Ok((name, cursor.number64()?))
     })?;
-    Ok(Command::SetQuota(root, limits))
+    Ok(Command::SetQuota { root, limits })
 }
 
 /// Behind `ESEARCH `.
@@ -467,31 +519,48 @@ fn uid(cursor: &mut Cursor<'_>, limits: &Limits) -> Result<Command> {
             if name == "EXPUNGE" {
                 return sequence_set(cursor).map(|set| Command::Expunge(Some(set)));
             }
-            return numbered(cursor, name.as_bytes(), true, limits);
+            return numbered(cursor, name.as_bytes(), Numbers::Uid, limits);
         }
     }
     cursor.fail("a command that UID goes with")
 }
 
 /// The commands that UID goes with.
-fn numbered(cursor: &mut Cursor<'_>, name: &[u8], uid: bool, limits: &Limits) -> Result<Command> {
+fn numbered(
+    cursor: &mut Cursor<'_>,
+    name: &[u8],
+    numbers: Numbers,
+    limits: &Limits,
+) -> Result<Command> {
     match name {
-        b"SEARCH" => search(cursor, limits.nesting).map(|search| Command::Search { search, uid }),
-        b"SORT" => sort(cursor, limits.nesting).map(|sort| Command::Sort { sort, uid }),
-        b"THREAD" => thread(cursor, limits.nesting).map(|thread| Command::Thread { thread, uid }),
-        b"FETCH" => fetch(cursor).map(|fetch| Command::Fetch { fetch, uid }),
+        b"SEARCH" => {
+            search(cursor, limits.nesting).map(|search| Command::Search { search, numbers })
+        }
+        b"SORT" => sort(cursor, limits.nesting).map(|sort| Command::Sort { sort, numbers }),
+        b"THREAD" => {
+            thread(cursor, limits.nesting).map(|thread| Command::Thread { thread, numbers })
+        }
+        b"FETCH" => fetch(cursor).map(|fetch| Command::Fetch { fetch, numbers }),
         b"STORE" => Ok(match store(cursor)? {
-            Stored::Flags(store) => Command::Store { store, uid },
-            Stored::Labels(store) => Command::StoreLabels { store, uid },
+            Stored::Flags(store) => Command::Store { store, numbers },
+            Stored::Labels(store) => Command::StoreLabels { store, numbers },
         }),
-        b"CONVERT" => convert::convert(cursor).map(|convert| Command::Convert { convert, uid }),
+        b"CONVERT" => convert::convert(cursor).map(|convert| Command::Convert { convert, numbers }),
         name => {
             let set = sequence_set(cursor)?;
             cursor.sp()?;
             let mailbox = mailbox(cursor)?;
             Ok(match name {
-                b"COPY" => Command::Copy { set, mailbox, uid },
-                _ => Command::Move { set, mailbox, uid },
+                b"COPY" => Command::Copy {
+                    set,
+                    mailbox,
+                    numbers,
+                },
+                _ => Command::Move {
+                    set,
+                    mailbox,
+                    numbers,
+                },
             })
         }
     }
@@ -596,5 +665,8 @@ fn create(cursor: &mut Cursor<'_>) -> Result<Command> {
         })?;
         cursor.expect(b')', "\")\"")?;
     }
-    Ok(Command::Create(mailbox, uses))
+    Ok(Command::Create {
+        mailbox,
+        special_uses: uses,
+    })
 }

@@ -1,6 +1,7 @@
 //! Responses: what a server sends (RFC 9051 §7).
 
 mod parse;
+pub(crate) mod response_code;
 
 pub(crate) use parse::{Frequent, is_text};
 
@@ -10,19 +11,20 @@ use bytes::Bytes;
 use hikyaku_wire::Output;
 
 use crate::command::write_id;
-use crate::flag::write_flags;
-use crate::sequence_set::write_ranges;
-use crate::status::write_items;
-use crate::text::{write_astring, write_list, write_string};
-use crate::word::{write_rest, write_tag, write_word};
+use crate::plumbing::text::{write_astring, write_list, write_string};
+use crate::plumbing::word::{write_rest, write_tag, write_word};
+use crate::value::flag::write_flags;
+use crate::value::sequence_set::write_ranges;
+use crate::value::status::write_items;
 use crate::{
     Acl, Batches, Comparator, Conversion, Converted, ESearch, FetchItem, Flag, ListResponse,
-    ListRights, MailboxName, Metadata, Namespaces, ResponseCode, Rights, StatusItem, Threads,
-    language, url_auth,
+    ListRights, MailboxName, Metadata, Namespaces, ResponseCode, Rights, SequenceNumber,
+    StatusItem, Threads, Uid, command::language, command::url_auth,
 };
 
-/// How a command ended, or what is told beside one.
+/// How a command ended, or what is said beside one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums, reason = "its parts are the grammar's")]
 pub enum Status {
     /// Done.
     Ok,
@@ -38,28 +40,30 @@ pub enum Status {
 
 /// How a command ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "its parts are the grammar's")]
 pub struct Completion {
     /// OK, NO or BAD.
     pub status: Status,
-    /// What it tells programs.
+    /// What it says to programs.
     pub code: Option<ResponseCode>,
-    /// What it tells people.
+    /// What it says to people.
     pub text: Bytes,
 }
 
 /// What a server sends: one response with its CRLF, literals inside.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums, reason = "its parts are the grammar's")]
 pub enum Received {
     /// `+`: the client may go on with its command.
     Continuation(Bytes),
-    /// `*`: told beside commands.
+    /// `*`: beside commands.
     Untagged(Response),
     /// The end of the command with that tag.
     Tagged(Bytes, Completion),
 }
 
 /// An untagged response, without the `* ` before it. In the server those with sequence numbers are
-/// the machine's to tell, which knows them.
+/// the machine's to send, which knows them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Response {
@@ -98,7 +102,7 @@ pub enum Response {
     /// `RECENT` (RFC 3501)
     Recent(u32),
     /// `EXPUNGE`: that sequence number is gone, and all above it are one lower.
-    Expunge(u32),
+    Expunge(SequenceNumber),
     /// `VANISHED` (RFC 7162): UIDs that are gone, as ranges; `earlier` ones before this SELECT or
     /// FETCH.
     Vanished {
@@ -107,10 +111,10 @@ pub enum Response {
         /// Both ends inclusive.
         uids: Vec<(u32, u32)>,
     },
-    /// `FETCH`: a sequence number, and what is told of the message.
-    Fetch(u32, Vec<FetchItem>),
+    /// `FETCH`: a sequence number, and data of the message.
+    Fetch(SequenceNumber, Vec<FetchItem>),
     /// `UIDFETCH`: the same by its UID, where only UIDs are used (RFC 9586).
-    UidFetch(u32, Vec<FetchItem>),
+    UidFetch(Uid, Vec<FetchItem>),
     /// `ACL` (RFC 4314)
     Acl(Acl),
     /// `LISTRIGHTS`

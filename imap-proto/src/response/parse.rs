@@ -6,15 +6,17 @@ use bytes::Bytes;
 use core::ops::Range;
 
 use super::{Completion, Received, Response, Status};
-use crate::cursor::{Cursor, Result};
-use crate::flag::told_flags;
-use crate::frame::is_tag_char;
-use crate::mailbox::mailbox;
-use crate::response_code::{capabilities, response_code};
-use crate::text::is_atom_char;
+use crate::plumbing::cursor::{Cursor, Result};
+use crate::plumbing::text::is_atom_char;
+use crate::plumbing::text::is_tag_char;
+use crate::response::response_code::{capabilities, response_code};
+use crate::value::flag::response_flags;
+use crate::value::mailbox::mailbox;
 use crate::{
-    FetchItem, Leniency, Limits, SyntaxError, acl, convert, fetch, language, list, metadata,
-    namespace, search, sequence_set, status, thread, uid_batches, url_auth,
+    FetchItem, Leniency, Limits, SequenceNumber, SyntaxError, Uid, command::convert,
+    command::fetch, command::language, command::list, command::metadata, command::search,
+    command::thread, command::uid_batches, command::url_auth, value::acl, value::namespace,
+    value::sequence_set, value::status,
 };
 
 impl Received {
@@ -92,7 +94,7 @@ impl Received {
 /// [`Received`] is not moved from hand to hand, which takes as long as reading it.
 pub(crate) enum Frequent {
     List(list::ListResponse),
-    Fetch(u32, Vec<FetchItem>),
+    Fetch(SequenceNumber, Vec<FetchItem>),
 }
 
 impl Frequent {
@@ -113,7 +115,7 @@ impl Frequent {
         let read = if cursor.eat_prefix("LIST ") {
             Self::List(list::list_response(&mut cursor).ok()?)
         } else {
-            let sequence = cursor.number().ok().filter(|&number| number > 0)?;
+            let sequence = SequenceNumber::new(cursor.number().ok()?)?;
             if !cursor.eat_prefix(" FETCH (") {
                 return None;
             }
@@ -125,7 +127,7 @@ impl Frequent {
 
 /// Behind `* n FETCH (`.
 fn fetched(cursor: &mut Cursor<'_>, limits: &Limits) -> Result<Vec<FetchItem>> {
-    // Seven items are in what clients ask for a list, and few where little is told.
+    // Seven items are in what clients ask for a list, and few where there is little.
     let most = if cursor.rest().len() > 160 { 8 } else { 2 };
     let mut items = Vec::with_capacity(most);
     fetch::items(cursor, limits.nesting, &mut items)?;
@@ -228,18 +230,24 @@ fn numbered(cursor: &mut Cursor<'_>, limits: &Limits) -> Result<Response> {
     let start = cursor.clone();
     let number = cursor.number()?;
     cursor.sp()?;
-    if number == 0 && !(cursor.clone().eat_word("EXISTS") || cursor.clone().eat_word("RECENT")) {
-        // RFC 9051 §2.3.1.2: sequence numbers begin with 1.
-        return start.fail("a sequence number");
+    if cursor.eat_word("EXISTS") {
+        return Ok(Response::Exists(number));
     }
-    for (name, uid) in [("FETCH", false), ("UIDFETCH", true)] {
+    if cursor.eat_word("RECENT") {
+        return Ok(Response::Recent(number));
+    }
+    // RFC 9051 §2.3.1: sequence numbers and UIDs begin with 1.
+    let Some((sequence, uid)) = SequenceNumber::new(number).zip(Uid::new(number)) else {
+        return start.fail("a sequence number");
+    };
+    for (name, uid) in [("FETCH", None), ("UIDFETCH", Some(uid))] {
         if cursor.eat_word(name) {
             cursor.sp()?;
             cursor.expect(b'(', "\"(\"")?;
             let items = fetched(cursor, limits)?;
             return Ok(match uid {
-                true => Response::UidFetch(number, items),
-                false => Response::Fetch(number, items),
+                Some(uid) => Response::UidFetch(uid, items),
+                None => Response::Fetch(sequence, items),
             });
         }
     }
@@ -248,9 +256,7 @@ fn numbered(cursor: &mut Cursor<'_>, limits: &Limits) -> Result<Response> {
         return convert::converted(number, cursor, limits.nesting).map(Response::Converted);
     }
     match () {
-        () if cursor.eat_word("EXISTS") => Ok(Response::Exists(number)),
-        () if cursor.eat_word("RECENT") => Ok(Response::Recent(number)),
-        () if cursor.eat_word("EXPUNGE") => Ok(Response::Expunge(number)),
+        () if cursor.eat_word("EXPUNGE") => Ok(Response::Expunge(sequence)),
         () => cursor.fail("what there are so many of"),
     }
 }
@@ -272,7 +278,7 @@ fn named(cursor: &mut Cursor<'_>) -> Result<Response> {
         b"ENABLED" => Response::Enabled(capabilities(cursor)),
         b"FLAGS" => {
             cursor.sp()?;
-            Response::Flags(told_flags(cursor)?)
+            Response::Flags(response_flags(cursor)?)
         }
         // XLIST is what Gmail had before special uses.
         b"LIST" | b"XLIST" => {

@@ -4,37 +4,39 @@ use alloc::collections::VecDeque;
 use bytes::{Bytes, BytesMut};
 use hikyaku_wire::{Output, Step};
 
+use super::message::Message;
+use super::text::Text;
 use super::{Connection, Event, Misuse, State, What};
-use crate::append::{Piece, Place, segment};
-use crate::cursor::{Cursor, Result};
-use crate::frame::{Framed, Literal, is_tag_char};
-use crate::{MailboxName, Status};
-
-/// A command whose messages stream, on its way in.
-#[derive(Debug, Default)]
-pub(super) struct Message {
-    pub(super) tag: Bytes,
-    /// Of the first message, and so of all.
-    mailbox: Option<MailboxName>,
-    place: Place,
-    /// What the segment read last says, and was not told yet.
-    pieces: VecDeque<Piece>,
-    /// The literal behind that segment.
-    literal: Option<Literal>,
-    /// Octets of the literal under way; `None` between literals.
-    left: Option<u64>,
-    /// It may hold NUL.
-    binary: bool,
-    /// No literal stands behind that segment.
-    ended: bool,
-    /// REPLACE.
-    replaces: bool,
-    /// Something was told: `MessageRefused` is due when it fails.
-    begun: bool,
-}
+use crate::Status;
+use crate::command::append::{Piece, Place, segment};
+use crate::plumbing::cursor::{Cursor, Result};
+use crate::plumbing::frame::{Framed, Literal};
+use crate::plumbing::text::is_tag_char;
 
 impl Connection {
     /// Lets a message come, or a part of one.
+    ///
+    /// ```
+    /// # use hikyaku_imap_proto::server::{Connection, Options};
+    /// # use hikyaku_imap_proto::Status;
+    /// # let mut options = Options::default();
+    /// # (options.tls, options.mechanisms) = (true, vec!["PLAIN".into()]);
+    /// # options.capabilities = ["IDLE", "CONDSTORE", "QRESYNC", "UTF8=ACCEPT", "METADATA", "UIDONLY", "IMAP4rev2"].map(Into::into).into();
+    /// # let mut scene = hikyaku_wire::testkit::Scene::new(Connection::new(options));
+    /// # scene.hears("");
+    /// # scene.answer(|machine, output| machine.greet("ready", output));
+    /// # scene.sent();
+    /// # scene.hears("a LOGIN alice sesame\r\n");
+    /// # scene.answer(|machine, output| machine.grant(output));
+    /// # scene.sent();
+    /// # scene.hears("b APPEND INBOX {5000}\r\n");
+    /// # scene.sent();
+    /// # let (machine, output) = scene.split();
+    /// // After `Event::Append`: the message may come.
+    /// machine.accept(output)?;
+    /// # assert!(scene.sent().contains("+ "));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`Misuse`] when none is announced.
@@ -93,7 +95,7 @@ impl Connection {
         let tag = Some(message.tag).filter(|t| !t.is_empty());
         let text = alloc::format!("Expected {} at octet {}", error.expected, error.offset);
         self.say(tag.as_ref(), Status::Bad, None, &text, output);
-        message.begun.then_some(Step::Event(Event::MessageRefused))
+        message.begun.then_some(Step::Event(Event::BodyRefused))
     }
 
     fn read_segment(
@@ -118,7 +120,12 @@ impl Connection {
             if first && append.replaces.is_some() && self.selected.is_none() {
                 return cursor.fail("another command in this state");
             }
-            if append.replaces.as_ref().is_some_and(|(_, uid)| !uid) && self.enabled.uid_only {
+            if append
+                .replaces
+                .as_ref()
+                .is_some_and(|(_, numbers)| !numbers.is_uid())
+                && self.enabled.uid_only
+            {
                 return cursor.fail("UID before it");
             }
             message.replaces |= append.replaces.is_some();
@@ -183,8 +190,14 @@ impl Connection {
                     self.framer.skip_octets(left - some as u64);
                     self.message = None;
                     self.state = State::Command;
-                    self.say(Some(&tag), Status::Bad, None, "NUL in a literal", output);
-                    return Some(Step::Event(Event::MessageRefused));
+                    self.say(
+                        Some(&tag),
+                        Status::Bad,
+                        None,
+                        Text::NulInALiteral.as_str(),
+                        output,
+                    );
+                    return Some(Step::Event(Event::BodyRefused));
                 }
                 Some(Step::Event(Event::Chunk(chunk)))
             }
@@ -202,7 +215,7 @@ impl Connection {
         if message.ended {
             let tag = message.tag.clone();
             self.message = None;
-            return self.ask(tag, What::Other, Event::EndOfMessage);
+            return self.ask(tag, What::Other, Event::EndOfBody);
         }
         let tag = message.tag.clone();
         let limits = &self.options.limits;
@@ -222,8 +235,8 @@ impl Connection {
             Some(Framed::Refused(_, refusal)) => {
                 self.message = None;
                 self.state = State::Command;
-                self.refuse(Some(&tag), refusal, output);
-                Some(Step::Event(Event::MessageRefused))
+                self.refuse_command(Some(&tag), refusal, output);
+                Some(Step::Event(Event::BodyRefused))
             }
         }
     }

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::Connection;
-use crate::text::is_atom_char;
+use crate::plumbing::text::is_atom_char;
 
 impl Connection {
     pub(super) fn capabilities(&self) -> Vec<Bytes> {

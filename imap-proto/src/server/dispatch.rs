@@ -4,8 +4,11 @@ use alloc::vec::Vec;
 use bytes::{Bytes, BytesMut};
 use hikyaku_wire::{Output, Step};
 
+use super::text::Text;
 use super::{Connection, Event, State, What};
-use crate::{Authenticate, Command, Response, ResponseCode, Return, Status, Tagged};
+use crate::{
+    Authenticate, Command, Needs, Numbers, Response, ResponseCode, Return, Status, Tagged,
+};
 
 impl Connection {
     pub(super) fn command(
@@ -16,50 +19,53 @@ impl Connection {
     ) -> Option<Step<Event>> {
         use Command as C;
         let Tagged { tag, command } = tagged;
-        let legal = match &command {
-            C::Capability | C::Noop | C::Logout | C::Id(_) => true,
-            C::Language(_) => true,
-            C::StartTls | C::Login { .. } | C::Authenticate(_) => !self.authenticated,
-            C::ESearch { sources, .. } if !sources.is_empty() => self.authenticated,
-            C::Check
-            | C::Close
-            | C::Unselect
-            | C::Expunge(_)
-            | C::Search { .. }
-            | C::Sort { .. }
-            | C::Thread { .. }
-            | C::Fetch { .. }
-            | C::Store { .. }
-            | C::Copy { .. }
-            | C::ESearch { .. }
-            | C::CancelUpdate(_)
-            | C::UidBatches(_)
-            | C::StoreLabels { .. }
-            | C::Convert { .. }
-            | C::Move { .. } => self.selected.is_some(),
+        let legal = match command.needs() {
+            Needs::Nothing => true,
+            Needs::NoLogin => !self.authenticated,
+            Needs::Mailbox => self.selected.is_some(),
             // RFC 8437 §3: what is not announced is BAD.
-            C::Unauthenticate => self.authenticated && !self.options.compressed,
-            _ => self.authenticated,
+            Needs::Login if matches!(command, C::Unauthenticate) => {
+                self.authenticated && !self.options.compressed
+            }
+            Needs::Login => self.authenticated,
         };
         if !legal {
-            self.say(Some(&tag), Status::Bad, None, "Not in this state", output);
+            self.say(
+                Some(&tag),
+                Status::Bad,
+                None,
+                Text::NotInThisState.as_str(),
+                output,
+            );
             return None;
         }
         if self.enabled.uid_only && has_sequence_numbers(&command) {
             // RFC 9586 §3.1
             let code = Some(&ResponseCode::UidRequired);
-            self.say(Some(&tag), Status::Bad, code, "UIDs are used only", output);
+            self.say(
+                Some(&tag),
+                Status::Bad,
+                code,
+                Text::UidsAreUsedOnly.as_str(),
+                output,
+            );
             return None;
         }
         match command {
             C::Capability => {
                 Response::Capability(self.capabilities()).encode(output);
-                self.say(Some(&tag), Status::Ok, None, "That is all", output);
+                self.say(
+                    Some(&tag),
+                    Status::Ok,
+                    None,
+                    Text::ThatIsAll.as_str(),
+                    output,
+                );
                 None
             }
             C::Logout => {
                 output.write(b"* BYE Logging out\r\n");
-                self.say(Some(&tag), Status::Ok, None, "Bye", output);
+                self.say(Some(&tag), Status::Ok, None, Text::Bye.as_str(), output);
                 self.state = State::Closed;
                 None
             }
@@ -78,7 +84,7 @@ impl Connection {
                         Some((Some(&ResponseCode::PrivacyRequired), self.encryption()))
                     }
                     () if !self.options.mechanisms.contains(&mechanism) => {
-                        Some((None, "Mechanism not supported"))
+                        Some((None, Text::MechanismNotSupported.as_str()))
                     }
                     () => None,
                 };
@@ -92,27 +98,35 @@ impl Connection {
             C::Enable(names) => {
                 let known: Vec<Bytes> = names.into_iter().filter(|n| self.enable(n)).collect();
                 Response::Enabled(known).encode(output);
-                self.say(Some(&tag), Status::Ok, None, "Enabled", output);
+                self.say(Some(&tag), Status::Ok, None, Text::Enabled.as_str(), output);
                 None
             }
             C::Select {
                 qresync: Some(_), ..
             } if !self.enabled.qresync => {
                 // RFC 7162 §3.2.5: it was not enabled.
-                let text = "QRESYNC is not enabled";
+                let text = Text::QresyncIsNotEnabled.as_str();
                 self.say(Some(&tag), Status::Bad, None, text, output);
                 None
             }
-            C::Fetch { fetch, uid } if fetch.vanished && !(uid && self.enabled.qresync) => {
+            C::Fetch { fetch, numbers }
+                if fetch.vanished && !(numbers.is_uid() && self.enabled.qresync) =>
+            {
                 // RFC 7162 §3.2.6
-                let text = "VANISHED is for UID FETCH after ENABLE QRESYNC";
+                let text = Text::VanishedIsForUidFetch.as_str();
                 self.say(Some(&tag), Status::Bad, None, text, output);
                 None
             }
             C::Compress(how) => {
                 if self.options.compressed {
                     let code = Some(&ResponseCode::CompressionActive);
-                    self.say(Some(&tag), Status::No, code, "Compressed already", output);
+                    self.say(
+                        Some(&tag),
+                        Status::No,
+                        code,
+                        Text::CompressedAlready.as_str(),
+                        output,
+                    );
                     return None;
                 }
                 if !self.options.compress || !how.eq_ignore_ascii_case(b"DEFLATE") {
@@ -120,24 +134,29 @@ impl Connection {
                         Some(&tag),
                         Status::No,
                         None,
-                        "Not a way to compress here",
+                        Text::NotAWayToCompress.as_str(),
                         output,
                     );
                     return None;
                 }
                 if !input.is_empty() {
                     // What follows was sent before our OK: whether it is compressed nobody can say.
-                    let text = "Nothing may follow COMPRESS";
+                    let text = Text::NothingMayFollowCompress.as_str();
                     self.say(Some(&tag), Status::Bad, None, text, output);
                     self.bye(None, text, output);
                     return None;
                 }
                 self.ask(tag, What::Compress, Event::Command(C::Compress(how)))
             }
-            C::Create(ref name, _) | C::Rename { to: ref name, .. } if !name.is_well_formed() => {
+            C::Create {
+                mailbox: ref name, ..
+            }
+            | C::Rename { to: ref name, .. }
+                if !name.is_well_formed() =>
+            {
                 let text = match self.names_in_utf8() {
-                    true => "A mailbox name holds no control characters",
-                    false => "Not a mailbox name in modified UTF-7",
+                    true => Text::AMailboxNameHoldsNo.as_str(),
+                    false => Text::NotAMailboxName.as_str(),
                 };
                 self.say(
                     Some(&tag),
@@ -149,7 +168,13 @@ impl Connection {
                 None
             }
             C::Idle if !self.offers(b"IDLE") && !self.offers(b"IMAP4rev2") => {
-                self.say(Some(&tag), Status::Bad, None, "No IDLE here", output);
+                self.say(
+                    Some(&tag),
+                    Status::Bad,
+                    None,
+                    Text::NoIdleHere.as_str(),
+                    output,
+                );
                 None
             }
             C::Idle => {
@@ -162,23 +187,42 @@ impl Connection {
                 let what = match &command {
                     C::Select { .. } => {
                         if self.selected.take().is_some() {
-                            // RFC 7162 §3.2.11: what is told from here on is of another one.
+                            // RFC 7162 §3.2.11: what is sent from here on is of another one.
                             output.write(b"* OK [CLOSED] Closed\r\n");
                         }
                         What::Select
                     }
                     C::Unauthenticate => What::Unauthenticate,
-                    C::Search { search, uid } if saves(search.returns.as_ref()) => What::Save(!uid),
-                    C::Sort { sort, uid } if saves(sort.returns.as_ref()) => What::Save(!uid),
+                    C::Search { search, numbers } if saves(search.returns.as_ref()) => {
+                        What::Save(!numbers.is_uid())
+                    }
+                    C::Sort { sort, numbers } if saves(sort.returns.as_ref()) => {
+                        What::Save(!numbers.is_uid())
+                    }
                     C::ESearch { search, .. } if saves(search.returns.as_ref()) => {
                         What::Save(false)
                     }
                     C::Close | C::Unselect => What::Leave,
-                    C::Fetch { uid: false, .. }
-                    | C::Store { uid: false, .. }
-                    | C::Search { uid: false, .. }
-                    | C::Sort { uid: false, .. }
-                    | C::Thread { uid: false, .. } => What::Numbered,
+                    C::Fetch {
+                        numbers: Numbers::Sequence,
+                        ..
+                    }
+                    | C::Store {
+                        numbers: Numbers::Sequence,
+                        ..
+                    }
+                    | C::Search {
+                        numbers: Numbers::Sequence,
+                        ..
+                    }
+                    | C::Sort {
+                        numbers: Numbers::Sequence,
+                        ..
+                    }
+                    | C::Thread {
+                        numbers: Numbers::Sequence,
+                        ..
+                    } => What::Numbered,
                     _ => What::Other,
                 };
                 self.ask(tag, what, Event::Command(command))
@@ -212,8 +256,8 @@ impl Connection {
     /// What is needed before a password is taken.
     fn encryption(&self) -> &'static str {
         match self.options.starttls {
-            true => "STARTTLS first",
-            false => "Encryption required",
+            true => Text::StarttlsFirst.as_str(),
+            false => Text::EncryptionRequired.as_str(),
         }
     }
 
@@ -224,19 +268,25 @@ impl Connection {
         output: &mut Output,
     ) -> Option<Step<Event>> {
         if !self.options.starttls || self.options.tls {
-            self.say(Some(tag), Status::Bad, None, "No STARTTLS here", output);
+            self.say(
+                Some(tag),
+                Status::Bad,
+                None,
+                Text::NoStarttlsHere.as_str(),
+                output,
+            );
         } else if !input.is_empty() {
             // What follows was sent in clear: never taken for a command under TLS (CVE-2011-0411).
             self.say(
                 Some(tag),
                 Status::Bad,
                 None,
-                "Nothing may follow STARTTLS",
+                Text::NothingMayFollowStarttls.as_str(),
                 output,
             );
-            self.bye(None, "Nothing may follow STARTTLS", output);
+            self.bye(None, Text::NothingMayFollowStarttls.as_str(), output);
         } else {
-            self.say(Some(tag), Status::Ok, None, "Begin TLS", output);
+            self.say(Some(tag), Status::Ok, None, Text::BeginTls.as_str(), output);
             self.state = State::StartTls;
         }
         None
@@ -256,12 +306,14 @@ fn has_sequence_numbers(command: &Command) -> bool {
         C::Select { qresync, .. } => qresync
             .as_ref()
             .is_some_and(|qresync| qresync.sequence_match.is_some()),
-        C::Fetch { fetch, uid } => !uid && own(&fetch.set),
-        C::Store { store, uid } => !uid && own(&store.set),
-        C::Copy { set, uid, .. } | C::Move { set, uid, .. } => !uid && own(set),
-        C::Search { search, uid } => !uid || search.key.has_sequence(),
-        C::Sort { sort, uid } => !uid || sort.key.has_sequence(),
-        C::Thread { thread, uid } => !uid || thread.key.has_sequence(),
+        C::Fetch { fetch, numbers } => !numbers.is_uid() && own(&fetch.set),
+        C::Store { store, numbers } => !numbers.is_uid() && own(&store.set),
+        C::Copy { set, numbers, .. } | C::Move { set, numbers, .. } => {
+            !numbers.is_uid() && own(set)
+        }
+        C::Search { search, numbers } => !numbers.is_uid() || search.key.has_sequence(),
+        C::Sort { sort, numbers } => !numbers.is_uid() || sort.key.has_sequence(),
+        C::Thread { thread, numbers } => !numbers.is_uid() || thread.key.has_sequence(),
         C::ESearch { search, .. } => search.key.has_sequence(),
         _ => false,
     }
@@ -272,7 +324,7 @@ fn asks_for_modseq(command: &Command) -> bool {
     use crate::{FetchAttribute, StatusAttribute};
     match command {
         Command::Select { condstore, .. } => *condstore,
-        Command::Status(_, attributes) => attributes.contains(&StatusAttribute::HighestModSeq),
+        Command::Status { attributes, .. } => attributes.contains(&StatusAttribute::HighestModSeq),
         Command::Fetch { fetch, .. } => {
             fetch.changed_since.is_some() || fetch.attributes.contains(&FetchAttribute::ModSeq)
         }

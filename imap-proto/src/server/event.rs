@@ -1,52 +1,9 @@
-//! What the server machine reports, and what it is set up with.
+//! What the server machine reports.
 
-use alloc::vec::Vec;
 use bytes::Bytes;
 use hikyaku_wire::Secret;
 
-use crate::{Append, Command, Limits};
-
-/// How a server machine behaves. CAPABILITY lists what is set here, and what the machine does by itself: IMAP4rev1,
-/// LITERAL+ and ENABLE.
-///
-/// By default nobody can log in without TLS: set [`tls`](Self::tls) where the stream is under TLS, offer
-/// [`starttls`](Self::starttls), or allow logins in clear with [`login_needs_tls`](Self::login_needs_tls).
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Options {
-    /// Whether STARTTLS is offered.
-    pub starttls: bool,
-    /// Whether the stream is under TLS from the start.
-    pub tls: bool,
-    /// SASL mechanisms, in upper case. Without any there is no AUTHENTICATE.
-    pub mechanisms: Vec<Bytes>,
-    /// LOGIN and AUTHENTICATE only under TLS (the default): LOGINDISABLED until then.
-    pub login_needs_tls: bool,
-    /// What the application can do: names of capabilities such as `IDLE`, `ID`, `UNSELECT` or `MOVE`, whose events and
-    /// commands it answers. IDLE is refused unless it, or IMAP4rev2, is among them; ENABLE enables what is among them.
-    pub capabilities: Vec<Bytes>,
-    /// COMPRESS is offered (RFC 4978).
-    pub compress: bool,
-    /// Whether the stream is compressed from the start.
-    pub compressed: bool,
-    /// What a peer may make us hold.
-    pub limits: Limits,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            starttls: false,
-            tls: false,
-            mechanisms: Vec::new(),
-            login_needs_tls: true,
-            capabilities: Vec::new(),
-            compress: false,
-            compressed: false,
-            limits: Limits::default(),
-        }
-    }
-}
+use crate::{Append, Command};
 
 /// What the application has to know. All but the marked wait for [`complete`](super::Connection::complete).
 #[derive(Debug)]
@@ -89,9 +46,9 @@ pub enum Event {
     /// *No answer*: octets of the message.
     Chunk(Bytes),
     /// The last message is whole: an OK says that all are on stable storage, or else none is there.
-    EndOfMessage,
+    EndOfBody,
     /// *No answer*: nothing comes of the message; the machine answered.
-    MessageRefused,
+    BodyRefused,
     /// *No answer*: IDLE has begun: send changes as they happen, until [`IdleDone`](Self::IdleDone).
     Idle,
     /// IDLE has ended: send what is left, and complete.

@@ -3,24 +3,47 @@
 use bytes::{Buf as _, Bytes};
 use hikyaku_wire::Output;
 
+use super::fetch_response::Fetching;
 use super::{Connection, Misuse, State};
-use crate::{FetchAttribute, FetchItem};
-
-/// A FETCH response that was begun.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Fetching {
-    /// Whether an item was written.
-    any: bool,
-    /// Octets of the literal that are due.
-    left: u64,
-}
+use crate::{FetchAttribute, FetchItem, Uid};
 
 impl Connection {
     /// Begins the FETCH response of a message; `false` when the client does not know of it.
     ///
+    /// ```
+    /// # use hikyaku_imap_proto::server::{Connection, Options};
+    /// # use hikyaku_imap_proto::Status;
+    /// # let mut options = Options::default();
+    /// # (options.tls, options.mechanisms) = (true, vec!["PLAIN".into()]);
+    /// # options.capabilities = ["IDLE", "CONDSTORE", "QRESYNC", "UTF8=ACCEPT", "METADATA", "UIDONLY", "IMAP4rev2"].map(Into::into).into();
+    /// # let mut scene = hikyaku_wire::testkit::Scene::new(Connection::new(options));
+    /// # scene.hears("");
+    /// # scene.answer(|machine, output| machine.greet("ready", output));
+    /// # scene.sent();
+    /// # scene.hears("a LOGIN alice sesame\r\n");
+    /// # scene.answer(|machine, output| machine.grant(output));
+    /// # scene.sent();
+    /// # scene.hears("b SELECT INBOX\r\n");
+    /// # scene.answer(|machine, output| { machine.select([4, 7, 9].into_iter().filter_map(hikyaku_imap_proto::Uid::new).collect(), hikyaku_imap_proto::Uid::new(9), false, output); machine.complete(Status::Ok, None, "Selected", output) });
+    /// # scene.sent();
+    /// # scene.hears("c UID FETCH 7 (UID BODY.PEEK[])\r\n");
+    /// # scene.sent();
+    /// # let (machine, output) = scene.split();
+    /// use hikyaku_imap_proto::{FetchItem, Uid};
+    /// // UID 7 is the second message; `false` says that the client does not know it.
+    /// let seven = Uid::new(7).ok_or("zero")?;
+    /// if machine.begin_fetch(seven, output)? {
+    ///     machine.fetch_item(&FetchItem::Uid(seven), output)?;
+    ///     machine.end_fetch(output)?;
+    /// }
+    /// // * 2 FETCH (UID 7)
+    /// # assert_eq!(scene.sent(), "* 2 FETCH (UID 7)\r\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Misuse`] when another one is begun, before the greeting, and after the end.
-    pub fn begin_fetch(&mut self, uid: u32, output: &mut Output) -> Result<bool, Misuse> {
+    pub fn begin_fetch(&mut self, uid: Uid, output: &mut Output) -> Result<bool, Misuse> {
         let ended = matches!(
             self.state,
             State::Start | State::StartTls | State::Compress | State::Closed
@@ -33,15 +56,15 @@ impl Connection {
         let Some(sequence) = view.and_then(|view| view.sequence_near(uid, next)) else {
             return Ok(false);
         };
-        self.next_fetched = sequence;
+        self.next_fetched = sequence.index() + 1;
         output.write(b"* ");
         match self.enabled.uid_only {
             true => {
-                output.write_number(u64::from(uid));
+                output.write_number(u64::from(uid.get()));
                 output.write(b" UIDFETCH (");
             }
             false => {
-                output.write_number(u64::from(sequence));
+                output.write_number(u64::from(sequence.get()));
                 output.write(b" FETCH (");
             }
         }
@@ -61,6 +84,36 @@ impl Connection {
 
     /// Adds an item.
     ///
+    /// ```
+    /// # use hikyaku_imap_proto::server::{Connection, Options};
+    /// # use hikyaku_imap_proto::Status;
+    /// # let mut options = Options::default();
+    /// # (options.tls, options.mechanisms) = (true, vec!["PLAIN".into()]);
+    /// # options.capabilities = ["IDLE", "CONDSTORE", "QRESYNC", "UTF8=ACCEPT", "METADATA", "UIDONLY", "IMAP4rev2"].map(Into::into).into();
+    /// # let mut scene = hikyaku_wire::testkit::Scene::new(Connection::new(options));
+    /// # scene.hears("");
+    /// # scene.answer(|machine, output| machine.greet("ready", output));
+    /// # scene.sent();
+    /// # scene.hears("a LOGIN alice sesame\r\n");
+    /// # scene.answer(|machine, output| machine.grant(output));
+    /// # scene.sent();
+    /// # scene.hears("b SELECT INBOX\r\n");
+    /// # scene.answer(|machine, output| { machine.select([4, 7, 9].into_iter().filter_map(hikyaku_imap_proto::Uid::new).collect(), hikyaku_imap_proto::Uid::new(9), false, output); machine.complete(Status::Ok, None, "Selected", output) });
+    /// # scene.sent();
+    /// # scene.hears("c UID FETCH 7 (UID BODY.PEEK[])\r\n");
+    /// # scene.sent();
+    /// # let (machine, output) = scene.split();
+    /// use hikyaku_imap_proto::FetchItem;
+    /// # let seven = hikyaku_imap_proto::Uid::new(7).ok_or("zero")?;
+    /// machine.begin_fetch(seven, output)?;
+    /// machine.fetch_item(&FetchItem::Uid(seven), output)?;
+    /// machine.fetch_item(&FetchItem::Rfc822Size(120), output)?;
+    /// machine.end_fetch(output)?;
+    /// // * 2 FETCH (UID 7 RFC822.SIZE 120)
+    /// # assert_eq!(scene.sent(), "* 2 FETCH (UID 7 RFC822.SIZE 120)\r\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Misuse`] when no response is begun, or a literal is not whole.
     pub fn fetch_item(&mut self, item: &FetchItem, output: &mut Output) -> Result<(), Misuse> {
@@ -70,6 +123,36 @@ impl Connection {
     }
 
     /// Adds a section, as it was asked for: its octets follow; NIL when there is no such part.
+    ///
+    /// ```
+    /// # use hikyaku_imap_proto::server::{Connection, Options};
+    /// # use hikyaku_imap_proto::Status;
+    /// # let mut options = Options::default();
+    /// # (options.tls, options.mechanisms) = (true, vec!["PLAIN".into()]);
+    /// # options.capabilities = ["IDLE", "CONDSTORE", "QRESYNC", "UTF8=ACCEPT", "METADATA", "UIDONLY", "IMAP4rev2"].map(Into::into).into();
+    /// # let mut scene = hikyaku_wire::testkit::Scene::new(Connection::new(options));
+    /// # scene.hears("");
+    /// # scene.answer(|machine, output| machine.greet("ready", output));
+    /// # scene.sent();
+    /// # scene.hears("a LOGIN alice sesame\r\n");
+    /// # scene.answer(|machine, output| machine.grant(output));
+    /// # scene.sent();
+    /// # scene.hears("b SELECT INBOX\r\n");
+    /// # scene.answer(|machine, output| { machine.select([4, 7, 9].into_iter().filter_map(hikyaku_imap_proto::Uid::new).collect(), hikyaku_imap_proto::Uid::new(9), false, output); machine.complete(Status::Ok, None, "Selected", output) });
+    /// # scene.sent();
+    /// # scene.hears("c UID FETCH 7 (UID BODY.PEEK[])\r\n");
+    /// # scene.sent();
+    /// # let (machine, output) = scene.split();
+    /// use hikyaku_imap_proto::{FetchAttribute, Section};
+    /// let whole = FetchAttribute::BodySection { peek: true, section: Section::default(), partial: None };
+    /// # let seven = hikyaku_imap_proto::Uid::new(7).ok_or("zero")?;
+    /// machine.begin_fetch(seven, output)?;
+    /// machine.begin_section(&whole, Some(5), output)?;
+    /// machine.section_chunk("hello".into(), output)?;
+    /// machine.end_fetch(output)?;
+    /// # assert_eq!(scene.sent(), "* 2 FETCH (BODY[] {5}\r\nhello)\r\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`Misuse`] as for `fetch_item`.
@@ -83,6 +166,36 @@ impl Connection {
     }
 
     /// The same of decoded octets that have NUL among them (RFC 3516 §4.3).
+    ///
+    /// ```
+    /// # use hikyaku_imap_proto::server::{Connection, Options};
+    /// # use hikyaku_imap_proto::Status;
+    /// # let mut options = Options::default();
+    /// # (options.tls, options.mechanisms) = (true, vec!["PLAIN".into()]);
+    /// # options.capabilities = ["IDLE", "CONDSTORE", "QRESYNC", "UTF8=ACCEPT", "METADATA", "UIDONLY", "IMAP4rev2"].map(Into::into).into();
+    /// # let mut scene = hikyaku_wire::testkit::Scene::new(Connection::new(options));
+    /// # scene.hears("");
+    /// # scene.answer(|machine, output| machine.greet("ready", output));
+    /// # scene.sent();
+    /// # scene.hears("a LOGIN alice sesame\r\n");
+    /// # scene.answer(|machine, output| machine.grant(output));
+    /// # scene.sent();
+    /// # scene.hears("b SELECT INBOX\r\n");
+    /// # scene.answer(|machine, output| { machine.select([4, 7, 9].into_iter().filter_map(hikyaku_imap_proto::Uid::new).collect(), hikyaku_imap_proto::Uid::new(9), false, output); machine.complete(Status::Ok, None, "Selected", output) });
+    /// # scene.sent();
+    /// # scene.hears("c UID FETCH 7 (UID BODY.PEEK[])\r\n");
+    /// # scene.sent();
+    /// # let (machine, output) = scene.split();
+    /// use hikyaku_imap_proto::FetchAttribute;
+    /// let binary = FetchAttribute::Binary { peek: true, part: vec![1], partial: None };
+    /// # let seven = hikyaku_imap_proto::Uid::new(7).ok_or("zero")?;
+    /// machine.begin_fetch(seven, output)?;
+    /// machine.begin_section8(&binary, 2, output)?;
+    /// machine.section_chunk("\0x".into(), output)?;
+    /// machine.end_fetch(output)?;
+    /// # assert_eq!(scene.sent(), "* 2 FETCH (BINARY[1] ~{2}\r\n\0x)\r\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`Misuse`] as for `fetch_item`.
@@ -120,6 +233,38 @@ impl Connection {
 
     /// The next octets of the section.
     ///
+    /// ```
+    /// # use hikyaku_imap_proto::server::{Connection, Options};
+    /// # use hikyaku_imap_proto::Status;
+    /// # let mut options = Options::default();
+    /// # (options.tls, options.mechanisms) = (true, vec!["PLAIN".into()]);
+    /// # options.capabilities = ["IDLE", "CONDSTORE", "QRESYNC", "UTF8=ACCEPT", "METADATA", "UIDONLY", "IMAP4rev2"].map(Into::into).into();
+    /// # let mut scene = hikyaku_wire::testkit::Scene::new(Connection::new(options));
+    /// # scene.hears("");
+    /// # scene.answer(|machine, output| machine.greet("ready", output));
+    /// # scene.sent();
+    /// # scene.hears("a LOGIN alice sesame\r\n");
+    /// # scene.answer(|machine, output| machine.grant(output));
+    /// # scene.sent();
+    /// # scene.hears("b SELECT INBOX\r\n");
+    /// # scene.answer(|machine, output| { machine.select([4, 7, 9].into_iter().filter_map(hikyaku_imap_proto::Uid::new).collect(), hikyaku_imap_proto::Uid::new(9), false, output); machine.complete(Status::Ok, None, "Selected", output) });
+    /// # scene.sent();
+    /// # scene.hears("c UID FETCH 7 (UID BODY.PEEK[])\r\n");
+    /// # scene.sent();
+    /// # let (machine, output) = scene.split();
+    /// use hikyaku_imap_proto::{FetchAttribute, Section};
+    /// let whole = FetchAttribute::BodySection { peek: true, section: Section::default(), partial: None };
+    /// # let seven = hikyaku_imap_proto::Uid::new(7).ok_or("zero")?;
+    /// machine.begin_fetch(seven, output)?;
+    /// machine.begin_section(&whole, Some(4), output)?;
+    /// // As it comes out of the store; all that was announced has to follow.
+    /// machine.section_chunk("he".into(), output)?;
+    /// machine.section_chunk("y!".into(), output)?;
+    /// machine.end_fetch(output)?;
+    /// # assert_eq!(scene.sent(), "* 2 FETCH (BODY[] {4}\r\nhey!)\r\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Misuse`] when more come than were announced: nothing of them is sent.
     pub fn section_chunk(&mut self, chunk: Bytes, output: &mut Output) -> Result<(), Misuse> {
@@ -132,6 +277,33 @@ impl Connection {
     }
 
     /// Ends the FETCH response.
+    ///
+    /// ```
+    /// # use hikyaku_imap_proto::server::{Connection, Options};
+    /// # use hikyaku_imap_proto::Status;
+    /// # let mut options = Options::default();
+    /// # (options.tls, options.mechanisms) = (true, vec!["PLAIN".into()]);
+    /// # options.capabilities = ["IDLE", "CONDSTORE", "QRESYNC", "UTF8=ACCEPT", "METADATA", "UIDONLY", "IMAP4rev2"].map(Into::into).into();
+    /// # let mut scene = hikyaku_wire::testkit::Scene::new(Connection::new(options));
+    /// # scene.hears("");
+    /// # scene.answer(|machine, output| machine.greet("ready", output));
+    /// # scene.sent();
+    /// # scene.hears("a LOGIN alice sesame\r\n");
+    /// # scene.answer(|machine, output| machine.grant(output));
+    /// # scene.sent();
+    /// # scene.hears("b SELECT INBOX\r\n");
+    /// # scene.answer(|machine, output| { machine.select([4, 7, 9].into_iter().filter_map(hikyaku_imap_proto::Uid::new).collect(), hikyaku_imap_proto::Uid::new(9), false, output); machine.complete(Status::Ok, None, "Selected", output) });
+    /// # scene.sent();
+    /// # scene.hears("c UID FETCH 7 (UID BODY.PEEK[])\r\n");
+    /// # scene.sent();
+    /// # let (machine, output) = scene.split();
+    /// # let seven = hikyaku_imap_proto::Uid::new(7).ok_or("zero")?;
+    /// machine.begin_fetch(seven, output)?;
+    /// machine.end_fetch(output)?;
+    /// // * 2 FETCH ()
+    /// # assert_eq!(scene.sent(), "* 2 FETCH ()\r\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`Misuse`] when none is begun, or a section is not whole: then only closing is left.

@@ -1,9 +1,19 @@
 use super::*;
+use crate::SequenceNumber;
+use crate::tests::{uid, uids};
 use crate::{Command, FetchAttribute, FetchItem, Flag};
 use bytes::Buf as _;
-use hikyaku_wire::testkit::{Actor, Role, Told, escape, replay_folder, unescape};
+use hikyaku_wire::LoginRefusal;
+use hikyaku_wire::testkit::{Actor, Reported, Role, escape, replay_folder, unescape};
 use std::format;
 use std::string::{String, ToString as _};
+
+fn why(word: &str) -> LoginRefusal {
+    match word {
+        "credentials" => LoginRefusal::Credentials,
+        _ => LoginRefusal::Unavailable,
+    }
+}
 
 struct Server;
 
@@ -38,9 +48,9 @@ impl Actor for Server {
         Connection::new(o)
     }
 
-    fn tell(&self, event: Event) -> Told {
-        Told::Line(match event {
-            Event::Chunk(octets) => return Told::Octets(octets),
+    fn report(&self, event: Event) -> Reported {
+        Reported::Line(match event {
+            Event::Chunk(octets) => return Reported::Octets(octets),
             Event::Login { name, password } => {
                 format!("Login {} {}", text(&name), escape(password.expose()))
             }
@@ -51,8 +61,8 @@ impl Actor for Server {
             Event::SaslResponse(response) => format!("SaslResponse {}", escape(response.expose())),
             Event::Append { append, octets } => {
                 let mut line = format!("Append {}", append.mailbox.as_str());
-                if let Some((set, uid)) = &append.replaces {
-                    line += &format!(" replaces {set:?} {uid}");
+                if let Some((set, numbers)) = &append.replaces {
+                    line += &format!(" replaces {set:?} {numbers:?}");
                 }
                 if !append.flags.is_empty() {
                     line += &format!(" {:?}", append.flags);
@@ -75,28 +85,32 @@ impl Actor for Server {
     fn act(&self, machine: &mut Connection, act: &str, output: &mut Output) {
         let mut words = act.splitn(2, ' ');
         let (verb, rest) = (words.next().unwrap(), words.next().unwrap_or(""));
-        let numbers = || rest.split_whitespace().map(|n| n.parse().unwrap());
+        let numbers = || rest.split_whitespace().map(|n| uid(n.parse().unwrap()));
         match verb {
+            "grant" => machine.grant(output).unwrap(),
+            "refuse" => machine.refuse(why(rest), output).unwrap(),
             "greet" => machine.greet(rest, output).unwrap(),
             "ok" | "no" => {
                 let status = if verb == "ok" { Status::Ok } else { Status::No };
                 let unit = Bytes::from(rest.to_string());
-                let (code, length) = match crate::response_code::response_code(&unit, &unit) {
-                    Some((code, length)) => (Some(code), length),
-                    None => (None, 0),
-                };
+                let (code, length) =
+                    match crate::response::response_code::response_code(&unit, &unit) {
+                        Some((code, length)) => (Some(code), length),
+                        None => (None, 0),
+                    };
                 let text = rest[length..].trim_start();
                 machine.complete(status, code, text, output).unwrap();
             }
             "challenge" => machine.challenge(rest.as_bytes(), output).unwrap(),
             "accept" => machine.accept(output).unwrap(),
-            "select" => machine.select(numbers().collect(), 9, false, output),
+            "select" => machine.select(numbers().collect(), Uid::new(9), false, output),
             "save" => machine.save(numbers()),
-            "appeared" => machine.appeared(&numbers().collect::<Vec<u32>>(), 11, output),
+            "appeared" => machine.appeared(&numbers().collect::<Vec<_>>(), Uid::new(11), output),
             "vanished" => machine.vanished(numbers(), output),
             "fetch" => {
-                let (uid, body) = rest.split_once(' ').unwrap();
-                assert!(machine.begin_fetch(uid.parse().unwrap(), output).unwrap());
+                let (number, body) = rest.split_once(' ').unwrap();
+                let number = uid(number.parse().unwrap());
+                assert!(machine.begin_fetch(number, output).unwrap());
                 let flags = [Flag::Seen, Flag::Keyword("x".into())];
                 let flags = FetchItem::Flags(flags.into_iter().collect());
                 machine.fetch_item(&flags, output).unwrap();
@@ -115,14 +129,6 @@ impl Actor for Server {
             other => panic!("{other}"),
         }
     }
-
-    fn tls_established(&self, machine: &mut Connection, _: &mut Output) {
-        machine.tls_established();
-    }
-
-    fn compression_active(&self, machine: &mut Connection) {
-        machine.compression_active();
-    }
 }
 
 #[test]
@@ -140,7 +146,7 @@ fn answered(machine: &mut Connection, input: &[u8]) -> String {
                 machine.accept(&mut output).unwrap();
             }
             Step::Event(Event::Command(Command::Select { .. })) => {
-                machine.select([1, 2, 7].into(), 7, false, &mut output);
+                machine.select(uids([1, 2, 7]), Uid::new(7), false, &mut output);
             }
             Step::NeedAnswer => machine
                 .complete(Status::Ok, None, "fine", &mut output)
@@ -155,7 +161,7 @@ fn answered(machine: &mut Connection, input: &[u8]) -> String {
 fn logged_in() -> Connection {
     let mut machine = Server.machine(&["sasl".into()]);
     answered(&mut machine, b"l LOGIN u p\r\ns SELECT INBOX\r\n");
-    assert_eq!(machine.selected().unwrap().uids(), [1, 2, 7]);
+    assert_eq!(machine.selected().unwrap().uids(), uids([1, 2, 7]));
     machine
 }
 
@@ -212,18 +218,27 @@ fn sets_are_resolved_by_what_the_client_knows() {
     let mut machine = logged_in();
     let view = machine.selected().unwrap();
     let set = |text: &'static str| crate::SequenceSet::parse(&text.into()).unwrap();
-    assert_eq!(view.resolve(&set("2:*"), false), Some([(2, 7)].into()));
-    assert_eq!(view.resolve(&set("4"), false), None);
     assert_eq!(
-        view.resolve(&set("3,9:*,1"), true),
+        view.resolve(&set("2:*"), crate::Numbers::Sequence),
+        Some([(2, 7)].into())
+    );
+    assert_eq!(view.resolve(&set("4"), crate::Numbers::Sequence), None);
+    assert_eq!(
+        view.resolve(&set("3,9:*,1"), crate::Numbers::Uid),
         Some([(1, 1), (3, 3), (7, 9)].into())
     );
-    assert_eq!(view.matching(&set("2:9,4"), false), [(2, 7)]);
-    assert_eq!(view.recent(), [7]);
+    assert_eq!(
+        view.matching(&set("2:9,4"), crate::Numbers::Sequence),
+        [(2, 7)]
+    );
+    assert_eq!(view.recent(), uids([7]));
     let mut output = Output::new();
-    machine.vanished([2], &mut output);
-    assert_eq!(machine.selected().unwrap().sequence(7), Some(3));
-    assert_eq!(machine.begin_fetch(9, &mut output), Ok(false));
+    machine.vanished([uid(2)], &mut output);
+    assert_eq!(
+        machine.selected().unwrap().sequence(uid(7)),
+        SequenceNumber::new(3)
+    );
+    assert_eq!(machine.begin_fetch(uid(9), &mut output), Ok(false));
     assert!(output.is_empty());
 }
 
@@ -231,7 +246,7 @@ fn sets_are_resolved_by_what_the_client_knows() {
 fn a_section_is_as_long_as_announced() {
     let mut machine = logged_in();
     let mut output = Output::new();
-    machine.begin_fetch(1, &mut output).unwrap();
+    machine.begin_fetch(uid(1), &mut output).unwrap();
     machine
         .begin_section(&FetchAttribute::Rfc822, Some(3), &mut output)
         .unwrap();
@@ -243,7 +258,10 @@ fn a_section_is_as_long_as_announced() {
     let misuse = machine.section_chunk("four".into(), &mut output);
     assert!(misuse.is_err());
     assert_eq!(machine.section_chunk("abc".into(), &mut output), Ok(()));
-    assert_eq!(machine.fetch_item(&FetchItem::Uid(1), &mut output), Ok(()));
+    assert_eq!(
+        machine.fetch_item(&FetchItem::Uid(uid(1)), &mut output),
+        Ok(())
+    );
     assert_eq!(machine.end_fetch(&mut output), Ok(()));
     let sent = text(&output.copy_to_bytes(output.len()));
     assert_eq!(sent, "* 1 FETCH (RFC822 {3}\r\nabc UID 1)\r\n");
@@ -295,7 +313,7 @@ fn the_traps_come_out_as_expected() {
 #[test]
 fn what_clients_say_in_the_rfcs_is_understood() {
     let (mut failed, mut seen) = (Vec::new(), 0);
-    let examples = crate::rfc_examples::examples();
+    let examples = crate::tests::rfc_examples::examples();
     for example in examples.iter().filter(|example| example.client) {
         let line = text(&example.octets);
         let mut words = line.split([' ', '\r']);
@@ -375,14 +393,14 @@ proptest::proptest! {
 fn nothing_is_sent_inside_of_a_fetch_response() {
     let mut machine = logged_in();
     let (mut input, mut output) = (BytesMut::new(), Output::new());
-    machine.begin_fetch(1, &mut output).unwrap();
+    machine.begin_fetch(uid(1), &mut output).unwrap();
     machine
         .begin_section(&FetchAttribute::Rfc822, Some(3), &mut output)
         .unwrap();
     input.extend_from_slice(b"x NOOP\r\n");
     machine.respond(&Response::Search([1].into(), None), &mut output);
-    machine.appeared(&[9], 9, &mut output);
-    machine.vanished([1], &mut output);
+    machine.appeared(&[uid(9)], Uid::new(9), &mut output);
+    machine.vanished([uid(1)], &mut output);
     assert!(matches!(
         machine.poll(&mut input, &mut output),
         Ok(Step::NeedAnswer)
@@ -411,9 +429,12 @@ fn every_answer_out_of_place_names_the_state() {
             machine.complete(Status::Ok, None, "", &mut output),
             "complete",
         ),
-        (machine.begin_fetch(1, &mut output).map(drop), "begin_fetch"),
         (
-            machine.fetch_item(&FetchItem::Uid(1), &mut output),
+            machine.begin_fetch(uid(1), &mut output).map(drop),
+            "begin_fetch",
+        ),
+        (
+            machine.fetch_item(&FetchItem::Uid(uid(1)), &mut output),
             "fetch_item",
         ),
         (

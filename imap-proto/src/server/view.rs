@@ -2,24 +2,27 @@
 
 use alloc::vec::Vec;
 
-use crate::SequenceSet;
+use crate::{Numbers, SequenceNumber, SequenceSet, Uid};
 
-/// UIDs by sequence number. Messages that are gone stay in it until the client was told.
+/// UIDs by sequence number. Messages that are gone stay in it until the client knows.
 #[derive(Debug, Clone, Default)]
 pub struct View {
-    uids: Vec<u32>,
+    uids: Vec<Uid>,
     read_only: bool,
-    /// Gone, and not told yet.
-    vanished: Vec<u32>,
-    /// UIDs of messages that this session is the first to be told of, ascending (RFC 3501 §2.3.2).
-    recent: Vec<u32>,
+    /// Gone, and not reported yet.
+    vanished: Vec<Uid>,
+    /// UIDs of messages that this session is the first to see, ascending (RFC 3501 §2.3.2).
+    recent: Vec<Uid>,
     /// What the last SEARCH with SAVE found: `$`, ascending.
-    saved: Vec<u32>,
+    saved: Vec<Uid>,
 }
 
 impl View {
-    pub(super) fn new(uids: Vec<u32>, recent_from: u32, read_only: bool) -> Self {
-        let recent = uids.iter().copied().filter(|&uid| uid >= recent_from);
+    pub(super) fn new(uids: Vec<Uid>, recent_from: Option<Uid>, read_only: bool) -> Self {
+        let recent = uids
+            .iter()
+            .copied()
+            .filter(|&uid| is_recent(uid, recent_from));
         Self {
             recent: recent.collect(),
             uids,
@@ -31,7 +34,7 @@ impl View {
 
     /// UIDs with `\Recent`, ascending.
     #[must_use]
-    pub fn recent(&self) -> &[u32] {
+    pub fn recent(&self) -> &[Uid] {
         &self.recent
     }
 
@@ -43,22 +46,20 @@ impl View {
 
     /// UIDs, ascending; the first has sequence number 1.
     #[must_use]
-    pub fn uids(&self) -> &[u32] {
+    pub fn uids(&self) -> &[Uid] {
         &self.uids
     }
 
     /// The sequence number of a UID.
     #[must_use]
-    pub fn sequence(&self, uid: u32) -> Option<u32> {
-        let at = self.uids.binary_search(&uid).ok()?;
-        u32::try_from(at + 1).ok()
+    pub fn sequence(&self, uid: Uid) -> Option<SequenceNumber> {
+        SequenceNumber::at(self.uids.binary_search(&uid).ok()?)
     }
 
     /// The same; quick where the UID stands behind so many others.
-    pub(super) fn sequence_near(&self, uid: u32, behind: u32) -> Option<u32> {
-        let at = usize::try_from(behind).unwrap_or(usize::MAX);
-        match self.uids.get(at) {
-            Some(&there) if there == uid => behind.checked_add(1),
+    pub(super) fn sequence_near(&self, uid: Uid, behind: usize) -> Option<SequenceNumber> {
+        match self.uids.get(behind) {
+            Some(&there) if there == uid => SequenceNumber::at(behind),
             _ => self.sequence(uid),
         }
     }
@@ -78,21 +79,17 @@ impl View {
     /// The UIDs a set means, as ascending ranges that neither touch nor overlap; there may be UIDs in
     /// them that do not exist. `None`: a sequence number that there is not, which is a BAD.
     #[must_use]
-    pub fn resolve(&self, set: &SequenceSet, uid: bool) -> Option<Vec<(u32, u32)>> {
+    pub fn resolve(&self, set: &SequenceSet, numbers: Numbers) -> Option<Vec<(u32, u32)>> {
         let mut ranges: Vec<(u32, u32)> = Vec::new();
         if set.is_saved() {
-            ranges.extend(self.saved.iter().map(|&uid| (uid, uid)));
-        } else if uid {
+            ranges.extend(self.saved.iter().map(|uid| (uid.get(), uid.get())));
+        } else if numbers.is_uid() {
             // `*` in an empty mailbox means nothing that there is.
-            let largest = self.uids.last().copied().unwrap_or(u32::MAX);
+            let largest = self.uids.last().map_or(u32::MAX, |uid| uid.get());
             ranges.extend(set.ranges(largest));
         } else {
             for (low, high) in set.ranges(self.len()) {
-                let at = |sequence: u32| {
-                    let at = usize::try_from(sequence).ok()?.checked_sub(1)?;
-                    self.uids.get(at).copied()
-                };
-                ranges.push((at(low)?, at(high)?));
+                ranges.push((self.uid(low)?, self.uid(high)?));
             }
         }
         Some(merged(ranges))
@@ -100,41 +97,43 @@ impl View {
 
     /// As [`View::resolve`], with numbers that there are not passed over: they match nothing.
     #[must_use]
-    pub fn matching(&self, set: &SequenceSet, uid: bool) -> Vec<(u32, u32)> {
-        if uid || set.is_saved() {
-            return self.resolve(set, true).unwrap_or_default();
+    pub fn matching(&self, set: &SequenceSet, numbers: Numbers) -> Vec<(u32, u32)> {
+        if numbers.is_uid() || set.is_saved() {
+            return self.resolve(set, Numbers::Uid).unwrap_or_default();
         }
         let mut ranges: Vec<(u32, u32)> = Vec::new();
         for (low, high) in set.ranges(self.len()) {
-            let at = |sequence: u32| {
-                let at = usize::try_from(sequence).ok()?.checked_sub(1)?;
-                self.uids.get(at).copied()
-            };
-            if let Some(pair) = at(low).zip(at(high.min(self.len()))) {
+            if let Some(pair) = self.uid(low).zip(self.uid(high.min(self.len()))) {
                 ranges.push(pair);
             }
         }
         merged(ranges)
     }
 
+    /// The number of the UID of that sequence number.
+    fn uid(&self, sequence: u32) -> Option<u32> {
+        let sequence = SequenceNumber::new(sequence)?;
+        self.uids.get(sequence.index()).map(|uid| uid.get())
+    }
+
     /// Adds UIDs that are larger than all before; whether there were any.
-    pub(super) fn append(&mut self, uids: &[u32], recent_from: u32) -> bool {
-        let last = self.uids.last().copied().unwrap_or(0);
+    pub(super) fn append(&mut self, uids: &[Uid], recent_from: Option<Uid>) -> bool {
+        let last = self.uids.last().copied();
         let before = self.uids.len();
-        let new = uids.iter().copied().filter(|&uid| uid > last);
+        let new = uids.iter().copied().filter(|&uid| Some(uid) > last);
         self.recent
-            .extend(new.clone().filter(|&uid| uid >= recent_from));
+            .extend(new.clone().filter(|&uid| is_recent(uid, recent_from)));
         self.uids.extend(new);
         self.uids.len() > before
     }
 
-    pub(super) fn save(&mut self, uids: impl IntoIterator<Item = u32>) {
+    pub(super) fn save(&mut self, uids: impl IntoIterator<Item = Uid>) {
         self.saved = uids.into_iter().collect();
         self.saved.sort_unstable();
         self.saved.dedup();
     }
 
-    pub(super) fn vanish(&mut self, uids: impl IntoIterator<Item = u32>) {
+    pub(super) fn vanish(&mut self, uids: impl IntoIterator<Item = Uid>) {
         self.vanished.extend(uids);
     }
 
@@ -146,16 +145,17 @@ impl View {
         gone.dedup();
         self.vanished.clone_from(&gone);
         self.expunge();
-        merged(gone.into_iter().map(|uid| (uid, uid)).collect())
+        merged(gone.iter().map(|uid| (uid.get(), uid.get())).collect())
     }
 
     /// Takes out what is gone: its sequence numbers, the highest first, so that none moves another.
-    pub(super) fn expunge(&mut self) -> Vec<u32> {
+    pub(super) fn expunge(&mut self) -> Vec<SequenceNumber> {
         let mut gone = core::mem::take(&mut self.vanished);
         gone.sort_unstable();
         gone.dedup();
         self.saved.retain(|uid| gone.binary_search(uid).is_err());
-        let mut sequences: Vec<u32> = gone.iter().filter_map(|&uid| self.sequence(uid)).collect();
+        let mut sequences: Vec<SequenceNumber> =
+            gone.iter().filter_map(|&uid| self.sequence(uid)).collect();
         sequences.reverse();
         if !sequences.is_empty() {
             self.uids.retain(|uid| gone.binary_search(uid).is_err());
@@ -163,6 +163,10 @@ impl View {
         }
         sequences
     }
+}
+
+fn is_recent(uid: Uid, recent_from: Option<Uid>) -> bool {
+    recent_from.is_some_and(|first| uid >= first)
 }
 
 /// Ascending ranges that neither touch nor overlap.

@@ -21,7 +21,7 @@ pub(super) fn accounts_have_names_of_their_own(t: &Test) -> Case {
             format!("create_account {name:?}"),
             store.create_account(name),
         )?;
-        refused!(t, answer, Error::AlreadyExists);
+        refused!(t, answer, Error::AlreadyExists(_));
     }
     t.holds("two numbers", a != b, &(a, b));
     let answers = t.race(4, |_| {
@@ -124,15 +124,15 @@ pub(super) fn a_removed_account_is_gone(t: &Test) -> Case {
     let listed = t.ask("accounts", store.accounts("", 9))?;
     t.same("accounts", listed.len(), 1);
     let answer = t.wait("mailboxes", store.mailboxes(a, None))?;
-    refused!(t, answer, Error::NoSuchAccount);
+    refused!(t, answer, Error::NoSuchAccount(_));
     let all = Which::After(None);
     let answer = t.wait("messages", store.messages(inbox, &all, Want::ROW, 9))?;
-    refused!(t, answer, Error::NoSuchMailbox);
+    refused!(t, answer, Error::NoSuchMailbox(_));
     let answer = t.wait("changes", store.changes(inbox, ModSeq(0), Want::ROW, 9))?;
-    refused!(t, answer, Error::NoSuchMailbox);
-    refused!(t, t.attempt(a, create("x"))?, Error::NoSuchAccount);
+    refused!(t, answer, Error::NoSuchMailbox(_));
+    refused!(t, t.attempt(a, create("x"))?, Error::NoSuchAccount(_));
     let answer = t.wait("remove_account again", store.remove_account(a))?;
-    refused!(t, answer, Error::NoSuchAccount);
+    refused!(t, answer, Error::NoSuchAccount(_));
     t.rule(R208);
     t.same("the other account", state()?, before);
     Ok(())
@@ -212,7 +212,7 @@ pub(super) fn the_system_account_owns_queue_entries(t: &Test) -> Case {
     let listed = t.ask("accounts", store.accounts("", 9))?;
     t.same("accounts", listed, []);
     let answer = t.wait("remove_account", store.remove_account(AccountId::SYSTEM))?;
-    refused!(t, answer, Error::NoSuchAccount);
+    refused!(t, answer, Error::NoSuchAccount(_));
     t.run(AccountId::SYSTEM, enqueue(t, "example.test")?)?;
     t.same("entries", t.queue()?.len(), 2);
     Ok(())
@@ -252,7 +252,7 @@ pub(super) fn accounts_are_apart(t: &Test) -> Case {
             value: None,
         },
     ] {
-        refused!(t, t.attempt(b, operation)?, Error::NoSuchMailbox);
+        refused!(t, t.attempt(b, operation)?, Error::NoSuchMailbox(_));
     }
     t.run(b, flag(own, all(), Flags::SEEN))?;
     t.run(b, create("x"))?;

@@ -215,7 +215,7 @@ fn with_origin(t: &Test, to: MailboxId, origin: &[u8]) -> Case<Append> {
     Ok(append)
 }
 
-/// Appends under an origin, and sees that it came to the UID, new or not.
+/// Appends under an origin, and checks that it got that UID, new or not.
 fn come(t: &Test, to: MailboxId, origin: &[u8], uid: u32, new: bool) -> Case {
     let uid_validity = t.mailbox_by_id(to)?.uid_validity;
     let append = with_origin(t, to, origin)?;

@@ -144,7 +144,7 @@ pub(super) fn changes_lead_from_state_to_state(t: &Test) -> Case {
     Ok(())
 }
 
-/// Whether the limit is kept, but for the rest of the commit in which it was reached.
+/// Returns whether the limit is kept, but for the rest of the commit in which it was reached.
 fn within_limit(rows: &[Row], limit: usize) -> bool {
     let last = rows.iter().map(|row| row.modified).max();
     let earlier = rows.iter().filter(|row| Some(row.modified) < last);

@@ -115,7 +115,7 @@ fn step(random: &mut Random, mailboxes: &[u32], at: ModSeq, n: u64) -> Step {
 }
 
 impl Side {
-    /// How many UIDVALIDITYs were seen before that one: which numbers they have is the store's own.
+    /// Returns how many UIDVALIDITYs were seen before that one: which numbers they have is the store's own.
     fn validity(&self, validity: UidValidity) -> usize {
         let mut seen = self.validities.borrow_mut();
         let known = seen.iter().position(|one| *one == validity);

@@ -94,6 +94,7 @@ macro_rules! __conformance_cases {
             an_expired_claim_cannot_settle a_settled_entry_is_gone an_entry_is_tried_again
             queue_numbers_are_never_used_again a_claim_is_shared_by_next_hops
             many_entries_for_one_next_hop_hide_no_other claims_are_given_back a_wrong_clock_hides_no_entry
+            an_entry_is_claimed_by_its_number a_parked_entry_waits_for_ever the_queue_is_counted
             a_watcher_is_woken what_came_before_wakes_at_once every_watcher_is_woken a_new_entry_wakes_the_queue
             what_comes_from_another_account_wakes a_watcher_comes_to_rest a_dropped_wait_loses_nothing
             a_removal_wakes
@@ -143,7 +144,7 @@ impl Default for Suite {
 }
 
 impl Suite {
-    /// The suite with a patience of ten seconds.
+    /// Creates the suite, with a patience of ten seconds.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -151,14 +152,14 @@ impl Suite {
         }
     }
 
-    /// The same, waiting so long for an answer or a wake-up until it counts as missing.
+    /// Sets how long the suite waits for an answer or a wake-up before it counts as missing.
     #[must_use]
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
     }
 
-    /// The names of all cases.
+    /// Returns the names of all cases.
     pub fn cases() -> impl Iterator<Item = &'static str> {
         CASES.iter().map(|(name, _)| *name)
     }

@@ -47,6 +47,7 @@ pub trait Place: Send + Sync {
 /// assert!(report.is_clean(), "{report}");
 /// ```
 #[derive(Debug, Clone, Copy)]
+#[allow(clippy::exhaustive_structs, reason = "tests write it out")]
 pub struct Volatile<F>(pub F);
 
 impl<F: Fn() -> Arc<dyn Store> + Send + Sync> Subject for Volatile<F> {
@@ -76,6 +77,7 @@ impl Place for Once {
 /// A backend that lies in a directory, opened by a closure. A kill is tried by copying its files while it
 /// is open.
 #[derive(Debug, Clone, Copy)]
+#[allow(clippy::exhaustive_structs, reason = "tests write it out")]
 pub struct InDirectory<F>(pub F);
 
 impl<F> Subject for InDirectory<F>

@@ -7,11 +7,11 @@ use std::time::{Duration, SystemTime};
 use super::test::{Case, Test, refused};
 use crate::contract::{
     R901, R902, R903, R904, R905, R906, R907, R908, R909, R910, R911, R912, R913, R914, R915, R916,
-    R917, R918,
+    R917, R918, R919, R920, R921,
 };
 use crate::{
     AccountId, BodyRef, Claim, Error, MailboxId, Operation, Outcome, QueueEntry, QueueId,
-    Transaction,
+    QueueLength, Transaction, never,
 };
 
 const TTL: Duration = Duration::from_secs(60);
@@ -517,5 +517,102 @@ pub(super) fn a_wrong_clock_hides_no_entry(t: &Test) -> Case {
     let mut found = hops(&found);
     found.sort_unstable();
     t.same("next hops", found, ["held", "last", "now", "soon", "waits"]);
+    Ok(())
+}
+
+pub(super) fn an_entry_is_claimed_by_its_number(t: &Test) -> Case {
+    let (id, _) = t.account("a@example.test")?;
+    let all = [("a", -9), ("a", 400), ("a", 500), ("b", -8), ("c", 600)];
+    let made = queue_at(t, id, &all)?;
+    let number = |nth: usize| made.get(nth).copied().unwrap_or(QueueId(u64::MAX));
+    t.rule(R919);
+    let some = [number(2), number(9), number(1), number(3)];
+    let only = claim_of(9).owner(7).per_next_hop(0).only(some);
+    let found = claim(t, &only)?;
+    let mut numbers = ids(&found);
+    numbers.sort_unstable();
+    t.same("claimed", numbers, [number(1), number(2), number(3)]);
+    for entry in &found {
+        t.same("until when", entry.due, noon() + TTL);
+        t.holds("held by its owner", entry.is_held_by(7), &entry);
+    }
+    t.same("claimed again", claim(t, &only)?, []);
+    t.same(
+        "claimed with 0",
+        claim(t, &claim_of(0).only([number(4)]))?,
+        [],
+    );
+    t.same("claimed of none", claim(t, &claim_of(9).only([]))?, []);
+    let others = claim(t, &claim_of(9))?;
+    t.same("claimed as due", ids(&others), [number(0)]);
+    let first = t.there("an entry", found.iter().find(|one| one.id == number(2)))?;
+    t.run(id, settle(first, first.token, Some(noon() + seconds(90))))?;
+    let again = claim(t, &claim_of(9).only([number(2)]))?;
+    t.same("claimed when it was settled", ids(&again), [number(2)]);
+    let after = Claim::new(noon() + TTL, 9, TTL).only([number(1)]);
+    t.same(
+        "claimed after its claim",
+        ids(&claim(t, &after)?),
+        [number(1)],
+    );
+    Ok(())
+}
+
+pub(super) fn a_parked_entry_waits_for_ever(t: &Test) -> Case {
+    let (id, _) = t.account("a@example.test")?;
+    let made = queue(t, id, &["a", "b"])?;
+    let first = t.there("an entry", made.first().copied())?;
+    let held = one(t, claim(t, &claim_of(9).only([first]))?)?;
+    t.rule(R920);
+    t.run(id, settle(&held, held.token, Some(never())))?;
+    let listed = t.queue()?.into_iter().find(|entry| entry.id == first);
+    let listed = t.there("the entry", listed)?;
+    t.holds("parked", listed.is_parked(), &listed);
+    t.same("claimed as due", hops(&claim(t, &claim_of(9))?), ["b"]);
+    let late = never() + seconds(1);
+    t.same(
+        "claimed in the year 10000",
+        hops(&claim(t, &Claim::new(late, 9, TTL))?),
+        ["b"],
+    );
+    let store = t.store();
+    t.ask("clamp_due", store.clamp_due(noon()))?;
+    release(t, 0, noon())?;
+    let parked = t.queue()?.into_iter().find(|entry| entry.id == first);
+    t.same("the entry", parked, Some(listed));
+    let found = one(t, claim(t, &claim_of(9).only([first]))?)?;
+    t.run(id, settle(&found, found.token, Some(noon())))?;
+    let found = claim(t, &claim_of(1))?;
+    t.same("claimed when it is parked no more", ids(&found), [first]);
+    Ok(())
+}
+
+pub(super) fn the_queue_is_counted(t: &Test) -> Case {
+    let (id, _) = t.account("a@example.test")?;
+    let store = t.store();
+    let length = |now| t.ask("queue_length", store.queue_length(now));
+    t.rule(R921);
+    t.same("of an empty queue", length(noon())?, QueueLength::default());
+    let all = [
+        ("p", 5),
+        ("held", -9),
+        ("due", -8),
+        ("due", 0),
+        ("later", 1),
+        ("later", 90_000),
+    ];
+    let made = queue_at(t, id, &all)?;
+    let number = |nth: usize| made.get(nth).copied().unwrap_or(QueueId(u64::MAX));
+    let parked = one(t, claim(t, &claim_of(1).only([number(0)]))?)?;
+    t.run(id, settle(&parked, parked.token, Some(never())))?;
+    claim(t, &claim_of(1).only([number(1)]))?;
+    let mut expected = QueueLength::default();
+    (expected.parked, expected.claimed) = (1, 1);
+    (expected.due, expected.waiting) = (2, 2);
+    expected.oldest = Some(number(1));
+    t.same("at noon", length(noon())?, expected);
+    // The claim is over, and is due as what waited.
+    (expected.claimed, expected.due, expected.waiting) = (0, 4, 1);
+    t.same("when the claim is over", length(noon() + TTL)?, expected);
     Ok(())
 }

@@ -10,7 +10,7 @@ fn over(t: &Test, to: MailboxId, text: &str) -> Case {
     let state = || -> Case<_> { Ok((t.person(to.account)?, t.rows(to)?)) };
     let before = state()?;
     let append = t.append(to, text)?;
-    refused!(t, t.attempt(to.account, append)?, Error::OverQuota);
+    refused!(t, t.attempt(to.account, append)?, Error::OverQuota(_));
     t.same("the account and its rows", state()?, before);
     Ok(())
 }
@@ -39,7 +39,7 @@ pub(super) fn octets_are_limited(t: &Test) -> Case {
     let both = Transaction::new(id)
         .with(t.append(inbox, "abc")?)
         .with(t.append(other, "de")?);
-    refused!(t, t.commit(both)?, Error::OverQuota);
+    refused!(t, t.commit(both)?, Error::OverQuota(_));
     t.same("UIDs", numbers(&t.rows(inbox)?), [1]);
     fits(t, other, "four")?;
     over(t, inbox, "x")?;
@@ -68,14 +68,14 @@ pub(super) fn messages_are_limited(t: &Test) -> Case {
     let both = Transaction::new(id)
         .with(t.append(inbox, "two")?)
         .with(t.append(other, "three")?);
-    refused!(t, t.commit(both)?, Error::OverQuota);
+    refused!(t, t.commit(both)?, Error::OverQuota(_));
     fits(t, other, "two")?;
     over(t, inbox, "x")?;
     over(t, other, "x")?;
     refused!(
         t,
         t.attempt(id, copy(inbox, uids(&[1]), other))?,
-        Error::OverQuota
+        Error::OverQuota(_)
     );
     // There are octets left, and no message.
     t.limit(id, Some(1 << 40), Some(2))?;
@@ -97,7 +97,7 @@ pub(super) fn a_quota_holds_against_a_race(t: &Test) -> Case {
             for _ in 0..5 {
                 let append = t.append(inbox, "12345")?;
                 let answer = t.attempt(id, append)?;
-                let known = matches!(answer, Ok(_) | Err(Error::OverQuota));
+                let known = matches!(answer, Ok(_) | Err(Error::OverQuota(_)));
                 t.holds("success or OverQuota", known, &answer);
                 taken += usize::from(answer.is_ok());
             }
@@ -152,7 +152,7 @@ pub(super) fn a_full_account_can_move(t: &Test) -> Case {
         refused!(
             t,
             t.attempt(id, copy(inbox, uids(&[1]), other))?,
-            Error::OverQuota
+            Error::OverQuota(_)
         );
         t.same("account and rows", (t.person(id)?, t.rows(inbox)?), before);
         for (from, which, to) in [

@@ -8,7 +8,7 @@ use crate::contract::Rule;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Failure {
-    /// Which rule.
+    /// The rule.
     pub rule: Rule,
     /// The case that found it.
     pub case: &'static str,
@@ -16,7 +16,7 @@ pub struct Failure {
     pub operation: String,
     /// What the rule expects.
     pub expected: String,
-    /// What came instead.
+    /// What was found instead.
     pub found: String,
 }
 
@@ -73,13 +73,13 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether no rule was broken.
+    /// Returns whether no rule was broken.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.failures.is_empty()
     }
 
-    /// Whether that rule was broken.
+    /// Returns whether that rule was broken.
     #[must_use]
     pub fn breaks(&self, rule: Rule) -> bool {
         self.failures.iter().any(|failure| failure.rule == rule)

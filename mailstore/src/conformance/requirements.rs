@@ -20,7 +20,7 @@ pub(super) fn a_uid_validity_can_be_required(t: &Test) -> Case {
     t.rule(R124);
     let guarded = Transaction::new(id).requiring(Requirement::UidValidity(made, validity));
     let answer = t.commit(guarded.with(t.append(inbox, "x")?))?;
-    refused!(t, answer, Error::NoSuchMailbox);
+    refused!(t, answer, Error::NoSuchMailbox(_));
     Ok(())
 }
 
@@ -50,7 +50,7 @@ pub(super) fn emptiness_can_be_required(t: &Test) -> Case {
     t.done(remove(other))?;
     t.rule(R124);
     let answer = t.commit(empty(other).with(t.append(inbox, "x")?))?;
-    refused!(t, answer, Error::NoSuchMailbox);
+    refused!(t, answer, Error::NoSuchMailbox(_));
     t.rule(R123);
     // Two requirements, of which one does not hold.
     let at = t.at(id)?;

@@ -369,7 +369,7 @@ pub(super) fn visitors_see_what_pages_show(t: &Test) -> Case {
     };
     let (seen, answer) = visited(t, nowhere, Which::After(None), Want::ROW)?;
     t.same("rows", seen.len(), 0);
-    refused!(t, answer, Error::NoSuchMailbox);
+    refused!(t, answer, Error::NoSuchMailbox(_));
     Ok(())
 }
 
@@ -388,13 +388,13 @@ pub(super) fn a_visitor_ends_its_visit(t: &Test) -> Case {
             let into = Arc::clone(&seen);
             let fails: Visitor = Box::new(move |row, _| {
                 if note(&into, row.uid.get()) == last {
-                    return Err(Error::OverQuota);
+                    return Err(Error::OverQuota(crate::About::Nothing));
                 }
                 Ok(true)
             });
             let answer = visit(t, inbox, which.clone(), Want::ROW, fails)?;
             t.same("UIDs until it failed", taken(&seen), expected);
-            refused!(t, answer, Error::OverQuota);
+            refused!(t, answer, Error::OverQuota(_));
         }
     }
     // The store goes on.

@@ -20,7 +20,7 @@ use crate::{
     Transaction, Uid, UidSet, Want, Which,
 };
 
-/// The case cannot go on: why is recorded.
+/// The case cannot continue: the reason is recorded.
 #[derive(Debug)]
 pub(super) struct Ended;
 
@@ -251,7 +251,7 @@ impl Test {
         within(self.patience, future).is_some()
     }
 
-    /// Runs `work` on so many threads at a time, and gives what each came to.
+    /// Runs `work` on several threads at a time, and returns the result of each.
     pub(super) fn race<T: Send>(
         &self,
         threads: usize,
@@ -316,7 +316,7 @@ impl Test {
         Ok(())
     }
 
-    /// Goes on with what a new process finds after this one was killed; `false` when that cannot be had.
+    /// Continues with what a new process finds after this one was killed; `false` when that cannot be had.
     pub(super) fn kill(&self) -> Case<bool> {
         let Some(copy) = lock(&self.place).after_kill() else {
             self.skip("the subject has no way to kill its process");
@@ -678,14 +678,14 @@ pub(super) fn relocate(from: MailboxId, which: UidSet, to: MailboxId) -> Operati
 pub(super) fn kind<T>(result: &Result<T>) -> &'static str {
     match result {
         Ok(_) => "done",
-        Err(Error::NoSuchAccount) => "NoSuchAccount",
-        Err(Error::NoSuchMailbox) => "NoSuchMailbox",
-        Err(Error::AlreadyExists) => "AlreadyExists",
+        Err(Error::NoSuchAccount(_)) => "NoSuchAccount",
+        Err(Error::NoSuchMailbox(_)) => "NoSuchMailbox",
+        Err(Error::AlreadyExists(_)) => "AlreadyExists",
         Err(Error::InvalidName(_)) => "InvalidName",
-        Err(Error::OverQuota) => "OverQuota",
+        Err(Error::OverQuota(_)) => "OverQuota",
         Err(Error::Conflict(_)) => "Conflict",
         Err(Error::Limit(_)) => "Limit",
-        Err(Error::Damaged(_)) => "Damaged",
+        Err(Error::Damaged(..)) => "Damaged",
         Err(_) => "another error",
     }
 }

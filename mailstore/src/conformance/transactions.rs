@@ -85,7 +85,7 @@ pub(super) fn a_failed_transaction_leaves_nothing(t: &Test) -> Case {
     for transaction in failing {
         t.rule(R101);
         let answer = t.commit(transaction.with(Operation::Delete(nowhere)))?;
-        refused!(t, answer, Error::NoSuchMailbox);
+        refused!(t, answer, Error::NoSuchMailbox(_));
         let after = state()?;
         t.same("rows", &after.0, &before.0);
         t.same("rows of the other mailbox", &after.1, &before.1);
@@ -368,14 +368,18 @@ pub(super) fn what_is_unknown_is_said(t: &Test) -> Case {
     t.rule(R110);
     for nobody in [AccountId(77), AccountId(u64::MAX >> 1)] {
         let answer = t.commit(Transaction::new(nobody).with(create("x")))?;
-        refused!(t, answer, Error::NoSuchAccount);
-        refused!(t, t.commit(Transaction::new(nobody))?, Error::NoSuchAccount);
+        refused!(t, answer, Error::NoSuchAccount(_));
+        refused!(
+            t,
+            t.commit(Transaction::new(nobody))?,
+            Error::NoSuchAccount(_)
+        );
         let answer = t.wait("mailboxes of nobody", store.mailboxes(nobody, None))?;
-        refused!(t, answer, Error::NoSuchAccount);
+        refused!(t, answer, Error::NoSuchAccount(_));
         let answer = t.wait("mailbox of nobody", store.mailbox(nobody, "INBOX"))?;
-        refused!(t, answer, Error::NoSuchAccount);
+        refused!(t, answer, Error::NoSuchAccount(_));
         let answer = t.wait("remove_account of nobody", store.remove_account(nobody))?;
-        refused!(t, answer, Error::NoSuchAccount);
+        refused!(t, answer, Error::NoSuchAccount(_));
     }
     t.rule(R318);
     let gone = t.create(id, "gone")?;
@@ -391,12 +395,12 @@ pub(super) fn what_is_unknown_is_said(t: &Test) -> Case {
     for mailbox in [gone, never, foreign] {
         let all = Which::After(None);
         let answer = t.wait("messages", store.messages(mailbox, &all, Want::ROW, 9))?;
-        refused!(t, answer, Error::NoSuchMailbox);
+        refused!(t, answer, Error::NoSuchMailbox(_));
         let answer = t.wait("changes", store.changes(mailbox, ModSeq(0), Want::ROW, 9))?;
-        refused!(t, answer, Error::NoSuchMailbox);
+        refused!(t, answer, Error::NoSuchMailbox(_));
         let visitor = Box::new(|_: &_, _: &mut dyn crate::Bodies| Ok(true));
         let answer = t.wait("visit", store.visit(mailbox, all, Want::ROW, visitor))?;
-        refused!(t, answer, Error::NoSuchMailbox);
+        refused!(t, answer, Error::NoSuchMailbox(_));
         let key = String::from("k");
         for operation in [
             t.append(mailbox, "x")?,
@@ -423,7 +427,7 @@ pub(super) fn what_is_unknown_is_said(t: &Test) -> Case {
                 value: None,
             },
         ] {
-            refused!(t, t.attempt(id, operation)?, Error::NoSuchMailbox);
+            refused!(t, t.attempt(id, operation)?, Error::NoSuchMailbox(_));
         }
     }
     for to in [gone, never] {
@@ -433,7 +437,7 @@ pub(super) fn what_is_unknown_is_said(t: &Test) -> Case {
             uids,
             to,
         };
-        refused!(t, t.attempt(id, copy)?, Error::NoSuchMailbox);
+        refused!(t, t.attempt(id, copy)?, Error::NoSuchMailbox(_));
     }
     t.same("UIDs", numbers(&t.rows(inbox)?), [1]);
     Ok(())

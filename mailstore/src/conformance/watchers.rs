@@ -224,7 +224,7 @@ pub(super) fn a_watcher_comes_to_rest(t: &Test) -> Case {
     Ok(())
 }
 
-/// Whether a wait is over when it is looked at once; it is dropped then.
+/// Returns whether a wait is over when it is looked at once; it is dropped then.
 fn looks(watch: &mut dyn Watch) -> bool {
     let wait = pin!(watch.changed());
     let mut context = Context::from_waker(Waker::noop());

@@ -1,7 +1,7 @@
 //! The disk fails: at the n-th write, flush, open, cut, rename or removal, once or for good.
 //!
 //! `faults.c` stands between a child and its files. A sample runs with the other tests;
-//! `HIKYAKU_FAULTS=all` runs every call (some minutes).
+//! `HIKYAKU_FAULTS=all` runs every call (half an hour).
 
 use super::workload::{prepare, verify};
 use std::collections::HashMap;

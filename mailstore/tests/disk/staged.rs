@@ -74,7 +74,7 @@ fn what_is_refused_after_its_body_was_held_leaves_no_file() {
         .with(append(&store, &one))
         .with(append(&store, &other));
     let refused = block_on(store.commit(both));
-    assert!(matches!(refused, Err(Error::OverQuota)), "{refused:?}");
+    assert!(matches!(refused, Err(Error::OverQuota(_))), "{refused:?}");
     drop((one, other));
     // The writer lets go of the transaction after it has answered.
     let until = Instant::now() + Duration::from_secs(20);

@@ -74,9 +74,11 @@ impl Faulty {
             name => name,
         };
         let made = match self.inner.create_account(name).await {
-            Err(Error::AlreadyExists) if self.has(Fault::AccountNameTwice) => {
+            Err(Error::AlreadyExists(_)) if self.has(Fault::AccountNameTwice) => {
                 let found = self.inner.account(name).await?;
-                return found.map(|found| found.id).ok_or(Error::AlreadyExists);
+                return found
+                    .map(|found| found.id)
+                    .ok_or(Error::AlreadyExists(About::Nothing));
             }
             made => made?,
         };
@@ -192,7 +194,7 @@ impl Faulty {
             asked = since.map(|since| ModSeq(since.0.saturating_sub(1)));
         }
         let mut all = match self.inner.mailboxes(account, asked).await {
-            Err(Error::NoSuchAccount) if self.has(Fault::UnknownAccountIsEmpty) => Mailboxes {
+            Err(Error::NoSuchAccount(_)) if self.has(Fault::UnknownAccountIsEmpty) => Mailboxes {
                 at: ModSeq(0),
                 mailboxes: Vec::new(),
                 subscribed: Vec::new(),

@@ -17,16 +17,16 @@ impl Faulty {
             _ => None,
         };
         match (result, only) {
-            (Err(Error::NoSuchMailbox), _)
+            (Err(Error::NoSuchMailbox(_)), _)
                 if self.has(Fault::RequirementOnNothingIsConflict)
                     && !asked.requirements.is_empty() =>
             {
                 Err(Error::Conflict("no such mailbox"))
             }
-            (Err(Error::NoSuchAccount), _) if self.has(Fault::UnknownAccountIsConflict) => {
+            (Err(Error::NoSuchAccount(_)), _) if self.has(Fault::UnknownAccountIsConflict) => {
                 Err(Error::Conflict("no such account"))
             }
-            (Err(Error::AlreadyExists), Some(Operation::Create { name, .. }))
+            (Err(Error::AlreadyExists(_)), Some(Operation::Create { name, .. }))
                 if self.has(Fault::MailboxNameTwice) =>
             {
                 let all = self.inner.mailboxes(asked.account, None).await?;
@@ -34,7 +34,7 @@ impl Faulty {
                     .mailboxes
                     .iter()
                     .find(|one| one.name.eq_ignore_ascii_case(name));
-                let known = known.ok_or(Error::AlreadyExists)?;
+                let known = known.ok_or(Error::AlreadyExists(About::Nothing))?;
                 Ok(Committed {
                     at: all.at,
                     also: Vec::new(),
@@ -44,13 +44,13 @@ impl Faulty {
                     }],
                 })
             }
-            (Err(Error::AlreadyExists), Some(Operation::Rename { mailbox, to }))
+            (Err(Error::AlreadyExists(_)), Some(Operation::Rename { mailbox, to }))
                 if self.has(Fault::RenameWritesOver) =>
             {
                 let all = self.inner.mailboxes(asked.account, None).await?;
                 let target = all.mailboxes.iter().find(|one| one.name == *to);
                 let target = target.filter(|target| target.id != *mailbox);
-                let target = target.ok_or(Error::AlreadyExists)?;
+                let target = target.ok_or(Error::AlreadyExists(About::Nothing))?;
                 let delete = Transaction::new(asked.account).with(Operation::Delete(target.id));
                 self.inner.commit(delete).await?;
                 self.inner.commit(asked.clone()).await

@@ -48,13 +48,13 @@ impl Faulty {
         };
         match fault {
             Fault::FailureFailsNext if std::mem::take(&mut self.memo().failed) => {
-                return Err(Error::NoSuchMailbox);
+                return Err(Error::NoSuchMailbox(About::Nothing));
             }
             Fault::SystemCannotQueue if account == AccountId::SYSTEM => {
-                return Err(Error::NoSuchAccount);
+                return Err(Error::NoSuchAccount(About::Nothing));
             }
             Fault::AcrossClaimedFalsely if asked.operations.iter().any(across) => {
-                return Err(Error::NoSuchMailbox);
+                return Err(Error::NoSuchMailbox(About::Nothing));
             }
             Fault::RacyUnchanged => {
                 let found = self.inner.account_by_id(account).await?;
@@ -94,14 +94,14 @@ impl Faulty {
                 (Fault::OriginNeedsRoom, Operation::Append(append)) => {
                     let octets = append.body.body().octets;
                     if quota().await.is_some_and(|quota| !quota.admits(octets, 1)) {
-                        return Err(Error::OverQuota);
+                        return Err(Error::OverQuota(About::Nothing));
                     }
                 }
                 (Fault::RoomComesLate, Operation::Append(_)) => {
                     let limits = quota().await.map(|quota| (quota.octets, quota.messages));
                     let late = std::mem::take(&mut self.memo().removed_lately);
                     if late && limits.is_some_and(|limits| limits != (None, None)) {
-                        return Err(Error::OverQuota);
+                        return Err(Error::OverQuota(About::Nothing));
                     }
                 }
                 (Fault::RacyQuota, Operation::Append(append)) => {
@@ -109,7 +109,7 @@ impl Faulty {
                     if let (Some(mut quota), Some(limits)) = (quota().await, limits) {
                         (quota.octets, quota.messages) = limits;
                         if !quota.admits(append.body.body().octets, 1) {
-                            return Err(Error::OverQuota);
+                            return Err(Error::OverQuota(About::Nothing));
                         }
                         std::thread::sleep(Duration::from_millis(3));
                     }
@@ -119,7 +119,7 @@ impl Faulty {
                     let octets = rows.iter().map(|row| row.body.octets).sum();
                     let full = |quota: Quota| !quota.admits(octets, rows.len() as u64);
                     if quota().await.is_some_and(full) {
-                        return Err(Error::OverQuota);
+                        return Err(Error::OverQuota(About::Nothing));
                     }
                 }
                 (Fault::LowQuotaRefused, Operation::SetQuota { octets, messages }) => {
@@ -128,18 +128,18 @@ impl Faulty {
                             || messages.is_some_and(|limit| limit < quota.used_messages)
                     };
                     if quota().await.is_some_and(low) {
-                        return Err(Error::OverQuota);
+                        return Err(Error::OverQuota(About::Nothing));
                     }
                 }
                 (Fault::StagedServesOnce, Operation::Append(append))
                     if self.memo().committed.contains(&append.body.body().id) =>
                 {
-                    return Err(Error::Damaged("the body is gone"));
+                    return Err(Error::Damaged("the body is gone", About::Nothing));
                 }
                 (Fault::FailureSpendsStaged, Operation::Append(append))
                     if self.memo().spent.contains(&append.body.body().id) =>
                 {
-                    return Err(Error::Damaged("the body is gone"));
+                    return Err(Error::Damaged("the body is gone", About::Nothing));
                 }
                 (Fault::SettleOfOthersRefused, Operation::Settle { id, .. }) => {
                     let entry = self.entry(*id).await;

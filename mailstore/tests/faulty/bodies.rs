@@ -145,7 +145,7 @@ impl Faulty {
     pub(super) async fn octets(&self, body: &BodyRef, mut range: Range<u64>) -> Result<Bytes> {
         let first = self.memo().read.insert(body.id);
         if self.memo().freed.contains(&body.id) || self.lost(Fault::RestartLosesBodies) {
-            return Err(Error::Damaged("the body is gone"));
+            return Err(Error::Damaged("the body is gone", About::Nothing));
         }
         for fault in &*self.faults {
             match fault {
@@ -161,7 +161,7 @@ impl Faulty {
                 Fault::BodyGoesWithLastRow => {
                     let known = self.memo().committed.contains(&body.id);
                     if known && !self.named().await.contains(&body.id) {
-                        return Err(Error::Damaged("the body is gone"));
+                        return Err(Error::Damaged("the body is gone", About::Nothing));
                     }
                 }
                 _ => {}

@@ -254,6 +254,10 @@ faults! {
     NothingClamped: "clamp_due does nothing" => R918;
     ClampedMiscounted: "clamp_due counts the whole queue" => R918;
     ClampEndsClaims: "clamp_due ends all claims" => R918;
+    OnlyWhatIsDue: "a claim by number takes what is due alone" => R919;
+    OnlyIgnored: "a claim by number takes all that is due" => R919;
+    ParkedForAWhile: "clamp_due brings forward what is parked" => R920;
+    ParkedCounted: "what is parked is counted as waiting" => R921;
 
     AccountsNeverWake: "who waits for an account is not woken" => R1001;
     EarlierIsLost: "what came before `changed` does not wake" => R1002;

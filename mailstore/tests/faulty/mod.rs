@@ -255,7 +255,7 @@ R416: A store that claims `across_accounts` copies and moves into mailboxes of o
   case      other_accounts_are_reached_as_claimed
   operation commit for account 1: copy [(2, 2)] of mailbox 1/1 to mailbox 2/1
   expected  success
-  found     the error NoSuchMailbox",
+  found     the error NoSuchMailbox(Nothing)",
     ),
     (
         Fault::LimitOfNonePanics,

@@ -113,6 +113,13 @@ impl Faulty {
                 Fault::ClaimsUnlimited => claim.limit = usize::MAX,
                 Fault::OneNextHopTakesAll => claim.per_next_hop = usize::MAX,
                 Fault::SharesIgnored => claim.shares.clear(),
+                Fault::OnlyIgnored => claim.only = None,
+                Fault::OnlyWhatIsDue => {
+                    let due = self.inner.queue(None, usize::MAX).await?;
+                    let due: Vec<_> = due.iter().filter(|entry| entry.due <= claim.now).collect();
+                    let is_due = |id: &QueueId| due.iter().any(|entry| entry.id == *id);
+                    claim.only.iter_mut().for_each(|only| only.retain(is_due));
+                }
                 Fault::ShareOfNoneIgnored => claim.shares.retain(|_, share| *share > 0),
                 _ => {}
             }
@@ -254,11 +261,32 @@ impl Faulty {
         Ok(released)
     }
 
+    pub(super) async fn counted(&self, now: SystemTime) -> Result<QueueLength> {
+        let mut length = self.inner.queue_length(now).await?;
+        if self.has(Fault::ParkedCounted) {
+            length.waiting += std::mem::take(&mut length.parked);
+        }
+        Ok(length)
+    }
+
     pub(super) async fn clamped(&self, latest: SystemTime) -> Result<u64> {
         if self.has(Fault::NothingClamped) {
             return Ok(0);
         }
         let clamped = self.inner.clamp_due(latest).await?;
+        if self.has(Fault::ParkedForAWhile) {
+            let all = self.inner.queue(None, usize::MAX).await?;
+            let parked = all.iter().filter(|entry| entry.is_parked());
+            let parked = parked.map(|entry| entry.id);
+            let all = Claim::new(latest, usize::MAX, Duration::ZERO).only(parked);
+            for entry in self.inner.claim(&all).await? {
+                let again = Some((latest, entry.envelope));
+                let (id, token) = (entry.id, entry.token);
+                let forward = Operation::Settle { id, token, again };
+                let forward = Transaction::new(AccountId::SYSTEM).with(forward);
+                self.inner.commit(forward).await?;
+            }
+        }
         if self.has(Fault::ClampEndsClaims) {
             let owners = self.memo().owners.clone();
             for owner in owners {

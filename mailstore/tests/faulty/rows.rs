@@ -107,7 +107,7 @@ impl Faulty {
         };
         let found = self.inner.messages(inner, &asked, self.wanted(want), most);
         let mut page = match found.await {
-            Err(Error::NoSuchMailbox) if self.has(Fault::UnknownMailboxIsEmpty) => {
+            Err(Error::NoSuchMailbox(_)) if self.has(Fault::UnknownMailboxIsEmpty) => {
                 return Ok(Page {
                     at: ModSeq(0),
                     rows: Vec::new(),
@@ -197,7 +197,7 @@ impl Faulty {
         let asked = self.asked(&which);
         let visit = self.inner.visit(inner, asked, wanted, Box::new(seen));
         match visit.await {
-            Err(Error::NoSuchMailbox) if self.has(Fault::UnknownMailboxIsEmpty) => Ok(()),
+            Err(Error::NoSuchMailbox(_)) if self.has(Fault::UnknownMailboxIsEmpty) => Ok(()),
             done => done,
         }
     }
@@ -232,7 +232,7 @@ impl Faulty {
         }
         let found = self.inner.changes(inner, begin, wanted, most).await;
         let (mut at, mut rows, mut vanished) = match found {
-            Err(Error::NoSuchMailbox) if self.has(Fault::UnknownMailboxIsEmpty) => {
+            Err(Error::NoSuchMailbox(_)) if self.has(Fault::UnknownMailboxIsEmpty) => {
                 (ModSeq(0), Vec::new(), UidSet::new())
             }
             Ok(Changes::TooOld { .. }) if self.has(Fault::HorizonIsZero) => {

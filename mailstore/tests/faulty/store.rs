@@ -259,6 +259,10 @@ impl Store for Faulty {
         Box::pin(self.queue_seen(after, limit))
     }
 
+    fn queue_length(&self, now: SystemTime) -> BoxFuture<'_, Result<QueueLength>> {
+        Box::pin(self.counted(now))
+    }
+
     fn watch(&self, scope: Scope) -> Box<dyn Watch> {
         self.watching(scope)
     }

@@ -1,37 +1,11 @@
-//! What the client machine reports, and what it is set up with.
+//! What the client machine reports.
 
 use bytes::Bytes;
 use hikyaku_wire::{Excerpt, Secret};
 
-use crate::{Capabilities, Limits, Response};
+use crate::{Capabilities, Response};
 
-/// What a client machine is set up with.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Options {
-    /// Whether the stream is under TLS from the start.
-    pub tls: bool,
-    /// USER, PASS and AUTH only under TLS (the default); without it they are a [`Misuse`](super::Misuse). APOP sends no
-    /// password, and is allowed.
-    pub login_needs_tls: bool,
-    /// Send one command after the other even where the server has PIPELINING.
-    pub one_by_one: bool,
-    /// What a server may make us hold.
-    pub limits: Limits,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            tls: false,
-            login_needs_tls: true,
-            one_by_one: false,
-            limits: Limits::default(),
-        }
-    }
-}
-
-/// Which command: what the methods that issue one return, and what [`Event::Completed`] names.
+/// Names a command: the methods that issue one return it, and [`Event::Completed`] carries it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Handle(pub(super) u64);
 
@@ -54,7 +28,7 @@ pub enum Event {
     Maildrop {
         /// How many messages.
         messages: u32,
-        /// In all.
+        /// Octets of all messages.
         octets: u64,
     },
     /// LIST: one of its lines.
@@ -73,7 +47,7 @@ pub enum Event {
     },
     /// RETR or TOP: the message follows in [`Event::Chunk`]s.
     Message {
-        /// Whose.
+        /// The command.
         handle: Handle,
         /// Its number.
         number: u32,
@@ -84,15 +58,15 @@ pub enum Event {
     Chunk(Bytes),
     /// A login has ended: the maildrop is open.
     Authenticated {
-        /// Whose.
+        /// The command.
         handle: Handle,
         /// The server's words.
         response: Response,
     },
-    /// A login has ended without one. The response code says whether it was for the credentials; another way may
+    /// The server refused a login. The response code says whether the credentials are wrong; another login may
     /// be tried.
     AuthenticationRefused {
-        /// Whose.
+        /// The command.
         handle: Handle,
         /// The server's words.
         response: Response,
@@ -101,13 +75,13 @@ pub enum Event {
     ///
     /// For QUIT, only `+OK` says that the messages marked as deleted are gone (RFC 1939 §6).
     Completed {
-        /// Whose.
+        /// The command.
         handle: Handle,
         /// The server's words.
         response: Response,
     },
-    /// The server said so without being asked, and closes.
-    Farewell(Response),
+    /// The server sent a response that no command waits for, and closes.
+    Bye(Response),
 }
 
 /// What the server did that ends the connection.
@@ -124,7 +98,8 @@ pub enum Error {
         /// The first octets of what came; nothing while a login is under way.
         found: Excerpt,
     },
-    /// A listing has more lines than [`Limits::listing`] or [`Limits::capabilities`].
+    /// A listing has more lines than [`Limits::listing`](crate::Limits::listing) or
+    /// [`Limits::capabilities`](crate::Limits::capabilities).
     #[error("a listing of too many lines (more than {most}) in the response to {command}")]
     TooMany {
         /// The command it answers.

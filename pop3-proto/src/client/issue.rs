@@ -10,7 +10,22 @@ use crate::Command;
 const AUTH_LINE: usize = 255;
 
 impl Connection {
-    /// CAPA: [`Event::Capabilities`](super::Event::Capabilities) follows, and the machine pipelines where it says so.
+    /// Issues CAPA. [`Event::Capabilities`](super::Event::Capabilities) follows; from then on the machine pipelines
+    /// when PIPELINING is listed.
+    ///
+    /// ```
+    /// # use hikyaku_pop3_proto::client::{Connection, Options};
+    /// # let mut options = Options::default();
+    /// # options.tls = true;
+    /// # let mut scene = hikyaku_wire::testkit::Scene::new(Connection::new(options));
+    /// # scene.hears("+OK <1@example.org> ready\r\n");
+    /// # scene.sent();
+    /// # let (machine, output) = scene.split();
+    /// let handle = machine.capa(output)?;
+    /// // CAPA
+    /// # assert_eq!(scene.sent(), "CAPA\r\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`Misuse`] before the greeting and after QUIT.
@@ -21,7 +36,25 @@ impl Connection {
         }
     }
 
-    /// STLS. When it is accepted, [`Step::StartTls`](hikyaku_wire::Step::StartTls) follows its [`Event::Completed`](super::Event::Completed).
+    /// Issues STLS. When it is accepted, [`Step::StartTls`](hikyaku_wire::Step::StartTls) follows its
+    /// [`Event::Completed`](super::Event::Completed).
+    ///
+    /// ```
+    /// # use hikyaku_pop3_proto::client::{Connection, Options};
+    /// # let mut options = Options::default();
+    /// # options.tls = true;
+    /// # let mut scene = hikyaku_wire::testkit::Scene::new(Connection::new(options));
+    /// # scene.hears("+OK <1@example.org> ready\r\n");
+    /// # let mut options = Options::default();
+    /// # let mut scene = hikyaku_wire::testkit::Scene::new(Connection::new(options));
+    /// # scene.hears("+OK\r\n");
+    /// # scene.sent();
+    /// # let (machine, output) = scene.split();
+    /// machine.stls(output)?;
+    /// // STLS
+    /// # assert_eq!(scene.sent(), "STLS\r\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`Misuse`] outside the AUTHORIZATION state, or when anything else is under way.
@@ -32,17 +65,23 @@ impl Connection {
         self.issue(State::Authorization, Command::Stls, output)
     }
 
-    /// TLS began. What the server said it can do is forgotten: ask again (RFC 2595 §4).
-    pub fn tls_established(&mut self) {
-        if self.state == State::StartTls {
-            self.state = State::Authorization;
-            self.options.tls = true;
-            self.pipelining = false;
-        }
-    }
-
-    /// USER, and PASS when that is accepted. [`Event::Authenticated`](super::Event::Authenticated) or
+    /// Issues USER, and PASS when that is accepted. [`Event::Authenticated`](super::Event::Authenticated) or
     /// [`Event::AuthenticationRefused`](super::Event::AuthenticationRefused) follows, as for every login.
+    ///
+    /// ```
+    /// # use hikyaku_pop3_proto::client::{Connection, Options};
+    /// # let mut options = Options::default();
+    /// # options.tls = true;
+    /// # let mut scene = hikyaku_wire::testkit::Scene::new(Connection::new(options));
+    /// # scene.hears("+OK <1@example.org> ready\r\n");
+    /// # scene.sent();
+    /// # let (machine, output) = scene.split();
+    /// // PASS follows by itself.
+    /// machine.login("alice", b"sesame".to_vec().into(), output)?;
+    /// // USER alice
+    /// # assert_eq!(scene.sent(), "USER alice\r\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`Misuse`] outside the AUTHORIZATION state, while anything else is under way, without TLS unless
@@ -65,7 +104,23 @@ impl Connection {
         Ok(handle)
     }
 
-    /// APOP: `digest` is the MD5 of the greeting's timestamp and the password (RFC 1939 §7).
+    /// Issues APOP. `digest` is the MD5 of the greeting's timestamp and the password (RFC 1939 §7).
+    ///
+    /// ```
+    /// # use hikyaku_pop3_proto::client::{Connection, Options};
+    /// # let mut options = Options::default();
+    /// # options.tls = true;
+    /// # let mut scene = hikyaku_wire::testkit::Scene::new(Connection::new(options));
+    /// # scene.hears("+OK <1@example.org> ready\r\n");
+    /// # scene.sent();
+    /// # let (machine, output) = scene.split();
+    /// # let digest = [0; 16];
+    /// // MD5 of the greeting's timestamp and the password.
+    /// machine.apop("alice", digest, output)?;
+    /// // APOP alice 00000000000000000000000000000000
+    /// # assert_eq!(scene.sent(), "APOP alice 00000000000000000000000000000000\r\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`login`](Self::login), but it needs no TLS: the password is not sent.
@@ -82,17 +137,31 @@ impl Connection {
         self.issue(State::Authorization, Command::Apop { name, digest }, output)
     }
 
-    /// AUTH. An initial response that is too long for the line is kept until it is asked for.
+    /// Issues AUTH. An initial response that is too long for the line is kept until the server asks for it.
+    ///
+    /// ```
+    /// # use hikyaku_pop3_proto::client::{Connection, Options};
+    /// # let mut options = Options::default();
+    /// # options.tls = true;
+    /// # let mut scene = hikyaku_wire::testkit::Scene::new(Connection::new(options));
+    /// # scene.hears("+OK <1@example.org> ready\r\n");
+    /// # scene.sent();
+    /// # let (machine, output) = scene.split();
+    /// machine.authenticate("PLAIN", None, output)?;
+    /// // AUTH PLAIN
+    /// # assert_eq!(scene.sent(), "AUTH PLAIN\r\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`login`](Self::login).
-    pub fn auth(
+    pub fn authenticate(
         &mut self,
         mechanism: impl Into<Bytes>,
         initial: Option<Secret>,
         output: &mut Output,
     ) -> Result<Handle, Misuse> {
-        self.may_log_in("auth")?;
+        self.may_log_in("authenticate")?;
         let mechanism = mechanism.into();
         let command = Command::Auth { mechanism, initial };
         self.issue(State::Authorization, command, output)
@@ -114,8 +183,26 @@ impl Connection {
 
     /// Answers an [`Event::Challenge`](super::Event::Challenge); `None` cancels the exchange.
     ///
+    /// ```
+    /// # use hikyaku_pop3_proto::client::{Connection, Options};
+    /// # let mut options = Options::default();
+    /// # options.tls = true;
+    /// # let mut scene = hikyaku_wire::testkit::Scene::new(Connection::new(options));
+    /// # scene.hears("+OK <1@example.org> ready\r\n");
+    /// # { let (machine, output) = scene.split(); machine.authenticate("PLAIN", None, output)?; }
+    /// # scene.hears("+ \r\n");
+    /// # scene.sent();
+    /// # scene.sent();
+    /// # let (machine, output) = scene.split();
+    /// // After `Event::Challenge`; `None` gives up.
+    /// machine.respond(Some(&b"\0alice\0sesame".to_vec().into()), output)?;
+    /// // AGFsaWNlAHNlc2FtZQ==
+    /// # assert_eq!(scene.sent(), "AGFsaWNlAHNlc2FtZQ==\r\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
-    /// [`Misuse`] when none was told.
+    /// [`Misuse`] when no challenge waits.
     pub fn respond(
         &mut self,
         response: Option<&Secret>,
@@ -129,7 +216,21 @@ impl Connection {
         Ok(())
     }
 
-    /// UTF8 (RFC 6856): messages may then hold UTF-8 in their header sections.
+    /// Issues UTF8 (RFC 6856): messages may then hold UTF-8 in their header sections.
+    ///
+    /// ```
+    /// # use hikyaku_pop3_proto::client::{Connection, Options};
+    /// # let mut options = Options::default();
+    /// # options.tls = true;
+    /// # let mut scene = hikyaku_wire::testkit::Scene::new(Connection::new(options));
+    /// # scene.hears("+OK <1@example.org> ready\r\n");
+    /// # scene.sent();
+    /// # let (machine, output) = scene.split();
+    /// machine.utf8(output)?;
+    /// // UTF8
+    /// # assert_eq!(scene.sent(), "UTF8\r\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`Misuse`] outside the AUTHORIZATION state.
@@ -137,15 +238,49 @@ impl Connection {
         self.issue(State::Authorization, Command::Utf8, output)
     }
 
-    /// STAT: [`Event::Maildrop`](super::Event::Maildrop) follows.
+    /// Issues STAT. [`Event::Maildrop`](super::Event::Maildrop) follows.
+    ///
+    /// ```
+    /// # use hikyaku_pop3_proto::client::{Connection, Options};
+    /// # let mut options = Options::default();
+    /// # options.tls = true;
+    /// # let mut scene = hikyaku_wire::testkit::Scene::new(Connection::new(options));
+    /// # scene.hears("+OK <1@example.org> ready\r\n");
+    /// # { let (machine, output) = scene.split(); machine.login("alice", b"sesame".to_vec().into(), output)?; }
+    /// # scene.hears("+OK\r\n+OK\r\n");
+    /// # scene.sent();
+    /// # scene.sent();
+    /// # let (machine, output) = scene.split();
+    /// machine.stat(output)?;
+    /// // STAT
+    /// # assert_eq!(scene.sent(), "STAT\r\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// [`Misuse`] outside the TRANSACTION state; so for all that follow.
+    /// [`Misuse`] outside the TRANSACTION state.
     pub fn stat(&mut self, output: &mut Output) -> Result<Handle, Misuse> {
         self.issue(State::Transaction, Command::Stat, output)
     }
 
-    /// LIST, of one message or all: an [`Event::Size`](super::Event::Size) for each.
+    /// Issues LIST, of one message or all. An [`Event::Size`](super::Event::Size) follows for each.
+    ///
+    /// ```
+    /// # use hikyaku_pop3_proto::client::{Connection, Options};
+    /// # let mut options = Options::default();
+    /// # options.tls = true;
+    /// # let mut scene = hikyaku_wire::testkit::Scene::new(Connection::new(options));
+    /// # scene.hears("+OK <1@example.org> ready\r\n");
+    /// # { let (machine, output) = scene.split(); machine.login("alice", b"sesame".to_vec().into(), output)?; }
+    /// # scene.hears("+OK\r\n+OK\r\n");
+    /// # scene.sent();
+    /// # scene.sent();
+    /// # let (machine, output) = scene.split();
+    /// machine.list(None, output)?;
+    /// // LIST
+    /// # assert_eq!(scene.sent(), "LIST\r\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`stat`](Self::stat).
@@ -153,7 +288,24 @@ impl Connection {
         self.issue(State::Transaction, Command::List(number), output)
     }
 
-    /// UIDL, of one message or all: an [`Event::UniqueId`](super::Event::UniqueId) for each.
+    /// Issues UIDL, of one message or all. An [`Event::UniqueId`](super::Event::UniqueId) follows for each.
+    ///
+    /// ```
+    /// # use hikyaku_pop3_proto::client::{Connection, Options};
+    /// # let mut options = Options::default();
+    /// # options.tls = true;
+    /// # let mut scene = hikyaku_wire::testkit::Scene::new(Connection::new(options));
+    /// # scene.hears("+OK <1@example.org> ready\r\n");
+    /// # { let (machine, output) = scene.split(); machine.login("alice", b"sesame".to_vec().into(), output)?; }
+    /// # scene.hears("+OK\r\n+OK\r\n");
+    /// # scene.sent();
+    /// # scene.sent();
+    /// # let (machine, output) = scene.split();
+    /// machine.uidl(Some(7), output)?;
+    /// // UIDL 7
+    /// # assert_eq!(scene.sent(), "UIDL 7\r\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`stat`](Self::stat).
@@ -161,7 +313,25 @@ impl Connection {
         self.issue(State::Transaction, Command::Uidl(number), output)
     }
 
-    /// RETR: [`Event::Message`](super::Event::Message), [`Event::Chunk`](super::Event::Chunk)s, [`Event::Completed`](super::Event::Completed).
+    /// Issues RETR. [`Event::Message`](super::Event::Message), [`Event::Chunk`](super::Event::Chunk)s and
+    /// [`Event::Completed`](super::Event::Completed) follow.
+    ///
+    /// ```
+    /// # use hikyaku_pop3_proto::client::{Connection, Options};
+    /// # let mut options = Options::default();
+    /// # options.tls = true;
+    /// # let mut scene = hikyaku_wire::testkit::Scene::new(Connection::new(options));
+    /// # scene.hears("+OK <1@example.org> ready\r\n");
+    /// # { let (machine, output) = scene.split(); machine.login("alice", b"sesame".to_vec().into(), output)?; }
+    /// # scene.hears("+OK\r\n+OK\r\n");
+    /// # scene.sent();
+    /// # scene.sent();
+    /// # let (machine, output) = scene.split();
+    /// machine.retr(7, output)?;
+    /// // RETR 7
+    /// # assert_eq!(scene.sent(), "RETR 7\r\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`stat`](Self::stat).
@@ -169,7 +339,26 @@ impl Connection {
         self.issue(State::Transaction, Command::Retr(number), output)
     }
 
-    /// TOP: the header section and so many lines of the body, told as by [`retr`](Self::retr).
+    /// Issues TOP, for the header section and `lines` lines of the body. They are reported as for
+    /// [`retr`](Self::retr).
+    ///
+    /// ```
+    /// # use hikyaku_pop3_proto::client::{Connection, Options};
+    /// # let mut options = Options::default();
+    /// # options.tls = true;
+    /// # let mut scene = hikyaku_wire::testkit::Scene::new(Connection::new(options));
+    /// # scene.hears("+OK <1@example.org> ready\r\n");
+    /// # { let (machine, output) = scene.split(); machine.login("alice", b"sesame".to_vec().into(), output)?; }
+    /// # scene.hears("+OK\r\n+OK\r\n");
+    /// # scene.sent();
+    /// # scene.sent();
+    /// # let (machine, output) = scene.split();
+    /// // The header section and two lines.
+    /// machine.top(7, 2, output)?;
+    /// // TOP 7 2
+    /// # assert_eq!(scene.sent(), "TOP 7 2\r\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`stat`](Self::stat).
@@ -177,7 +366,25 @@ impl Connection {
         self.issue(State::Transaction, Command::Top { number, lines }, output)
     }
 
-    /// DELE: marked as deleted, and gone when QUIT is answered `+OK`.
+    /// Issues DELE, which marks the message as deleted. It is gone when QUIT is answered `+OK`.
+    ///
+    /// ```
+    /// # use hikyaku_pop3_proto::client::{Connection, Options};
+    /// # let mut options = Options::default();
+    /// # options.tls = true;
+    /// # let mut scene = hikyaku_wire::testkit::Scene::new(Connection::new(options));
+    /// # scene.hears("+OK <1@example.org> ready\r\n");
+    /// # { let (machine, output) = scene.split(); machine.login("alice", b"sesame".to_vec().into(), output)?; }
+    /// # scene.hears("+OK\r\n+OK\r\n");
+    /// # scene.sent();
+    /// # scene.sent();
+    /// # let (machine, output) = scene.split();
+    /// // Deleted when QUIT succeeds, and not before.
+    /// machine.dele(7, output)?;
+    /// // DELE 7
+    /// # assert_eq!(scene.sent(), "DELE 7\r\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`stat`](Self::stat).
@@ -185,7 +392,24 @@ impl Connection {
         self.issue(State::Transaction, Command::Dele(number), output)
     }
 
-    /// RSET: no message is marked as deleted any more.
+    /// Issues RSET: no message is marked as deleted any more.
+    ///
+    /// ```
+    /// # use hikyaku_pop3_proto::client::{Connection, Options};
+    /// # let mut options = Options::default();
+    /// # options.tls = true;
+    /// # let mut scene = hikyaku_wire::testkit::Scene::new(Connection::new(options));
+    /// # scene.hears("+OK <1@example.org> ready\r\n");
+    /// # { let (machine, output) = scene.split(); machine.login("alice", b"sesame".to_vec().into(), output)?; }
+    /// # scene.hears("+OK\r\n+OK\r\n");
+    /// # scene.sent();
+    /// # scene.sent();
+    /// # let (machine, output) = scene.split();
+    /// machine.rset(output)?;
+    /// // RSET
+    /// # assert_eq!(scene.sent(), "RSET\r\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`stat`](Self::stat).
@@ -193,7 +417,24 @@ impl Connection {
         self.issue(State::Transaction, Command::Rset, output)
     }
 
-    /// NOOP
+    /// Issues NOOP, which keeps a connection alive.
+    ///
+    /// ```
+    /// # use hikyaku_pop3_proto::client::{Connection, Options};
+    /// # let mut options = Options::default();
+    /// # options.tls = true;
+    /// # let mut scene = hikyaku_wire::testkit::Scene::new(Connection::new(options));
+    /// # scene.hears("+OK <1@example.org> ready\r\n");
+    /// # { let (machine, output) = scene.split(); machine.login("alice", b"sesame".to_vec().into(), output)?; }
+    /// # scene.hears("+OK\r\n+OK\r\n");
+    /// # scene.sent();
+    /// # scene.sent();
+    /// # let (machine, output) = scene.split();
+    /// machine.noop(output)?;
+    /// // NOOP
+    /// # assert_eq!(scene.sent(), "NOOP\r\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`stat`](Self::stat).
@@ -201,7 +442,25 @@ impl Connection {
         self.issue(State::Transaction, Command::Noop, output)
     }
 
-    /// QUIT, after all that was issued. [`Step::Closed`](hikyaku_wire::Step::Closed) follows its [`Event::Completed`](super::Event::Completed).
+    /// Issues QUIT, which is sent when all commands before it have ended.
+    /// [`Step::Closed`](hikyaku_wire::Step::Closed) follows its [`Event::Completed`](super::Event::Completed).
+    ///
+    /// ```
+    /// # use hikyaku_pop3_proto::client::{Connection, Options};
+    /// # let mut options = Options::default();
+    /// # options.tls = true;
+    /// # let mut scene = hikyaku_wire::testkit::Scene::new(Connection::new(options));
+    /// # scene.hears("+OK <1@example.org> ready\r\n");
+    /// # { let (machine, output) = scene.split(); machine.login("alice", b"sesame".to_vec().into(), output)?; }
+    /// # scene.hears("+OK\r\n+OK\r\n");
+    /// # scene.sent();
+    /// # scene.sent();
+    /// # let (machine, output) = scene.split();
+    /// machine.quit(output)?;
+    /// // QUIT
+    /// # assert_eq!(scene.sent(), "QUIT\r\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`Misuse`] before the greeting and after another QUIT.
@@ -257,6 +516,10 @@ impl Connection {
     /// Sends what may be sent. No more is on its way than the server's and our own buffers hold, or
     /// both would write and neither read.
     pub(super) fn send(&mut self, output: &mut Output) {
+        if self.state == State::StartTls {
+            // What waits is sent when TLS has begun.
+            return;
+        }
         while let Some((_, command)) = self.waiting.front() {
             let window = if self.pipelining && !self.options.one_by_one {
                 self.options.limits.in_flight.max(1)

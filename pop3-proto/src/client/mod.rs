@@ -3,13 +3,46 @@
 //! Commands are issued through methods in any number; the machine sends them at once where the
 //! server has PIPELINING and one by one where not. Each method returns a [`Handle`], and
 //! [`Event::Completed`] names it at the command's end.
+//!
+//! # States
+//!
+//! | State | What happens | Next state |
+//! |---|---|---|
+//! | greeting | `+OK`: [`Event::Connected`] | AUTHORIZATION |
+//! | | `-ERR`: [`Event::Connected`] | closed |
+//! | AUTHORIZATION | [`stls`](Connection::stls): [`Event::Completed`] with `+OK`, [`Step::StartTls`], then [`Machine::tls_established`] | AUTHORIZATION |
+//! | | [`login`](Connection::login), [`apop`](Connection::apop), [`authenticate`](Connection::authenticate) | login |
+//! | | [`utf8`](Connection::utf8): [`Event::Completed`] | AUTHORIZATION |
+//! | login | AUTH only: [`Event::Challenge`], answered by [`respond`](Connection::respond) | login |
+//! | | [`Event::Authenticated`] | TRANSACTION |
+//! | | [`Event::AuthenticationRefused`] | AUTHORIZATION |
+//! | TRANSACTION | the commands issued after login, below: their data, then [`Event::Completed`] | TRANSACTION |
+//! | AUTHORIZATION, TRANSACTION | [`capa`](Connection::capa): [`Event::Capabilities`], [`Event::Completed`] | unchanged |
+//! | | [`quit`](Connection::quit) | UPDATE |
+//! | UPDATE | what was issued before QUIT ends, then [`Event::Completed`] of QUIT | closed |
+//! | any | [`Event::Bye`]; the methods of "ending" below, which do not send QUIT: nothing is deleted | closed |
+//! | closed | [`Step::Closed`] at every poll | |
+//!
+//! # Methods, in the order of their calls
+//!
+//! | Kind | Methods |
+//! |---|---|
+//! | Setting up | [`Options`], [`Connection::new`] |
+//! | Feeding | [`Machine::poll`]; [`Machine::tls_established`] after [`Step::StartTls`] |
+//! | Issuing commands before login | [`capa`](Connection::capa), [`stls`](Connection::stls), [`utf8`](Connection::utf8), [`login`](Connection::login), [`apop`](Connection::apop), [`authenticate`](Connection::authenticate) |
+//! | Answering `Challenge` | [`respond`](Connection::respond) |
+//! | Issuing commands after login | [`stat`](Connection::stat), [`list`](Connection::list), [`uidl`](Connection::uidl), [`top`](Connection::top), [`retr`](Connection::retr), [`dele`](Connection::dele), [`rset`](Connection::rset), [`noop`](Connection::noop), [`capa`](Connection::capa), [`quit`](Connection::quit) |
+//! | Asking | [`is_tls`](Connection::is_tls), [`is_authenticated`](Connection::is_authenticated), [`Machine::time_limit`] |
+//! | Ending | [`Machine::shut_down`], [`Machine::timed_out`], [`Machine::end_of_input`] |
 
 mod event;
 mod issue;
 mod listing;
+mod options;
 
-pub use event::{Error, Event, Handle, Options};
+pub use event::{Error, Event, Handle};
 pub use hikyaku_wire::Misuse;
+pub use options::Options;
 
 use alloc::collections::VecDeque;
 use bytes::{Bytes, BytesMut};
@@ -106,7 +139,7 @@ impl Sent {
         }
     }
 
-    /// Whether nothing may be sent before its response is there.
+    /// Returns whether nothing may be sent before its response is there.
     fn is_barrier(&self) -> bool {
         matches!(
             self,
@@ -116,7 +149,13 @@ impl Sent {
 }
 
 impl Connection {
-    /// Waits for the greeting.
+    /// Creates a machine that waits for the greeting.
+    ///
+    /// ```
+    /// use hikyaku_pop3_proto::client::{Connection, Options};
+    /// let machine = Connection::new(Options::default());
+    /// assert!(!machine.is_authenticated());
+    /// ```
     #[must_use]
     pub fn new(options: Options) -> Self {
         Self {
@@ -132,9 +171,42 @@ impl Connection {
         }
     }
 
-    /// Whether a maildrop is open.
+    /// Returns whether what is sent now is protected by TLS.
+    ///
+    /// ```
+    /// # use hikyaku_pop3_proto::client::{Connection, Options};
+    /// # let mut options = Options::default();
+    /// # options.tls = true;
+    /// # let mut scene = hikyaku_wire::testkit::Scene::new(Connection::new(options));
+    /// # scene.hears("+OK <1@example.org> ready\r\n");
+    /// # scene.sent();
+    /// # let (machine, output) = scene.split();
+    /// assert!(machine.is_tls());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
-    pub fn is_logged_in(&self) -> bool {
+    pub fn is_tls(&self) -> bool {
+        self.options.tls
+    }
+
+    /// Returns whether a maildrop is open.
+    ///
+    /// ```
+    /// # use hikyaku_pop3_proto::client::{Connection, Options};
+    /// # let mut options = Options::default();
+    /// # options.tls = true;
+    /// # let mut scene = hikyaku_wire::testkit::Scene::new(Connection::new(options));
+    /// # scene.hears("+OK <1@example.org> ready\r\n");
+    /// # { let (machine, output) = scene.split(); machine.login("alice", b"sesame".to_vec().into(), output)?; }
+    /// # scene.hears("+OK\r\n+OK\r\n");
+    /// # scene.sent();
+    /// # scene.sent();
+    /// # let (machine, output) = scene.split();
+    /// assert!(machine.is_authenticated());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn is_authenticated(&self) -> bool {
         self.state == State::Transaction
     }
 
@@ -212,7 +284,7 @@ impl Connection {
         };
         let Some((handle, sent)) = self.sent.pop_front() else {
             self.state = State::Closed;
-            return Ok(Some(Event::Farewell(response)));
+            return Ok(Some(Event::Bye(response)));
         };
         if !response.is_ok {
             if let Sent::Quit = sent {
@@ -234,7 +306,9 @@ impl Connection {
                 return Ok(None);
             }
             Sent::Login(_) | Sent::Auth { .. } => {
-                self.state = State::Transaction;
+                if self.state != State::Update {
+                    self.state = State::Transaction;
+                }
                 self.send(output);
                 return Ok(Some(Event::Authenticated { handle, response }));
             }
@@ -404,6 +478,25 @@ impl Machine for Connection {
     }
 
     fn timed_out(&mut self, _: &mut Output) {
+        self.state = State::Closed;
+    }
+
+    /// What the server said it can do is forgotten: ask again (RFC 2595 §4).
+    fn tls_established(&mut self, output: &mut Output) {
+        if self.state == State::StartTls {
+            let quits = |(_, command): &(Handle, Command)| matches!(command, Command::Quit);
+            self.state = match self.waiting.iter().any(quits) {
+                true => State::Update,
+                false => State::Authorization,
+            };
+            self.options.tls = true;
+            self.pipelining = false;
+            self.send(output);
+        }
+    }
+
+    /// Closes without QUIT, which would delete what is marked.
+    fn shut_down(&mut self, _: &mut Output) {
         self.state = State::Closed;
     }
 }

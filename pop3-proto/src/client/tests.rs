@@ -1,7 +1,7 @@
 use super::*;
 use crate::ResponseCode;
 use bytes::Buf as _;
-use hikyaku_wire::testkit::{Actor, Role, Told, replay_folder};
+use hikyaku_wire::testkit::{Actor, Reported, Role, Scene, replay_folder};
 use std::format;
 use std::string::{String, ToString as _};
 use std::vec::Vec;
@@ -34,8 +34,8 @@ impl Actor for Client {
         Connection::new(o)
     }
 
-    fn tell(&self, event: Event) -> Told {
-        Told::Line(match event {
+    fn report(&self, event: Event) -> Reported {
+        Reported::Line(match event {
             Event::Connected {
                 response,
                 timestamp,
@@ -56,7 +56,7 @@ impl Actor for Client {
                 number,
                 octets,
             } => format!("Message {} {number} {octets:?}", handle.0),
-            Event::Chunk(octets) => return Told::Octets(octets),
+            Event::Chunk(octets) => return Reported::Octets(octets),
             Event::Completed { handle, response } => {
                 format!("Completed {} {}", handle.0, words(&response))
             }
@@ -66,7 +66,7 @@ impl Actor for Client {
             Event::AuthenticationRefused { handle, response } => {
                 format!("AuthenticationRefused {} {}", handle.0, words(&response))
             }
-            Event::Farewell(response) => format!("Farewell {}", words(&response)),
+            Event::Bye(response) => format!("Bye {}", words(&response)),
             other => format!("{other:?}"),
         })
     }
@@ -88,9 +88,9 @@ impl Actor for Client {
                     Ok(SaslLine::Response(initial)) => initial,
                     other => panic!("{other:?}"),
                 });
-                machine.auth(text(1), initial, output)
+                machine.authenticate(text(1), initial, output)
             }
-            "auth-long" => machine.auth(text(1), Some(secret(&"x".repeat(192))), output),
+            "auth-long" => machine.authenticate(text(1), Some(secret(&"x".repeat(192))), output),
             "cancel" => return machine.respond(None, output).unwrap(),
             "stls" => machine.stls(output),
             "capa" => machine.capa(output),
@@ -104,10 +104,6 @@ impl Actor for Client {
             other => panic!("{other}"),
         };
         issued.unwrap();
-    }
-
-    fn tls_established(&self, machine: &mut Connection, _: &mut Output) {
-        machine.tls_established();
     }
 }
 
@@ -123,7 +119,7 @@ fn fed(octets: &str) -> (Connection, BytesMut, Output) {
     machine.login("a", Secret::default(), &mut output).unwrap();
     input.extend_from_slice(b"+OK\r\n+OK\r\n");
     machine.poll(&mut input, &mut output).unwrap();
-    assert!(machine.is_logged_in());
+    assert!(machine.is_authenticated());
     input.extend_from_slice(octets.as_bytes());
     (machine, input, output)
 }
@@ -186,7 +182,7 @@ fn misuse_names_the_method_and_the_state() {
         text(machine.login("a", secret(), &mut output)),
         "login: not allowed without TLS unless login_needs_tls is false (before login)"
     );
-    let misuse = machine.auth("PLAIN", Some(secret()), &mut output);
+    let misuse = machine.authenticate("PLAIN", Some(secret()), &mut output);
     assert_eq!(misuse.unwrap_err().reason(), hikyaku_wire::Reason::NeedsTls);
     machine.options.login_needs_tls = false;
     let misuse = text(machine.login("a\r\nsesame", secret(), &mut output));
@@ -214,7 +210,7 @@ fn passwords_wait_for_tls_by_default() {
     machine.stls(&mut output).unwrap();
     input.extend_from_slice(b"+OK\r\n");
     while let Ok(Step::Event(_)) = machine.poll(&mut input, &mut output) {}
-    machine.tls_established();
+    machine.tls_established(&mut output);
     machine.login("a", Secret::default(), &mut output).unwrap();
 
     let options = Options {
@@ -225,7 +221,7 @@ fn passwords_wait_for_tls_by_default() {
     machine
         .poll(&mut BytesMut::from("+OK\r\n"), &mut output)
         .unwrap();
-    machine.auth("PLAIN", None, &mut output).unwrap();
+    machine.authenticate("PLAIN", None, &mut output).unwrap();
 }
 
 #[test]
@@ -308,7 +304,7 @@ fn a_challenge_is_answered_once() {
     let mut machine = Connection::new(in_clear());
     let (mut input, mut output) = (BytesMut::from("+OK\r\n"), Output::new());
     machine.poll(&mut input, &mut output).unwrap();
-    machine.auth("LOGIN", None, &mut output).unwrap();
+    machine.authenticate("LOGIN", None, &mut output).unwrap();
     assert!(machine.respond(None, &mut output).is_err());
     input.extend_from_slice(b"+ \r\n");
     machine.poll(&mut input, &mut output).unwrap();
@@ -367,9 +363,9 @@ fn the_traps_of_servers_come_out_as_expected() {
             (machine, BytesMut::new(), Output::new())
         };
         input.extend_from_slice(&trap.octets);
-        let told = machine.poll(&mut input, &mut output);
+        let polled = machine.poll(&mut input, &mut output);
         if trap.expect != "either" {
-            let ok = matches!(told, Ok(Step::Event(_)));
+            let ok = matches!(polled, Ok(Step::Event(_)));
             assert_eq!(ok, trap.expect == "ok", "{trap:?}");
         }
     }
@@ -387,7 +383,7 @@ proptest::proptest! {
             input.extend_from_slice(piece.as_bytes());
             let _ = match act {
                 0 => machine.login("a", Secret::default(), &mut output),
-                1 => machine.auth("PLAIN", None, &mut output),
+                1 => machine.authenticate("PLAIN", None, &mut output),
                 2 => machine.stls(&mut output),
                 3 => machine.capa(&mut output),
                 4 => machine.stat(&mut output),
@@ -398,7 +394,7 @@ proptest::proptest! {
                 9 => machine.quit(&mut output),
                 10 => machine.utf8(&mut output),
                 11 => { let _ = machine.respond(None, &mut output); Ok(Handle(0)) }
-                12 => { machine.tls_established(); Ok(Handle(0)) }
+                12 => { machine.tls_established(&mut output); Ok(Handle(0)) }
                 _ => machine.dele(1, &mut output),
             };
             for _ in 0..20 {
@@ -409,4 +405,43 @@ proptest::proptest! {
         }
         let _ = machine.end_of_input();
     }
+}
+
+#[test]
+fn what_is_issued_behind_stls_waits_for_tls() {
+    let mut scene = Scene::new(Connection::new(in_clear()));
+    scene.hears("+OK\r\n");
+    scene.answer(Connection::stls);
+    scene.answer(Connection::capa);
+    scene.answer(Connection::quit);
+    scene.hears("+OK\r\n");
+    assert_eq!(scene.sent(), "STLS\r\n");
+    scene.answer(|machine, output| {
+        machine.tls_established(output);
+        Ok(())
+    });
+    assert_eq!(scene.sent(), "CAPA\r\n");
+    assert!(
+        scene
+            .split()
+            .0
+            .login("a", Secret::default(), &mut Output::new())
+            .is_err()
+    );
+    scene.hears("+OK\r\n.\r\n");
+    assert_eq!(scene.sent(), "QUIT\r\n");
+}
+
+#[test]
+fn a_login_that_ends_after_quit_opens_nothing() {
+    let mut scene = Scene::new(Connection::new(in_clear()));
+    scene.hears("+OK\r\n");
+    scene.answer(|machine, output| machine.login("a", b"b".to_vec().into(), output));
+    scene.answer(Connection::quit);
+    scene.hears("+OK\r\n+OK\r\n");
+    assert_eq!(scene.sent(), "USER a\r\nPASS b\r\nQUIT\r\n");
+    let (machine, output) = scene.split();
+    assert!(!machine.is_authenticated());
+    assert!(machine.stat(output).is_err() && machine.quit(output).is_err());
+    assert!(output.is_empty());
 }

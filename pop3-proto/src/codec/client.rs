@@ -68,7 +68,7 @@ enum State {
 }
 
 impl ClientCodec {
-    /// Stands before the greeting.
+    /// Creates the codec of a new connection: the first response is the greeting.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
         Self {
@@ -77,7 +77,7 @@ impl ClientCodec {
         }
     }
 
-    /// Stands behind STLS, where no greeting comes.
+    /// Creates the codec of a connection on which TLS has just begun by STLS: no greeting comes.
     #[must_use]
     #[allow(
         clippy::needless_pass_by_value,
@@ -92,7 +92,7 @@ impl ClientCodec {
         }
     }
 
-    /// How many responses the server owes.
+    /// Returns how many responses the server owes.
     #[must_use]
     pub fn owed(&self) -> usize {
         self.pending.len()

@@ -72,7 +72,7 @@ use hikyaku_wire::Output;
 
 use crate::Command;
 
-/// Why a codec cannot go on, or cannot encode an item.
+/// Why a codec cannot decode any more, or cannot encode an item.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -134,7 +134,7 @@ fn put(mut output: Output, dst: &mut BytesMut) {
     }
 }
 
-/// Whether no octet ends the line or makes another command of it.
+/// Returns whether no octet ends the line or makes another command of it.
 fn is_one_line(line: &[u8]) -> bool {
     !line.iter().any(|octet| matches!(octet, b'\r' | b'\n' | 0))
 }

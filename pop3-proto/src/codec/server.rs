@@ -76,7 +76,7 @@ enum Sending {
 }
 
 impl ServerCodec {
-    /// Stands before the greeting.
+    /// Creates the codec of a new connection: the first response owed is the greeting.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
         Self {
@@ -85,7 +85,7 @@ impl ServerCodec {
         }
     }
 
-    /// Stands behind STLS, where no greeting comes.
+    /// Creates the codec of a connection on which TLS has just begun by STLS: no greeting is owed.
     #[must_use]
     #[allow(
         clippy::needless_pass_by_value,
@@ -100,7 +100,7 @@ impl ServerCodec {
         }
     }
 
-    /// How many responses are owed, in the order of what was decoded.
+    /// Returns how many responses are owed, in the order of what was decoded.
     #[must_use]
     pub fn owed(&self) -> usize {
         self.owed.len()

@@ -283,7 +283,9 @@ fn machine(octets: &[u8]) -> String {
     loop {
         match machine.poll(&mut input, &mut output).unwrap() {
             Step::Event(Event::Connected) => machine.ok("", &mut output).unwrap(),
-            Step::Event(Event::Login { .. }) => machine.open(Maildrop::new(), &mut output).unwrap(),
+            Step::Event(Event::Login { .. }) => {
+                machine.grant(Maildrop::new(), &mut output).unwrap();
+            }
             Step::Event(event) => panic!("{event:?}"),
             _ => break,
         }

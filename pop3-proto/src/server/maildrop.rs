@@ -20,13 +20,14 @@ struct Message {
 /// A unique-id that no line of UIDL can carry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a unique-id has 1 to 70 octets from 33 to 126, found {found}")]
+#[non_exhaustive]
 pub struct InvalidUniqueId {
     /// Its first octets.
     pub found: Excerpt,
 }
 
 impl Maildrop {
-    /// An empty one.
+    /// Creates an empty maildrop.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -125,7 +126,7 @@ impl Maildrop {
     }
 }
 
-/// Where TOP ends: after the header section and so many lines of the body.
+/// Where TOP ends: after the header section and the lines of the body that were asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Cut {
     /// `None` is the whole message.

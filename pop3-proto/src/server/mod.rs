@@ -1,19 +1,56 @@
 //! The server machine (RFC 1939 §3 to §6).
 //!
-//! It holds what the maildrop listed when it was opened, and answers STAT, LIST, UIDL, DELE, RSET
-//! and NOOP alone. The application checks logins, reads messages, and deletes at the end.
+//! The machine holds what the maildrop listed when it was opened, and answers CAPA, STAT, LIST, UIDL, DELE, RSET
+//! and NOOP by itself. The application checks logins, reads messages, and deletes at the end.
+//!
+//! # States
+//!
+//! | State | What happens | Next state |
+//! |---|---|---|
+//! | start | [`Event::Connected`]: [`greet`](Connection::greet) | AUTHORIZATION |
+//! | | [`Event::Connected`]: [`err`](Connection::err) | closed |
+//! | AUTHORIZATION | [`Event::Login`] (USER and PASS), [`Event::Apop`], [`Event::Authenticate`] | login |
+//! | | STLS: [`Step::StartTls`], then [`Machine::tls_established`] | AUTHORIZATION |
+//! | | QUIT | closed |
+//! | login | [`grant`](Connection::grant) with the [`Maildrop`] | TRANSACTION |
+//! | | [`refuse`](Connection::refuse), [`err`](Connection::err) or [`Event::SaslCancelled`] | AUTHORIZATION |
+//! | | AUTH only: [`challenge`](Connection::challenge); the client's next line is [`Event::SaslResponse`] | login |
+//! | TRANSACTION | [`Event::Message`] (RETR, TOP): [`begin`](Connection::begin) | message |
+//! | | [`Event::Message`]: [`err`](Connection::err) | TRANSACTION |
+//! | | QUIT: [`Event::Update`] | UPDATE |
+//! | message | [`chunk`](Connection::chunk)s, then [`end`](Connection::end) | TRANSACTION |
+//! | UPDATE | [`ok`](Connection::ok) or [`err`](Connection::err), after the deletion | closed |
+//! | any | [`Limits::errors`](crate::Limits::errors), the methods of "ending" below: nothing is deleted | closed |
+//! | closed | [`Step::Closed`] at every poll | |
+//!
+//! # Methods, in the order of their calls
+//!
+//! | Kind | Methods |
+//! |---|---|
+//! | Setting up | [`Options`], [`Connection::new`] |
+//! | Feeding | [`Machine::poll`]; [`Machine::tls_established`] after [`Step::StartTls`] |
+//! | Answering `Connected` | [`greet`](Connection::greet) |
+//! | Answering a login | [`challenge`](Connection::challenge), then [`grant`](Connection::grant) or [`refuse`](Connection::refuse) |
+//! | Answering `Message` | [`begin`](Connection::begin), [`chunk`](Connection::chunk), [`end`](Connection::end) |
+//! | Answering `Update` | [`ok`](Connection::ok) |
+//! | Answering any of them with `-ERR` | [`err`](Connection::err) |
+//! | Asking | [`maildrop`](Connection::maildrop), [`is_authenticated`](Connection::is_authenticated), [`is_tls`](Connection::is_tls), [`is_utf8`](Connection::is_utf8), [`Machine::time_limit`] |
+//! | Ending | [`abort`](Connection::abort), [`Machine::shut_down`], [`Machine::timed_out`], [`Machine::end_of_input`] |
 
 mod event;
 mod maildrop;
+mod options;
 
-pub use event::{Error, Event, Options};
+pub use event::{Error, Event};
 pub use hikyaku_wire::Misuse;
 pub use maildrop::{InvalidUniqueId, Maildrop};
+pub use options::Options;
 
 use bytes::{Bytes, BytesMut};
 use core::time::Duration;
 use hikyaku_wire::{
-    DotEncoder, LineFramer, Machine, Output, Reason, SaslLine, Step, decode_sasl, encode_sasl,
+    DotEncoder, LineFramer, LoginRefusal, Machine, Output, Reason, SaslLine, Step, decode_sasl,
+    encode_sasl,
 };
 
 use crate::command::write_mechanism;
@@ -55,7 +92,15 @@ enum Asked {
 }
 
 impl Connection {
-    /// Stands before the greeting.
+    /// Creates a machine that stands before the greeting.
+    ///
+    /// ```
+    /// use hikyaku_pop3_proto::server::{Connection, Options};
+    /// let mut options = Options::default();
+    /// options.stls = true;
+    /// let machine = Connection::new(options);
+    /// assert!(!machine.is_authenticated());
+    /// ```
     #[must_use]
     pub fn new(options: Options) -> Self {
         Self {
@@ -69,22 +114,149 @@ impl Connection {
         }
     }
 
-    /// Whether the client asked for UTF-8 (RFC 6856).
+    /// Returns whether the client asked for UTF-8 (RFC 6856).
+    ///
+    /// ```
+    /// # use hikyaku_pop3_proto::server::*;
+    /// # let mut options = Options::default();
+    /// # (options.tls, options.mechanisms) = (true, vec!["PLAIN".into()]);
+    /// # let mut scene = hikyaku_wire::testkit::Scene::new(Connection::new(options));
+    /// # scene.hears("");
+    /// # scene.answer(|machine, output| machine.greet("ready", output));
+    /// # scene.sent();
+    /// # scene.sent();
+    /// # let (machine, output) = scene.split();
+    /// assert!(!machine.is_utf8());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_utf8(&self) -> bool {
         self.utf8
     }
 
-    /// The maildrop that is open.
+    /// Returns the open maildrop.
+    ///
+    /// ```
+    /// # use hikyaku_pop3_proto::server::*;
+    /// # let mut options = Options::default();
+    /// # (options.tls, options.mechanisms) = (true, vec!["PLAIN".into()]);
+    /// # let mut scene = hikyaku_wire::testkit::Scene::new(Connection::new(options));
+    /// # scene.hears("");
+    /// # scene.answer(|machine, output| machine.greet("ready", output));
+    /// # scene.sent();
+    /// # scene.hears("USER alice\r\nPASS sesame\r\n");
+    /// # scene.sent();
+    /// # let mut maildrop = Maildrop::new();
+    /// # maildrop.push(24, "a1")?;
+    /// # scene.answer(|machine, output| machine.grant(maildrop, output));
+    /// # scene.sent();
+    /// # scene.sent();
+    /// # let (machine, output) = scene.split();
+    /// assert!(machine.maildrop().is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn maildrop(&self) -> Option<&Maildrop> {
         self.maildrop.as_ref()
     }
 
-    /// Answers [`Event::Connected`] and [`Event::Update`] positively.
+    /// Returns whether what is sent now is protected by TLS.
+    ///
+    /// ```
+    /// # use hikyaku_pop3_proto::server::*;
+    /// # let mut options = Options::default();
+    /// # (options.tls, options.mechanisms) = (true, vec!["PLAIN".into()]);
+    /// # let mut scene = hikyaku_wire::testkit::Scene::new(Connection::new(options));
+    /// # scene.hears("");
+    /// # scene.sent();
+    /// # let (machine, output) = scene.split();
+    /// assert!(machine.is_tls());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        self.options.tls
+    }
+
+    /// Returns whether somebody has logged in.
+    ///
+    /// ```
+    /// # use hikyaku_pop3_proto::server::*;
+    /// # let mut options = Options::default();
+    /// # (options.tls, options.mechanisms) = (true, vec!["PLAIN".into()]);
+    /// # let mut scene = hikyaku_wire::testkit::Scene::new(Connection::new(options));
+    /// # scene.hears("");
+    /// # scene.answer(|machine, output| machine.greet("ready", output));
+    /// # scene.sent();
+    /// # scene.hears("USER alice\r\nPASS sesame\r\n");
+    /// # scene.sent();
+    /// # let mut maildrop = Maildrop::new();
+    /// # maildrop.push(24, "a1")?;
+    /// # scene.answer(|machine, output| machine.grant(maildrop, output));
+    /// # scene.sent();
+    /// # scene.sent();
+    /// # let (machine, output) = scene.split();
+    /// assert!(machine.is_authenticated());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn is_authenticated(&self) -> bool {
+        self.maildrop.is_some()
+    }
+
+    /// Answers [`Event::Connected`] with `+OK`, `text` and, for APOP, the timestamp of the options.
+    ///
+    /// ```
+    /// # use hikyaku_pop3_proto::server::*;
+    /// # let mut options = Options::default();
+    /// # (options.tls, options.mechanisms) = (true, vec!["PLAIN".into()]);
+    /// # let mut scene = hikyaku_wire::testkit::Scene::new(Connection::new(options));
+    /// # scene.hears("");
+    /// # scene.sent();
+    /// # let (machine, output) = scene.split();
+    /// machine.greet("ready", output)?;
+    /// // +OK ready
+    /// # assert_eq!(scene.sent(), "+OK ready\r\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// [`Misuse`] when neither waits.
+    /// [`Misuse`] when no greeting is due.
+    pub fn greet(&mut self, text: &str, output: &mut Output) -> Result<(), Misuse> {
+        match self.state {
+            State::Asked(Asked::Connected) => self.ok(text, output),
+            _ => Err(self.misuse("greet")),
+        }
+    }
+
+    /// Answers [`Event::Connected`] and [`Event::Update`] positively.
+    ///
+    /// ```
+    /// # use hikyaku_pop3_proto::server::*;
+    /// # let mut options = Options::default();
+    /// # (options.tls, options.mechanisms) = (true, vec!["PLAIN".into()]);
+    /// # let mut scene = hikyaku_wire::testkit::Scene::new(Connection::new(options));
+    /// # scene.hears("");
+    /// # scene.answer(|machine, output| machine.greet("ready", output));
+    /// # scene.sent();
+    /// # scene.hears("USER alice\r\nPASS sesame\r\n");
+    /// # scene.sent();
+    /// # let mut maildrop = Maildrop::new();
+    /// # maildrop.push(24, "a1")?;
+    /// # scene.answer(|machine, output| machine.grant(maildrop, output));
+    /// # scene.sent();
+    /// # scene.hears("QUIT\r\n");
+    /// # scene.sent();
+    /// # let (machine, output) = scene.split();
+    /// // After `Event::Update`, when what it names is deleted.
+    /// machine.ok("Bye", output)?;
+    /// // +OK Bye
+    /// # assert_eq!(scene.sent(), "+OK Bye\r\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Misuse`] when neither event waits.
     pub fn ok(&mut self, text: &str, output: &mut Output) -> Result<(), Misuse> {
         match self.state {
             State::Asked(Asked::Connected) => {
@@ -105,13 +277,34 @@ impl Connection {
         Ok(())
     }
 
-    /// Answers a login positively: the maildrop is open.
+    /// Grants a login: answers it with `+OK`, and opens the maildrop.
+    ///
+    /// ```
+    /// # use hikyaku_pop3_proto::server::*;
+    /// # let mut options = Options::default();
+    /// # (options.tls, options.mechanisms) = (true, vec!["PLAIN".into()]);
+    /// # let mut scene = hikyaku_wire::testkit::Scene::new(Connection::new(options));
+    /// # scene.hears("");
+    /// # scene.answer(|machine, output| machine.greet("ready", output));
+    /// # scene.sent();
+    /// # scene.hears("USER alice\r\nPASS sesame\r\n");
+    /// # scene.sent();
+    /// # scene.sent();
+    /// # let (machine, output) = scene.split();
+    /// use hikyaku_pop3_proto::server::Maildrop;
+    /// let mut maildrop = Maildrop::new();
+    /// maildrop.push(120, "a1")?;
+    /// machine.grant(maildrop, output)?;
+    /// // +OK 1 messages (120 octets)
+    /// # assert_eq!(scene.sent(), "+OK 1 messages (120 octets)\r\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`Misuse`] when no login waits.
-    pub fn open(&mut self, maildrop: Maildrop, output: &mut Output) -> Result<(), Misuse> {
+    pub fn grant(&mut self, maildrop: Maildrop, output: &mut Output) -> Result<(), Misuse> {
         let State::Asked(Asked::Login | Asked::Auth) = self.state else {
-            return Err(self.misuse("open"));
+            return Err(self.misuse("grant"));
         };
         let (messages, octets) = maildrop.count();
         let text = alloc::format!("{messages} messages ({octets} octets)");
@@ -122,10 +315,68 @@ impl Connection {
         Ok(())
     }
 
-    /// Answers the last event negatively. After `Connected` and `Update` the connection ends.
+    /// Refuses a login: answers it with `-ERR` (RFC 2449 §8, RFC 3206).
+    ///
+    /// ```
+    /// # use hikyaku_pop3_proto::server::*;
+    /// # let mut options = Options::default();
+    /// # (options.tls, options.mechanisms) = (true, vec!["PLAIN".into()]);
+    /// # let mut scene = hikyaku_wire::testkit::Scene::new(Connection::new(options));
+    /// # scene.hears("");
+    /// # scene.answer(|machine, output| machine.greet("ready", output));
+    /// # scene.sent();
+    /// # scene.hears("USER alice\r\nPASS sesame\r\n");
+    /// # scene.sent();
+    /// # scene.sent();
+    /// # let (machine, output) = scene.split();
+    /// use hikyaku_wire::LoginRefusal;
+    /// machine.refuse(LoginRefusal::Unavailable, output)?;
+    /// // -ERR [SYS/TEMP] Try again later
+    /// # assert_eq!(scene.sent(), "-ERR [SYS/TEMP] Try again later\r\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// [`Misuse`] when nothing waits.
+    /// [`Misuse`] when no login waits.
+    pub fn refuse(&mut self, why: LoginRefusal, output: &mut Output) -> Result<(), Misuse> {
+        let State::Asked(Asked::Login | Asked::Auth) = self.state else {
+            return Err(self.misuse("refuse"));
+        };
+        match why {
+            LoginRefusal::Credentials => {
+                self.err(Some(ResponseCode::Auth), "Wrong name or password", output)
+            }
+            _ => self.err(Some(ResponseCode::SysTemp), "Try again later", output),
+        }
+    }
+
+    /// Answers the last event negatively. After `Connected` and `Update` the connection ends.
+    ///
+    /// ```
+    /// # use hikyaku_pop3_proto::server::*;
+    /// # let mut options = Options::default();
+    /// # (options.tls, options.mechanisms) = (true, vec!["PLAIN".into()]);
+    /// # let mut scene = hikyaku_wire::testkit::Scene::new(Connection::new(options));
+    /// # scene.hears("");
+    /// # scene.answer(|machine, output| machine.greet("ready", output));
+    /// # scene.sent();
+    /// # scene.hears("USER alice\r\nPASS sesame\r\n");
+    /// # scene.sent();
+    /// # let mut maildrop = Maildrop::new();
+    /// # maildrop.push(24, "a1")?;
+    /// # scene.answer(|machine, output| machine.grant(maildrop, output));
+    /// # scene.sent();
+    /// # scene.hears("RETR 1\r\n");
+    /// # scene.sent();
+    /// # let (machine, output) = scene.split();
+    /// machine.err(None, "It is damaged on the server", output)?;
+    /// // -ERR It is damaged on the server
+    /// # assert_eq!(scene.sent(), "-ERR It is damaged on the server\r\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Misuse`] when no event waits for an answer.
     pub fn err(
         &mut self,
         code: Option<ResponseCode>,
@@ -144,7 +395,24 @@ impl Connection {
         Ok(())
     }
 
-    /// Goes on with a SASL exchange: the answer to [`Event::Auth`] or [`Event::SaslResponse`].
+    /// Sends a SASL challenge: the answer to [`Event::Authenticate`] or [`Event::SaslResponse`].
+    ///
+    /// ```
+    /// # use hikyaku_pop3_proto::server::*;
+    /// # let mut options = Options::default();
+    /// # (options.tls, options.mechanisms) = (true, vec!["PLAIN".into()]);
+    /// # let mut scene = hikyaku_wire::testkit::Scene::new(Connection::new(options));
+    /// # scene.hears("");
+    /// # scene.answer(|machine, output| machine.greet("ready", output));
+    /// # scene.sent();
+    /// # scene.hears("AUTH PLAIN\r\n");
+    /// # scene.sent();
+    /// # let (machine, output) = scene.split();
+    /// machine.challenge(b"", output)?;
+    /// // +
+    /// # assert_eq!(scene.sent(), "+ \r\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`Misuse`] when no exchange is under way.
@@ -161,8 +429,32 @@ impl Connection {
 
     /// Begins the message that [`Event::Message`] asks for.
     ///
+    /// ```
+    /// # use hikyaku_pop3_proto::server::*;
+    /// # let mut options = Options::default();
+    /// # (options.tls, options.mechanisms) = (true, vec!["PLAIN".into()]);
+    /// # let mut scene = hikyaku_wire::testkit::Scene::new(Connection::new(options));
+    /// # scene.hears("");
+    /// # scene.answer(|machine, output| machine.greet("ready", output));
+    /// # scene.sent();
+    /// # scene.hears("USER alice\r\nPASS sesame\r\n");
+    /// # scene.sent();
+    /// # let mut maildrop = Maildrop::new();
+    /// # maildrop.push(24, "a1")?;
+    /// # scene.answer(|machine, output| machine.grant(maildrop, output));
+    /// # scene.sent();
+    /// # scene.hears("RETR 1\r\n");
+    /// # scene.sent();
+    /// # let (machine, output) = scene.split();
+    /// machine.begin(output)?;
+    /// machine.chunk("Subject: hi\r\n\r\n.hello\r\n".into(), output)?;
+    /// machine.end(output)?;
+    /// # assert_eq!(scene.sent(), "+OK Message follows\r\nSubject: hi\r\n\r\n..hello\r\n.\r\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
-    /// [`Misuse`] when none is asked for.
+    /// [`Misuse`] when no [`Event::Message`] waits.
     pub fn begin(&mut self, output: &mut Output) -> Result<(), Misuse> {
         let State::Asked(Asked::Message(cut)) = self.state else {
             return Err(self.misuse("begin"));
@@ -172,10 +464,34 @@ impl Connection {
         Ok(())
     }
 
-    /// The next octets of the message; whether more are wanted (for TOP they may not be).
+    /// Sends the next octets of the message. Returns whether more are wanted: for TOP, not after its last line.
+    ///
+    /// ```
+    /// # use hikyaku_pop3_proto::server::*;
+    /// # let mut options = Options::default();
+    /// # (options.tls, options.mechanisms) = (true, vec!["PLAIN".into()]);
+    /// # let mut scene = hikyaku_wire::testkit::Scene::new(Connection::new(options));
+    /// # scene.hears("");
+    /// # scene.answer(|machine, output| machine.greet("ready", output));
+    /// # scene.sent();
+    /// # scene.hears("USER alice\r\nPASS sesame\r\n");
+    /// # scene.sent();
+    /// # let mut maildrop = Maildrop::new();
+    /// # maildrop.push(24, "a1")?;
+    /// # scene.answer(|machine, output| machine.grant(maildrop, output));
+    /// # scene.sent();
+    /// # scene.hears("RETR 1\r\n");
+    /// # scene.sent();
+    /// # let (machine, output) = scene.split();
+    /// machine.begin(output)?;
+    /// // TOP wants no more at some time.
+    /// let wants_more = machine.chunk("Subject: hi\r\n".into(), output)?;
+    /// assert!(wants_more);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// [`Misuse`] when none was begun.
+    /// [`Misuse`] when no message was begun.
     pub fn chunk(&mut self, mut chunk: Bytes, output: &mut Output) -> Result<bool, Misuse> {
         let State::Message(encoder, cut) = &mut self.state else {
             return Err(self.misuse("chunk"));
@@ -186,10 +502,34 @@ impl Connection {
         Ok(wanted == length)
     }
 
-    /// The message is whole.
+    /// Ends the message.
+    ///
+    /// ```
+    /// # use hikyaku_pop3_proto::server::*;
+    /// # let mut options = Options::default();
+    /// # (options.tls, options.mechanisms) = (true, vec!["PLAIN".into()]);
+    /// # let mut scene = hikyaku_wire::testkit::Scene::new(Connection::new(options));
+    /// # scene.hears("");
+    /// # scene.answer(|machine, output| machine.greet("ready", output));
+    /// # scene.sent();
+    /// # scene.hears("USER alice\r\nPASS sesame\r\n");
+    /// # scene.sent();
+    /// # let mut maildrop = Maildrop::new();
+    /// # maildrop.push(24, "a1")?;
+    /// # scene.answer(|machine, output| machine.grant(maildrop, output));
+    /// # scene.sent();
+    /// # scene.hears("RETR 1\r\n");
+    /// # scene.sent();
+    /// # let (machine, output) = scene.split();
+    /// machine.begin(output)?;
+    /// machine.chunk("Subject: hi\r\n".into(), output)?;
+    /// machine.end(output)?;
+    /// # assert_eq!(scene.sent(), "+OK Message follows\r\nSubject: hi\r\n.\r\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// [`Misuse`] when none was begun.
+    /// [`Misuse`] when no message was begun.
     pub fn end(&mut self, output: &mut Output) -> Result<(), Misuse> {
         let State::Message(encoder, _) = &mut self.state else {
             return Err(self.misuse("end"));
@@ -216,20 +556,33 @@ impl Connection {
         Misuse::new(method, state, Reason::State)
     }
 
-    /// Ends the connection: a message that was begun cannot be gone on with, or the server stops.
+    /// Ends the connection, when a message that was begun cannot be finished, or the server stops.
     /// Nothing is deleted.
+    ///
+    /// ```
+    /// # use hikyaku_pop3_proto::server::*;
+    /// # let mut options = Options::default();
+    /// # (options.tls, options.mechanisms) = (true, vec!["PLAIN".into()]);
+    /// # let mut scene = hikyaku_wire::testkit::Scene::new(Connection::new(options));
+    /// # scene.hears("");
+    /// # scene.answer(|machine, output| machine.greet("ready", output));
+    /// # scene.sent();
+    /// # scene.hears("USER alice\r\nPASS sesame\r\n");
+    /// # scene.sent();
+    /// # let mut maildrop = Maildrop::new();
+    /// # maildrop.push(24, "a1")?;
+    /// # scene.answer(|machine, output| machine.grant(maildrop, output));
+    /// # scene.sent();
+    /// # scene.hears("RETR 1\r\n");
+    /// # scene.sent();
+    /// # let (machine, output) = scene.split();
+    /// machine.begin(output)?;
+    /// // The rest cannot be read: half a message may not look like a whole one.
+    /// machine.abort();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn abort(&mut self) {
         self.state = State::Closed;
-    }
-
-    /// TLS began after [`Step::StartTls`]: what was said before is forgotten (RFC 2595 §4).
-    pub fn tls_established(&mut self) {
-        self.options.tls = true;
-        self.user = None;
-        self.utf8 = false;
-        if let State::StartTls = self.state {
-            self.state = State::Command;
-        }
     }
 
     fn say(
@@ -350,7 +703,7 @@ impl Connection {
             }
             Command::Auth { mechanism, initial } => {
                 if self.options.mechanisms.contains(&mechanism) {
-                    return self.ask(Asked::Auth, Event::Auth { mechanism, initial });
+                    return self.ask(Asked::Auth, Event::Authenticate { mechanism, initial });
                 }
                 self.fail("Mechanism not supported", output)
             }
@@ -510,6 +863,21 @@ impl Machine for Connection {
 
     /// Closes without a word and without deleting anything.
     fn timed_out(&mut self, _: &mut Output) {
+        self.state = State::Closed;
+    }
+
+    /// What was said before is forgotten (RFC 2595 §4).
+    fn tls_established(&mut self, _: &mut Output) {
+        if let State::StartTls = self.state {
+            self.options.tls = true;
+            self.user = None;
+            self.utf8 = false;
+            self.state = State::Command;
+        }
+    }
+
+    /// Closes without a word, since nothing may be said unasked, and without deleting anything.
+    fn shut_down(&mut self, _: &mut Output) {
         self.state = State::Closed;
     }
 }

@@ -1,7 +1,15 @@
 use super::*;
-use hikyaku_wire::testkit::{Actor, Role, Told, escape, replay_folder, unescape};
+use hikyaku_wire::LoginRefusal;
+use hikyaku_wire::testkit::{Actor, Reported, Role, escape, replay_folder, unescape};
 use std::format;
 use std::string::{String, ToString as _};
+
+fn why(word: &str) -> LoginRefusal {
+    match word {
+        "credentials" => LoginRefusal::Credentials,
+        _ => LoginRefusal::Unavailable,
+    }
+}
 
 struct Server;
 
@@ -34,16 +42,16 @@ impl Actor for Server {
         Connection::new(o)
     }
 
-    fn tell(&self, event: Event) -> Told {
+    fn report(&self, event: Event) -> Reported {
         let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
-        Told::Line(match event {
+        Reported::Line(match event {
             Event::Login { name, password } => {
                 format!("Login {} {}", text(&name), escape(password.expose()))
             }
             Event::Apop { name, digest } => format!("Apop {} {:02x}..", text(&name), digest[0]),
-            Event::Auth { mechanism, initial } => {
+            Event::Authenticate { mechanism, initial } => {
                 let initial = initial.map_or("none".into(), |i| escape(i.expose()));
-                format!("Auth {} {initial}", text(&mechanism))
+                format!("Authenticate {} {initial}", text(&mechanism))
             }
             Event::SaslResponse(response) => format!("SaslResponse {}", escape(response.expose())),
             other => format!("{other:?}"),
@@ -54,6 +62,8 @@ impl Actor for Server {
         let (verb, rest) = act.split_once(' ').unwrap_or((act, ""));
         match verb {
             "ok" => machine.ok(rest, output).unwrap(),
+            "greet" => machine.greet(rest, output).unwrap(),
+            "refuse" => machine.refuse(why(rest), output).unwrap(),
             "err" => machine.err(None, rest, output).unwrap(),
             "err-auth" => machine.err(Some(ResponseCode::Auth), rest, output).unwrap(),
             "challenge" => machine.challenge(rest.as_bytes(), output).unwrap(),
@@ -64,7 +74,7 @@ impl Actor for Server {
                         .push(size.parse().unwrap(), format!("id{}", at + 1))
                         .unwrap();
                 }
-                machine.open(maildrop, output).unwrap();
+                machine.grant(maildrop, output).unwrap();
             }
             "message" => {
                 machine.begin(output).unwrap();
@@ -80,10 +90,6 @@ impl Actor for Server {
             }
             other => panic!("{other}"),
         }
-    }
-
-    fn tls_established(&self, machine: &mut Connection, _: &mut Output) {
-        machine.tls_established();
     }
 }
 
@@ -125,10 +131,10 @@ fn what_is_pipelined_behind_stls_is_never_a_command() {
         machine.poll(&mut input, &mut output),
         Ok(Step::Closed)
     ));
-    let misuse = machine.open(Maildrop::new(), &mut output).unwrap_err();
+    let misuse = machine.grant(Maildrop::new(), &mut output).unwrap_err();
     assert_eq!(
         misuse.to_string(),
-        "open: not allowed after the end of the connection"
+        "grant: not allowed after the end of the connection"
     );
 }
 
@@ -138,7 +144,7 @@ fn every_answer_out_of_place_names_the_state() {
     let mut machine = Server.machine(&["sasl".into()]);
     let rows = [
         machine.ok("", &mut output),
-        machine.open(Maildrop::new(), &mut output),
+        machine.grant(Maildrop::new(), &mut output),
         machine.err(None, "", &mut output),
         machine.challenge(b"", &mut output),
         machine.begin(&mut output),
@@ -147,7 +153,7 @@ fn every_answer_out_of_place_names_the_state() {
     ];
     for (answer, method) in
         rows.into_iter()
-            .zip(["ok", "open", "err", "challenge", "begin", "chunk", "end"])
+            .zip(["ok", "grant", "err", "challenge", "begin", "chunk", "end"])
     {
         let text = answer.unwrap_err().to_string();
         assert_eq!(text, format!("{method}: not allowed before the greeting"));

@@ -1,47 +1,17 @@
-//! What the client machine reports and takes, and what it is set up with.
+//! What the client machine reports and takes.
 
 use alloc::string::ToString as _;
 use alloc::vec::Vec;
-use bytes::Bytes;
 use hikyaku_wire::{Excerpt, Misuse, Secret};
 
-use crate::{Capabilities, ForwardPath, Limits, Reply, ReversePath};
+use crate::capabilities::Capabilities;
+use crate::parameter::mail::MailParameters;
+use crate::parameter::rcpt::RcptParameters;
+use crate::path::forward::ForwardPath;
+use crate::path::reverse::ReversePath;
+use crate::reply::Reply;
 
-/// What a client machine is set up with.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Options {
-    /// What it calls itself in EHLO: a domain or an address literal. Other octets are replaced when it is sent.
-    pub hostname: Bytes,
-    /// Whether the stream is under TLS from the start.
-    pub tls: bool,
-    /// AUTH only under TLS (the default); without it, it is a [`Misuse`].
-    pub login_needs_tls: bool,
-    /// LMTP: LHLO, and a reply for each recipient.
-    pub lmtp: bool,
-    /// Send octets over 127 even to a server without 8BITMIME. Otherwise such a message is
-    /// [`SendError::Needs8BitMime`], or [`BodyError::Needs8BitMime`] when the envelope did not say so.
-    pub eight_bit_anyway: bool,
-    /// What the server may make us hold.
-    pub limits: Limits,
-}
-
-impl Options {
-    /// An SMTP client of that name.
-    #[must_use]
-    pub fn new(hostname: impl Into<Bytes>) -> Self {
-        Self {
-            hostname: hostname.into(),
-            tls: false,
-            login_needs_tls: true,
-            lmtp: false,
-            eight_bit_anyway: false,
-            limits: Limits::default(),
-        }
-    }
-}
-
-/// A message to hand on: where it comes from, where it goes, and what it asks of the server.
+/// The envelope of a message to send: where it comes from, where it goes, and what it asks of the server.
 ///
 /// [`of_message`](Self::of_message) and [`surveyed`](Self::surveyed) work out what it asks.
 #[derive(Debug, Clone, Default)]
@@ -50,24 +20,50 @@ pub struct Envelope {
     /// MAIL FROM.
     pub reverse_path: ReversePath,
     /// RCPT TO, in order.
-    pub forward_paths: Vec<ForwardPath>,
+    pub recipients: Vec<Recipient>,
+    /// What is asked of the server beside [`octets`](Self::octets) and what the message needs, which set SIZE, BODY and
+    /// SMTPUTF8. DSN, MT-PRIORITY, AUTH and SOLICIT, and BY with the mode N, are left out where the server lacks them;
+    /// without REQUIRETLS, FUTURERELEASE or BY with the mode R, where they are asked for, nothing is sent.
+    pub parameters: MailParameters,
     /// Octets of the message as it is sent, when they are known: SIZE (RFC 1870). Line ends count as the CRLF that
     /// [`Connection::chunk`](super::Connection::chunk) makes of them.
     pub octets: Option<u64>,
     /// The body has octets over 127: 8BITMIME (RFC 6152).
     pub eight_bit: bool,
+    /// The message is no text of lines: BINARYMIME (RFC 3030), which goes by BDAT.
+    pub binary: bool,
     /// The header section has octets over 127: SMTPUTF8 (RFC 6531). The paths are looked at anyway.
     pub international: bool,
 }
 
 impl Envelope {
-    /// A message of 7-bit octets and unknown size.
+    /// Creates the envelope of a message of 7-bit octets and unknown size.
     #[must_use]
     pub fn new(reverse_path: ReversePath, forward_paths: Vec<ForwardPath>) -> Self {
         Self {
             reverse_path,
-            forward_paths,
+            recipients: forward_paths.into_iter().map(Recipient::from).collect(),
             ..Self::default()
+        }
+    }
+}
+
+/// One recipient, and what is asked for it.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Recipient {
+    /// RCPT TO.
+    pub forward_path: ForwardPath,
+    /// Its parameters. DSN's, and RRVS unless it says R, are left out where the server lacks them.
+    pub parameters: RcptParameters,
+}
+
+impl From<ForwardPath> for Recipient {
+    /// A recipient that nothing is asked for.
+    fn from(forward_path: ForwardPath) -> Self {
+        Self {
+            forward_path,
+            parameters: RcptParameters::default(),
         }
     }
 }
@@ -76,20 +72,20 @@ impl Envelope {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// The server said what it can do; under TLS once more.
-    Ready(Capabilities),
-    /// The server will not talk to us (greeting or EHLO), or closes (421, at any moment).
-    Refused(Reply),
-    /// STARTTLS was refused; the connection goes on without.
+    /// The server announced its extensions. Comes again when TLS has begun.
+    Connected(Capabilities),
+    /// The server refuses the connection (in its greeting or its reply to EHLO), or closes it (421, at any moment).
+    Bye(Reply),
+    /// STARTTLS was refused; the connection stays in clear.
     NoTls(Reply),
     /// SASL: answer with [`Connection::respond`](super::Connection::respond).
     Challenge(Secret),
     /// Logged in.
     Authenticated(Reply),
-    /// Not logged in: the credentials are wrong, or with a transient reply nobody can say (RFC 4954 §6). The
-    /// connection goes on, and another mechanism may be tried.
+    /// The login was refused: the credentials are wrong, or with a transient reply cannot be checked now (RFC 4954
+    /// §6). The connection goes on, and another mechanism may be tried.
     AuthenticationRefused(Reply),
-    /// MAIL was refused: the message is not sent; [`Event::Done`] follows.
+    /// MAIL was refused: the message is not sent; [`Event::Completed`] follows.
     MailRefused(Reply),
     /// What became of RCPT number `index`.
     Recipient {
@@ -101,17 +97,17 @@ pub enum Event {
     /// Send the message now: [`Connection::chunk`](super::Connection::chunk),
     /// then [`Connection::end_of_body`](super::Connection::end_of_body).
     SendBody,
-    /// What became of the message, for the recipient of that index, or all accepted ones.
+    /// What became of the message, for one recipient (LMTP) or for all accepted ones.
     Delivered {
-        /// With LMTP, whose.
+        /// With LMTP, the recipient's place in the envelope; `None` with SMTP.
         index: Option<usize>,
         /// The server's words: only a positive one makes it the server's.
         reply: Reply,
     },
-    /// DATA was refused: no recipient got it.
+    /// DATA, or a chunk of BDAT, was refused: no recipient gets the message. What is sent of it from now on is dropped.
     DataRefused(Reply),
-    /// The transaction is over: the next thing may begin.
-    Done,
+    /// The transaction, or NOOP, is over: the connection is ready for another command.
+    Completed,
 }
 
 /// What the server did that ends the connection.
@@ -150,23 +146,44 @@ pub enum Error {
     },
 }
 
-/// Why a message was not begun: nothing was sent, and the next thing may begin.
+/// Why a message was not sent. Nothing of it was, and the connection is ready for another command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
-    /// Something else is under way.
+    /// Another command is under way.
     #[error("{0}")]
     Misuse(Misuse),
-    /// No recipient.
+    /// The envelope has no recipient.
     #[error("a message without a recipient")]
     NoRecipient,
-    /// An address or the header section needs SMTPUTF8, and the server has it not: 5.6.7.
+    /// An address or the header section needs SMTPUTF8, which the server does not announce: 5.6.7.
     #[error("the server does not take international addresses or headers (SMTPUTF8)")]
     NeedsSmtpUtf8,
-    /// The body needs 8BITMIME, and the server has it not: 5.6.3.
+    /// The body needs 8BITMIME, which the server does not announce: 5.6.3.
     #[error("the server does not take octets over 127 (8BITMIME)")]
     Needs8BitMime,
-    /// The server said how much it takes, and this is more: 5.3.4.
+    /// The message is binary, and the server does not announce BINARYMIME and CHUNKING, or BDAT is not to be used: 5.6.1.
+    #[error("the server does not take binary messages (BINARYMIME)")]
+    NeedsBinaryMime,
+    /// The message asks for REQUIRETLS, which the server does not announce: 5.7.30.
+    #[error("the server cannot promise that the message stays under TLS (REQUIRETLS)")]
+    NeedsRequireTls,
+    /// The message is to be returned when it is late, and the server does not announce DELIVERBY.
+    #[error("the server cannot promise to return the message when it is late (DELIVERBY)")]
+    NeedsDeliverBy,
+    /// The message is to be held, and the server does not announce FUTURERELEASE.
+    #[error("the server does not hold messages (FUTURERELEASE)")]
+    NeedsFutureRelease,
+    /// A recipient is to be refused unless its owner is the same, and the server does not announce RRVS: 5.7.19.
+    #[error("the server does not know since when mailboxes have their owners (RRVS)")]
+    NeedsRrvs,
+    /// There are more recipients than the server announced with LIMITS: 5.5.3. Send to the others in another transaction.
+    #[error("the server takes {limit} recipients at once")]
+    TooManyRecipients {
+        /// RCPTMAX.
+        limit: usize,
+    },
+    /// The message is larger than the SIZE that the server announced: 5.3.4.
     #[error("the server takes messages of up to {limit} octets")]
     TooLarge {
         /// In octets.
@@ -175,7 +192,7 @@ pub enum SendError {
 }
 
 impl SendError {
-    /// The reply that such a server would have given, with its enhanced status code (RFC 5321 §4.2,
+    /// Returns the reply that the server would have sent, with its enhanced status code (RFC 5321 §4.2,
     /// 1870 §6.1, 6152 §3, 6531 §3.5).
     #[must_use]
     pub fn reply(&self) -> Reply {
@@ -184,6 +201,12 @@ impl SendError {
             Self::NoRecipient => (554, "5.5.1"),
             Self::NeedsSmtpUtf8 => (553, "5.6.7"),
             Self::Needs8BitMime => (554, "5.6.3"),
+            Self::NeedsBinaryMime => (554, "5.6.1"),
+            Self::NeedsRequireTls => (550, "5.7.30"),
+            Self::NeedsDeliverBy => (550, "5.3.3"),
+            Self::NeedsFutureRelease => (550, "5.3.3"),
+            Self::NeedsRrvs => (550, "5.7.19"),
+            Self::TooManyRecipients { .. } => (452, "4.5.3"),
             Self::TooLarge { .. } => (552, "5.3.4"),
         };
         Reply::new(code, enhanced, self.to_string())
@@ -197,9 +220,13 @@ pub enum BodyError {
     /// They were not asked for.
     #[error("{0}")]
     Misuse(Misuse),
-    /// They have some over 127, and the server has no 8BITMIME: 5.6.3. None of this chunk was sent. DATA has begun
-    /// and knows no way back, so the connection is over: the message is never completed, and
+    /// Some octets are over 127, and the server has no 8BITMIME: 5.6.3. None of this chunk was sent. DATA has begun
+    /// and cannot be taken back, so the connection is over: the message is never completed, and
     /// [`Step::Closed`](hikyaku_wire::Step::Closed) follows.
     #[error("the server does not take octets over 127 (8BITMIME)")]
     Needs8BitMime,
+    /// More or fewer octets than [`Envelope::octets`] said, where BDAT has announced them. The connection is over: the
+    /// message is never completed, and [`Step::Closed`](hikyaku_wire::Step::Closed) follows.
+    #[error("not as many octets as were announced with BDAT")]
+    WrongSize,
 }

@@ -5,8 +5,10 @@ use memchr::memchr2;
 use super::Envelope;
 use crate::{ForwardPath, ReversePath};
 
-/// Looks at a message as it will be sent: line ends count as the CRLF that
-/// [`Connection::chunk`](super::Connection::chunk) makes of them.
+/// Finds out what a message asks of a server (SIZE, 8BITMIME, SMTPUTF8), from its octets as they pass.
+///
+/// The message counts as it will be sent: line ends are the CRLF that [`Connection::chunk`](super::Connection::chunk)
+/// makes of them. [`Envelope::surveyed`] puts the result into an envelope.
 ///
 /// ```
 /// use hikyaku_smtp_proto::client::Survey;
@@ -35,7 +37,7 @@ impl Default for Survey {
 }
 
 impl Survey {
-    /// Stands before the first octet of a message.
+    /// Starts before the first octet of a message.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -49,7 +51,7 @@ impl Survey {
         }
     }
 
-    /// Looks at a message that is whole in memory.
+    /// Examines a message that is whole in memory.
     #[must_use]
     pub fn of(message: &[u8]) -> Self {
         let mut survey = Self::new();
@@ -57,7 +59,7 @@ impl Survey {
         survey
     }
 
-    /// Looks at the next octets; pieces may end anywhere.
+    /// Examines the next octets of the message. Pieces may end anywhere, between CR and LF too; nothing is kept.
     pub fn feed(&mut self, mut octets: &[u8]) {
         while let Some(&first) = octets.first() {
             if core::mem::take(&mut self.after_cr) {
@@ -98,7 +100,7 @@ impl Survey {
         self.line = 0;
     }
 
-    /// Octets of the message as it is sent, without what dot-stuffing adds: what SIZE says (RFC 1870 §5).
+    /// Returns the octets of the message as it is sent, without what dot-stuffing adds: the SIZE (RFC 1870 §5).
     #[must_use]
     pub fn octets(&self) -> u64 {
         match self.line > 0 || self.after_cr {
@@ -107,19 +109,19 @@ impl Survey {
         }
     }
 
-    /// The body has octets over 127: 8BITMIME is needed (RFC 6152).
+    /// Returns whether the body has octets over 127, and so needs 8BITMIME (RFC 6152).
     #[must_use]
     pub fn is_eight_bit(&self) -> bool {
         self.eight_bit
     }
 
-    /// The header section has octets over 127: SMTPUTF8 is needed (RFC 6531).
+    /// Returns whether the header section has octets over 127, and so needs SMTPUTF8 (RFC 6531).
     #[must_use]
     pub fn is_international(&self) -> bool {
         self.international
     }
 
-    /// Octets of the longest line, without its line end. More than 998 are against RFC 5321 §4.5.3.1.6.
+    /// Returns the octets of the longest line, without its line end. RFC 5321 §4.5.3.1.6 allows 998.
     #[must_use]
     pub fn longest_line(&self) -> u64 {
         self.longest.max(self.line)
@@ -127,7 +129,7 @@ impl Survey {
 }
 
 impl Envelope {
-    /// An envelope that asks for what the message needs.
+    /// Creates an envelope that asks for what `message` needs, which is whole in memory.
     #[must_use]
     pub fn of_message(
         reverse_path: ReversePath,
@@ -137,7 +139,18 @@ impl Envelope {
         Self::new(reverse_path, forward_paths).surveyed(&Survey::of(message))
     }
 
-    /// The same, asking for what a message needs that has passed.
+    /// Sets [`octets`](Self::octets), [`eight_bit`](Self::eight_bit) and [`international`](Self::international) to what
+    /// the survey found. For a message that is not whole in memory: feed it to the [`Survey`] first, then send it.
+    ///
+    /// ```
+    /// use hikyaku_smtp_proto::client::{Envelope, Survey};
+    /// let mut survey = Survey::new();
+    /// for piece in ["Subject: one\n", "\n", "caf\u{e9}\n"] {
+    ///     survey.feed(piece.as_bytes());
+    /// }
+    /// let envelope = Envelope::default().surveyed(&survey);
+    /// assert_eq!((envelope.octets, envelope.eight_bit), (Some(23), true));
+    /// ```
     #[must_use]
     pub fn surveyed(mut self, message: &Survey) -> Self {
         self.octets = Some(message.octets());

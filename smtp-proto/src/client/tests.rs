@@ -1,5 +1,7 @@
 use super::*;
-use hikyaku_wire::testkit::{Actor, Role, Told, replay_folder};
+use crate::ForwardPath;
+use bytes::Buf as _;
+use hikyaku_wire::testkit::{Actor, Reported, Role, replay_folder};
 use std::format;
 use std::string::{String, ToString as _};
 
@@ -12,20 +14,25 @@ impl Actor for Client {
     fn machine(&self, options: &[String]) -> Connection {
         let mut o = Options::new("client.test");
         o.login_needs_tls = false;
-        o.lmtp = options.iter().any(|option| option == "lmtp");
+        let has = |name: &str| options.iter().any(|option| option == name);
+        o.lmtp = has("lmtp");
+        o.pipelining = !has("one-by-one");
+        if has("bdat") {
+            o.bdat = Bdat::WhenOffered;
+        }
         if let Some(at) = options.iter().position(|option| option == "in-flight") {
             o.limits.in_flight = options[at + 1].parse().unwrap();
         }
         Connection::new(o)
     }
 
-    fn tell(&self, event: Event) -> Told {
-        Told::Line(match event {
-            Event::Ready(all) => format!(
-                "Ready pipelining={} starttls={}",
+    fn report(&self, event: Event) -> Reported {
+        Reported::Line(match event {
+            Event::Connected(all) => format!(
+                "Connected pipelining={} starttls={}",
                 all.pipelining, all.starttls
             ),
-            Event::Refused(reply) => format!("Refused {reply}"),
+            Event::Bye(reply) => format!("Bye {reply}"),
             Event::NoTls(reply) => format!("NoTls {reply}"),
             Event::Challenge(c) => format!("Challenge {:?}", c.expose_str()),
             Event::Authenticated(reply) => format!("Authenticated {reply}"),
@@ -43,7 +50,7 @@ impl Actor for Client {
         match words.next().unwrap() {
             "starttls" => machine.starttls(output).unwrap(),
             "auth" => machine
-                .auth(
+                .authenticate(
                     "PLAIN",
                     words.next().map(|w| Secret::from(w.as_bytes().to_vec())),
                     output,
@@ -51,7 +58,9 @@ impl Actor for Client {
                 .unwrap(),
             "auth-long" => {
                 let initial = Secret::from(std::vec![b'x'; 384]);
-                machine.auth("PLAIN", Some(initial), output).unwrap();
+                machine
+                    .authenticate("PLAIN", Some(initial), output)
+                    .unwrap();
             }
             "noop" => machine.noop(output).unwrap(),
             "respond" => machine
@@ -70,6 +79,19 @@ impl Actor for Client {
                 }
                 machine.send(envelope, output).unwrap();
             }
+            "ask" => {
+                let text = act.strip_prefix("ask ").unwrap();
+                machine.send(asked(text), output).unwrap();
+            }
+            "part" => {
+                let text = words.collect::<std::vec::Vec<_>>().join(" ");
+                let text = hikyaku_wire::testkit::unescape(&text);
+                machine.chunk(text.into(), output).unwrap();
+            }
+            "large" => machine
+                .chunk(std::vec![b'x'; 256 * 1024].into(), output)
+                .unwrap(),
+            "end" => machine.end_of_body(output).unwrap(),
             "half-8bit" => {
                 let refused = machine.chunk("caf\u{e9}\r\n".into(), output);
                 assert_eq!(refused, Err(BodyError::Needs8BitMime));
@@ -92,9 +114,170 @@ impl Actor for Client {
             other => panic!("{other}"),
         }
     }
+}
 
-    fn tls_established(&self, machine: &mut Connection, output: &mut Output) {
-        machine.tls_established(output);
+/// The envelope of a message that asks for what `MAIL ..; RCPT ..; RCPT ..` does.
+fn asked(text: &str) -> Envelope {
+    let mut envelope = Envelope::default();
+    for line in text.split("; ") {
+        match crate::Command::parse(&Bytes::copy_from_slice(line.as_bytes())).unwrap() {
+            crate::Command::Mail {
+                reverse_path,
+                parameters,
+            } => {
+                envelope.reverse_path = reverse_path;
+                envelope.octets = parameters.size;
+                envelope.binary = parameters.body == Some(crate::BodyType::BinaryMime);
+                envelope.eight_bit = parameters.body == Some(crate::BodyType::EightBitMime);
+                envelope.parameters = parameters;
+            }
+            crate::Command::Rcpt {
+                forward_path,
+                parameters,
+            } => {
+                let mut recipient = Recipient::from(forward_path);
+                recipient.parameters = parameters;
+                envelope.recipients.push(recipient);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    envelope
+}
+
+/// A client whose server announces these extensions.
+fn connected(options: Options, lines: &[&str]) -> (Connection, Output) {
+    let mut machine = Connection::new(options);
+    let mut reply = String::from("220 mx\r\n250-mx\r\n");
+    for (nth, line) in lines.iter().enumerate() {
+        let last = nth + 1 == lines.len();
+        reply.push_str(&format!("250{}{line}\r\n", if last { ' ' } else { '-' }));
+    }
+    let (mut input, mut output) = (BytesMut::from(&reply[..]), Output::new());
+    while let Ok(Step::Event(_)) = machine.poll(&mut input, &mut output) {}
+    output.advance(output.len());
+    (machine, output)
+}
+
+#[test]
+fn what_cannot_be_left_out_is_not_sent_to_a_server_without_it() {
+    let to = "RCPT TO:<c@d.test>";
+    for (mail, rcpt, needs, error) in [
+        ("REQUIRETLS", to, "REQUIRETLS", SendError::NeedsRequireTls),
+        ("BY=60;R", to, "DELIVERBY", SendError::NeedsDeliverBy),
+        (
+            "HOLDFOR=60",
+            to,
+            "FUTURERELEASE 90 2026-12-24T18:00:00Z",
+            SendError::NeedsFutureRelease,
+        ),
+        ("BODY=8BITMIME", to, "8BITMIME", SendError::Needs8BitMime),
+        (
+            "SIZE=1 RET=FULL",
+            "RCPT TO:<c@d.test> RRVS=2014-04-03T23:01:00Z;R",
+            "RRVS",
+            SendError::NeedsRrvs,
+        ),
+    ] {
+        let text = format!("MAIL FROM:<a@b.test> {mail}; {rcpt}");
+        let (mut machine, mut output) = connected(Options::new("c"), &["DSN"]);
+        assert_eq!(
+            machine.send(asked(&text), &mut output),
+            Err(error),
+            "{mail}"
+        );
+        assert!(output.is_empty() && error.reply().code() >= 400);
+        let (mut machine, mut output) = connected(Options::new("c"), &["DSN", needs]);
+        assert_eq!(machine.send(asked(&text), &mut output), Ok(()), "{mail}");
+    }
+    let binary = format!("MAIL FROM:<a@b.test> BODY=BINARYMIME; {to}");
+    for (has, bdat, sent) in [
+        (&["CHUNKING"][..], Bdat::WhenNeeded, false),
+        (&["BINARYMIME"], Bdat::WhenNeeded, false),
+        (&["BINARYMIME", "CHUNKING"], Bdat::Never, false),
+        (&["BINARYMIME", "CHUNKING"], Bdat::WhenNeeded, true),
+    ] {
+        let mut options = Options::new("c");
+        options.bdat = bdat;
+        let (mut machine, mut output) = connected(options, has);
+        let begun = machine.send(asked(&binary), &mut output);
+        let expected = if sent {
+            Ok(())
+        } else {
+            Err(SendError::NeedsBinaryMime)
+        };
+        assert_eq!(begun, expected, "{has:?} {bdat:?}");
+    }
+    let three = format!("MAIL FROM:<a@b.test>; {to}; {to}; {to}");
+    let (mut machine, mut output) = connected(Options::new("c"), &["LIMITS RCPTMAX=2"]);
+    let limit = SendError::TooManyRecipients { limit: 2 };
+    assert_eq!(machine.send(asked(&three), &mut output), Err(limit));
+}
+
+/// RFC 3030 §2: behind a chunk that is refused no other is sent, and what was pipelined is answered in vain.
+#[test]
+fn a_chunk_that_is_refused_ends_the_message() {
+    let mut options = Options::new("c");
+    options.bdat = Bdat::WhenOffered;
+    let (mut machine, mut output) = connected(options, &["CHUNKING"]);
+    let text = "MAIL FROM:<a@b.test>; RCPT TO:<c@d.test>";
+    machine.send(asked(text), &mut output).unwrap();
+    let hears = |machine: &mut Connection, octets: &str, output: &mut Output| {
+        let mut input = BytesMut::from(octets);
+        let mut events = std::vec::Vec::new();
+        while let Ok(Step::Event(event)) = machine.poll(&mut input, output) {
+            events.push(format!("{event:?}").split('(').next().unwrap().to_string());
+        }
+        events.join(" ")
+    };
+    let events = hears(&mut machine, "250 ok\r\n250 ok\r\n", &mut output);
+    assert_eq!(
+        events,
+        "Recipient { index: 0, reply: Reply { code: 250, enhanced: None, lines: One SendBody"
+    );
+    let large = Bytes::from(std::vec![b'x'; 256 * 1024]);
+    for _ in 0..3 {
+        machine.chunk(large.clone(), &mut output).unwrap();
+    }
+    assert_eq!(hears(&mut machine, "250 ok\r\n", &mut output), "");
+    assert_eq!(
+        hears(&mut machine, "452 4.3.1 full\r\n", &mut output),
+        "DataRefused"
+    );
+    output.advance(output.len());
+    machine.chunk(large, &mut output).unwrap();
+    machine.end_of_body(&mut output).unwrap();
+    assert!(output.is_empty());
+    assert_eq!(hears(&mut machine, "503 5.5.1 no\r\n", &mut output), "");
+    assert_eq!(output.chunk(), b"RSET\r\n");
+    assert_eq!(hears(&mut machine, "250 ok\r\n", &mut output), "Completed");
+    machine.quit(&mut output).unwrap();
+}
+
+#[test]
+fn a_size_that_was_announced_is_kept_or_the_connection_ends() {
+    for (octets, ok) in [("x\r\n", true), ("x", true), ("xy\r\n", false), ("", false)] {
+        let mut options = Options::new("c");
+        options.bdat = Bdat::WhenOffered;
+        let (mut machine, mut output) = connected(options, &["CHUNKING"]);
+        let text = "MAIL FROM:<a@b.test> SIZE=3; RCPT TO:<c@d.test>";
+        machine.send(asked(text), &mut output).unwrap();
+        let mut input = BytesMut::from("250 ok\r\n250 ok\r\n");
+        while let Ok(Step::Event(event)) = machine.poll(&mut input, &mut output) {
+            if let Event::SendBody = event {
+                break;
+            }
+        }
+        let sent = machine.chunk(octets.into(), &mut output);
+        let sent = sent.and_then(|()| machine.end_of_body(&mut output));
+        let expected = if ok {
+            Ok(())
+        } else {
+            Err(BodyError::WrongSize)
+        };
+        assert_eq!(sent, expected, "{octets:?}");
+        let step = machine.poll(&mut BytesMut::new(), &mut output).unwrap();
+        assert_eq!(matches!(step, Step::Closed), !ok);
     }
 }
 
@@ -154,11 +337,13 @@ fn fed(options: Options, octets: &str) -> (Connection, BytesMut, Output) {
 fn passwords_wait_for_tls_by_default() {
     let secret = || Some(Secret::from(b"sesame".to_vec()));
     let (mut machine, mut input, mut output) = fed(Options::new("a"), "220 go\r\n");
-    let misuse = machine.auth("PLAIN", secret(), &mut output).unwrap_err();
+    let misuse = machine
+        .authenticate("PLAIN", secret(), &mut output)
+        .unwrap_err();
     assert_eq!(misuse.reason(), Reason::NeedsTls);
     assert_eq!(
         misuse.to_string(),
-        "auth: not allowed without TLS unless login_needs_tls is false (between two commands)"
+        "authenticate: not allowed without TLS unless login_needs_tls is false (between two commands)"
     );
     assert!(output.is_empty());
     machine.starttls(&mut output).unwrap();
@@ -166,12 +351,16 @@ fn passwords_wait_for_tls_by_default() {
     machine.tls_established(&mut output);
     input.extend_from_slice(b"250 b\r\n");
     while let Ok(Step::Event(_)) = machine.poll(&mut input, &mut output) {}
-    machine.auth("PLAIN", secret(), &mut output).unwrap();
+    machine
+        .authenticate("PLAIN", secret(), &mut output)
+        .unwrap();
 
     let mut options = Options::new("a");
     options.tls = true;
     let (mut machine, _, mut output) = fed(options, "");
-    machine.auth("PLAIN", secret(), &mut output).unwrap();
+    machine
+        .authenticate("PLAIN", secret(), &mut output)
+        .unwrap();
 }
 
 #[test]
@@ -183,7 +372,7 @@ fn misuse_names_the_method_and_the_state() {
     let rows = [
         machine.quit(&mut output).unwrap_err().to_string(),
         machine
-            .auth("X", None, &mut output)
+            .authenticate("X", None, &mut output)
             .unwrap_err()
             .to_string(),
         machine.respond(None, &mut output).unwrap_err().to_string(),
@@ -195,7 +384,7 @@ fn misuse_names_the_method_and_the_state() {
     ];
     for (text, method) in rows
         .iter()
-        .zip(["quit", "auth", "respond", "chunk", "send"])
+        .zip(["quit", "authenticate", "respond", "chunk", "send"])
     {
         assert_eq!(
             text,
@@ -239,7 +428,7 @@ fn errors_say_what_came_and_what_it_should_answer() {
     let mut options = Options::new("a");
     options.tls = true;
     let (mut machine, mut input, mut output) = fed(options, "what is sesame?\r\n");
-    machine.auth("PLAIN", None, &mut output).unwrap();
+    machine.authenticate("PLAIN", None, &mut output).unwrap();
     let error = machine.poll(&mut input, &mut output).unwrap_err();
     assert_eq!(
         error.to_string(),

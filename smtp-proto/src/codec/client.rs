@@ -18,7 +18,7 @@ pub enum SendCommand {
     /// Octets of a message: of BDAT as they are, else behind a 354, dots at line starts doubled and line ends mended.
     Chunk(Bytes),
     /// The message of DATA is whole.
-    EndOfData,
+    EndOfBody,
     /// Answers a challenge (334) of AUTH; `None` cancels.
     SaslResponse(Option<Secret>),
 }
@@ -41,7 +41,10 @@ pub enum ReplyItem {
     TooLong,
 }
 
-/// Encodes commands and messages, and decodes replies.
+/// The codec of a client: encodes [`SendCommand`]s and decodes [`ReplyItem`]s.
+///
+/// It counts the replies that are [`owed`](Self::owed), and refuses to encode what the server cannot take yet
+/// ([`Error::NotNow`]). The [module](super) has an example.
 #[derive(Debug)]
 pub struct ClientCodec {
     framer: ReplyFramer,
@@ -72,13 +75,13 @@ enum State {
     /// A SASL response is due.
     Challenged,
     Data(DotEncoder),
-    /// So many octets of BDAT.
+    /// How many octets of BDAT are to come.
     Octets(u64),
     Over,
 }
 
 impl ClientCodec {
-    /// Stands before the greeting.
+    /// Creates the codec of a new connection: the first reply is the greeting.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
         Self {
@@ -87,7 +90,7 @@ impl ClientCodec {
         }
     }
 
-    /// Stands behind STARTTLS, where no greeting comes.
+    /// Creates the codec of a connection on which TLS has just begun by STARTTLS: no greeting comes.
     #[must_use]
     #[allow(
         clippy::needless_pass_by_value,
@@ -103,8 +106,8 @@ impl ClientCodec {
         }
     }
 
-    /// How many replies the server owes. Those of a message in LMTP count as one while something before it is to be
-    /// answered.
+    /// Returns how many replies the server owes. In LMTP, the replies to a message count as one until everything before
+    /// it is answered.
     #[must_use]
     pub fn owed(&self) -> usize {
         self.pending.len()
@@ -189,8 +192,8 @@ impl ClientCodec {
                 self.lmtp = false;
                 Pending::Transaction
             }
-            Command::Mail(..) | Command::Rset => Pending::Transaction,
-            Command::Rcpt(..) => Pending::Rcpt,
+            Command::Mail { .. } | Command::Rset => Pending::Transaction,
+            Command::Rcpt { .. } => Pending::Rcpt,
             Command::Data => Pending::Data,
             Command::Auth { .. } => Pending::Auth,
             Command::StartTls => Pending::StartTls,
@@ -223,7 +226,7 @@ impl Encoder<SendCommand> for ClientCodec {
                 }
                 _ => return Err(Error::NotNow("no message is asked for")),
             },
-            SendCommand::EndOfData => {
+            SendCommand::EndOfBody => {
                 let State::Data(encoder) = &mut self.state else {
                     return Err(Error::NotNow("no message has begun"));
                 };

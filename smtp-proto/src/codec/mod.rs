@@ -26,11 +26,11 @@
 //! let Some(Ok(ReplyItem::Reply(go_on))) = client.next().await else { panic!() };
 //! assert_eq!((greeting.code(), go_on.code()), (220, 354));
 //! client.send(SendCommand::Chunk(".dot\r\n".into())).await?;
-//! client.send(SendCommand::EndOfData).await?;
+//! client.send(SendCommand::EndOfBody).await?;
 //!
 //! let Some(Ok(CommandItem::Chunk(octets))) = server.next().await else { panic!() };
 //! assert_eq!(octets, ".dot\r\n");
-//! let Some(Ok(CommandItem::EndOfData(irregular))) = server.next().await else { panic!() };
+//! let Some(Ok(CommandItem::EndOfBody(irregular))) = server.next().await else { panic!() };
 //! assert!(!irregular.bare_newline && !irregular.nul);
 //! # Ok(())
 //! # }
@@ -38,7 +38,7 @@
 //!
 //! # Who waits for whom
 //! The codecs count what is answered: each item of the server's decoder but a chunk is owed one reply (with LMTP,
-//! [`CommandItem::EndOfData`] one for each recipient that was accepted), in order, and the greeting comes before all.
+//! [`CommandItem::EndOfBody`] one for each recipient that was accepted), in order, and the greeting comes before all.
 //! Behind DATA, AUTH and STARTTLS the reply decides what the next octets are, so the server's decoder waits until it is
 //! encoded. A client that follows RFC 2920 sends nothing meanwhile; octets that come all the same are
 //! [`Error::Early`] when the decoder is asked for them before the answer, never commands and never waited for.
@@ -51,7 +51,7 @@
 //! [`ReplyItem::TooLong`]), and the stream goes on behind it. An [`Error`] of a decoder is final: the connection has to
 //! end. One of an encoder says that nothing was written. Messages stream: none is held, and [`Limits::message`] is the
 //! application's to keep. One that holds NUL, or CR or LF alone, is whole at its dot and is to be refused there, for it
-//! would be read otherwise elsewhere (SMTP smuggling): [`CommandItem::EndOfData`] says so.
+//! would be read otherwise elsewhere (SMTP smuggling): [`CommandItem::EndOfBody`] says so.
 //!
 //! # TLS
 //! Behind a STARTTLS that was answered 220 the decoders give nothing more, and octets that came in clear are
@@ -72,7 +72,7 @@ use hikyaku_wire::Output;
 #[cfg(doc)]
 use crate::Limits;
 
-/// Why a codec cannot go on, or cannot encode an item.
+/// Why a codec cannot decode any more, or cannot encode an item.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -113,7 +113,7 @@ fn put(mut output: Output, dst: &mut BytesMut) {
     }
 }
 
-/// Whether that is one line, whose end is its only CR and LF.
+/// Returns whether that is one line, whose end is its only CR and LF.
 fn is_one_line(output: &Output) -> bool {
     let line = output.chunk().strip_suffix(b"\r\n");
     line.is_some_and(|line| {

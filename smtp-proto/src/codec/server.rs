@@ -20,7 +20,7 @@ pub enum CommandItem {
     /// Octets of a message, never empty, without dot-stuffing.
     Chunk(Bytes),
     /// The message of DATA is whole. One with what is irregular is to be refused (554).
-    EndOfData(Irregular),
+    EndOfBody(Irregular),
     /// The octets of a BDAT are whole.
     EndOfChunk {
         /// So is the message.
@@ -36,7 +36,10 @@ pub enum CommandItem {
     Refused(LineError),
 }
 
-/// Decodes commands and messages, and encodes replies.
+/// The codec of a server: decodes [`CommandItem`]s and encodes [`Reply`]s.
+///
+/// It counts the replies that are [`owed`](Self::owed), and decodes nothing behind DATA, AUTH and STARTTLS before
+/// these are answered. The [module](super) has an example.
 #[derive(Debug)]
 pub struct ServerCodec {
     framer: CommandFramer,
@@ -77,7 +80,7 @@ enum State {
 }
 
 impl ServerCodec {
-    /// Stands before the greeting.
+    /// Creates the codec of a new connection: the first reply owed is the greeting.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
         Self {
@@ -86,7 +89,8 @@ impl ServerCodec {
         }
     }
 
-    /// Stands behind STARTTLS, where no greeting comes.
+    /// Creates the codec of a connection on which TLS has just begun by STARTTLS: no greeting is owed, and nothing that
+    /// was said in clear is known (RFC 3207 §4.2). Use it with a new `Framed`.
     #[must_use]
     #[allow(
         clippy::needless_pass_by_value,
@@ -102,8 +106,8 @@ impl ServerCodec {
         }
     }
 
-    /// How many replies are owed, in the order of what was decoded. Those of a message in LMTP count as one while
-    /// something before it is to be answered.
+    /// Returns how many replies the server owes, the greeting included. They are due in the order in which the items
+    /// were decoded. In LMTP, the replies to a message count as one until everything before it is answered.
     #[must_use]
     pub fn owed(&self) -> usize {
         self.owed.len()
@@ -131,8 +135,8 @@ impl ServerCodec {
                 self.lmtp = false;
                 Owed::Transaction
             }
-            Command::Mail(..) | Command::Rset => Owed::Transaction,
-            Command::Rcpt(..) => Owed::Rcpt,
+            Command::Mail { .. } | Command::Rset => Owed::Transaction,
+            Command::Rcpt { .. } => Owed::Rcpt,
             Command::Data => Owed::Data,
             Command::Auth { .. } => Owed::Auth,
             Command::StartTls => Owed::StartTls,
@@ -199,9 +203,9 @@ impl Decoder for ServerCodec {
                 CommandItem::Refused(error)
             }
             (CommandFrame::Chunk(octets), _) => CommandItem::Chunk(octets),
-            (CommandFrame::EndOfData(irregular), _) => {
+            (CommandFrame::EndOfBody(irregular), _) => {
                 self.whole();
-                CommandItem::EndOfData(irregular)
+                CommandItem::EndOfBody(irregular)
             }
             (CommandFrame::EndOfChunk, State::Octets { last: true }) => {
                 self.whole();

@@ -4,7 +4,7 @@
 //! by a pattern of commands the lines that are sent instead, or what is done to those that would be sent.
 
 use hikyaku_client::{Dial, Error, Result, Server, Wire};
-use mailstore::BoxFuture;
+use hikyaku_mailstore::BoxFuture;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

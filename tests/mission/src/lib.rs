@@ -1,13 +1,19 @@
 //! What the tests of the mission share: a server with two people, and devices of theirs.
+#![allow(
+    clippy::exhaustive_structs,
+    clippy::exhaustive_enums,
+    reason = "tests write them out"
+)]
 
 pub mod browser;
 pub mod foreign;
 
 use clap::Parser as _;
-use hikyaku_client::cli::{Cli, run};
-use hikyaku_client::{Config, Dial, Error, Local, Server as Entry, Wire};
-use hikyaku_server::{Config as ServerConfig, Server, Service};
-use mailstore::BoxFuture;
+use hikyaku_client::{Dial, Error, Local, Server as Entry, Wire};
+use hikyaku_mailstore::BoxFuture;
+use mailclient::Config;
+use mailclient::cli::{Cli, run};
+use mailserver::{Config as ServerConfig, Protocol, Server};
 use serde_json::Value;
 use std::io;
 use std::net::SocketAddr;
@@ -71,13 +77,13 @@ impl House {
     }
 
     /// Where a service listens.
-    pub fn at(&self, service: Service) -> SocketAddr {
+    pub fn at(&self, service: Protocol) -> SocketAddr {
         self.server.address(service).unwrap()
     }
 
     /// Delivers a message to an account, by LMTP. What the server says at the end of it.
     pub async fn deliver(&self, to: &str, message: &str) -> String {
-        let mut stream = TcpStream::connect(self.at(Service::Lmtp)).await.unwrap();
+        let mut stream = TcpStream::connect(self.at(Protocol::Lmtp)).await.unwrap();
         let body = message.replace('\n', "\r\n").replace("\r\n.", "\r\n..");
         let text = format!(
             "LHLO test\r\nMAIL FROM:<x@elsewhere.test>\r\nRCPT TO:<{to}@{}>\r\nDATA\r\n{body}\r\n.\r\nQUIT\r\n",
@@ -112,10 +118,10 @@ impl House {
         let home = tempfile::tempdir().unwrap();
         let device = Device { home };
         let incoming = match kind {
-            "pop" => self.at(Service::Pop3s),
-            _ => self.at(Service::Imaps),
+            "pop" => self.at(Protocol::Pop3s),
+            _ => self.at(Protocol::Imaps),
         };
-        let outgoing = self.at(Service::Submissions);
+        let outgoing = self.at(Protocol::Submissions);
         let ca = self.data.path().join("tls/ca.pem").display().to_string();
         let address = format!("{who}@{}", self.domain);
         let (incoming, outgoing) = (
@@ -200,7 +206,7 @@ impl Web {
     /// Serves on a port of its own.
     pub async fn serve(router: axum::Router, tls: &std::path::Path) -> Self {
         let (cert, key) = (tls.join("cert.pem"), tls.join("key.pem"));
-        let certificate = hikyaku_webmail::Certificate::load(&cert, &key).unwrap();
+        let certificate = webmail::Certificate::load(&cert, &key).unwrap();
         let config = certificate.server_config().unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let origin = format!(
@@ -208,10 +214,9 @@ impl Web {
             listener.local_addr().unwrap().port()
         );
         let listener =
-            hikyaku_webmail::Encrypted::new(listener, tokio_rustls::TlsAcceptor::from(config))
-                .unwrap();
+            webmail::Encrypted::new(listener, tokio_rustls::TlsAcceptor::from(config)).unwrap();
         let task = tokio::spawn(async move {
-            hikyaku_webmail::serve(listener, router, std::future::pending())
+            webmail::serve(listener, router, std::future::pending())
                 .await
                 .unwrap();
         });
@@ -219,11 +224,10 @@ impl Web {
     }
 
     /// The webmail in front of servers.
-    pub async fn in_front_of(provider: hikyaku_webmail::Provider, tls: &std::path::Path) -> Self {
-        let store = Arc::new(mailstore::Memory::new());
-        let backend = hikyaku_webmail::Remote::new(provider, store);
-        let router =
-            hikyaku_webmail::router(Arc::new(backend), hikyaku_webmail::Options::default());
+    pub async fn in_front_of(provider: webmail::Provider, tls: &std::path::Path) -> Self {
+        let store = Arc::new(hikyaku_mailstore::Memory::new());
+        let backend = webmail::Remote::new(provider, store);
+        let router = webmail::router(Arc::new(backend), webmail::Options::default());
         Self::serve(router, tls).await
     }
 }
@@ -295,7 +299,7 @@ impl Device {
 
     /// What is on the device, opened by itself.
     pub async fn local(&self) -> Local {
-        let store = mailstore::Disk::open(self.home.path().join("mail")).unwrap();
+        let store = hikyaku_mailstore::Disk::open(self.home.path().join("mail")).unwrap();
         Local::of(Arc::new(store), &self.account()).await.unwrap()
     }
 }

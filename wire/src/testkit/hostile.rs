@@ -65,7 +65,7 @@ pub const HOSTILE: &[&[u8]] = &[
     b"+ ",
 ];
 
-/// A string of up to seven of [`HOSTILE`]'s pieces.
+/// Returns a string of up to seven of [`HOSTILE`]'s pieces.
 #[must_use]
 pub fn hostile(random: &mut Random) -> Vec<u8> {
     let pieces = random.below(8);
@@ -76,7 +76,7 @@ pub fn hostile(random: &mut Random) -> Vec<u8> {
         .collect()
 }
 
-/// How many lines there are.
+/// Returns the number of lines.
 ///
 /// # Panics
 /// When a CR or LF stands alone, a NUL is among the octets, or the last line does not end.

@@ -7,8 +7,8 @@
 //! % apop                              options for the machine, read by the `Actor`
 //! S: +OK ready                        what the server sends, CRLF added
 //! C: RETR 1                           what the client sends
-//! ! Retrieve(1)                       what the machine tells
-//! > body "Subject: x\r\n"             what the application does next
+//! ! Retrieve(1)                       what the machine reports
+//! > body "Subject: x\r\n"             what the application does next; `shut-down` is each machine's
 //! ! octets "abc"                      body chunks, joined
 //! --                                  the peer waits here for what was sent so far
 //! ```
@@ -26,6 +26,7 @@
 
 mod chunking;
 mod hostile;
+mod scene;
 mod transcript;
 mod traps;
 
@@ -38,12 +39,14 @@ use std::path::Path;
 use crate::{Machine, Output, Step};
 pub use chunking::{Log, check_rows, cut, in_every_chunking};
 pub use hostile::{HOSTILE, count_lines, hostile};
+pub use scene::Scene;
 pub use transcript::{Item, Role, Transcript, escape, unescape};
-pub use traps::{Trap, traps};
+pub use traps::{Trap, traps, traps_of};
 
 /// What an event is in a transcript.
 #[derive(Debug)]
-pub enum Told {
+#[non_exhaustive]
+pub enum Reported {
     /// A `!` line.
     Line(String),
     /// A piece of a body: adjacent ones are joined into one `! octets "…"` line.
@@ -56,20 +59,12 @@ pub trait Actor {
     type Machine: Machine<Error: Debug>;
     /// Which end of the wire the machine is.
     const ROLE: Role;
-    /// A new machine; `options` are the words of the `%` lines.
+    /// Creates a machine; `options` are the words of the `%` lines.
     fn machine(&self, options: &[String]) -> Self::Machine;
-    /// How an event is written down.
-    fn tell(&self, event: <Self::Machine as Machine>::Event) -> Told;
+    /// Writes an event down.
+    fn report(&self, event: <Self::Machine as Machine>::Event) -> Reported;
     /// Does what a `>` line says.
     fn act(&self, machine: &mut Self::Machine, act: &str, output: &mut Output);
-    /// TLS was established.
-    fn tls_established(&self, machine: &mut Self::Machine, output: &mut Output) {
-        let _ = (machine, output);
-    }
-    /// The machine said [`Step::Compress`].
-    fn compression_active(&self, machine: &mut Self::Machine) {
-        let _ = machine;
-    }
 }
 
 /// Replays every `*.txt` in `folder`; the number of files.
@@ -107,10 +102,11 @@ pub fn replay<A: Actor>(actor: &A, name: &str, text: &str) {
 
 /// A small generator, so that a failure can be repeated.
 #[derive(Debug, Clone)]
+#[allow(clippy::exhaustive_structs, reason = "tests write it out")]
 pub struct Random(pub u64);
 
 impl Random {
-    /// A number below `bound`; 0 when `bound` is 0.
+    /// Returns a number below `bound`; 0 when `bound` is 0.
     pub fn below(&mut self, bound: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -130,15 +126,13 @@ fn play<A: Actor>(
         machine: actor.machine(&transcript.options),
         input: BytesMut::new(),
         output: Output::new(),
-        told: Vec::new(),
+        events: Vec::new(),
         octets: BytesMut::new(),
         sent: Vec::new(),
     };
-    let mut acts = transcript.acts_after_told.iter();
+    let mut acts = transcript.acts_after_events.iter();
     for segment in &transcript.segments {
-        for act in &segment.acts {
-            stage.actor.act(&mut stage.machine, act, &mut stage.output);
-        }
+        stage.act(Some(&segment.acts));
         let mut rest = &segment.input[..];
         loop {
             stage.pump(&mut acts);
@@ -153,15 +147,15 @@ fn play<A: Actor>(
         let got = escape(&stage.sent);
         assert!(
             expected == got,
-            "{name}: octets sent differ\n--- expected\n{expected}\n--- sent\n{got}\n--- told\n{}",
-            stage.told.join("\n")
+            "{name}: octets sent differ\n--- expected\n{expected}\n--- sent\n{got}\n--- reported\n{}",
+            stage.events.join("\n")
         );
     }
     stage.end_octets();
-    let (expected, got) = (transcript.told.join("\n"), stage.told.join("\n"));
+    let (expected, got) = (transcript.events.join("\n"), stage.events.join("\n"));
     assert!(
         expected == got,
-        "{name}: events differ\n--- expected\n{expected}\n--- told\n{got}"
+        "{name}: events differ\n--- expected\n{expected}\n--- reported\n{got}"
     );
     assert!(
         stage.input.is_empty() || transcript.leaves_input,
@@ -175,7 +169,7 @@ struct Stage<'a, A: Actor> {
     machine: A::Machine,
     input: BytesMut,
     output: Output,
-    told: Vec<String>,
+    events: Vec<String>,
     octets: BytesMut,
     sent: Vec<u8>,
 }
@@ -186,23 +180,22 @@ impl<A: Actor> Stage<'_, A> {
             let step = self.machine.poll(&mut self.input, &mut self.output);
             self.drain();
             match step {
-                Ok(Step::Event(event)) => match self.actor.tell(event) {
-                    Told::Octets(octets) => self.octets.extend_from_slice(&octets),
-                    Told::Line(line) => {
+                Ok(Step::Event(event)) => match self.actor.report(event) {
+                    Reported::Octets(octets) => self.octets.extend_from_slice(&octets),
+                    Reported::Line(line) => {
                         self.end_octets_with(acts);
-                        self.told.push(line);
+                        self.events.push(line);
                         self.act(acts.next());
                     }
                 },
                 Ok(Step::NeedInput | Step::NeedAnswer) => return,
                 Ok(Step::StartTls) => {
                     self.note("(starttls)");
-                    self.actor
-                        .tls_established(&mut self.machine, &mut self.output);
+                    self.machine.tls_established(&mut self.output);
                 }
                 Ok(Step::Compress) => {
                     self.note("(compress)");
-                    self.actor.compression_active(&mut self.machine);
+                    self.machine.compression_active();
                 }
                 Ok(Step::Closed) => return self.note("(closed)"),
                 Err(error) => return self.note(&alloc::format!("(error {error:?})")),
@@ -214,15 +207,18 @@ impl<A: Actor> Stage<'_, A> {
 
     fn act(&mut self, acts: Option<&Vec<String>>) {
         for act in acts.into_iter().flatten() {
-            self.actor.act(&mut self.machine, act, &mut self.output);
+            match act.as_str() {
+                "shut-down" => self.machine.shut_down(&mut self.output),
+                act => self.actor.act(&mut self.machine, act, &mut self.output),
+            }
         }
     }
 
-    /// What may be said again and again is noted once.
+    /// An event that may be reported again and again is written down once.
     fn note(&mut self, what: &str) {
         self.end_octets();
-        if self.told.last().is_none_or(|last| last != what) {
-            self.told.push(what.to_string());
+        if self.events.last().is_none_or(|last| last != what) {
+            self.events.push(what.to_string());
         }
     }
 
@@ -236,7 +232,7 @@ impl<A: Actor> Stage<'_, A> {
     fn end_octets(&mut self) {
         if !self.octets.is_empty() {
             let octets = self.octets.split();
-            self.told
+            self.events
                 .push(alloc::format!("octets \"{}\"", escape(&octets)));
         }
     }
@@ -253,6 +249,7 @@ impl<A: Actor> Stage<'_, A> {
 
 /// One end of a conversation in memory.
 #[derive(Debug)]
+#[allow(clippy::exhaustive_structs, reason = "tests write it out")]
 pub struct End<M> {
     /// The machine.
     pub machine: M,
@@ -265,7 +262,7 @@ pub struct End<M> {
 }
 
 impl<M: Machine> End<M> {
-    /// An end with nothing on the wire.
+    /// Creates an end with nothing on the wire.
     pub fn new(machine: M) -> Self {
         Self {
             machine,

@@ -7,6 +7,7 @@ use core::fmt::Write as _;
 
 /// Which end of the wire a machine is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Role {
     /// It reads the `C:` lines.
     Server,
@@ -16,13 +17,14 @@ pub enum Role {
 
 /// One line of a transcript.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Item {
     /// Octets for the machine.
     In(Vec<u8>),
     /// Octets the machine must send.
     Out(Vec<u8>),
-    /// An event the machine must tell.
-    Told(String),
+    /// An event that the machine must report.
+    Event(String),
     /// What the application does.
     Act(String),
     /// The peer waits.
@@ -44,8 +46,8 @@ pub struct Transcript {
     /// The words of the `%` lines.
     pub options: Vec<String>,
     pub(super) segments: Vec<Segment>,
-    pub(super) told: Vec<String>,
-    pub(super) acts_after_told: Vec<Vec<String>>,
+    pub(super) events: Vec<String>,
+    pub(super) acts_after_events: Vec<Vec<String>>,
     pub(super) leaves_input: bool,
 }
 
@@ -59,7 +61,7 @@ impl Transcript {
         let mut this = Self::default();
         let mut segment = Segment::default();
         let mut sent = Vec::new();
-        let mut after_told = false;
+        let mut after_event = false;
         for line in text.lines() {
             if let Some(options) = line.strip_prefix('%') {
                 this.options
@@ -73,26 +75,26 @@ impl Transcript {
             match item {
                 Item::In(octets) => {
                     segment.input.extend_from_slice(&octets);
-                    after_told = false;
+                    after_event = false;
                 }
                 Item::Out(octets) => {
                     sent.extend_from_slice(&octets);
                 }
-                Item::Told(told) => {
-                    let parenthesis = told.starts_with('(');
-                    this.told.push(told);
+                Item::Event(event) => {
+                    let parenthesis = event.starts_with('(');
+                    this.events.push(event);
                     if !parenthesis {
-                        this.acts_after_told.push(Vec::new());
-                        after_told = true;
+                        this.acts_after_events.push(Vec::new());
+                        after_event = true;
                     }
                 }
-                Item::Act(act) if after_told => {
-                    if let Some(acts) = this.acts_after_told.last_mut() {
+                Item::Act(act) if after_event => {
+                    if let Some(acts) = this.acts_after_events.last_mut() {
                         acts.push(act);
                     }
                     if role == Role::Client && !segment.is_empty() {
                         this.close(&mut segment, &sent);
-                        after_told = true;
+                        after_event = true;
                     }
                 }
                 Item::Act(act) => {
@@ -103,7 +105,7 @@ impl Transcript {
                 }
                 Item::Wait => {
                     this.close(&mut segment, &sent);
-                    after_told = false;
+                    after_event = false;
                 }
             }
             // What is sent because of the last act belongs to the segment that act closed.
@@ -139,7 +141,7 @@ impl Item {
         let (kind, rest) = line.split_at(line.len().min(2));
         let rest = rest.strip_prefix(' ').unwrap_or(rest);
         match kind {
-            "! " => Some(Self::Told(rest.to_string())),
+            "! " => Some(Self::Event(rest.to_string())),
             "> " => Some(Self::Act(rest.to_string())),
             "C:" | "S:" => {
                 let mut octets = match rest.strip_suffix('\\').filter(|r| !r.ends_with('\\')) {
@@ -162,7 +164,7 @@ impl Item {
     }
 }
 
-/// Octets as a transcript shows them.
+/// Returns octets as a transcript shows them.
 #[must_use]
 pub fn escape(octets: &[u8]) -> String {
     let mut text = String::new();
@@ -181,7 +183,7 @@ pub fn escape(octets: &[u8]) -> String {
     text
 }
 
-/// The octets that a transcript shows. Text beyond ASCII stands for its UTF-8.
+/// Returns the octets that a transcript shows. Text beyond ASCII stands for its UTF-8.
 #[must_use]
 pub fn unescape(text: &str) -> Vec<u8> {
     let mut octets = Vec::new();

@@ -1,101 +1,115 @@
 //! `mailclient account`.
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use hikyaku_wire::Secret;
 use serde_json::json;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
+use std::str::FromStr;
 
-use super::{Context, Kind, dial};
-use crate::{
+use super::context::{Context, dial};
+use hikyaku_client::Kind;
+use hikyaku_client::{
     Account, Bodies, Deletion, Error, Fingerprint, Interval, Octets, Password, Result, Security,
     Server, Submission, Tcp, discover, imap, pop,
 };
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Adds an account; its servers are looked for when they are not named.
+    /// Adds an account; finds its servers unless --incoming and --outgoing name them.
     Add(Box<Add>),
-    /// All accounts.
+    /// Lists all accounts.
     List,
-    /// All about one account.
+    /// Shows the settings of an account.
     Show {
         /// Its address.
         address: String,
     },
-    /// Removes an account from this device, with the mail that is here.
+    /// Removes an account and its mail from this device.
     Remove {
         /// Its address.
         address: String,
     },
-    /// Tries to log in.
+    /// Tries to log in on both servers of an account.
     Test {
         /// Its address.
         address: String,
     },
-    /// Trusts exactly the certificates of these fingerprints, besides those that were named before; without any,
-    /// certificates are judged by who issued them again.
+    /// Trusts only the certificates with these fingerprints and those named before; without any, forgets them
+    /// all and trusts the system's certificate authorities again.
     Trust {
         /// Its address.
         address: String,
-        /// As the error names them: sha256:..
+        /// The fingerprints, as the error message names them: sha256:..
         fingerprints: Vec<Fingerprint>,
     },
-    /// Takes another password, from the terminal or the first line of standard input.
+    /// Changes the stored password; reads it from the terminal or the first line of standard input.
     Password {
         /// Its address.
         address: String,
     },
 }
 
+/// Takes one of these words, and names them in the help.
+fn one_of<T>(words: impl IntoIterator<Item = &'static str>) -> impl TypedValueParser<Value = T>
+where
+    T: FromStr<Err = String> + Clone + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(words).try_map(|word| T::from_str(&word))
+}
+
 #[derive(Debug, Args)]
 pub(super) struct Add {
     /// The address.
     address: String,
-    /// POP: mail is here and nowhere else. IMAP: mail stays on the server for all devices.
-    #[arg(long = "type", value_enum)]
+    /// POP downloads mail to this device and deletes it from the server; IMAP leaves it there for all
+    /// devices.
+    #[arg(long = "type", value_parser = one_of::<Kind>(["pop", "imap"]))]
     kind: Kind,
-    /// The name that stands beside the address.
+    /// Your name, shown beside the address in mail you send.
     #[arg(long)]
     name: Option<String>,
-    /// The name to log in with, when it is not the address.
+    /// The user name, if it is not the address.
     #[arg(long)]
     login: Option<String>,
-    /// Where mail comes from: HOST:PORT.
-    #[arg(long, value_parser = host_and_port)]
+    /// The incoming server (IMAP or POP).
+    #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port)]
     incoming: Option<(String, u16)>,
-    #[arg(long, value_enum)]
+    /// Encryption of the incoming server [default: by its port].
+    #[arg(long, value_parser = one_of::<Security>(["tls", "starttls", "none"]))]
     incoming_security: Option<Security>,
-    /// Where mail goes: HOST:PORT.
-    #[arg(long, value_parser = host_and_port)]
+    /// The outgoing server (SMTP submission).
+    #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port)]
     outgoing: Option<(String, u16)>,
-    #[arg(long, value_enum)]
+    /// Encryption of the outgoing server [default: by its port].
+    #[arg(long, value_parser = one_of::<Security>(["tls", "starttls", "none"]))]
     outgoing_security: Option<Security>,
-    /// Certificates to trust besides the system's, a PEM file: an authority's, or the server's own.
+    /// A PEM file of certificates to trust besides the system's: of an authority, or the server's own.
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
-    /// Trusts exactly the certificate of that fingerprint, and no other; once for each server's.
+    /// Trusts only the certificate with this fingerprint; give one for each server.
     #[arg(long, value_name = "SHA256:..")]
     fingerprint: Vec<Fingerprint>,
-    /// Messages of more octets stay on the server: 500K, 256M, 1G.
+    /// Leaves larger messages on the server, such as 500K, 256M or 1G.
     #[arg(long, default_value = "256M")]
     largest_message: Octets,
     /// A command that prints the password, instead of the system's keyring.
     #[arg(long, value_name = "COMMAND", conflicts_with = "password_in_clear")]
     password_command: Option<String>,
-    /// Keeps the password readable in the accounts' file.
+    /// Stores the password unencrypted in accounts.toml.
     #[arg(long)]
     password_in_clear: bool,
-    /// POP: at-once, after-N-days, when-deleted-here, never.
+    /// POP: when to delete from the server: at-once, after-N-days, when-deleted-here or never.
     #[arg(long, default_value = "at-once")]
     delete: Deletion,
-    /// IMAP: which bodies a sync brings: headers, recent-N-days, all.
+    /// IMAP: which whole messages a sync downloads: headers (none), recent-N-days or all.
     #[arg(long, default_value = "all")]
     bodies: Bodies,
-    /// The time between the polls of `watch`: 90s, 10m, 1h.
+    /// The time between two syncs of `watch`, such as 90s, 10m or 1h.
     #[arg(long, default_value = "10m")]
     interval: Interval,
-    /// Does not try to log in.
+    /// Adds the account without trying to log in.
     #[arg(long)]
     no_test: bool,
 }
@@ -107,7 +121,7 @@ fn host_and_port(text: &str) -> std::result::Result<(String, u16), String> {
     Ok((host.to_owned(), port.parse().map_err(|_| wanted())?))
 }
 
-/// What a port means by custom, when nothing else is said.
+/// Returns the encryption that is usual on a port.
 fn security(port: u16) -> Security {
     match port {
         110 | 143 | 587 | 25 => Security::StartTls,
@@ -147,7 +161,7 @@ pub(super) async fn run(context: &mut Context<'_>, command: Command) -> Result<(
                 Password::forget(&account.address).await;
             }
             context.say(format_args!(
-                "{} is removed from this device",
+                "{} and its mail are removed from this device",
                 account.address
             ))
         }
@@ -183,10 +197,10 @@ fn trust(context: &mut Context<'_>, address: &str, fingerprints: &[Fingerprint])
     context.config.save(&context.folder)?;
     match count {
         0 => context.say(format_args!(
-            "{address}: certificates are judged by who issued them"
+            "{address}: trusts the system's certificate authorities"
         )),
         _ => context.say(format_args!(
-            "{address}: {count} certificate(s) are trusted, and no other; `mailclient account test {address}` tries them"
+            "{address}: trusts {count} certificate(s) and no other; `mailclient account test {address}` tries the login"
         )),
     }
 }
@@ -200,7 +214,7 @@ async fn password(context: &mut Context<'_>, address: &str) -> Result<()> {
     match &mut account.password {
         Password::Command(line) => {
             return Err(Error::Usage(format!(
-                "the password of {address} comes from `{line}`: change it there"
+                "the password of {address} is what `{line}` prints: change it there"
             )));
         }
         Password::Keyring => Password::keep(&address, &ask_password(&address)?).await?,
@@ -211,7 +225,7 @@ async fn password(context: &mut Context<'_>, address: &str) -> Result<()> {
         }
     }
     context.say(format_args!(
-        "the password of {address} is kept; `mailclient account test {address}` tries it"
+        "the password of {address} is stored; `mailclient account test {address}` tries the login"
     ))
 }
 
@@ -226,7 +240,7 @@ fn show(context: &mut Context<'_>, account: &Account) -> Result<()> {
     let password = match &account.password {
         Password::Keyring => "in the system's keyring".to_owned(),
         Password::Command(line) => format!("from `{line}`"),
-        Password::InClear(_) => "in clear in accounts.toml".to_owned(),
+        Password::InClear(_) => "unencrypted in accounts.toml".to_owned(),
     };
     if context.json {
         let value = json!({
@@ -250,28 +264,25 @@ fn show(context: &mut Context<'_>, account: &Account) -> Result<()> {
         context.say(format_args!("trusts    {one}"))?;
     }
     match account.kind {
-        Kind::Pop => context.say(format_args!(
-            "deletes from the server: {:?}",
-            account.delete
-        )),
-        Kind::Imap => context.say(format_args!("brings bodies: {:?}", account.bodies)),
+        Kind::Pop => context.say(format_args!("deletes from the server: {}", account.delete)),
+        Kind::Imap => context.say(format_args!("brings bodies: {}", account.bodies)),
     }
 }
 
 async fn add(context: &mut Context<'_>, add: Add) -> Result<()> {
     if context.config.account(Some(&add.address)).is_ok() {
         return Err(Error::Usage(format!(
-            "{} is there already: `mailclient account show` shows it, `remove` removes it",
+            "the account {0} already exists: `mailclient account show {0}` shows it, `mailclient account remove {0}` removes it",
             add.address
         )));
     }
-    match crate::compose::recipients(&add.address).as_deref() {
+    match hikyaku_client::compose::recipients(&add.address).as_deref() {
         Ok([one]) if *one == add.address => {}
         _ => {
             let text = add.address.clone();
-            let why = crate::compose::NotAnAddress { text };
+            let why = hikyaku_client::compose::NotAnAddress { text };
             return Err(Error::Usage(format!(
-                "{why}: an account is named by its address, as name@example.org"
+                "{why}: write the address of the account, such as name@example.org"
             )));
         }
     }
@@ -296,7 +307,7 @@ async fn add(context: &mut Context<'_>, add: Add) -> Result<()> {
                 fingerprints: add.fingerprint.clone(),
                 ..Tcp::default()
             };
-            let found = discover(&tcp, &crate::Web, &add.address, add.kind).await?;
+            let found = discover(&tcp, &hikyaku_client::Web, &add.address, add.kind).await?;
             (
                 incoming.unwrap_or(found.incoming),
                 outgoing.unwrap_or(found.outgoing),
@@ -344,7 +355,7 @@ async fn add(context: &mut Context<'_>, add: Add) -> Result<()> {
     context.config.save(&context.folder)
 }
 
-/// The password, from the terminal without an echo, or the first line of standard input.
+/// Reads the password from the terminal without an echo, or from the first line of standard input.
 fn ask_password(address: &str) -> Result<Secret> {
     let wrong = |error: std::io::Error| Error::Password(error.to_string());
     if std::io::stdin().is_terminal() {
@@ -357,7 +368,7 @@ fn ask_password(address: &str) -> Result<Secret> {
     let line = line.trim_end_matches(['\r', '\n']);
     if line.is_empty() {
         return Err(Error::Password(
-            "it is typed on a terminal, or is the first line of standard input".into(),
+            "type it on a terminal, or give it as the first line of standard input".into(),
         ));
     }
     Ok(Secret::from(line.as_bytes().to_vec()))

@@ -1,8 +1,8 @@
-//! What to do next, when something was not done.
+//! Advice on what to type after an error.
 
 use std::borrow::Cow;
 
-use crate::Error;
+use hikyaku_client::Error;
 
 /// Returns a sentence that says what to type next, where that helps.
 #[must_use]
@@ -10,9 +10,9 @@ pub fn advice(error: &Error) -> Option<Cow<'static, str>> {
     let is = |text: &str, of: &str| text.starts_with(of);
     if let Error::Untrusted { fingerprint, .. } = error {
         return Some(Cow::Owned(format!(
-            "nothing was sent; if this is the server's own certificate, trust exactly it: `mailclient account trust \
-             ADDRESS {fingerprint}`, or `account add --fingerprint {fingerprint}`; one of an authority of its own is \
-             trusted with `account add --ca FILE`"
+            "no password was sent; if this is the server's own certificate, trust it with `mailclient account trust \
+             ADDRESS {fingerprint}`, or `mailclient account add .. --fingerprint {fingerprint}`; trust a private \
+             certificate authority with `mailclient account add .. --ca FILE`"
         )));
     }
     let said = match error {
@@ -20,24 +20,25 @@ pub fn advice(error: &Error) -> Option<Cow<'static, str>> {
             Some("`mailclient folders` lists the folders")
         }
         Error::NotFound(what) if is(what, "message") && !what.contains('`') => Some(
-            "`mailclient list FOLDER` names the messages, such as INBOX/7; one that was moved has another name after a sync",
+            "`mailclient list FOLDER` lists the messages by name, such as INBOX/7; a moved message has another name after a sync",
         ),
         Error::NotFound(what) if is(what, "account: ") && !what.contains('`') => {
             Some("`mailclient account list` lists the accounts")
         }
         Error::Login(_) => Some(
-            "`mailclient account password ADDRESS` takes another password; some providers want one that is made for programs",
+            "`mailclient account password ADDRESS` changes the password; some providers require an app password",
         ),
         Error::Password(_) => Some(
-            "`mailclient account password ADDRESS` takes it again; `account add` has --password-command and --password-in-clear",
+            "`mailclient account password ADDRESS` stores it again; without a keyring, use `mailclient account add` with \
+             --password-command or --password-in-clear",
         ),
-        Error::Network(_) => Some(
-            "nothing is lost: what waits is done with the next `mailclient sync` or `mailclient send`",
-        ),
+        Error::Network(_) => {
+            Some("nothing is lost: the next `mailclient sync` or `mailclient send` tries again")
+        }
         Error::Tls { .. } => Some(
-            "nothing was sent; a server with a certificate authority of its own is added with `account add --ca FILE`",
+            "no password was sent; for a private certificate authority, use `mailclient account add .. --ca FILE`",
         ),
-        Error::Protocol(_) => Some("nothing is lost: `mailclient sync` asks again"),
+        Error::Protocol(_) => Some("nothing is lost: the next `mailclient sync` tries again"),
         _ => None,
     };
     said.map(Cow::Borrowed)

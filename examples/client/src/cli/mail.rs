@@ -1,16 +1,19 @@
-//! Reading and sorting mail. All of it works offline, but for a body that was never brought.
+//! Reading and sorting mail. All of it works offline, except for a body that was never fetched.
 
 use bytes::Bytes;
-use mailstore::Flags;
-use mailstore::message::{Address, Envelope, Structure, decode_header, parse_date};
+use hikyaku_mailstore::Flags;
+use hikyaku_message::{Address, Envelope, Structure, decode_header, parse_date};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::{Context, Marks, dial};
-use crate::visible::{self, Person};
-use crate::{Account, Error, Kind, Local, Message, Result, file_name, show, terminal};
+use super::arguments::Marks;
+use super::context::{Context, dial, unwritten};
+use hikyaku_client::visible::{self, Person};
+use hikyaku_client::{Account, Error, Kind, Local, Message, Result, file_name, show};
+
+use crate::terminal;
 
 /// Columns for names of messages, and for people, in a list that is as wide as it likes.
 const NAME: usize = 12;
@@ -132,7 +135,7 @@ pub(super) async fn whole(local: &Local, account: &Account, message: &Message) -
     if let Some(whole) = local.whole(message).await? {
         return Ok(whole);
     }
-    crate::fetch_whole(&dial(account), local, account, message).await
+    hikyaku_client::fetch_whole(&dial(account), local, account, message).await
 }
 
 pub(super) async fn read(context: &mut Context<'_>, name: &str, source: bool) -> Result<()> {
@@ -144,7 +147,7 @@ pub(super) async fn read(context: &mut Context<'_>, name: &str, source: bool) ->
         local.mark(&message, &Flags::SEEN, &Flags::NONE).await?;
     }
     if source && context.columns.is_none() {
-        return context.out.write_all(&octets).map_err(super::unwritten);
+        return context.out.write_all(&octets).map_err(unwritten);
     }
     if source {
         // A terminal is not given what would steer it.
@@ -186,7 +189,7 @@ pub(super) fn header(context: &mut Context<'_>, envelope: &Envelope, received: i
     let written = envelope.date.as_deref().and_then(parse_date);
     let date = match written {
         Some(date) => context.clock.written(date.seconds, date.zone),
-        None => format!("{} (when it came)", context.clock.long(received)),
+        None => format!("{} (when it was received)", context.clock.long(received)),
     };
     field(context, "Date:", &[date])?;
     let subject = decode_header(envelope.subject.as_deref().unwrap_or(b""));
@@ -264,7 +267,7 @@ fn people(context: &mut Context<'_>, name: &str, all: &[Address]) -> Result<()> 
             context,
             "",
             &[format!(
-                "[!] the name looks like an address, but this is from or for {}",
+                "[!] the name looks like an address, but the real address is {}",
                 one.address
             )],
         )?;
@@ -334,7 +337,7 @@ pub(super) async fn save(
     }
     if !to.is_dir() {
         return Err(Error::Usage(format!(
-            "{} is no folder: make it first",
+            "{} is not a folder: create it first",
             to.display()
         )));
     }
@@ -372,7 +375,7 @@ fn written(folder: &Path, name: &str, octets: &[u8]) -> Result<PathBuf> {
     loop {
         let Some(name) = names.next() else {
             return Err(Error::Usage(format!(
-                "{} has too many files of the name {name}",
+                "{} has too many files named {name}",
                 folder.display()
             )));
         };
@@ -446,7 +449,9 @@ pub(super) async fn delete(
 
 fn later(context: &mut Context<'_>, account: &Account) -> Result<()> {
     match account.kind {
-        Kind::Imap if !context.json => context.say("on the server with the next sync"),
+        Kind::Imap if !context.json => {
+            context.say("the next `mailclient sync` does this on the server")
+        }
         _ => Ok(()),
     }
 }

@@ -2,31 +2,34 @@
 
 mod account;
 mod advice;
+mod arguments;
+mod context;
 mod mail;
 mod outbox;
 mod write;
 
 pub use advice::advice;
 
-use clap::{Args, Parser, Subcommand};
-use serde_json::Value;
+use clap::{Parser, Subcommand};
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::clock::Clock;
-use crate::{
-    Account, Config, Dial, Error, Kind, Local, Progress, Result, Tcp, local, sync, visible, watch,
-};
+use crate::progress::Bar;
+use crate::{Config, watch};
+use arguments::{Compose, Marks, Text};
+use context::{Context, dial};
+use hikyaku_client::{Account, Dial, Error, Result, sync, visible};
 
-/// Mail on this device: POP and IMAP accounts, readable offline.
+/// A mail client for POP and IMAP accounts that keeps mail on this device, readable offline.
 #[derive(Debug, Parser)]
 #[command(name = "mailclient", version)]
 pub struct Cli {
-    /// The account; the first one, when none is named.
+    /// The account to use [default: the first one].
     #[arg(long, global = true, value_name = "ADDRESS")]
     account: Option<String>,
-    /// Where accounts and mail are kept.
+    /// The folder that holds accounts and mail.
     #[arg(
         long,
         global = true,
@@ -35,7 +38,7 @@ pub struct Cli {
         hide_env_values = true
     )]
     home: Option<PathBuf>,
-    /// Lists as JSON.
+    /// Prints JSON.
     #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
@@ -46,7 +49,7 @@ pub struct Cli {
 }
 
 impl Cli {
-    /// Makes lines fit a terminal of so many columns; `None` is a file or a pipe, whose lines are whole.
+    /// Makes lines fit a terminal with that many columns; with `None`, a file or a pipe, lines stay whole.
     #[must_use]
     pub fn fitting(mut self, columns: Option<usize>) -> Self {
         self.columns = columns;
@@ -56,94 +59,94 @@ impl Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Accounts: add, list, show, remove, test.
+    /// Manages accounts: adds, lists, shows, tests or removes them.
     #[command(subcommand)]
     Account(account::Command),
-    /// Brings what is new, and does on the server what was done offline.
+    /// Fetches new mail and uploads changes made offline.
     Sync {
-        /// Asks a running `watch` to do it.
+        /// Lets a running `mailclient watch` do it.
         #[arg(long)]
         now: bool,
     },
-    /// Stays up to date until it is interrupted.
+    /// Keeps the offline copy up to date until you press Ctrl-C.
     Watch,
-    /// The folders.
+    /// Lists the folders.
     Folders,
-    /// The newest messages of a folder.
+    /// Lists the newest messages of a folder.
     List {
         /// The folder.
         #[arg(default_value = "INBOX")]
         folder: String,
-        /// How many.
+        /// The largest number of messages to list.
         #[arg(short = 'n', long, default_value_t = 25)]
         count: usize,
     },
     /// Shows a message, and marks it as read.
     Read {
-        /// As `list` names it: INBOX/7, or 7.
+        /// The message as `list` names it: INBOX/7, or 7.
         message: String,
-        /// As it came, octet for octet.
+        /// Prints the message exactly as it was received.
         #[arg(long)]
         source: bool,
     },
-    /// Messages that hold a text.
+    /// Lists the messages that contain a text.
     Search {
-        /// What to look for.
+        /// The text to look for.
         text: String,
-        /// In that folder alone.
+        /// Searches this folder only.
         #[arg(long)]
         folder: Option<String>,
     },
-    /// Saves attachments.
+    /// Saves attachments of a message as files.
     Save {
         /// The message.
         message: String,
-        /// Their numbers; all, when none is named.
+        /// The numbers of the attachments, as `read` lists them [default: all].
         numbers: Vec<usize>,
-        /// Where to.
+        /// The folder to save to.
         #[arg(long, default_value = ".")]
         to: PathBuf,
     },
-    /// Writes a message: into the outbox, or among the drafts.
+    /// Writes a message and puts it into the outbox, or saves it to Drafts.
     Compose(Compose),
-    /// Answers a message.
+    /// Replies to a message.
     Reply {
         /// The message.
         message: String,
-        /// To all who had it.
+        /// Replies to all recipients.
         #[arg(long)]
         all: bool,
         #[command(flatten)]
         text: Text,
     },
-    /// Passes a message on, whole.
+    /// Forwards a message as an attachment.
     Forward {
         /// The message.
         message: String,
-        /// To whom.
-        #[arg(long, required = true)]
+        /// A recipient; may be given several times.
+        #[arg(long, required = true, value_name = "ADDRESS")]
         to: Vec<String>,
         #[command(flatten)]
         text: Text,
     },
-    /// Continues a draft: into the outbox, or among the drafts again.
+    /// Changes a draft and puts it into the outbox, or saves it to Drafts again.
     Edit {
         /// The draft.
         message: String,
         #[command(flatten)]
         changes: Box<write::Changes>,
     },
-    /// Sends what is in the outbox.
+    /// Sends the messages in the outbox.
     Send {
-        /// A draft to send as it is, instead.
+        /// A draft to send unchanged, instead of the outbox.
         draft: Option<String>,
     },
-    /// The outbox: lists it, or shows, edits, removes or retries a message in it.
+    /// Lists the outbox, or shows, edits, removes or retries a message in it.
     Outbox {
         #[command(subcommand)]
         command: Option<outbox::Command>,
     },
-    /// Changes what is noted of messages.
+    /// Marks messages as read, unread, flagged or answered.
     Mark {
         /// The messages.
         #[arg(required = true)]
@@ -156,133 +159,25 @@ enum Command {
         /// The messages.
         #[arg(required = true)]
         messages: Vec<String>,
-        /// The folder.
-        #[arg(long)]
+        /// The folder to move them to.
+        #[arg(long, value_name = "FOLDER")]
         to: String,
     },
-    /// Deletes messages: into the trash, and from there for good.
+    /// Moves messages to the trash; deletes those that are already there for good.
     Delete {
         /// The messages.
         #[arg(required = true)]
         messages: Vec<String>,
-        /// At once, wherever they are.
+        /// Deletes them for good, wherever they are.
         #[arg(long)]
         for_good: bool,
     },
 }
 
-#[derive(Debug, Args)]
-struct Compose {
-    /// To whom.
-    #[arg(long)]
-    to: Vec<String>,
-    /// Copies to.
-    #[arg(long)]
-    cc: Vec<String>,
-    /// Copies that the others are not told of.
-    #[arg(long)]
-    bcc: Vec<String>,
-    /// The subject.
-    #[arg(long, default_value = "")]
-    subject: String,
-    #[command(flatten)]
-    text: Text,
-}
-
-#[derive(Debug, Args)]
-struct Text {
-    /// The text; from $EDITOR on a terminal, else from standard input, when it is not given.
-    #[arg(long)]
-    text: Option<String>,
-    /// Files to go with it.
-    #[arg(long, value_name = "FILE")]
-    attach: Vec<PathBuf>,
-    /// In $EDITOR, also when a text is given.
-    #[arg(long)]
-    edit: bool,
-    /// Among the drafts, not into the outbox.
-    #[arg(long)]
-    draft: bool,
-}
-
-#[derive(Debug, Args)]
-#[group(required = true, multiple = true)]
-#[allow(clippy::struct_excessive_bools, reason = "they are what is typed")]
-struct Marks {
-    #[arg(long, conflicts_with = "unread")]
-    read: bool,
-    #[arg(long)]
-    unread: bool,
-    #[arg(long, conflicts_with = "unflagged")]
-    flagged: bool,
-    #[arg(long)]
-    unflagged: bool,
-    #[arg(long)]
-    answered: bool,
-}
-
-/// What a command works with.
-struct Context<'a> {
-    folder: PathBuf,
-    config: Config,
-    account: Option<String>,
-    json: bool,
-    /// Columns of the terminal, where it is one.
-    columns: Option<usize>,
-    clock: Clock,
-    out: &'a mut (dyn Write + Send),
-}
-
-impl Context<'_> {
-    fn account(&self) -> Result<Account> {
-        self.config.account(self.account.as_deref()).cloned()
-    }
-
-    /// The accounts that a sync is for: the named one, or all.
-    fn accounts(&self) -> Result<Vec<Account>> {
-        match &self.account {
-            Some(_) => Ok(vec![self.account()?]),
-            None if self.config.accounts.is_empty() => self.account().map(|one| vec![one]),
-            None => Ok(self.config.accounts.clone()),
-        }
-    }
-
-    async fn local(&self, account: &Account) -> Result<Local> {
-        let local = Local::of(local::open(&self.folder).await?, account).await?;
-        Ok(local.with_cache(local::cache(&self.folder)))
-    }
-
-    /// Prints a line, or several. Whatever strangers put into it, it does no more than say something.
-    fn say(&mut self, line: impl std::fmt::Display) -> Result<()> {
-        let line = line.to_string();
-        writeln!(self.out, "{}", visible::text(&line)).map_err(unwritten)
-    }
-
-    /// A listing: JSON where that is asked for, else a line each.
-    fn list(&mut self, items: Vec<(Value, String)>) -> Result<()> {
-        if self.json {
-            let all: Vec<_> = items.into_iter().map(|(value, _)| value).collect();
-            return self.say(Value::Array(all));
-        }
-        for (_, line) in items {
-            self.say(line)?;
-        }
-        Ok(())
-    }
-}
-
-fn unwritten(error: std::io::Error) -> Error {
-    Error::File("standard output".into(), error)
-}
-
-fn dial(account: &Account) -> Tcp {
-    account.dial()
-}
-
-/// Does what the command line says.
+/// Runs the command line.
 ///
 /// # Errors
-/// Why it was not done; [`Error::exit_code`] is the program's.
+/// Why the command failed; [`Error::exit_code`] gives the exit code of the program.
 pub async fn run(cli: Cli, out: &mut (dyn Write + Send)) -> Result<()> {
     let folder = match cli.home {
         Some(folder) => folder,
@@ -346,7 +241,7 @@ async fn run_sync(context: &mut Context<'_>, now: bool) -> Result<()> {
         return match said {
             Some(said) => context.say(said.trim_end()),
             None => Err(Error::NotFound(
-                "watch: none is running, and `mailclient sync` works without one".into(),
+                "running watch: `mailclient sync` works without one".into(),
             )),
         };
     }
@@ -354,7 +249,7 @@ async fn run_sync(context: &mut Context<'_>, now: bool) -> Result<()> {
     let mut failed = None;
     for account in &accounts {
         let local = context.local(account).await?;
-        let outcome = sync(&dial(account), &local, account, &Progress::shown()).await;
+        let outcome = sync(&dial(account), &local, account, &Bar::new()).await;
         context.say(format_args!(
             "{}: {}",
             account.address,
@@ -364,7 +259,7 @@ async fn run_sync(context: &mut Context<'_>, now: bool) -> Result<()> {
             Err(error) => failed = Some(error),
             Ok(report) if !report.warnings.is_empty() => {
                 failed = failed.or(Some(Error::Partly(
-                    "not all of it was done: what waits is tried again with the next sync".into(),
+                    "some changes were not uploaded; the next sync tries them again".into(),
                 )));
             }
             Ok(_) => {}
@@ -380,10 +275,10 @@ async fn run_watch(context: &mut Context<'_>) -> Result<()> {
     };
     let dialer: watch::Dialer =
         Arc::new(|account: &Account| Arc::new(dial(account)) as Arc<dyn Dial>);
-    let told: watch::Told = Arc::new(|account, outcome| {
+    let synced: watch::Synced = Arc::new(|account, outcome| {
         let mut out = std::io::stdout().lock();
         let line = format!("{}: {}", account.address, watch::said(outcome));
         let _ = writeln!(out, "{}", visible::text(&line));
     });
-    watch::watch(&context.folder, accounts, dialer, told, stop).await
+    watch::watch(&context.folder, accounts, dialer, synced, stop).await
 }

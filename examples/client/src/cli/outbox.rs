@@ -1,39 +1,40 @@
 //! `mailclient send` and `mailclient outbox`: what waits to be sent, and why it still waits.
 
 use clap::Subcommand;
-use mailstore::message::{Envelope, Structure};
+use hikyaku_message::{Envelope, Structure};
 use serde_json::{Value, json};
 
+use super::context::{Context, dial};
 use super::write::{Changes, Written};
-use super::{Context, dial, mail, write};
-use crate::compose::{Draft, address_of};
-use crate::visible;
-use crate::{Error, Fate, Outgoing, Result};
-use crate::{queued, queued_message, renew, requeue, send_all, send_one, show, unqueue};
+use super::{mail, write};
+use hikyaku_client::compose::{Draft, address_of};
+use hikyaku_client::visible;
+use hikyaku_client::{Error, Fate, Outgoing, Result};
+use hikyaku_client::{queued, queued_message, renew, requeue, send_all, send_one, show, unqueue};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// What is in the outbox, and why it still waits.
+    /// Lists the messages in the outbox, and why each still waits.
     List,
     /// Shows a message in the outbox.
     Show {
         /// Its number.
         number: u64,
     },
-    /// Changes a message in the outbox: its text in $EDITOR, or what is given.
+    /// Changes a message in the outbox: what the options say, or else its text in the editor.
     Edit {
         /// Its number.
         number: u64,
         #[command(flatten)]
         changes: Box<Changes>,
     },
-    /// Removes messages from the outbox, unsent.
+    /// Removes messages from the outbox without sending them.
     Remove {
         /// Their numbers.
         #[arg(required = true)]
         numbers: Vec<u64>,
     },
-    /// Tries to send a message now, also to recipients that were refused.
+    /// Tries to send a message now, also to recipients that the server refused.
     Retry {
         /// Its number.
         number: u64,
@@ -89,7 +90,7 @@ fn reasons(context: &Context<'_>, outgoing: &Outgoing) -> Vec<String> {
     };
     let since = outgoing
         .failing_since
-        .map(|since| format!(", fails since {}", context.clock.long(since)));
+        .map(|since| format!(", failing since {}", context.clock.long(since)));
     lines.push(times + &since.unwrap_or_default());
     for failure in &outgoing.failures {
         let word = if failure.refused {
@@ -141,7 +142,7 @@ async fn list(context: &mut Context<'_>) -> Result<()> {
         }
         if !outgoing.is_due() {
             line += &format!(
-                "\n    is not tried again: `mailclient outbox edit {number} --to ADDRESS`, or retry or remove it"
+                "\n    not tried again: correct it with `mailclient outbox edit {number} --to ADDRESS`, or retry or remove it"
             );
         }
         items.push((value(number, octets, &subject, &outgoing), line));
@@ -222,7 +223,7 @@ async fn remove(context: &mut Context<'_>, numbers: &[u64]) -> Result<()> {
         unqueue(&local, *number).await?;
         if !context.json {
             context.say(format_args!(
-                "{number} is removed from the outbox, and was not sent"
+                "{number} is removed from the outbox and was not sent"
             ))?;
         }
     }
@@ -257,13 +258,13 @@ pub(super) async fn send(context: &mut Context<'_>, only: Option<u64>) -> Result
         .count();
     match (left.len(), refused) {
         (0, _) if wrong => Err(Error::Partly(
-            "nobody took it: the message is among the drafts (`mailclient list Drafts`, `mailclient edit`)".into(),
+            "the server refused all recipients; the message is back in Drafts: see `mailclient list Drafts`, then correct it with `mailclient edit`".into(),
         )),
         (waiting, 0) if wrong => Err(Error::Partly(format!(
-            "not all of it was sent: in the outbox wait {waiting} (`mailclient outbox`)"
+            "not everything was sent; messages waiting in the outbox: {waiting} (`mailclient outbox` says why)"
         ))),
         (_, refused) if wrong || refused > 0 => Err(Error::Partly(format!(
-            "not all of it was sent: refused, and to be edited or removed, are {refused} (`mailclient outbox`)"
+            "not everything was sent; refused messages to edit or remove: {refused} (`mailclient outbox` lists them)"
         ))),
         _ => Ok(()),
     }

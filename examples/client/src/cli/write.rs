@@ -2,26 +2,28 @@
 //! editor stays in its file until it is in the outbox or among the drafts.
 
 use clap::Args;
-use mailstore::Flags;
-use mailstore::message::{Envelope, Structure, decode_header};
+use hikyaku_mailstore::Flags;
+use hikyaku_message::{Envelope, Structure, decode_header};
 use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::{Compose, Context, Text, mail};
-use crate::compose::{Draft, recipients};
-use crate::{Account, Error, Local, Message, Result, queue, show};
+use super::arguments::{Compose, Text};
+use super::context::Context;
+use super::mail;
+use hikyaku_client::compose::{Draft, recipients};
+use hikyaku_client::{Account, Error, Local, Message, Result, queue, show};
 
 /// What becomes of a message that was written before.
 #[derive(Debug, Args)]
 pub(super) struct Changes {
-    /// To whom, instead of those who were named.
-    #[arg(long)]
+    /// A recipient, instead of those named before; may be given several times.
+    #[arg(long, value_name = "ADDRESS")]
     to: Vec<String>,
-    /// Copies to, instead.
-    #[arg(long)]
+    /// A recipient of a copy, instead of those named before.
+    #[arg(long, value_name = "ADDRESS")]
     cc: Vec<String>,
-    /// Copies that the others are not told of, instead.
-    #[arg(long)]
+    /// A recipient of a copy whom the others do not see, instead of those named before.
+    #[arg(long, value_name = "ADDRESS")]
     bcc: Vec<String>,
     /// The subject.
     #[arg(long)]
@@ -66,7 +68,7 @@ impl Typed {
                 Ok(done)
             }
             Err(error) => Err(Error::Usage(format!(
-                "{error}; nothing is sent, the text is kept in {}",
+                "{error}; nothing was sent, the text is kept in {}",
                 path.display()
             ))),
         }
@@ -86,7 +88,7 @@ fn addressed(option: &str, given: &[String]) -> Result<Vec<String>> {
             Error::Usage(format!("{option}: {error}: write it as name@example.org"))
         })?;
         if read.is_empty() {
-            return Err(Error::Usage(format!("{option}: no address is given")));
+            return Err(Error::Usage(format!("{option}: the address is missing")));
         }
         all.extend(read);
     }
@@ -135,12 +137,12 @@ pub(super) async fn reply(
     }
     if draft.to.is_empty() && draft.cc.is_empty() {
         return Err(Error::Usage(format!(
-            "{name} names nobody to answer to: `mailclient compose --to ADDRESS` writes to somebody else"
+            "{name} has no address to reply to: `mailclient compose --to ADDRESS` writes to somebody else"
         )));
     }
     for one in left_out {
         context.say(format_args!(
-            "left out, for it is not an e-mail address: {one}"
+            "left out, because it is not an e-mail address: {one}"
         ))?;
     }
     finish(context, &account, draft, text).await?;
@@ -177,7 +179,7 @@ async fn draft_named(
     let message = local.find(name).await?;
     if message.mailbox != drafts(&local).await? && !message.flags.contains(&Flags::DRAFT) {
         return Err(Error::Usage(format!(
-            "{name} is no draft: `mailclient reply {name}` answers it, and `mailclient forward {name} --to ADDRESS` passes it on"
+            "{name} is not a draft: `mailclient reply {name}` replies to it, `mailclient forward {name} --to ADDRESS` forwards it"
         )));
     }
     let octets = mail::whole(&local, account, &message).await?;
@@ -195,7 +197,7 @@ pub(super) async fn edit(context: &mut Context<'_>, name: &str, changes: Changes
     let as_draft = changes.text.draft;
     let Some(written) = changed(context, draft, changes)? else {
         return Err(Error::Usage(format!(
-            "nothing was changed: nothing is sent (`mailclient send {name}` sends the draft as it is)"
+            "nothing was changed, so nothing was sent: `mailclient send {name}` sends the draft as it is"
         )));
     };
     store(context, &account, written, as_draft).await?;
@@ -245,7 +247,7 @@ pub(super) fn changed(
     }
     if !changes.text.edit && !std::io::stdin().is_terminal() {
         let why =
-            "say what is to be changed: --to, --cc, --bcc, --subject, --text, --attach, or --edit";
+            "nothing to change: give --to, --cc, --bcc, --subject, --text, --attach or --edit";
         return Err(Error::Usage(why.into()));
     }
     let (text, path) = edited(&draft.text, &editor(), &context.folder)?;
@@ -267,7 +269,7 @@ async fn finish(
     text: Text,
 ) -> Result<()> {
     if !text.draft && draft.recipients().is_empty() {
-        let why = "nobody is named to send it to: --to ADDRESS, or --draft to keep it";
+        let why = "no recipient: give --to ADDRESS, or --draft to save a draft";
         return Err(Error::Usage(why.into()));
     }
     for path in &text.attach {
@@ -290,7 +292,7 @@ async fn finish(
         let (edited, path) = edited(&draft.text, &editor(), &context.folder)?;
         if is_unchanged(&draft.text, &edited) {
             let _ = std::fs::remove_file(path);
-            let why = "nothing was changed in the editor: nothing is sent (--text '' sends it so)";
+            let why = "nothing was changed in the editor, so nothing was sent: --text '' sends the message without a text";
             return Err(Error::Usage(why.into()));
         }
         draft.text = edited;
@@ -334,7 +336,7 @@ async fn stored(
         flags.add(&Flags::DRAFT);
         let message = draft.message(account, true)?;
         local.add(&drafts, message, flags).await?;
-        return Ok(format!("kept in {drafts}"));
+        return Ok(format!("saved to {drafts}"));
     }
     let message = draft.message(account, false)?;
     queue(&local, &account.address, draft.recipients(), message).await?;
@@ -376,14 +378,15 @@ fn edited(text: &str, editor: &str, folder: &Path) -> Result<(String, PathBuf)> 
         .status();
     let unsent = |why: String| {
         Error::Usage(format!(
-            "{why}: nothing is sent, the text is kept in {}",
+            "{why}: nothing was sent, the text is kept in {}",
             path.display()
         ))
     };
-    let status = status.map_err(|error| unsent(format!("no editor could be started ({error})")))?;
+    let status =
+        status.map_err(|error| unsent(format!("the editor could not be started ({error})")))?;
     if !status.success() {
         return Err(unsent(format!(
-            "the editor `{editor}` failed ({status}; $EDITOR names another)"
+            "the editor `{editor}` failed ({status}); set $VISUAL or $EDITOR to use another"
         )));
     }
     let text = std::fs::read_to_string(&path);

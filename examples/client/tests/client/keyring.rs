@@ -53,7 +53,9 @@ fn the_password_is_in_the_keyring_and_nowhere_else() {
         String::from_utf8_lossy(&added.stderr)
     );
     assert!(
-        said.starts_with("POP: mail is downloaded to this device and then deleted from the server"),
+        said.starts_with(
+            "POP: mail is downloaded to this device and by default deleted from the server"
+        ),
         "{said}"
     );
     let secret = home.path().join("secret-me@a.test");

@@ -2,7 +2,6 @@
 
 #![cfg(unix)]
 
-mod certificates;
 mod endless;
 mod keyring;
 mod terminal;

@@ -313,18 +313,19 @@ fn nasty() -> Vec<(&'static str, String)> {
 fn reading_takes_little_time_whatever_a_message_holds() {
     let home = home();
     let account: hikyaku_client::Account = {
-        let config = hikyaku_client::Config::load(home.path()).unwrap();
+        let config = mailclient::Config::load(home.path()).unwrap();
         config.accounts[0].clone()
     };
     let all = nasty();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let store = std::sync::Arc::new(mailstore::Disk::open(home.path().join("mail")).unwrap());
+        let store =
+            std::sync::Arc::new(hikyaku_mailstore::Disk::open(home.path().join("mail")).unwrap());
         let local = hikyaku_client::Local::of(store, &account).await.unwrap();
         for (_, message) in &all {
             let octets = bytes::Bytes::from(message.clone());
             local
-                .add("INBOX", octets, mailstore::Flags::NONE)
+                .add("INBOX", octets, hikyaku_mailstore::Flags::NONE)
                 .await
                 .unwrap();
         }

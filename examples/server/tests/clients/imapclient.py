@@ -40,8 +40,8 @@ when = datetime.datetime(2020, 2, 29, 23, 59, 58)
 for number in range(5):
     text = "From: a%d@x.example\r\nSubject: =?utf-8?b?44GK6Iy2?= %d\r\nMessage-ID: <%d@x>\r\n\r\nbody %d\r\n"
     alice.append("INBOX", text % (number, number, number, number), flags=[b"\\Seen"] if number % 2 else [], msg_time=when)
-told = alice.select_folder("INBOX")
-assert told[b"EXISTS"] == 5 and told[b"READ-WRITE"] and told[b"UIDNEXT"] == 6, told
+selected = alice.select_folder("INBOX")
+assert selected[b"EXISTS"] == 5 and selected[b"READ-WRITE"] and selected[b"UIDNEXT"] == 6, selected
 assert alice.search("UNSEEN") == [1, 3, 5]
 assert alice.search(["SUBJECT", "お茶 3"], charset="UTF-8") == [4]
 assert alice.search(["FROM", "a2", "NOT", ["SEEN"]]) == [3]

@@ -59,7 +59,7 @@ assert(quota.storage.limit > 0);
 assert.equal((await client.status("Archive", { messages: true, uidNext: true })).messages, 2);
 lock.release();
 
-// What another client does is told in IDLE.
+// What another client does is reported in IDLE.
 const other = made();
 await other.connect();
 const exists = new Promise((done) => client.once("exists", done));

@@ -5,8 +5,8 @@ use crate::exchanger::{Exchanger, Manner, port};
 use crate::harness::{PASSWORD, Talk, config};
 use crate::mailserver::{Mailserver, add_account, configured};
 use crate::relay::base64;
-use hikyaku_server::{Server, Service};
-use mailstore::{AccountId, Claim, Disk, Operation, Store as _, Transaction};
+use hikyaku_mailstore::{AccountId, Claim, Disk, Operation, Store as _, Transaction};
+use mailserver::{Protocol, Server};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -73,7 +73,7 @@ async fn what_is_under_way_at_a_stop_is_given_back() {
     let server = Server::start(configuration()).await.unwrap();
     let accounts = server.accounts();
     accounts.add("alice@example.test", PASSWORD).await.unwrap();
-    submit(server.address(Service::Submission).unwrap(), "stopped").await;
+    submit(server.address(Protocol::Submission).unwrap(), "stopped").await;
     until_open(&exchanger).await;
     let began = Instant::now();
     server.stop().await;
@@ -90,7 +90,7 @@ async fn what_is_under_way_at_a_stop_is_given_back() {
     }
     // Two more, from days when the clock was a year ahead: one was put off then, one claimed by a server that died.
     let server = Server::start(configuration()).await.unwrap();
-    let at = server.address(Service::Submission).unwrap();
+    let at = server.address(Protocol::Submission).unwrap();
     for subject in ["put off", "claimed"] {
         submit(at, subject).await;
     }
@@ -138,7 +138,7 @@ async fn an_entry_that_is_given_out_twice_is_handed_on_once() {
     let server = server.await.unwrap();
     let accounts = server.accounts();
     accounts.add("alice@example.test", PASSWORD).await.unwrap();
-    submit(server.address(Service::Submission).unwrap(), "once").await;
+    submit(server.address(Protocol::Submission).unwrap(), "once").await;
     until_open(&exchanger).await;
     // As if the clock had jumped beyond the end of the claim.
     let released = server.store().release_claims(1, SystemTime::now()).await;

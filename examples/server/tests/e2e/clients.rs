@@ -1,7 +1,7 @@
 //! IMAP clients that nobody here wrote, each with a script of what its users do: `tests/clients`.
 
 use crate::harness::{House, PASSWORD, Talk, run};
-use hikyaku_server::Service;
+use mailserver::Protocol;
 use std::path::{Path, PathBuf};
 
 /// Where `scripts/test` puts what comes from PyPI and npm.
@@ -23,7 +23,7 @@ async fn house() -> House {
 /// A script for Python, over TLS.
 async fn python(script: &str) {
     let house = house().await;
-    let (ca, port) = (house.ca(), house.port(Service::Imaps));
+    let (ca, port) = (house.ca(), house.port(Protocol::Imaps));
     let ca = ca.to_str().unwrap();
     let arguments = ["-c", script, "localhost", &port, ca, PASSWORD];
     let (ok, said) = run("python3", &arguments, "").await;
@@ -57,7 +57,7 @@ async fn imapflow() {
     // Beside its modules, where Node finds them.
     let path = libraries().join(format!("imapflow-{}.mjs", std::process::id()));
     std::fs::write(&path, script("imapflow.mjs")).unwrap();
-    let port = house.port(Service::Imaps);
+    let port = house.port(Protocol::Imaps);
     let arguments = [path.to_str().unwrap(), "localhost", &port, PASSWORD];
     let (ok, said) = run("node", &arguments, "").await;
     let _ = std::fs::remove_file(&path);
@@ -69,7 +69,7 @@ async fn imapflow() {
 async fn mail_imapclient() {
     let house = house().await;
     let script = script("mail_imapclient.pl");
-    let port = house.port(Service::Imap);
+    let port = house.port(Protocol::Imap);
     let arguments = ["-e", &script, "localhost", &port, PASSWORD];
     let (ok, said) = run("perl", &arguments, "").await;
     assert!(ok && said.contains("fine"), "{said}");
@@ -112,8 +112,8 @@ async fn remote(talk: &mut Talk, mailbox: &str) -> Vec<(String, String)> {
                 ("\\Answered", 'R'),
                 ("\\Seen", 'S'),
             ];
-            let told = rest.split_once(')').unwrap().0;
-            let set = letters.iter().filter(|(flag, _)| told.contains(flag));
+            let listed = rest.split_once(')').unwrap().0;
+            let set = letters.iter().filter(|(flag, _)| listed.contains(flag));
             flags = set.map(|(_, letter)| *letter).collect();
         } else if let Some(subject) = line.strip_prefix("Subject: ") {
             all.push((subject.to_owned(), flags.clone()));
@@ -179,7 +179,7 @@ fn put(path: &Path, subject: &str) {
 
 /// Both ways, with deletions on both sides, and nothing to do when it is done again.
 async fn two_way(house: &House, inbox: &Path, sync: impl AsyncFn()) {
-    let mut talk = Talk::imap_login(house.at(Service::Imap), "alice").await;
+    let mut talk = Talk::imap_login(house.at(Protocol::Imap), "alice").await;
     for n in 1..=8 {
         append(
             &mut talk,
@@ -236,7 +236,7 @@ async fn mbsync_both_ways() {
          CertificateFile {}\nPipelineDepth 10\n\nIMAPStore far\nAccount a\n\nMaildirStore near\nPath {at}/mail/\n\
          Inbox {at}/mail/INBOX\nSubFolders Verbatim\n\nChannel all\nFar :far:\nNear :near:\nPatterns *\nCreate Both\nRemove Both\n\
          Expunge Both\nSync All\nSyncState {at}/state/\n",
-        house.port(Service::Imaps),
+        house.port(Protocol::Imaps),
         house.ca().display()
     );
     std::fs::create_dir_all(folder.path().join("mail")).unwrap();
@@ -261,7 +261,7 @@ async fn offlineimap_both_ways() {
          [Repository near]\ntype = Maildir\nlocalfolders = {at}/mail\n[Repository far]\ntype = IMAP\nremotehost = localhost\n\
          remoteport = {}\nssl = yes\nsslcacertfile = {}\nremoteuser = alice@example.test\nremotepass = {PASSWORD}\n\
          maxconnections = 2\nfolderfilter = lambda name: name == 'INBOX'\n",
-        house.port(Service::Imaps),
+        house.port(Protocol::Imaps),
         house.ca().display()
     );
     let file = folder.path().join("offlineimaprc");

@@ -19,7 +19,7 @@
 //!
 //! In what is expected `…` is anything, and `$name` one word: the first time any, from then on that one.
 
-use hikyaku_server::Service;
+use mailserver::Protocol;
 use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
@@ -174,7 +174,7 @@ impl Dialogue<'_> {
         if self.connections.contains_key(name) {
             return;
         }
-        let stream = TcpStream::connect(self.house.at(Service::Imap))
+        let stream = TcpStream::connect(self.house.at(Protocol::Imap))
             .await
             .unwrap();
         let mut connection = Connection {

@@ -1,7 +1,7 @@
 //! Crowds of connections: whatever one peer opens, the others are served, and soon.
 
 use crate::harness::{House, PASSWORD, Talk, tls};
-use hikyaku_server::Service;
+use mailserver::Protocol;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -46,7 +46,7 @@ async fn is_closed(stream: &mut TcpStream, within: Duration) -> bool {
 impl House {
     /// What the webmail answers to a request.
     async fn page(&self, source: Ipv4Addr, request: &str) -> String {
-        let stream = from(source, self.at(Service::Https)).await;
+        let stream = from(source, self.at(Protocol::Https)).await;
         let mut said = Vec::new();
         if let Ok(mut stream) = tls(&self.ca(), stream).await {
             let _ = stream.write_all(request.as_bytes()).await;
@@ -68,7 +68,7 @@ impl House {
         assert!(page.starts_with("HTTP/1.1 200"), "{}: {page}", what("page"));
         soon("page", begun);
         let begun = Instant::now();
-        let mut imap = Talk::over(from(source, self.at(Service::Imap)).await);
+        let mut imap = Talk::over(from(source, self.at(Protocol::Imap)).await);
         let login = format!("LOGIN bob@example.test \"{PASSWORD}\"");
         let greeting = imap.line().await;
         assert!(greeting.starts_with("* OK"), "{}: {greeting}", what("IMAP"));
@@ -77,16 +77,16 @@ impl House {
         soon("IMAP", begun);
         let begun = Instant::now();
         for (service, send, expected) in [
-            (Service::Smtp, "QUIT\r\n", "221 "),
-            (Service::Pop3, "QUIT\r\n", "+OK Bye"),
-            (Service::Submission, "QUIT\r\n", "221 "),
+            (Protocol::Smtp, "QUIT\r\n", "221 "),
+            (Protocol::Pop3, "QUIT\r\n", "+OK Bye"),
+            (Protocol::Submission, "QUIT\r\n", "221 "),
             (
-                Service::Metrics,
+                Protocol::Metrics,
                 "GET /health HTTP/1.0\r\n\r\n",
                 "HTTP/1.1 200",
             ),
             (
-                Service::Http,
+                Protocol::Http,
                 "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
                 "HTTP/1.1 308",
             ),
@@ -113,25 +113,25 @@ const HOME: Ipv4Addr = Ipv4Addr::LOCALHOST;
 async fn a_silent_crowd_of_one_address_keeps_nobody_out() {
     let house = House::new().await;
     for service in [
-        Service::Https,
-        Service::Http,
-        Service::Imaps,
-        Service::Imap,
-        Service::Pop3s,
-        Service::Pop3,
-        Service::Submissions,
-        Service::Submission,
-        Service::Smtp,
-        Service::Lmtp,
-        Service::Metrics,
+        Protocol::Https,
+        Protocol::Http,
+        Protocol::Imaps,
+        Protocol::Imap,
+        Protocol::Pop3s,
+        Protocol::Pop3,
+        Protocol::Submissions,
+        Protocol::Submission,
+        Protocol::Smtp,
+        Protocol::Lmtp,
+        Protocol::Metrics,
     ] {
         let all = crowd(300, Ipv4Addr::new(127, 0, 0, 9), house.at(service)).await;
         // Not even those who come from the same address wait, but for a moment where they are answered in words.
         house.serves(HOME, &format!("300 at {service:?}")).await;
         let own = Ipv4Addr::new(127, 0, 0, 9);
-        if [Service::Imap, Service::Smtp].contains(&service) {
+        if [Protocol::Imap, Protocol::Smtp].contains(&service) {
             tokio::time::sleep(Duration::from_millis(2100)).await;
-        } else if ![Service::Https, Service::Http, Service::Imaps].contains(&service) {
+        } else if ![Protocol::Https, Protocol::Http, Protocol::Imaps].contains(&service) {
             continue;
         }
         house
@@ -146,7 +146,7 @@ async fn a_silent_crowd_of_one_address_keeps_nobody_out() {
 async fn who_is_over_a_limit_hears_of_it() {
     let limits = "[auth]\nplaintext = \"always\"\n[limits]\nconnections_per_ip = 3\n";
     let house = House::with(limits).await;
-    let over = async |service: Service, greeting: &str, refusal: &str| {
+    let over = async |service: Protocol, greeting: &str, refusal: &str| {
         let mut all = crowd(4, HOME, house.at(service)).await;
         let last = first(all.last_mut().unwrap()).await;
         assert!(last.starts_with(refusal), "{service:?}: {last:?}");
@@ -171,19 +171,19 @@ async fn who_is_over_a_limit_hears_of_it() {
         );
     };
     futures::join!(
-        over(Service::Smtp, "220 ", "421 4.7.0 "),
-        over(Service::Submission, "220 ", "421 4.7.0 "),
-        over(Service::Lmtp, "220 ", "421 4.7.0 "),
-        over(Service::Pop3, "+OK ", "-ERR [SYS/TEMP] "),
-        over(Service::Imap, "* OK ", "* BYE [UNAVAILABLE] "),
-        over(Service::Metrics, "", "HTTP/1.1 503 "),
+        over(Protocol::Smtp, "220 ", "421 4.7.0 "),
+        over(Protocol::Submission, "220 ", "421 4.7.0 "),
+        over(Protocol::Lmtp, "220 ", "421 4.7.0 "),
+        over(Protocol::Pop3, "+OK ", "-ERR [SYS/TEMP] "),
+        over(Protocol::Imap, "* OK ", "* BYE [UNAVAILABLE] "),
+        over(Protocol::Metrics, "", "HTTP/1.1 503 "),
     );
     // Where there is nothing to say before TLS, it makes room at once.
     for service in [
-        Service::Https,
-        Service::Imaps,
-        Service::Pop3s,
-        Service::Submissions,
+        Protocol::Https,
+        Protocol::Imaps,
+        Protocol::Pop3s,
+        Protocol::Submissions,
     ] {
         let mut all = crowd(4, HOME, house.at(service)).await;
         assert!(
@@ -204,10 +204,10 @@ async fn who_has_logged_in_makes_room_for_nobody() {
     let house = House::with(limits).await;
     let mut all = Vec::new();
     for _ in 0..3 {
-        all.push(Talk::imap_login(house.at(Service::Imap), "bob").await);
+        all.push(Talk::imap_login(house.at(Protocol::Imap), "bob").await);
     }
     tokio::time::sleep(Duration::from_millis(2100)).await;
-    let said = first(&mut from(HOME, house.at(Service::Imap)).await).await;
+    let said = first(&mut from(HOME, house.at(Protocol::Imap)).await).await;
     assert!(said.starts_with("* BYE"), "{said}");
     for one in &mut all {
         assert!(one.imap("NOOP").await.contains("x OK"));
@@ -219,7 +219,7 @@ async fn who_has_logged_in_makes_room_for_nobody() {
 async fn a_crowd_of_many_addresses_leaves_the_places_of_other_protocols() {
     let limits = "[auth]\nplaintext = \"always\"\n[limits]\nconnections = 140\n";
     let house = House::with(limits).await;
-    for service in [Service::Https, Service::Imap, Service::Smtp] {
+    for service in [Protocol::Https, Protocol::Imap, Protocol::Smtp] {
         let mut all = Vec::new();
         for host in 10..20 {
             all.push(crowd(30, Ipv4Addr::new(127, 0, 1, host), house.at(service)).await);
@@ -252,7 +252,7 @@ async fn a_request_is_for_one_host() {
             "{head}: {said}"
         );
     }
-    let https = house.at(Service::Https).port();
+    let https = house.at(Protocol::Https).port();
     for (head, expected) in [
         (
             "GET /a HTTP/1.1\r\nHost: localhost\r\n",
@@ -297,7 +297,7 @@ async fn a_request_is_for_one_host() {
         ),
         ("GET /a HTTP/1.1\r\n", None),
     ] {
-        let mut talk = house.talk(Service::Http).await;
+        let mut talk = house.talk(Protocol::Http).await;
         talk.send(&format!("{head}Connection: close\r\n\r\n")).await;
         let said = talk.rest().await;
         match expected {

@@ -21,6 +21,8 @@ pub(crate) enum Manner {
     Closes,
     /// It refuses every recipient.
     Refuses,
+    /// It wants every recipient later.
+    Defers,
 }
 
 /// What an exchanger saw.
@@ -91,7 +93,7 @@ impl Exchanger {
                     tokio::time::sleep(Duration::from_millis(200)).await;
                 }
             }
-            Manner::Good | Manner::Refuses => {}
+            Manner::Good | Manner::Refuses | Manner::Defers => {}
         }
         let (read, mut write) = stream.into_split();
         let mut lines = BufReader::new(read).lines();
@@ -100,15 +102,17 @@ impl Exchanger {
             let verb = line.get(..4).unwrap_or("").to_ascii_uppercase();
             let reply: &[u8] = match &verb[..] {
                 "RCPT" if manner == Manner::Refuses => b"550 5.1.1 no such user\r\n",
+                "RCPT" if manner == Manner::Defers => b"450 4.2.0 not yet\r\n",
                 "DATA" => {
                     write.write_all(b"354 go\r\n").await?;
                     let mut message = String::new();
-                    while let Some(line) = lines.next_line().await? {
-                        if line == "." {
-                            break;
+                    loop {
+                        match lines.next_line().await? {
+                            // What has no end is no message.
+                            None => return Ok(()),
+                            Some(line) if line == "." => break,
+                            Some(line) => message += &(line + "\n"),
                         }
-                        message += &line;
-                        message.push('\n');
                     }
                     let now = Instant::now();
                     self.seen.lock().unwrap().messages.push((now, message));

@@ -4,7 +4,7 @@ use crate::dns::{Answer, MX, serve_with};
 use crate::exchanger::{Exchanger, Manner, port};
 use crate::harness::{House, PASSWORD};
 use crate::relay::base64;
-use hikyaku_server::Service;
+use mailserver::Protocol;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -57,7 +57,7 @@ async fn house(dns: SocketAddr, port: u16, more: &str) -> House {
 
 /// Submits a message for each domain, over one connection. The subjects are the domains'.
 async fn submit(house: &House, domains: &[String]) {
-    let mut talk = house.talk(Service::Submission).await;
+    let mut talk = house.talk(Protocol::Submission).await;
     let plain = base64(format!("\0alice@example.test\0{PASSWORD}").as_bytes());
     talk.send(&format!("EHLO a\r\nAUTH PLAIN {plain}\r\n"))
         .await;
@@ -163,7 +163,8 @@ async fn who_says_nothing_makes_room_when_all_places_are_taken() {
 async fn a_dead_destination_is_tried_by_few_and_gets_all_when_it_is_back() {
     let port = port();
     let exchanger = Exchanger::at(address("live", 1), port, Manner::Closes).await;
-    let house = house(dns().await, port, "retry = [\"2s\"]\n").await;
+    let more = "retry = [\"2s\"]\nconnections_per_destination = 5\n";
+    let house = house(dns().await, port, more).await;
     submit(&house, &many("live", 1..=1, 40)).await;
     tokio::time::sleep(Duration::from_millis(1500)).await;
     let tried = exchanger.seen.lock().unwrap().connections;

@@ -1,6 +1,6 @@
 //! A server for one test, and the programs that speak to it.
 
-use hikyaku_server::{Config, Server, Service};
+use mailserver::{Config, Protocol, Server};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, ServerName};
 use std::net::SocketAddr;
@@ -51,11 +51,11 @@ impl House {
         Self { server, data }
     }
 
-    pub(crate) fn at(&self, service: Service) -> SocketAddr {
+    pub(crate) fn at(&self, service: Protocol) -> SocketAddr {
         self.server.address(service).unwrap()
     }
 
-    pub(crate) fn port(&self, service: Service) -> String {
+    pub(crate) fn port(&self, service: Protocol) -> String {
         self.at(service).port().to_string()
     }
 
@@ -63,13 +63,13 @@ impl House {
         self.data.path().join("tls/ca.pem")
     }
 
-    pub(crate) async fn talk(&self, service: Service) -> Talk {
+    pub(crate) async fn talk(&self, service: Protocol) -> Talk {
         Talk::new(self.at(service)).await
     }
 
     /// Appends a message to bob's INBOX by LMTP.
     pub(crate) async fn deliver(&self, message: &str) {
-        let mut lmtp = self.talk(Service::Lmtp).await;
+        let mut lmtp = self.talk(Protocol::Lmtp).await;
         let body = message.replace('\n', "\r\n");
         lmtp.send(&format!(
             "LHLO test\r\nMAIL FROM:<x@elsewhere.test>\r\nRCPT TO:<bob@example.test>\r\nDATA\r\n{body}\r\n.\r\nQUIT\r\n"

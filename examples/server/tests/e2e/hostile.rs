@@ -2,9 +2,9 @@
 
 use crate::harness::{House, Talk};
 use crate::relay::base64;
-use hikyaku_server::Service;
+use mailserver::Protocol;
 
-async fn says(house: &House, service: Service, octets: &[u8]) -> String {
+async fn says(house: &House, service: Protocol, octets: &[u8]) -> String {
     let mut talk = house.talk(service).await;
     talk.send_octets(octets).await;
     talk.rest().await
@@ -15,7 +15,7 @@ async fn bad_smtp_is_answered_and_stores_nothing() {
     let house = House::new().await;
     let head = "EHLO a\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<bob@example.test>\r\nDATA\r\n";
     let long = format!("HELO {}\r\nEHLO a\r\nQUIT\r\n", "x".repeat(100_000));
-    let said = says(&house, Service::Smtp, long.as_bytes()).await;
+    let said = says(&house, Protocol::Smtp, long.as_bytes()).await;
     assert!(
         said.contains("500 5.5.2 Line too long") && said.contains("221 2.0.0"),
         "{said}"
@@ -29,7 +29,7 @@ async fn bad_smtp_is_answered_and_stores_nothing() {
     ] {
         let said = says(
             &house,
-            Service::Smtp,
+            Protocol::Smtp,
             format!("{head}{bad}\r\n.\r\nQUIT\r\n").as_bytes(),
         )
         .await;
@@ -39,20 +39,20 @@ async fn bad_smtp_is_answered_and_stores_nothing() {
         );
     }
     let order = "DATA\r\nRCPT TO:<bob@example.test>\r\nMAIL FROM:<a@b.test>\r\nQUIT\r\n";
-    let said = says(&house, Service::Smtp, order.as_bytes()).await;
+    let said = says(&house, Protocol::Smtp, order.as_bytes()).await;
     assert_eq!(said.matches("503 5.5.1").count(), 3, "{said}");
     let inject = "EHLO a\r\nSTARTTLS\r\nMAIL FROM:<evil@b.test>\r\n";
-    let said = says(&house, Service::Smtp, inject.as_bytes()).await;
+    let said = says(&house, Protocol::Smtp, inject.as_bytes()).await;
     assert!(
         said.ends_with("421 4.5.1 Nothing may follow STARTTLS\r\n"),
         "{said}"
     );
     // A connection that ends inside of a message.
-    let mut talk = house.talk(Service::Smtp).await;
+    let mut talk = house.talk(Protocol::Smtp).await;
     talk.send(&format!("{head}half a message\r\n")).await;
     talk.until("354").await;
     drop(talk);
-    let mut bob = Talk::imap_login(house.at(Service::Imap), "bob").await;
+    let mut bob = Talk::imap_login(house.at(Protocol::Imap), "bob").await;
     assert!(
         bob.imap("STATUS INBOX (MESSAGES)")
             .await
@@ -64,7 +64,7 @@ async fn bad_smtp_is_answered_and_stores_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bad_imap_is_answered_and_stores_nothing() {
     let house = House::new().await;
-    let mut bob = Talk::imap_login(house.at(Service::Imap), "bob").await;
+    let mut bob = Talk::imap_login(house.at(Protocol::Imap), "bob").await;
     bob.imap("SELECT INBOX").await;
     for (bad, expected) in [
         ("SEARCH TEXT {4294967296}", "x BAD [TOOBIG]"),
@@ -90,7 +90,7 @@ async fn bad_imap_is_answered_and_stores_nothing() {
     assert_eq!(bob.line().await, "+ OK");
     bob.send("only some").await;
     drop(bob);
-    let mut bob = Talk::imap_login(house.at(Service::Imap), "bob").await;
+    let mut bob = Talk::imap_login(house.at(Protocol::Imap), "bob").await;
     bob.send("z LOGIN {18446744073709551616}\r\n").await;
     let said = bob.rest().await;
     assert!(
@@ -98,14 +98,14 @@ async fn bad_imap_is_answered_and_stores_nothing() {
         "{said}"
     );
     let inject = "a STARTTLS\r\nb LOGIN bob x\r\n";
-    let said = says(&house, Service::Imap, inject.as_bytes()).await;
+    let said = says(&house, Protocol::Imap, inject.as_bytes()).await;
     assert!(
         said.contains("a BAD Nothing may follow") && !said.contains("b NO"),
         "{said}"
     );
-    let said = says(&house, Service::Pop3, b"STLS\r\nUSER bob\r\n").await;
+    let said = says(&house, Protocol::Pop3, b"STLS\r\nUSER bob\r\n").await;
     assert!(said.ends_with("-ERR Nothing may follow STLS\r\n"), "{said}");
-    let mut bob = Talk::imap_login(house.at(Service::Imap), "bob").await;
+    let mut bob = Talk::imap_login(house.at(Protocol::Imap), "bob").await;
     assert!(
         bob.imap("STATUS INBOX (MESSAGES)")
             .await
@@ -119,7 +119,7 @@ async fn sasl_that_is_none() {
     let house = House::new().await;
     for response in ["*", "!!", &base64(b"x"), &base64(b"\0\0"), "="] {
         let text = format!("EHLO a\r\nAUTH PLAIN\r\n{response}\r\nQUIT\r\n");
-        let said = says(&house, Service::Submission, text.as_bytes()).await;
+        let said = says(&house, Protocol::Submission, text.as_bytes()).await;
         assert!(
             said.contains("\r\n501 5.5.2") || said.contains("535 5.7.8"),
             "{response}: {said}"
@@ -135,17 +135,22 @@ async fn a_maildrop_is_open_once() {
     let house = House::new().await;
     house.deliver("Subject: x\n\nx\n").await;
     let login = format!("USER bob\r\nPASS {}\r\n", crate::harness::PASSWORD);
-    let mut one = house.talk(Service::Pop3).await;
+    let mut one = house.talk(Protocol::Pop3).await;
     one.send(&format!("{login}DELE 1\r\n")).await;
     one.until("+OK Deleted").await;
-    let said = says(&house, Service::Pop3, format!("{login}QUIT\r\n").as_bytes()).await;
+    let said = says(
+        &house,
+        Protocol::Pop3,
+        format!("{login}QUIT\r\n").as_bytes(),
+    )
+    .await;
     assert!(said.contains("-ERR [IN-USE]"), "{said}");
     drop(one);
     let mut said = String::new();
     for _ in 0..50 {
         said = says(
             &house,
-            Service::Pop3,
+            Protocol::Pop3,
             format!("{login}STAT\r\nQUIT\r\n").as_bytes(),
         )
         .await;

@@ -3,14 +3,14 @@
 use crate::harness::{House, PASSWORD, Talk};
 use async_imap::extensions::idle::IdleResponse;
 use futures::TryStreamExt as _;
-use hikyaku_server::Service;
+use mailserver::Protocol;
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 
 type Session = async_imap::Session<TcpStream>;
 
 async fn async_imap(house: &House, name: &str) -> Session {
-    let stream = TcpStream::connect(house.at(Service::Imap)).await.unwrap();
+    let stream = TcpStream::connect(house.at(Protocol::Imap)).await.unwrap();
     let mut client = async_imap::Client::new(stream);
     client.read_response().await.unwrap().expect("a greeting");
     let name = format!("{name}@example.test");
@@ -93,7 +93,7 @@ async fn the_session_of_a_mail_program() {
     let house = House::new().await;
     house.deliver("From: Jo <jo@x.test>\nTo: bob@example.test\nSubject: =?utf-8?b?44GC?=\nDate: Mon, 2 Nov 2026 10:00:00 +0900\n\nbody\n").await;
     house.deliver("Subject: two\n\nsecond\n").await;
-    let mut bob = Talk::imap_login(house.at(Service::Imap), "bob").await;
+    let mut bob = Talk::imap_login(house.at(Protocol::Imap), "bob").await;
     let has = |said: &str, what: &[&str]| {
         for what in what {
             assert!(said.contains(what), "{what} in {said}");
@@ -174,12 +174,12 @@ async fn the_session_of_a_mail_program() {
     house.server.stop().await;
 }
 
-/// RFC 3501 §2.3.2: the first session is told `\Recent`, the next one is not; EXAMINE takes it from nobody.
+/// RFC 3501 §2.3.2: the first session has `\Recent`, the next one is not; EXAMINE takes it from nobody.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn recent_is_told_to_one_session() {
     let house = House::new().await;
     house.deliver("Subject: one\n\n1\n").await;
-    let mut one = Talk::imap_login(house.at(Service::Imap), "bob").await;
+    let mut one = Talk::imap_login(house.at(Protocol::Imap), "bob").await;
     assert!(one.imap("STATUS INBOX (RECENT)").await.contains("RECENT 1"));
     assert!(one.imap("EXAMINE INBOX").await.contains("* 1 RECENT"));
     assert!(one.imap("SELECT INBOX").await.contains("* 1 RECENT"));
@@ -189,12 +189,12 @@ async fn recent_is_told_to_one_session() {
             .contains("(FLAGS (\\Recent))")
     );
     assert!(one.imap("SEARCH NEW").await.contains("* SEARCH 1\n"));
-    let mut two = Talk::imap_login(house.at(Service::Imap), "bob").await;
+    let mut two = Talk::imap_login(house.at(Protocol::Imap), "bob").await;
     assert!(two.imap("SELECT INBOX").await.contains("* 0 RECENT"));
     assert!(two.imap("SEARCH OLD").await.contains("* SEARCH 1\n"));
     house.deliver("Subject: two\n\n2\n").await;
     assert!(one.imap("NOOP").await.contains("* 2 EXISTS\n* 2 RECENT"));
-    // Keywords that FLAGS has not named are named before they are told.
+    // Keywords that FLAGS has not named are named before they are used.
     two.imap("STORE 1 +FLAGS ($new)").await;
     let said = one.imap("NOOP").await;
     assert!(
@@ -222,7 +222,7 @@ async fn messages_are_sorted_and_threaded() {
             .deliver(&format!("Subject: {subject}\nDate: {date}\n{fields}\nx\n"))
             .await;
     }
-    let mut bob = Talk::imap_login(house.at(Service::Imap), "bob").await;
+    let mut bob = Talk::imap_login(house.at(Protocol::Imap), "bob").await;
     bob.imap("SELECT INBOX").await;
     for (command, expected) in [
         ("SORT (DATE) UTF-8 ALL", "* SORT 3 1 2 4\n"),
@@ -267,7 +267,7 @@ async fn messages_are_sorted_and_threaded() {
 async fn a_long_search_says_that_it_goes_on() {
     let more = "[auth]\nplaintext = \"always\"\n[imap]\nprogress = \"10ms\"\n";
     let house = House::with(more).await;
-    let mut talk = house.talk(Service::Imap).await;
+    let mut talk = house.talk(Protocol::Imap).await;
     talk.until("* OK").await;
     talk.imap(&format!("LOGIN alice@example.test \"{PASSWORD}\""))
         .await;

@@ -4,7 +4,7 @@
 //! `tests`. Without it nothing is tested here, and it says so. Its URLAUTH tests are skipped for want of the
 //! capability: the codec knows it, the server does not have it.
 
-use hikyaku_server::Service;
+use mailserver::Protocol;
 use std::path::PathBuf;
 
 use crate::harness::{House, PASSWORD, run};
@@ -23,7 +23,7 @@ async fn imaptest(store: &str, more: &[&str]) -> Option<String> {
         "[auth]\nplaintext = \"always\"\n[limits]\nconnections_per_ip = 100\n[store]\nkind = \"{store}\"\n"
     );
     let house = House::with(&config).await;
-    let port = format!("port={}", house.port(Service::Imap));
+    let port = format!("port={}", house.port(Protocol::Imap));
     let password = format!("pass={PASSWORD}");
     let mbox = format!("mbox={}", folder.join("tests/default.mbox").display());
     let tests = format!("test={}", folder.join("tests").display());

@@ -1,7 +1,7 @@
 //! Guessing passwords, at all doors at once, and what others notice of it.
 
 use crate::harness::{PASSWORD, Talk, config, run};
-use hikyaku_server::{Addresses, Server, Service};
+use mailserver::{Addresses, Protocol, Server};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -47,28 +47,28 @@ async fn attempt(server: &Server, door: Door, from: &str, name: &str, password: 
     let plain = base64(&format!("\0{name}\0{password}"));
     let (service, lines, last): (_, Vec<String>, String) = match door {
         Door::Imap => (
-            Service::Imap,
+            Protocol::Imap,
             vec![],
             format!("x LOGIN {name} \"{password}\"\r\n"),
         ),
         Door::ImapSasl => (
-            Service::Imap,
+            Protocol::Imap,
             vec![],
             format!("x AUTHENTICATE PLAIN {plain}\r\n"),
         ),
         Door::Pop3 => (
-            Service::Pop3,
+            Protocol::Pop3,
             vec![format!("USER {name}\r\n")],
             format!("PASS {password}\r\n"),
         ),
-        Door::Pop3Sasl => (Service::Pop3, vec![], format!("AUTH PLAIN {plain}\r\n")),
+        Door::Pop3Sasl => (Protocol::Pop3, vec![], format!("AUTH PLAIN {plain}\r\n")),
         Door::Smtp => (
-            Service::Submission,
+            Protocol::Submission,
             vec!["EHLO a\r\n".into()],
             format!("AUTH PLAIN {plain}\r\n"),
         ),
         Door::SmtpLogin => (
-            Service::Submission,
+            Protocol::Submission,
             vec![
                 "EHLO a\r\n".into(),
                 format!("AUTH LOGIN {}\r\n", base64(name)),
@@ -103,7 +103,7 @@ async fn attempt(server: &Server, door: Door, from: &str, name: &str, password: 
 }
 
 async fn page(server: &Server, from: &str, name: &str, password: &str) -> Answer {
-    let port = server.address(Service::Https).unwrap().port();
+    let port = server.address(Protocol::Https).unwrap().port();
     let form = format!("name={name}&password={}", password.replace(' ', "+"));
     let url = format!("https://127.0.0.1:{port}/login");
     let said = run(
@@ -212,7 +212,7 @@ async fn guesses_at_all_doors_are_one_row_and_others_do_not_wait() {
         let wrong = wrong.load(Ordering::Relaxed);
         assert!((4..=8).contains(&wrong), "{name}: {wrong}");
     }
-    let mut metrics = Talk::new(server.address(Service::Metrics).unwrap()).await;
+    let mut metrics = Talk::new(server.address(Protocol::Metrics).unwrap()).await;
     metrics.send("GET /metrics HTTP/1.0\r\n\r\n").await;
     let page = metrics.rest().await;
     for counter in [

@@ -1,10 +1,10 @@
 //! What nobody deletes fills the mailbox until the server refuses mail.
 
 use crate::harness::{House, Talk};
-use hikyaku_server::Service;
+use mailserver::Protocol;
 
 async fn lmtp(house: &House, octets: usize) -> String {
-    let mut lmtp = house.talk(Service::Smtp).await;
+    let mut lmtp = house.talk(Protocol::Smtp).await;
     let body = "x".repeat(octets);
     lmtp.send(&format!(
         "EHLO a\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<bob@example.test>\r\nDATA\r\n\r\n{body}\r\n.\r\nQUIT\r\n"
@@ -29,11 +29,11 @@ async fn a_full_mailbox_is_refused_and_accepts_again_after_a_delete() {
     }
     assert!(last.contains("452 4.2.2 Mailbox full"), "{last}");
     // Too large by what it says of itself, and by IMAP.
-    let mut smtp = house.talk(Service::Smtp).await;
+    let mut smtp = house.talk(Protocol::Smtp).await;
     smtp.send("EHLO a\r\nMAIL FROM:<> SIZE=100000\r\nRCPT TO:<bob@example.test>\r\nQUIT\r\n")
         .await;
     assert!(smtp.rest().await.contains("452 4.2.2 Mailbox full"));
-    let mut bob = Talk::imap_login(house.at(Service::Imap), "bob").await;
+    let mut bob = Talk::imap_login(house.at(Protocol::Imap), "bob").await;
     assert!(
         bob.imap("APPEND INBOX {5000}")
             .await

@@ -4,7 +4,7 @@ use crate::dns::serve;
 use crate::exchanger::{Exchanger, Manner, port};
 use crate::harness::{House, PASSWORD, Talk};
 use crate::relay::{base64, metric};
-use hikyaku_server::Service;
+use mailserver::Protocol;
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ async fn house(expire: &str) -> (House, Exchanger) {
 }
 
 async fn submit(house: &House) {
-    let mut talk = house.talk(Service::Submission).await;
+    let mut talk = house.talk(Protocol::Submission).await;
     let plain = base64(format!("\0alice@example.test\0{PASSWORD}").as_bytes());
     talk.send(&format!(
         "EHLO a\r\nAUTH PLAIN {plain}\r\nMAIL FROM:<alice@example.test>\r\nRCPT TO:<x@other.test>\r\nDATA\r\n\
@@ -85,7 +85,7 @@ async fn a_mailbox_that_has_room_again_gets_its_notification_once() {
     }
     set_quota(&house, 1 << 20).await;
     until_empty(&house).await;
-    let mut alice = Talk::imap_login(house.at(Service::Imap), "alice").await;
+    let mut alice = Talk::imap_login(house.at(Protocol::Imap), "alice").await;
     alice.imap("SELECT INBOX").await;
     let text = alice.imap("FETCH 1:* BODY[TEXT]").await;
     assert_eq!(text.matches("rfc822; x@other.test").count(), 1, "{text}");
@@ -118,7 +118,7 @@ async fn a_sender_that_was_removed_ends_too() {
 /// A message from outside to bob and alice, which alice's mailbox has no room for: it waits, and expires.
 async fn from_outside(house: &House, reverse_path: &str) {
     set_quota(house, 300).await;
-    let mut smtp = house.talk(Service::Smtp).await;
+    let mut smtp = house.talk(Protocol::Smtp).await;
     let body = "x".repeat(1000);
     smtp.send(&format!(
         "EHLO a\r\nMAIL FROM:<{reverse_path}>\r\nRCPT TO:<alice@example.test>\r\nRCPT TO:<bob@example.test>\r\n\

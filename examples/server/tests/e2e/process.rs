@@ -42,17 +42,17 @@ async fn what_was_answered_250_is_there_once_after_a_kill() {
         server.child.kill().unwrap();
     }
     // Read with the library: the store of the dead server opens.
-    let store = mailstore::Disk::open(folder.path().join("data/store")).unwrap();
-    let store: std::sync::Arc<dyn mailstore::Store> = std::sync::Arc::new(store);
+    let store = hikyaku_mailstore::Disk::open(folder.path().join("data/store")).unwrap();
+    let store: std::sync::Arc<dyn hikyaku_mailstore::Store> = std::sync::Arc::new(store);
     let account = store.account("bob@example.test").await.unwrap().unwrap();
     let inbox = store.mailboxes(account.id, None).await.unwrap().mailboxes;
     let inbox = inbox
         .into_iter()
         .find(|mailbox| mailbox.name == "INBOX")
         .unwrap();
-    let which = mailstore::Which::After(None);
+    let which = hikyaku_mailstore::Which::After(None);
     let page = store
-        .messages(inbox.id, &which, mailstore::Want::ROW, 10_000)
+        .messages(inbox.id, &which, hikyaku_mailstore::Want::ROW, 10_000)
         .await
         .unwrap();
     let mut there = std::collections::HashMap::<String, u32>::new();
@@ -102,7 +102,7 @@ async fn accounts_are_managed_while_it_runs_and_errors_are_one_line() {
     assert_eq!(list, "b@example.test\t0 B of 5.0 MiB\t0 messages\n");
     let (ok, said) = account(&["add", "b@example.test"], "a secret of words\n").await;
     assert!(
-        !ok && said == "mailserver: there is an account b@example.test already\n",
+        !ok && said == "mailserver: the account b@example.test already exists\n",
         "{said}"
     );
     let (ok, said) = account(&["add", "b@elsewhere.test"], "a secret of words\n").await;
@@ -158,9 +158,9 @@ async fn accounts_are_managed_while_it_runs_and_errors_are_one_line() {
 async fn accounts_are_managed_while_the_server_starts() {
     let folder = tempfile::tempdir().unwrap();
     let configuration = configured(folder.path(), "data", LISTEN);
-    let config = hikyaku_server::Config::read(configuration.as_ref()).unwrap();
+    let config = mailserver::Config::read(configuration.as_ref()).unwrap();
     std::fs::create_dir_all(&config.data).unwrap();
-    let _store = hikyaku_server::open_store(&config).unwrap();
+    let _store = mailserver::open_store(&config).unwrap();
     let socket = config.data.join("control.sock");
     let starting = tokio::spawn(async move {
         tokio::time::sleep(std::time::Duration::from_millis(500)).await;

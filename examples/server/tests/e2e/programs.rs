@@ -1,7 +1,7 @@
 //! Debian's programs and Python's libraries.
 
 use crate::harness::{House, PASSWORD, Talk, run};
-use hikyaku_server::Service;
+use mailserver::Protocol;
 use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -79,19 +79,19 @@ print("fine")
             script,
             ca.to_str().unwrap(),
             PASSWORD,
-            &port(Service::Submission),
-            &port(Service::Submissions),
-            &port(Service::Pop3s),
-            &port(Service::Pop3),
-            &port(Service::Imaps),
-            &port(Service::Imap),
+            &port(Protocol::Submission),
+            &port(Protocol::Submissions),
+            &port(Protocol::Pop3s),
+            &port(Protocol::Pop3),
+            &port(Protocol::Imaps),
+            &port(Protocol::Imap),
         ],
         "",
     )
     .await;
     assert!(ok && said.contains("fine"), "{said}");
     // What POP3 deleted is gone from the server.
-    let mut bob = house.talk(Service::Lmtp).await;
+    let mut bob = house.talk(Protocol::Lmtp).await;
     bob.send("QUIT\r\n").await;
     house.server.stop().await;
 }
@@ -105,7 +105,7 @@ async fn curl_sends_and_reads_as_the_readme_shows() {
         "From: alice@example.test\r\nTo: bob@example.test\r\nSubject: hello\r\n\r\nIt works.\r\n";
     let alice = format!("alice@example.test:{PASSWORD}");
     let bob = format!("bob@example.test:{PASSWORD}");
-    let url = format!("smtps://localhost:{}", house.port(Service::Submissions));
+    let url = format!("smtps://localhost:{}", house.port(Protocol::Submissions));
     let from = [
         "--mail-from",
         "alice@example.test",
@@ -124,9 +124,9 @@ async fn curl_sends_and_reads_as_the_readme_shows() {
     for url in [
         format!(
             "imaps://localhost:{}/INBOX;UID=1",
-            house.port(Service::Imaps)
+            house.port(Protocol::Imaps)
         ),
-        format!("pop3s://localhost:{}/1", house.port(Service::Pop3s)),
+        format!("pop3s://localhost:{}/1", house.port(Protocol::Pop3s)),
     ] {
         let (ok, said) = run("curl", &["--cacert", ca, &url, "--user", &bob], "").await;
         assert!(
@@ -138,9 +138,9 @@ async fn curl_sends_and_reads_as_the_readme_shows() {
     for scheme in ["imap", "pop3"] {
         for mechanism in ["PLAIN", "LOGIN"] {
             let service = if scheme == "imap" {
-                Service::Imap
+                Protocol::Imap
             } else {
-                Service::Pop3
+                Protocol::Pop3
             };
             let url = format!("{scheme}://localhost:{}/", house.port(service));
             let login = format!("AUTH={mechanism}");
@@ -158,7 +158,7 @@ async fn curl_sends_and_reads_as_the_readme_shows() {
             assert!(ok, "{scheme} {mechanism}: {said}");
         }
     }
-    let url = format!("http://127.0.0.1:{}/metrics", house.port(Service::Metrics));
+    let url = format!("http://127.0.0.1:{}/metrics", house.port(Protocol::Metrics));
     let (_, said) = run("curl", &["--silent", &url], "").await;
     assert!(
         said.contains("mailserver_messages_delivered_total 1"),
@@ -176,7 +176,7 @@ async fn fetchmail_fetches_and_the_mail_is_gone_from_the_server() {
     let text = format!(
         "poll localhost protocol pop3 port {} auth password username \"bob@example.test\" password \"{PASSWORD}\" \
          sslproto '' mda \"cat >> {}\"\n",
-        house.port(Service::Pop3),
+        house.port(Protocol::Pop3),
         mailbox.display()
     );
     std::fs::write(&rc, text).unwrap();
@@ -197,7 +197,7 @@ async fn fetchmail_fetches_and_the_mail_is_gone_from_the_server() {
     let (_, said) = run("fetchmail", &arguments, "").await;
     let fetched = std::fs::read_to_string(&mailbox).unwrap_or_default();
     assert!(fetched.contains("by fetchmail"), "{said}");
-    let mut bob = Talk::imap_login(house.at(Service::Imap), "bob").await;
+    let mut bob = Talk::imap_login(house.at(Protocol::Imap), "bob").await;
     assert!(
         bob.imap("STATUS INBOX (MESSAGES)")
             .await
@@ -218,7 +218,7 @@ async fn mutt_shows_the_mailbox_on_a_terminal() {
         "set folder=\"imap://127.0.0.1:{port}/\"\nset spoolfile=\"+INBOX\"\nset imap_user=\"bob@example.test\"\n\
          set imap_pass=\"{PASSWORD}\"\nset ssl_starttls=no\nset ssl_force_tls=no\nset header_cache=\"\"\n\
          set sort=date\nset wait_key=no\nset mail_check=1\nset timeout=1\n",
-        port = house.port(Service::Imap)
+        port = house.port(Protocol::Imap)
     );
     std::fs::write(&rc, text).unwrap();
     let socket = folder.path().join("tmux");

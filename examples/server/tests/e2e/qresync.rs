@@ -1,6 +1,6 @@
 //! A client that was away comes back with one SELECT, and knows what a fresh one knows (RFC 7162 §3.2.5).
 
-use hikyaku_server::Service;
+use mailserver::Protocol;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::harness::{House, Talk};
@@ -156,11 +156,11 @@ async fn history(store: &str, seed: u64, rounds: usize, touched: usize) {
     let more = format!("[auth]\nplaintext = \"always\"\n[store]\nkind = \"{store}\"\n");
     let house = House::with(&more).await;
     let mut dice = Dice(seed);
-    let mut other = Talk::imap_login(house.at(Service::Imap), "alice").await;
+    let mut other = Talk::imap_login(house.at(Protocol::Imap), "alice").await;
     let (mut mirror, mut unknown) = (Mirror::default(), Mirror::default());
     for round in 0..rounds {
         others(&mut other, &mut dice, touched).await;
-        let mut client = Talk::imap_login(house.at(Service::Imap), "alice").await;
+        let mut client = Talk::imap_login(house.at(Protocol::Imap), "alice").await;
         ok(&mut client, "ENABLE QRESYNC").await;
         for (how, mirror) in [&mut mirror, &mut unknown].into_iter().enumerate() {
             let known = match (mirror.validity, how) {
@@ -193,7 +193,7 @@ async fn history(store: &str, seed: u64, rounds: usize, touched: usize) {
             let before = mirror.messages.clone();
             mirror.hear(&said);
             if how == 0 && !known.is_empty() {
-                // What it did not say that it has is told as it is when it asks for it.
+                // What it did not say that it has is sent as it is when it asks for it.
                 let last = before.keys().last().copied().unwrap_or(0);
                 let said = ok(
                     &mut client,

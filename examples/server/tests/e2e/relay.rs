@@ -1,7 +1,7 @@
 //! Mail to another domain: found through MX records, waiting while its server is down.
 
 use crate::harness::{House, PASSWORD, Talk, config, run};
-use hikyaku_server::{Server, Service};
+use mailserver::{Protocol, Server};
 use std::time::{Duration, Instant};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -18,7 +18,7 @@ async fn mail_waits_for_the_other_server_and_arrives() {
         "[auth]\nplaintext = \"always\"\n[relay]\ndns = [\"{dns}\"]\nport = {port}\nretry = [\"1s\"]\n"
     ))
     .await;
-    let server = format!("127.0.0.1:{}", house.port(Service::Submission));
+    let server = format!("127.0.0.1:{}", house.port(Protocol::Submission));
     let (ok, said) = run(
         "swaks",
         &[
@@ -49,7 +49,7 @@ async fn mail_waits_for_the_other_server_and_arrives() {
     let accounts = elsewhere.accounts();
     accounts.add("dave@other.test", PASSWORD).await.unwrap();
     elsewhere.stop().await;
-    other.listen.smtp = hikyaku_server::Addresses::One(format!("127.0.0.1:{port}"));
+    other.listen.smtp = mailserver::Addresses::One(format!("127.0.0.1:{port}"));
     let other = Server::start(other).await.unwrap();
     let inbox = |server: &Server| {
         let store = std::sync::Arc::clone(server.store());
@@ -73,7 +73,7 @@ async fn mail_waits_for_the_other_server_and_arrives() {
     }
     assert_eq!(inbox(&other).await.messages, 1);
     // The recipient that there is not comes back as a notification.
-    let mut alice = Talk::imap_login(house.at(Service::Imap), "alice").await;
+    let mut alice = Talk::imap_login(house.at(Protocol::Imap), "alice").await;
     alice
         .eventually("STATUS INBOX (MESSAGES)", "MESSAGES 1")
         .await;
@@ -101,7 +101,7 @@ async fn mail_waits_for_the_other_server_and_arrives() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_cannot_be_handed_on_is_given_up_and_told() {
+async fn what_cannot_be_handed_on_is_given_up_and_reported() {
     let dns = crate::dns::serve("other.test").await;
     let port = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
@@ -112,7 +112,7 @@ async fn what_cannot_be_handed_on_is_given_up_and_told() {
         "[auth]\nplaintext = \"always\"\n[relay]\ndns = [\"{dns}\"]\nport = {port}\nretry = [\"500ms\"]\nexpire = \"1s\"\n"
     ))
     .await;
-    let mut submission = house.talk(Service::Submission).await;
+    let mut submission = house.talk(Protocol::Submission).await;
     let plain = base64(format!("\0alice@example.test\0{PASSWORD}").as_bytes());
     submission
         .send(&format!(
@@ -122,7 +122,7 @@ async fn what_cannot_be_handed_on_is_given_up_and_told() {
         .await;
     let said = submission.rest().await;
     assert!(said.contains("250 2.0.0 Accepted"), "{said}");
-    let mut alice = Talk::imap_login(house.at(Service::Imap), "alice").await;
+    let mut alice = Talk::imap_login(house.at(Protocol::Imap), "alice").await;
     alice
         .eventually("STATUS INBOX (MESSAGES)", "MESSAGES 2")
         .await;
@@ -196,14 +196,14 @@ async fn broken_tls(messages: tokio::sync::mpsc::UnboundedSender<String>) -> u16
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tls_that_fails_is_done_without_and_smtputf8_is_not_sent_where_it_is_unknown() {
     let dns = crate::dns::serve("other.test").await;
-    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
-    let port = broken_tls(tell).await;
+    let (send, mut sent) = tokio::sync::mpsc::unbounded_channel();
+    let port = broken_tls(send).await;
     let house = House::with(&format!(
         "[auth]\nplaintext = \"always\"\n[relay]\ndns = [\"{dns}\"]\nport = {port}\nretry = [\"1s\"]\n"
     ))
     .await;
     let plain = base64(format!("\0alice@example.test\0{PASSWORD}").as_bytes());
-    let mut submission = house.talk(Service::Submission).await;
+    let mut submission = house.talk(Protocol::Submission).await;
     submission
         .send(&format!(
             "EHLO a\r\nAUTH PLAIN {plain}\r\nMAIL FROM:<alice@example.test>\r\nRCPT TO:<x@other.test>\r\nDATA\r\n\
@@ -213,7 +213,7 @@ async fn tls_that_fails_is_done_without_and_smtputf8_is_not_sent_where_it_is_unk
         .await;
     let said = submission.rest().await;
     assert_eq!(said.matches("250 2.0.0 Accepted").count(), 2, "{said}");
-    let message = tokio::time::timeout(Duration::from_secs(15), told.recv())
+    let message = tokio::time::timeout(Duration::from_secs(15), sent.recv())
         .await
         .unwrap()
         .unwrap();
@@ -221,7 +221,7 @@ async fn tls_that_fails_is_done_without_and_smtputf8_is_not_sent_where_it_is_unk
         message.contains("Subject: in clear") && message.contains("\n..dot\n"),
         "{message}"
     );
-    let mut alice = Talk::imap_login(house.at(Service::Imap), "alice").await;
+    let mut alice = Talk::imap_login(house.at(Protocol::Imap), "alice").await;
     alice
         .eventually("STATUS INBOX (MESSAGES)", "MESSAGES 1")
         .await;
@@ -238,7 +238,7 @@ async fn tls_that_fails_is_done_without_and_smtputf8_is_not_sent_where_it_is_unk
 pub(crate) async fn metric(house: &House, line: &str) {
     let began = Instant::now();
     loop {
-        let mut talk = Talk::new(house.at(Service::Metrics)).await;
+        let mut talk = Talk::new(house.at(Protocol::Metrics)).await;
         talk.send("GET /metrics HTTP/1.1\r\n\r\n").await;
         let page = talk.rest().await;
         if page.lines().any(|one| one == line) {

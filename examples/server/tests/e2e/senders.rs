@@ -1,7 +1,7 @@
 //! Whose name a message may have: at submission, and from outside.
 
 use crate::harness::{House, PASSWORD, Talk};
-use hikyaku_server::Service;
+use mailserver::Protocol;
 
 /// What DATA is answered, or MAIL where that is refused already.
 async fn send(talk: &mut Talk, reverse_path: &str, to: &str, head: &str) -> String {
@@ -24,7 +24,7 @@ async fn send(talk: &mut Talk, reverse_path: &str, to: &str, head: &str) -> Stri
 }
 
 async fn submission(house: &House) -> Talk {
-    let mut talk = house.talk(Service::Submission).await;
+    let mut talk = house.talk(Protocol::Submission).await;
     let plain = crate::relay::base64(format!("\0alice\0{PASSWORD}").as_bytes());
     talk.send("EHLO a\r\n").await;
     talk.until("250 ").await;
@@ -101,7 +101,7 @@ async fn who_submits_writes_as_themselves() {
         assert!(said.starts_with(expected), "{reverse_path} {head}: {said}");
     }
     // None of what was refused is there, and From was added where it was missing.
-    let mut bob = Talk::imap_login(house.at(Service::Imap), "bob").await;
+    let mut bob = Talk::imap_login(house.at(Protocol::Imap), "bob").await;
     let said = bob.imap("SELECT INBOX").await;
     assert!(said.contains("* 6 EXISTS"), "{said}");
     let last = bob.imap("FETCH 6 BODY[HEADER.FIELDS (FROM SUBJECT)]").await;
@@ -115,7 +115,7 @@ async fn who_submits_writes_as_themselves() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_from_outside_writes_as_one_of_us() {
     let house = House::new().await;
-    let mut talk = house.talk(Service::Smtp).await;
+    let mut talk = house.talk(Protocol::Smtp).await;
     talk.send("HELO a\r\n").await;
     talk.until("250").await;
     let rows = [
@@ -167,7 +167,7 @@ async fn nobody_from_outside_writes_as_one_of_us() {
         "[senders]\nexempt = [\"127.0.0.0/8\"]\n",
     ] {
         let house = House::with(more).await;
-        let mut talk = house.talk(Service::Smtp).await;
+        let mut talk = house.talk(Protocol::Smtp).await;
         talk.send("HELO a\r\n").await;
         talk.until("250").await;
         for (reverse_path, head, _) in rows {

@@ -1,14 +1,14 @@
 //! A store that is damaged, or has no room: what the protocols answer, and what is said of it.
 
 use crate::harness::{House, Talk, config};
-use hikyaku_server::{Server, Service};
+use mailserver::{Protocol, Server};
 use std::fs;
 use std::path::PathBuf;
 
 const PLAIN: &str = "[auth]\nplaintext = \"always\"\n";
 
 async fn page(house: &House, path: &str) -> String {
-    let mut talk = house.talk(Service::Metrics).await;
+    let mut talk = house.talk(Protocol::Metrics).await;
     talk.send(&format!("GET {path} HTTP/1.1\r\n\r\n")).await;
     talk.rest().await
 }
@@ -59,7 +59,7 @@ async fn damaged() -> House {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_damaged_message_hides_no_other_one() {
     let house = damaged().await;
-    let mut bob = Talk::imap_login(house.at(Service::Imap), "bob").await;
+    let mut bob = Talk::imap_login(house.at(Protocol::Imap), "bob").await;
     bob.imap("SELECT INBOX").await;
     // What is asked for, and the messages that cannot be answered for.
     for (items, lost) in [
@@ -106,7 +106,7 @@ async fn a_damaged_message_hides_no_other_one() {
     for command in ["SORT (SUBJECT) UTF-8 BODY tea", "COPY 1:* INBOX", "NOOP"] {
         assert!(bob.imap(command).await.contains("x OK"), "{command}");
     }
-    let mut pop = house.talk(Service::Pop3).await;
+    let mut pop = house.talk(Protocol::Pop3).await;
     pop.send(&format!(
         "USER bob@example.test\r\nPASS {}\r\n",
         crate::harness::PASSWORD
@@ -140,7 +140,7 @@ async fn a_damaged_message_hides_no_other_one() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mail_is_refused_before_the_disk_is_full() {
     let house = House::with(&format!("{PLAIN}[store]\nmin_free = \"9000000 GiB\"\n")).await;
-    let mut smtp = house.talk(Service::Smtp).await;
+    let mut smtp = house.talk(Protocol::Smtp).await;
     smtp.send("EHLO a\r\nMAIL FROM:<a@b.test>\r\nQUIT\r\n")
         .await;
     let said = smtp.rest().await;
@@ -148,11 +148,11 @@ async fn mail_is_refused_before_the_disk_is_full() {
         said.contains("452 4.3.1 The server's disk is full"),
         "{said}"
     );
-    let mut lmtp = house.talk(Service::Lmtp).await;
+    let mut lmtp = house.talk(Protocol::Lmtp).await;
     lmtp.send("LHLO a\r\nMAIL FROM:<a@b.test>\r\nQUIT\r\n")
         .await;
     assert!(lmtp.rest().await.contains("452 4.3.1"));
-    let mut bob = Talk::imap_login(house.at(Service::Imap), "bob").await;
+    let mut bob = Talk::imap_login(house.at(Protocol::Imap), "bob").await;
     for octets in [5, 100_000] {
         bob.send(&format!(
             "x APPEND INBOX {{{octets}+}}\r\n{}\r\n",
@@ -235,7 +235,7 @@ async fn a_start_says_why_it_cannot() {
         .collect();
     assert_eq!(kept, [b"mail"]);
     // Nobody is said not to exist: they may be back with the database.
-    let mut smtp = house.talk(Service::Smtp).await;
+    let mut smtp = house.talk(Protocol::Smtp).await;
     smtp.send("EHLO a\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<bob@example.test>\r\nQUIT\r\n")
         .await;
     let said = smtp.rest().await;

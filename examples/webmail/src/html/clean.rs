@@ -399,7 +399,7 @@ fn is_own(value: &str) -> bool {
 mod tests {
     use super::*;
     use crate::words::Language;
-    use mailstore::message::Structure;
+    use hikyaku_message::Structure;
     use std::sync::Arc;
 
     fn cleaned(html: &str, remote: bool) -> Cleaned {

@@ -9,7 +9,7 @@ mod pictures;
 
 use hikyaku_client::html::Limits;
 use hikyaku_client::{show, visible};
-use mailstore::message::Structure;
+use hikyaku_message::Structure;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

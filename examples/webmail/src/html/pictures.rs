@@ -1,7 +1,7 @@
 //! Pictures within a message, which its HTML names by Content-ID (RFC 2392) or Content-Location (RFC 2557).
 
 use base64::Engine as _;
-use mailstore::message::{Inline, Structure, picture_type};
+use hikyaku_message::{Inline, Structure, picture_type};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 

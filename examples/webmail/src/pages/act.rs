@@ -1,10 +1,10 @@
-//! What is done with messages: marks, moves, deletions.
+//! Actions on messages: marking, moving, deleting.
 
 use axum::extract::RawForm;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use hikyaku_client::Error;
-use mailstore::Flags;
+use hikyaku_mailstore::Flags;
 
 use super::{own, problem, words};
 use crate::State;
@@ -108,7 +108,7 @@ async fn done(session: &Session, form: &Form) -> Result<(), Error> {
             "move" => local.move_to(&message, form.one("to")).await?,
             "delete" => local.delete(&message, false).await?,
             "delete-for-good" => local.delete(&message, true).await?,
-            other => return Err(Error::Usage(format!("{other} is nothing that can be done"))),
+            other => return Err(Error::Usage(format!("unknown action {other:?}"))),
         }
     }
     session.user.post.refresh(&session.user).await

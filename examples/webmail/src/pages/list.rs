@@ -1,11 +1,11 @@
-//! A folder: its newest messages, or those that hold a text.
+//! The page of a folder: its newest messages, or those that contain a text.
 
 use askama::Template;
 use axum::extract::Query;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use hikyaku_client::{Error, Message, visible};
-use mailstore::Flags;
+use hikyaku_mailstore::Flags;
 use serde::Deserialize;
 
 use super::people::People;

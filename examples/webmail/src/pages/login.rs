@@ -11,7 +11,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use super::act::fields;
-use super::{compose, own, page, problem, words};
+use super::carried::Carried;
+use super::compose::rescue::{carried, is_kept};
+use super::compose::upload;
+use super::{own, page, problem, words};
 use crate::room::Taken;
 use crate::session::{Session, Signed, cookie};
 use crate::spool::Owner;
@@ -33,18 +36,6 @@ struct Page<'a> {
     carried: &'a Carried,
     /// Whether what is carried may be left behind.
     another: bool,
-}
-
-/// What goes through a login: something that was written, or where it is kept.
-#[derive(Debug, Default)]
-pub(crate) struct Carried {
-    /// The name of a draft.
-    pub(crate) kept: String,
-    /// Whose it is.
-    pub(crate) owner: String,
-    /// The other fields of its form; the text is one of them.
-    pub(crate) fields: Vec<(&'static str, String)>,
-    pub(crate) text: String,
 }
 
 fn shown(
@@ -126,7 +117,7 @@ async fn received(
     request: Request,
 ) -> Result<(Vec<(String, String)>, Option<Taken>), StatusCode> {
     let owner = Owner::Stranger(network_of(request.extensions()));
-    let form = compose::upload::small(request, &shared.spools, owner, FORM).await?;
+    let form = upload::small(request, &shared.spools, owner, FORM).await?;
     let weight = usize::try_from(form.len()).unwrap_or(usize::MAX);
     let room = shared.room.take(owner, weight.saturating_mul(6)).await;
     let room = room.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
@@ -184,7 +175,7 @@ pub(crate) async fn log_in(
         found.map_or("", |(_, value)| value.as_str())
     };
     let (name, password) = (of("name").trim(), of("password"));
-    let written = compose::carried(&fields);
+    let written = carried(&fields);
     let carried = match of("without") {
         "" => written.carried(of("kept")),
         _ => Carried::default(),
@@ -213,7 +204,7 @@ pub(crate) async fn log_in(
                 return again(StatusCode::INTERNAL_SERVER_ERROR, &why);
             }
         },
-        false => compose::is_kept(&user, &carried.kept).await,
+        false => is_kept(&user, &carried.kept).await,
     };
     let session = shared.sessions.begin(user, name, &password).await;
     let cookie = cookie(&shared, Some(&session));

@@ -1,4 +1,4 @@
-//! A message: its text, or its HTML in a frame, and what is attached.
+//! The page of a message: its text, or its HTML in a frame, and its attachments.
 
 use askama::Template;
 use axum::extract::Query;
@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use hikyaku_client::{Error, Message, show as shows, visible};
-use mailstore::Flags;
+use hikyaku_mailstore::Flags;
 use serde::Deserialize;
 use std::sync::Arc;
 

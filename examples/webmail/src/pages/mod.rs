@@ -1,6 +1,7 @@
-//! The pages. All that one does works without scripts.
+//! The pages. Every action works without scripts.
 
 pub(crate) mod act;
+pub(crate) mod carried;
 pub(crate) mod compose;
 pub(crate) mod list;
 pub(crate) mod login;
@@ -17,7 +18,7 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use futures_util::Stream;
 use hikyaku_client::Error;
-use mailstore::Scope;
+use hikyaku_mailstore::Scope;
 use serde::Deserialize;
 use std::convert::Infallible;
 use std::time::Duration;
@@ -201,7 +202,7 @@ pub(crate) async fn state(session: &Session) -> Result<u64, Error> {
     Ok(account.map_or(0, |account| account.at.0))
 }
 
-/// Tells the page when something changed in the account, also between its making and this.
+/// Sends the page an event when something changes in the account, or has changed since the page was made.
 pub(crate) async fn events(
     Signed(session): Signed,
     Query(since): Query<Since>,

@@ -80,9 +80,13 @@ pub(crate) struct Asked {
     fingerprint: String,
 }
 
-/// `host:port`, and what a port means by custom. Nothing goes without TLS.
+/// Reads `host:port`; the port says whether TLS comes at once or by STARTTLS. Nothing goes without TLS.
 fn server(text: &str) -> Result<Server, Error> {
-    let wrong = || Error::Usage(format!("{text}: host:port"));
+    let wrong = || {
+        Error::Usage(format!(
+            "{text:?} is not a server: write host:port, such as imap.example.org:993"
+        ))
+    };
     let (host, port) = text.trim().rsplit_once(':').ok_or_else(wrong)?;
     let port = port.parse().map_err(|_| wrong())?;
     let security = match port {

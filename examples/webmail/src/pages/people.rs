@@ -1,7 +1,7 @@
 //! People on a page: the name, always with the address, and what is wrong with the two.
 
 use hikyaku_client::visible::Person;
-use mailstore::message::Address;
+use hikyaku_message::Address;
 
 /// The most of one field that are listed.
 const LISTED: usize = 100;
@@ -53,7 +53,7 @@ impl People {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mailstore::message::parse_addresses;
+    use hikyaku_message::parse_addresses;
 
     #[test]
     fn a_reply_elsewhere_differs() {

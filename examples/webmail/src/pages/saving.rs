@@ -1,4 +1,4 @@
-//! Attachments, and whole messages, to be saved.
+//! Downloads: attachments and whole messages.
 
 use axum::body::Body;
 use axum::extract::Query;
@@ -100,7 +100,7 @@ fn percent(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mailstore::AccountId;
+    use hikyaku_mailstore::AccountId;
 
     #[tokio::test]
     async fn what_waits_for_a_slow_browser_lies_in_a_file() {

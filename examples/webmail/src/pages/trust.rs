@@ -9,7 +9,7 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use bytes::Bytes;
 use hikyaku_client::{Error, Message};
-use mailstore::{Operation, Transaction};
+use hikyaku_mailstore::{Operation, Transaction};
 use serde::Deserialize;
 
 use super::{own, problem, words};

@@ -1,141 +1,28 @@
-//! Who is logged in. Sessions are kept here; the browser has a token and nothing else.
+//! Sessions of users who are logged in. They are kept here; the browser has only a token.
 
 mod kept;
+mod one;
+mod random;
 mod sessions;
 
+pub(crate) use one::Session;
+pub(crate) use random::random;
 pub(crate) use sessions::Sessions;
 
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
+use axum::http::header;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse as _, Redirect, Response};
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use crate::words::{Language, Words};
-use crate::{Admitted, Shared, User};
-use kept::Kept;
+use crate::{Admitted, Shared};
+use one::VOUCHED;
 
-/// What the names of sessions begin with that the application around it vouches for.
-const VOUCHED: &str = "signed in: ";
 const COOKIE: &str = "hikyaku-session";
 
-/// Put into a request's extensions by the application around the webmail: that person is logged in.
+/// A user whom the application around the webmail has logged in; put it into the extensions of a request.
 #[derive(Debug, Clone)]
 pub struct SignedIn(pub String);
-
-/// One person in one browser.
-#[derive(Debug)]
-pub(crate) struct Session {
-    pub(crate) user: User,
-    /// What each form must have.
-    pub(crate) csrf: String,
-    language: Mutex<Option<Language>>,
-    /// When it was used last, and when that was written down; in seconds since 1970.
-    used: AtomicI64,
-    written: AtomicI64,
-    ended: AtomicBool,
-    token: String,
-    /// What the password was when it began, as the backend says it.
-    stamp: String,
-    /// Name and password, encrypted with the token, where the backend needs them.
-    sealed: String,
-}
-
-impl Session {
-    fn new(token: String, user: User) -> Self {
-        Self {
-            user,
-            csrf: kept::csrf_of(&token),
-            language: Mutex::default(),
-            used: AtomicI64::new(sessions::now()),
-            written: AtomicI64::new(0),
-            ended: AtomicBool::new(false),
-            token,
-            stamp: String::new(),
-            sealed: String::new(),
-        }
-    }
-
-    fn continued(token: String, user: User, kept: &Kept) -> Self {
-        let language = (!kept.language.is_empty()).then(|| Language::named(&kept.language));
-        Self {
-            language: Mutex::new(language),
-            stamp: kept.stamp.clone(),
-            sealed: kept.sealed.clone(),
-            ..Self::new(token, user)
-        }
-    }
-
-    /// What is kept of it.
-    fn kept(&self, now: i64) -> Kept {
-        self.written.store(now, Ordering::Relaxed);
-        let ended = self.ended.load(Ordering::Relaxed);
-        let language = *self.language.lock().unwrap_or_else(PoisonError::into_inner);
-        Kept {
-            form: kept::form_of(&self.csrf),
-            used: self.used(),
-            ended,
-            language: language.map_or("", |one| one.words().code).into(),
-            stamp: self.stamp.clone(),
-            sealed: if ended {
-                String::new()
-            } else {
-                self.sealed.clone()
-            },
-        }
-    }
-
-    fn used(&self) -> i64 {
-        self.used.load(Ordering::Relaxed)
-    }
-
-    fn touch(&self, now: i64) {
-        self.used.store(now, Ordering::Relaxed);
-    }
-
-    fn kept_at(&self) -> i64 {
-        self.written.load(Ordering::Relaxed)
-    }
-
-    fn end(&self) {
-        self.ended.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether it began with a login here, and not with one of the application around it.
-    fn is_own_login(&self) -> bool {
-        !self.token.starts_with(VOUCHED)
-    }
-
-    /// Whether a form was made for this session. Compared without a hint of where it differs.
-    pub(crate) fn is_own(&self, token: &str) -> bool {
-        let (a, b) = (self.csrf.as_bytes(), token.as_bytes());
-        a.len() == b.len() && a.iter().zip(b).fold(0, |all, (a, b)| all | (a ^ b)) == 0
-    }
-
-    pub(crate) fn language(&self, headers: &HeaderMap) -> Language {
-        let chosen = *self.language.lock().unwrap_or_else(PoisonError::into_inner);
-        chosen.unwrap_or_else(|| Language::of(headers))
-    }
-
-    /// Has the pages in the other language from now on.
-    pub(crate) fn other_language(&self, w: &Words) {
-        let other = Language::named(if w.code == "en" { "ja" } else { "en" });
-        *self.language.lock().unwrap_or_else(PoisonError::into_inner) = Some(other);
-    }
-}
-
-/// A word that nobody can guess.
-pub(crate) fn random() -> String {
-    use std::fmt::Write as _;
-    let mut octets = [0; 32];
-    // Without randomness nobody may log in.
-    getrandom::fill(&mut octets).expect("the system's randomness");
-    octets.iter().fold(String::new(), |mut word, octet| {
-        let _ = write!(word, "{octet:02x}");
-        word
-    })
-}
 
 /// The cookie that begins a session, or, without one, ends it.
 pub(crate) fn cookie(shared: &Shared, session: Option<&Session>) -> String {

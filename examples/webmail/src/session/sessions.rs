@@ -2,14 +2,17 @@
 
 use bytes::Bytes;
 use hikyaku_client::Error;
+use hikyaku_mailstore::{Account, AccountId, Operation, Store, Transaction};
 use hikyaku_wire::Secret;
-use mailstore::{Account, AccountId, Operation, Store, Transaction};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use super::{Session, kept::Kept, random};
+use super::kept::Kept;
+use super::one::Session;
+use super::random::random;
 use crate::{Backend, User};
+use hikyaku_mailstore::unix_now;
 
 /// The most sessions in memory; the one that was used longest ago goes first.
 const SESSIONS: usize = 10_000;
@@ -25,12 +28,6 @@ pub(crate) struct Sessions {
     backend: Arc<dyn Backend>,
     all: Mutex<HashMap<String, Arc<Session>>>,
     over: Mutex<VecDeque<Arc<Session>>>,
-}
-
-/// Seconds since 1970.
-pub(super) fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| since.as_secs().cast_signed())
 }
 
 /// The account at the end of a token, or of what a form has.
@@ -112,7 +109,7 @@ impl Sessions {
     }
 
     fn is_in_time(&self, used: i64, most: Duration) -> bool {
-        now().saturating_sub(used) < i64::try_from(most.as_secs().max(1)).unwrap_or(i64::MAX)
+        unix_now().saturating_sub(used) < i64::try_from(most.as_secs().max(1)).unwrap_or(i64::MAX)
     }
 
     /// The session of a token that a browser has.
@@ -131,12 +128,12 @@ impl Sessions {
             }
             None => self.continued(token).await?,
         };
-        session.touch(now());
+        session.touch(unix_now());
         // Not with each request.
         let most = i64::try_from(self.idle.as_secs() / 10)
             .unwrap_or(60)
             .min(60);
-        if now().saturating_sub(session.kept_at()) >= most.max(1) {
+        if unix_now().saturating_sub(session.kept_at()) >= most.max(1) {
             self.keep(&session).await;
         }
         Some(session)
@@ -233,7 +230,7 @@ impl Sessions {
         let Some((store, account)) = self.account(id).await else {
             return;
         };
-        let kept = session.kept(now());
+        let kept = session.kept(unix_now());
         let mut others = Kept::others(&account, &session.token);
         others.sort_by_key(|(_, one)| std::cmp::Reverse(one.used));
         let mut transaction = Transaction::new(id).with(Kept::set(&session.token, Some(&kept)));

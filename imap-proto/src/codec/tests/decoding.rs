@@ -441,7 +441,7 @@ fn machine(octets: &[u8]) -> Vec<String> {
                 machine.accept(&mut output).unwrap();
             }
             Step::Event(Event::Chunk(octets)) => log.chunk(&octets),
-            Step::Event(Event::MessageRefused) => {}
+            Step::Event(Event::BodyRefused) => {}
             Step::Event(_) => machine.complete(Status::Ok, None, "", &mut output).unwrap(),
             Step::NeedInput if !begun => {
                 begun = true;

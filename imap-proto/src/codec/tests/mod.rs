@@ -6,8 +6,8 @@ mod through;
 
 use super::*;
 use crate::client::Capabilities;
-use crate::round_trip::{command, received};
 use crate::server::{Connection, Event, Options};
+use crate::tests::round_trip::{command, received};
 use crate::*;
 use bytes::Bytes;
 use core::time::Duration;
@@ -207,5 +207,6 @@ fn encoded(item: &CommandItem) -> Bytes {
 
 /// A command whose arguments may be literals.
 fn conversions(from: &'static str, to: &'static str) -> Command {
-    Command::Conversions(from.into(), to.into())
+    let (from, to) = (from.into(), to.into());
+    Command::Conversions { from, to }
 }

@@ -172,7 +172,7 @@ fn messages_stream() {
                     .unwrap();
                 if client.codec().is_waiting() {
                     let item = client.next().await.unwrap().unwrap();
-                    assert_eq!(item, ResponseItem::SendMessage { tag: "a".into() });
+                    assert_eq!(item, ResponseItem::SendBody { tag: "a".into() });
                 } else {
                     assert_eq!(literals, Literals::NonSynchronizing);
                 }
@@ -186,7 +186,9 @@ fn messages_stream() {
                     match client.next().await.unwrap().unwrap() {
                         ResponseItem::Section { octets: of, .. } => assert_eq!(of, octets),
                         ResponseItem::Chunk(octets) => received += octets.len() as u64,
-                        ResponseItem::EndOfFetch(items) => assert_eq!(items, [FetchItem::Uid(7)]),
+                        ResponseItem::EndOfFetch(items) => {
+                            assert_eq!(items, [FetchItem::Uid(crate::tests::uid(7))]);
+                        }
                         ResponseItem::Response(Received::Tagged(..)) => break,
                         other => panic!("{other:?}"),
                     }
@@ -229,7 +231,9 @@ fn messages_stream() {
                             let more = server.send(SendResponse::Chunk("x".into())).await;
                             assert!(matches!(more, Err(Error::TooManyOctets)));
                             server
-                                .send(SendResponse::EndOfFetch([FetchItem::Uid(7)].into()))
+                                .send(SendResponse::EndOfFetch(
+                                    [FetchItem::Uid(crate::tests::uid(7))].into(),
+                                ))
                                 .await
                                 .unwrap();
                             server
@@ -385,7 +389,7 @@ fn what_is_no_single_command_is_not_encoded() {
 /// Past its limit NIL stands for a literal, and nothing of it is held.
 #[test]
 fn a_long_literal_is_nil() {
-    use crate::framer::{ResponseFrame, ResponseFramer};
+    use crate::plumbing::framer::{ResponseFrame, ResponseFramer};
     for (octets, is_held) in [
         (0, true),
         (20, true),

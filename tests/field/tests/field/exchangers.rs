@@ -5,9 +5,9 @@
 //! exchanger without 8BITMIME never sees an octet over 127, and no message is given up without a word to its sender.
 
 use base64::Engine as _;
+use hikyaku_mailstore::{Want, Which};
 use hikyaku_mission::{PASSWORD, config};
-use hikyaku_server::{Addresses, Server, Service};
-use mailstore::{Want, Which};
+use mailserver::{Addresses, Protocol, Server};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -616,7 +616,7 @@ async fn what_exchangers_answer() {
         .add("alice@example.test", PASSWORD)
         .await
         .unwrap();
-    let at = server.address(Service::Submission).unwrap();
+    let at = server.address(Protocol::Submission).unwrap();
     for (row, _, to) in &all {
         submit(at, &[to], row.message).await;
     }

@@ -4,10 +4,10 @@
 //! what must lie on the device, and on the server, after each sync.
 
 use hikyaku_client::{
-    Account, Bodies, Kind, Local, Message, Password, Progress, Report, Security, Server, sync,
+    Account, Bodies, Kind, Local, Message, Password, Report, Security, Server, sync,
 };
 use hikyaku_field::imap_server::{Row, Scripted, Sync, listed, matches, rows};
-use mailstore::{Flags, Memory, Store};
+use hikyaku_mailstore::{Flags, Memory, Store};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
@@ -217,7 +217,7 @@ async fn wrong(row: &Row) -> String {
         }
         server.begin(&expected.script);
         for time in 1..=expected.repeat {
-            let progress = Progress::hidden();
+            let progress = ();
             let meanwhile = async {
                 if expected.meanwhile.is_empty() {
                     return;

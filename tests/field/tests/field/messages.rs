@@ -7,14 +7,14 @@
 use hikyaku_client::imap::Session;
 use hikyaku_client::{Security, Server, Tcp};
 use hikyaku_field::message::{Row, rows};
-use hikyaku_mission::{Device, House, PASSWORD};
-use hikyaku_server::Service;
-use hikyaku_wire::Secret;
-use imap_proto::client::Event;
-use imap_proto::{
+use hikyaku_imap_proto::client::Event;
+use hikyaku_imap_proto::{
     Body, BodyStructure, Command, Envelope, FetchAttribute, FetchItem, MailboxName, SequenceSet,
 };
-use mailstore::message::decode_header;
+use hikyaku_message::decode_header;
+use hikyaku_mission::{Device, House, PASSWORD};
+use hikyaku_wire::Secret;
+use mailserver::Protocol;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -34,7 +34,7 @@ struct Raw {
 
 impl Raw {
     async fn log_in(house: &House) -> Self {
-        let stream = TcpStream::connect(house.at(Service::Imap)).await.unwrap();
+        let stream = TcpStream::connect(house.at(Protocol::Imap)).await.unwrap();
         let mut raw = Self {
             stream: BufReader::new(stream),
             tag: 0,
@@ -96,7 +96,7 @@ impl Raw {
 async fn fetched(house: &House) -> BTreeMap<usize, (Envelope, BodyStructure)> {
     let server = Server {
         host: "localhost".into(),
-        port: house.at(Service::Imaps).port(),
+        port: house.at(Protocol::Imaps).port(),
         security: Security::Tls,
     };
     let dial = Tcp {
@@ -130,7 +130,11 @@ async fn fetched(house: &House) -> BTreeMap<usize, (Envelope, BodyStructure)> {
                     _ => {}
                 }
             }
-            all.extend(envelope.zip(structure).map(|both| (uid as usize, both)));
+            all.extend(
+                envelope
+                    .zip(structure)
+                    .map(|both| (uid.get() as usize, both)),
+            );
         }
     };
     session.run(fetch, take).await.unwrap();
@@ -159,7 +163,7 @@ struct Pages {
 
 impl Pages {
     async fn log_in(house: &House) -> Self {
-        let origin = format!("https://localhost:{}", house.at(Service::Https).port());
+        let origin = format!("https://localhost:{}", house.at(Protocol::Https).port());
         let pages = Self {
             origin,
             folder: tempfile::tempdir().unwrap(),

@@ -17,9 +17,9 @@
 
 use hikyaku_client::show;
 use hikyaku_field::message::rows;
+use hikyaku_message::{Kind, Structure, decode_header, parse_date};
 use mail_parser::decoders::html::html_to_text;
 use mail_parser::{MessageParser, MimeHeaders as _, PartType};
-use mailstore::message::{Kind, Structure, decode_header, parse_date};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -10,7 +10,7 @@ use crate::exchangers::{
 use Fate::{Delivered, Later, Returned};
 use Say::{Close, Cut, Silence, Text};
 use hikyaku_mission::{PASSWORD, config};
-use hikyaku_server::{Addresses, Server, Service};
+use mailserver::{Addresses, Protocol, Server};
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -425,7 +425,7 @@ async fn which_exchanger_is_asked_next() {
     let server = Server::start(config).await.unwrap();
     let accounts = server.accounts();
     accounts.add("alice@example.test", PASSWORD).await.unwrap();
-    let at = server.address(Service::Submission).unwrap();
+    let at = server.address(Protocol::Submission).unwrap();
     for (row, _, to) in &all {
         let to: Vec<&str> = to.iter().map(String::as_str).collect();
         submit(at, &to, row.message).await;

@@ -5,7 +5,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hikyaku_mission::{PASSWORD, config};
-use hikyaku_server::{Addresses, Server, Service};
+use mailserver::{Addresses, Protocol, Server};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
@@ -242,22 +242,26 @@ const SMTP: &[Row] = &[
         ],
     ),
     row(
-        "what a DSN wants, unannounced",
-        "old Exchange",
+        "what a DSN wants",
+        "Exchange",
         &[
             ("EHLO a", "250"),
-            ("MAIL FROM:<x@other.test> RET=HDRS", "555"),
-            ("MAIL FROM:<x@other.test>", "250"),
+            ("MAIL FROM:<x@other.test> RET=HDRS ENVID=1", "250"),
+            (
+                "RCPT TO:<bob@example.test> NOTIFY=SUCCESS ORCPT=rfc822;bob@example.test",
+                "250",
+            ),
+            ("RCPT TO:<bob@example.test> NOTIFY=SOMETIMES", "501"),
         ],
     ),
     row(
-        "BDAT, unannounced",
-        "Exchange behind a cache of EHLO",
+        "BDAT",
+        "Exchange, Gmail, Exim",
         &[
             ("EHLO a", "250"),
             ("MAIL FROM:<x@other.test>", "250"),
             ("RCPT TO:<bob@example.test>", "250"),
-            ("BDAT 3 LAST", "502"),
+            ("BDAT 3 LAST\r\nx", "250"),
         ],
     ),
     row(
@@ -719,7 +723,7 @@ const IMAP: &[Row] = &[
 
 struct Client {
     stream: BufReader<TcpStream>,
-    service: Service,
+    service: Protocol,
 }
 
 impl Client {
@@ -749,14 +753,14 @@ impl Client {
             };
             all += &line;
             let ends = match self.service {
-                Service::Imap if all.starts_with("* OK") && sent.is_empty() => true,
+                Protocol::Imap if all.starts_with("* OK") && sent.is_empty() => true,
                 // A response to a challenge has no tag: whatever is tagged ends it.
-                Service::Imap => {
+                Protocol::Imap => {
                     line.starts_with("+ ")
                         || (!line.starts_with("* ")
                             && (line.starts_with(&format!("{tag} ")) || is_tagged(&line)))
                 }
-                Service::Pop3 => {
+                Protocol::Pop3 => {
                     let verb = sent.split(' ').next().unwrap_or("").to_ascii_uppercase();
                     let has_number = sent.split(' ').any(|word| word.parse::<u32>().is_ok());
                     let lists = matches!(verb.as_str(), "CAPA" | "RETR" | "TOP")
@@ -780,7 +784,7 @@ fn is_tagged(line: &str) -> bool {
         && matches!(words.next(), Some("OK" | "NO" | "BAD"))
 }
 
-async fn run(server: &Server, service: Service, row: &Row) -> Result<(), String> {
+async fn run(server: &Server, service: Protocol, row: &Row) -> Result<(), String> {
     let stream = TcpStream::connect(server.address(service).unwrap())
         .await
         .unwrap();
@@ -820,7 +824,7 @@ async fn run(server: &Server, service: Service, row: &Row) -> Result<(), String>
     Ok(())
 }
 
-async fn all(service: Service, rows: &[Row]) {
+async fn all(service: Protocol, rows: &[Row]) {
     assert_eq!(PASSWORD.len(), 17);
     let data = tempfile::tempdir().unwrap();
     let mut config = config(
@@ -841,7 +845,7 @@ async fn all(service: Service, rows: &[Row]) {
         ("Subject: first\r\n\r\nx\r\n.", "250"),
     ];
     let first = row("a delivery", "", delivery);
-    run(&server, Service::Smtp, &first).await.unwrap();
+    run(&server, Protocol::Smtp, &first).await.unwrap();
     let mut failed = Vec::new();
     for row in rows {
         if let Err(why) = run(&server, service, row).await {
@@ -860,20 +864,20 @@ async fn all(service: Service, rows: &[Row]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn smtp() {
-    all(Service::Smtp, SMTP).await;
+    all(Protocol::Smtp, SMTP).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn submission() {
-    all(Service::Submission, SUBMISSION).await;
+    all(Protocol::Submission, SUBMISSION).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pop3() {
-    all(Service::Pop3, POP3).await;
+    all(Protocol::Pop3, POP3).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn imap() {
-    all(Service::Imap, IMAP).await;
+    all(Protocol::Imap, IMAP).await;
 }

@@ -1,17 +1,17 @@
-//! What the server tells of messages, held against what Dovecot tells of the same ones; asked by the client
+//! What the server says of messages, held against what Dovecot says of the same ones; asked by the client
 //! machine of both.
 
 use bytes::Bytes;
-use hikyaku_mission::House;
-use hikyaku_mission::foreign::{self, Foreign};
-use hikyaku_server::Service;
-use hikyaku_wire::Secret;
-use hikyaku_wire::drive::{Driver, Next};
-use imap_proto::client::{Connection, Event, Options};
-use imap_proto::{
+use hikyaku_imap_proto::client::{Connection, Event, Options};
+use hikyaku_imap_proto::{
     Append, BodyStructure, Command, Envelope, FetchAttribute, FetchItem, MailboxName, SequenceSet,
     Status,
 };
+use hikyaku_mission::House;
+use hikyaku_mission::foreign::{self, Foreign};
+use hikyaku_wire::Secret;
+use hikyaku_wire::drive::{Driver, Next};
+use mailserver::Protocol;
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -53,12 +53,12 @@ const KNOWN: [(&str, &str); 10] = [
     ("rfc/009.eml", "a display name without an address"),
     (
         "thirdparty/004.eml",
-        "an encoding that there is not is told as it is",
+        "an encoding that there is not is sent as it is",
     ),
 ];
 
-/// Puts the messages into a mailbox of their own, and fetches what is told of them.
-fn told(
+/// Puts the messages into a mailbox of their own, and fetches what is said of them.
+fn fetched(
     address: SocketAddr,
     login: &str,
     password: &str,
@@ -82,10 +82,10 @@ fn told(
             Event::Connected { .. } => {
                 let password = Secret::from(password.as_bytes().to_vec());
                 imap.login(login.to_owned(), password, output).unwrap();
-                let create = Command::Create(name.clone(), Vec::new());
+                let create = Command::create(name.clone());
                 before = Some(imap.issue(create, output).unwrap());
             }
-            Event::SendMessage(_) => {
+            Event::SendBody(_) => {
                 let message: Option<Bytes> = sending.take();
                 imap.chunk(message.unwrap(), output).unwrap();
             }
@@ -93,8 +93,8 @@ fn told(
                 let (mut envelope, mut body) = (None, None);
                 for item in items {
                     match item {
-                        FetchItem::Envelope(told) => envelope = Some(told),
-                        FetchItem::BodyStructure(told) => body = Some(told),
+                        FetchItem::Envelope(sent) => envelope = Some(sent),
+                        FetchItem::BodyStructure(sent) => body = Some(sent),
                         FetchItem::Uid(_) | FetchItem::Flags(_) => {}
                         other => panic!("{other:?}"),
                     }
@@ -179,12 +179,12 @@ async fn envelopes_and_structures_are_those_of_dovecot() {
         return;
     }
     let (here, there) = (
-        house.at(Service::Imap),
+        house.at(Protocol::Imap),
         SocketAddr::from(([127, 0, 0, 1], dovecot.imap)),
     );
     let asking = tokio::task::spawn_blocking(move || {
-        let ours = told(here, "bob@example.test", hikyaku_mission::PASSWORD, &octets);
-        (ours, told(there, "bob", foreign::PASSWORD, &octets))
+        let ours = fetched(here, "bob@example.test", hikyaku_mission::PASSWORD, &octets);
+        (ours, fetched(there, "bob", foreign::PASSWORD, &octets))
     });
     let (ours, theirs) = asking.await.unwrap();
     assert_eq!((ours.len(), theirs.len()), (names.len(), names.len()));

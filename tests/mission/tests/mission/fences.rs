@@ -1,7 +1,7 @@
 //! What keeps others out of somebody's webmail: cookies, tokens, limits, policies.
 
 use hikyaku_mission::{House, PASSWORD};
-use hikyaku_server::Service;
+use mailserver::Protocol;
 use std::process::Command;
 
 /// What curl says: the head and the body of the answer.
@@ -36,7 +36,7 @@ fn hidden(page: &str, name: &str) -> String {
 async fn sessions_tokens_and_policies() {
     let house = House::new().await;
     house.deliver_many(1..2).await;
-    let origin = format!("https://localhost:{}", house.at(Service::Https).port());
+    let origin = format!("https://localhost:{}", house.at(Protocol::Https).port());
     let login = format!("{origin}/login");
     let form = format!(
         "name=bob@example.test&password={}",
@@ -124,7 +124,7 @@ async fn logins_are_limited() {
     let house = House::new().await;
     let login = format!(
         "https://localhost:{}/login",
-        house.at(Service::Https).port()
+        house.at(Protocol::Https).port()
     );
     let attempt = |name: &str, password: &str| {
         let form = format!("name={name}&password={}", password.replace(' ', "+"));
@@ -148,8 +148,8 @@ async fn logins_are_limited() {
 async fn plain_http_only_leads_to_https() {
     let house = House::new().await;
     let (http, https) = (
-        house.at(Service::Http).port(),
-        house.at(Service::Https).port(),
+        house.at(Protocol::Http).port(),
+        house.at(Protocol::Https).port(),
     );
     let answer = curl(&[&format!("http://localhost:{http}/folder")]);
     assert!(answer.starts_with("HTTP/1.1 308"), "{answer}");

@@ -1,6 +1,6 @@
 //! `mailclient` with servers that nobody here wrote: Debian's Dovecot and Postfix.
 
-use hikyaku_client::{Local, Progress, sync};
+use hikyaku_client::{Local, sync};
 use hikyaku_mission::foreign::Foreign;
 use hikyaku_mission::{Device, House, Without};
 use std::time::Duration;
@@ -191,9 +191,7 @@ async fn pop3_without_uidl_and_without_top() {
         };
         let local: Local = device.local().await;
         for _ in 0..2 {
-            let report = sync(&network, &local, &account, &Progress::hidden())
-                .await
-                .unwrap();
+            let report = sync(&network, &local, &account, &()).await.unwrap();
             assert_eq!(report.deleted, 0);
             assert_eq!(
                 local.list("INBOX", 10).await.unwrap().len(),
@@ -204,9 +202,7 @@ async fn pop3_without_uidl_and_without_top() {
         account.delete = hikyaku_client::Deletion::WhenDeletedHere;
         let first = local.list("INBOX", 10).await.unwrap().pop().unwrap();
         local.move_to(&first, "Sent").await.unwrap();
-        let report = sync(&network, &local, &account, &Progress::hidden())
-            .await
-            .unwrap();
+        let report = sync(&network, &local, &account, &()).await.unwrap();
         assert_eq!((report.new, report.deleted), (0, 0), "{commands:?}");
         assert_eq!(local.list("INBOX", 10).await.unwrap().len(), 2);
     }

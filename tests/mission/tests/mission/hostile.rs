@@ -2,7 +2,7 @@
 
 use hikyaku_mission::browser::{Browser, Kind};
 use hikyaku_mission::{House, PASSWORD};
-use hikyaku_server::Service;
+use mailserver::Protocol;
 
 /// What such mail tries. `R` is what would run, `U` what would be fetched.
 const MAILS: [&str; 48] = [
@@ -61,7 +61,7 @@ const RUNS: &str = "top.document.title='hacked';document.title='hacked';top.hack
 #[tokio::test(flavor = "multi_thread")]
 async fn hostile_html_runs_nothing_and_fetches_nothing() {
     let house = House::new().await;
-    let origin = format!("https://localhost:{}", house.at(Service::Https).port());
+    let origin = format!("https://localhost:{}", house.at(Protocol::Https).port());
     for (number, mail) in MAILS.iter().enumerate() {
         let html = mail
             .replace('R', RUNS)
@@ -117,7 +117,7 @@ const SLOW: [&str; 6] = [
 #[tokio::test(flavor = "multi_thread")]
 async fn html_that_wants_to_be_slow_keeps_nobody_waiting() {
     let house = House::new().await;
-    let origin = format!("https://localhost:{}", house.at(Service::Https).port());
+    let origin = format!("https://localhost:{}", house.at(Protocol::Https).port());
     for again in SLOW {
         let (mut html, mut number) = (String::new(), 0);
         while html.len() < 1_000_000 {

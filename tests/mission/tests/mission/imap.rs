@@ -1,6 +1,6 @@
 //! IMAP: the list of what is lacked, the bodies that are picked, and mail that stays for all devices.
 
-use hikyaku_client::{Progress, sync};
+use hikyaku_client::sync;
 use hikyaku_mission::{Broken, House, places};
 use std::sync::atomic::Ordering;
 
@@ -139,9 +139,7 @@ async fn a_connection_that_is_cut_anywhere_loses_and_doubles_nothing() {
     let probe = house.device("imap", &[]).await;
     let network = Broken::after(MANY, probe.account().ca);
     let local = probe.local().await;
-    sync(&network, &local, &probe.account(), &Progress::hidden())
-        .await
-        .unwrap();
+    sync(&network, &local, &probe.account(), &()).await.unwrap();
     let octets = MANY - network.left.load(Ordering::Relaxed);
     drop(local);
     let device = house.device("imap", &[]).await;
@@ -167,7 +165,7 @@ async fn a_connection_that_is_cut_anywhere_loses_and_doubles_nothing() {
     for place in places(octets, CUTS) {
         let network = Broken::after(place, device.account().ca);
         cut += u32::from(
-            sync(&network, &local, &device.account(), &Progress::hidden())
+            sync(&network, &local, &device.account(), &())
                 .await
                 .is_err(),
         );
@@ -215,10 +213,7 @@ async fn a_message_is_not_doubled_wherever_its_ok_is_cut() {
     loop {
         octets += STEP;
         let network = Broken::after(octets, device.account().ca);
-        if sync(&network, &local, &device.account(), &Progress::hidden())
-            .await
-            .is_ok()
-        {
+        if sync(&network, &local, &device.account(), &()).await.is_ok() {
             break;
         }
         cut += 1;

@@ -62,7 +62,10 @@ async fn who_has_no_address_is_not_answered_to() {
             .run(&["reply", &name, "--text", "x"])
             .await
             .unwrap_err();
-        assert!(error.to_string().contains("nobody to answer"), "{error}");
+        assert!(
+            error.to_string().contains("no address to reply to"),
+            "{error}"
+        );
     }
     assert_eq!(device.ok(&["outbox"]).await, "");
 }
@@ -112,7 +115,7 @@ async fn only_those_who_did_not_take_it_stay_and_the_others_do_not_get_it_twice(
         &number,
         "partly",
         "refused: 550",
-        "tried once, fails since ",
+        "tried once, failing since ",
         "outbox edit",
     ] {
         assert!(text.contains(part), "{text}");
@@ -226,7 +229,7 @@ async fn what_nobody_took_is_a_draft_that_can_be_edited_and_sent() {
     let name = bob.named("INBOX", "text").await;
     assert!(bob.ok(&["read", &name]).await.contains("other"));
     let error = bob.run(&["edit", &name, "--text", "x"]).await.unwrap_err();
-    assert!(error.to_string().contains("is no draft"), "{error}");
+    assert!(error.to_string().contains("is not a draft"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

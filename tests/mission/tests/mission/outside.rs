@@ -2,16 +2,16 @@
 
 use hikyaku_mission::browser::{Browser, Kind};
 use hikyaku_mission::{House, PASSWORD};
-use hikyaku_server::Service;
+use mailserver::Protocol;
 
 /// The words of a page, by the English ones.
 type Words = fn(&'static str) -> &'static str;
 
 async fn add(browser: &Browser, there: &House, kind: &str, folder: &str, t: Words) {
     let incoming = if kind == "pop" {
-        Service::Pop3s
+        Protocol::Pop3s
     } else {
-        Service::Imaps
+        Protocol::Imaps
     };
     browser.press(t("Other accounts")).await;
     browser.fill("#address", "alice@b.test").await;
@@ -26,7 +26,7 @@ async fn add(browser: &Browser, there: &House, kind: &str, folder: &str, t: Word
     browser
         .fill(
             "#outgoing",
-            &format!("localhost:{}", there.at(Service::Submissions).port()),
+            &format!("localhost:{}", there.at(Protocol::Submissions).port()),
         )
         .await;
     browser.fill("#folder", folder).await;
@@ -53,7 +53,7 @@ async fn fetching_and_sending(language: &'static str, t: Words) {
     let message = |number: u32| format!("From: x@c.test\nSubject: there {number}\n\nbody {number}");
     there.deliver("alice", &message(1)).await;
     there.deliver("alice", &message(2)).await;
-    let origin = format!("https://localhost:{}", here.at(Service::Https).port());
+    let origin = format!("https://localhost:{}", here.at(Protocol::Https).port());
     let browser = Browser::start(Kind {
         language,
         ..Kind::default()
@@ -129,7 +129,7 @@ async fn fetching_and_sending(language: &'static str, t: Words) {
 async fn addresses_within_the_providers_network_are_refused() {
     let there = House::with("b.test", "").await;
     let here = House::new().await;
-    let origin = format!("https://localhost:{}", here.at(Service::Https).port());
+    let origin = format!("https://localhost:{}", here.at(Protocol::Https).port());
     let browser = Browser::start(Kind::default()).await;
     browser.open(&format!("{origin}/")).await;
     browser.fill("#name", "bob@example.test").await;
@@ -183,7 +183,7 @@ async fn images_elsewhere_are_shown_when_asked_for_and_the_browser_goes_nowhere(
             "Subject: picture\nContent-Type: text/html\n\n<p>look</p><img src=\"{elsewhere}/a.gif\">"
         );
         here.deliver("bob", &html).await;
-        let origin = format!("https://localhost:{}", here.at(Service::Https).port());
+        let origin = format!("https://localhost:{}", here.at(Protocol::Https).port());
         let browser = Browser::start(Kind::default()).await;
         browser.open(&format!("{origin}/")).await;
         browser.fill("#name", "bob@example.test").await;
@@ -195,7 +195,7 @@ async fn images_elsewhere_are_shown_when_asked_for_and_the_browser_goes_nowhere(
         assert_eq!(browser.count("img[src]").await, 0);
         browser.leave_frame().await;
         let before = count.load(std::sync::atomic::Ordering::Relaxed);
-        browser.press("Show images from elsewhere").await;
+        browser.press("Show external images").await;
         browser.enter_frame().await;
         browser.until("p", "look").await;
         assert_eq!(

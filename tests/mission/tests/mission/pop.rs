@@ -1,6 +1,6 @@
 //! POP: everything stored is downloaded, and by default deleted from the server.
 
-use hikyaku_client::{Progress, sync};
+use hikyaku_client::sync;
 use hikyaku_mission::{Broken, Device, House, places};
 use std::sync::atomic::Ordering;
 
@@ -135,7 +135,7 @@ async fn whole_sync(house: &House, device: &Device) -> u64 {
     const MANY: u64 = 1 << 40;
     let network = Broken::after(MANY, device.account().ca);
     let local = device.local().await;
-    sync(&network, &local, &device.account(), &Progress::hidden())
+    sync(&network, &local, &device.account(), &())
         .await
         .unwrap();
     let _ = house;
@@ -154,10 +154,7 @@ async fn a_connection_that_is_cut_anywhere_loses_doubles_and_deletes_nothing() {
     let mut cut = 0;
     for place in places(octets, CUTS) {
         let network = Broken::after(place, device.account().ca);
-        if sync(&network, &local, &device.account(), &Progress::hidden())
-            .await
-            .is_ok()
-        {
+        if sync(&network, &local, &device.account(), &()).await.is_ok() {
             break;
         }
         cut += 1;

@@ -2,7 +2,7 @@
 
 use hikyaku_mission::browser::{Browser, Kind};
 use hikyaku_mission::{House, PASSWORD};
-use hikyaku_server::Service;
+use mailserver::Protocol;
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -10,7 +10,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 async fn opened(house: &House, message: &str) -> (Browser, String) {
     let said = house.deliver("bob", message).await;
     assert!(said.contains("250 2.0.0 Delivered"), "{said}");
-    let origin = format!("https://localhost:{}", house.at(Service::Https).port());
+    let origin = format!("https://localhost:{}", house.at(Protocol::Https).port());
     let browser = Browser::start(Kind::default()).await;
     browser.open(&format!("{origin}/")).await;
     browser.fill("#name", "bob@example.test").await;
@@ -56,7 +56,7 @@ async fn a_stranger_is_shown_as_what_he_is() {
         .until("dl.header .reply-to", "other@elsewhere.test")
         .await;
     browser
-        .until("dl.header", "looks like another address")
+        .until("dl.header", "looks like a different address")
         .await;
     // In the reader's zone, which the page names.
     browser.until("dl.header time", "GMT+9").await;

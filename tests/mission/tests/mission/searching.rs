@@ -1,8 +1,8 @@
 //! The first search after a start: what was learned before it is known, on a page and on a device.
 
+use hikyaku_mailstore::{MessageCache, TextIndex};
 use hikyaku_mission::{House, PASSWORD, config};
-use hikyaku_server::{Server, Service};
-use mailstore::{MessageCache, TextIndex};
+use mailserver::{Protocol, Server};
 use std::process::Command;
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ fn curl(arguments: &[&str]) -> String {
 
 /// What the webmail finds.
 fn found(server: &Server, text: &str) -> usize {
-    let port = server.address(Service::Https).unwrap().port();
+    let port = server.address(Protocol::Https).unwrap().port();
     let origin = format!("https://localhost:{port}");
     let password = PASSWORD.replace(' ', "+");
     let form = format!("name=bob@example.test&password={password}");

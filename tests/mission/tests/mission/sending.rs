@@ -146,7 +146,7 @@ async fn the_sender_is_told_why_not() {
 async fn the_own_server_hands_it_on_to_the_server_of_the_recipients_domain() {
     let there = House::with("b.test", "").await;
     let dns = crate::dns::serve("b.test").await;
-    let port = there.at(hikyaku_server::Service::Smtp).port();
+    let port = there.at(mailserver::Protocol::Smtp).port();
     let relay = format!(
         "[relay]\ndns = [\"{dns}\"]\nport = {port}\nretry = [\"200ms\"]\nexpire = \"2s\"\n"
     );
@@ -167,7 +167,7 @@ async fn the_own_server_hands_it_on_to_the_server_of_the_recipients_domain() {
         .await;
     assert_eq!(alice.ok(&["send"]).await, "bob@b.test: accepted\n");
     until(&bob, "far").await;
-    // And tells why not, where it cannot.
+    // And says why not, where it cannot.
     alice
         .ok(&[
             "compose",

@@ -1,8 +1,9 @@
 //! A server that is always on, clients that are not, and clients that stay up to date.
 
-use hikyaku_client::{Account, Dial, Dialer, Tcp, Told, watch};
+use hikyaku_client::{Account, Dial, Tcp};
 use hikyaku_mission::{Device, House, config};
-use hikyaku_server::Server;
+use mailclient::{Dialer, Synced, watch};
+use mailserver::Server;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
@@ -36,10 +37,7 @@ async fn mail_rests_on_a_server_while_the_terminals_are_off() {
     ))
     .await
     .unwrap();
-    let port = again
-        .address(hikyaku_server::Service::Imaps)
-        .unwrap()
-        .port();
+    let port = again.address(mailserver::Protocol::Imaps).unwrap().port();
     let path = bob.home.path().join("accounts.toml");
     let text = std::fs::read_to_string(&path).unwrap();
     let old = bob.account().incoming.port.to_string();
@@ -59,12 +57,12 @@ fn watching(device: &Device) -> (oneshot::Sender<()>, tokio::task::JoinHandle<()
             ..Tcp::default()
         }) as Arc<dyn Dial>
     });
-    let told: Told = Arc::new(|_, _| {});
+    let synced: Synced = Arc::new(|_, _| {});
     let running = tokio::spawn(async move {
         let stop = async {
             let _ = stopped.await;
         };
-        watch(&folder, vec![account], dialer, told, stop)
+        watch(&folder, vec![account], dialer, synced, stop)
             .await
             .unwrap();
     });

@@ -193,7 +193,7 @@ async fn attachments_are_saved_under_names_that_do_no_harm() {
         .run(&["save", "INBOX/1", "--to", &folder])
         .await
         .unwrap_err();
-    assert!(error.to_string().contains("is no folder"), "{error}");
+    assert!(error.to_string().contains("is not a folder"), "{error}");
     std::fs::create_dir(&to).unwrap();
     std::fs::write(to.join("there.txt"), "mine").unwrap();
     let saved = device.json(&["save", "INBOX/1", "--to", &folder]).await;

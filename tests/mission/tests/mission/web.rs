@@ -2,10 +2,10 @@
 
 use hikyaku_mission::browser::{Browser, Kind};
 use hikyaku_mission::{House, PASSWORD, Web};
-use hikyaku_server::Service;
+use mailserver::Protocol;
 
 fn origin(house: &House) -> String {
-    format!("https://localhost:{}", house.at(Service::Https).port())
+    format!("https://localhost:{}", house.at(Protocol::Https).port())
 }
 
 async fn log_in(browser: &Browser, origin: &str, name: &str) {
@@ -19,14 +19,14 @@ async fn log_in(browser: &Browser, origin: &str, name: &str) {
 /// What the pages say in Japanese for what they say in English.
 pub(crate) fn japanese(english: &str) -> &'static str {
     match english {
-        "Flag" => "フラグ",
+        "Flag" => "フラグを付ける",
         "Log out" => "ログアウト",
         "Other accounts" => "他のアカウント",
         "Add" => "追加",
         "Add an account" => "他社のアカウントを追加",
         "new messages" => "件の新着",
         "Fetch now" => "今すぐ取得",
-        "Remove" => "削除する",
+        "Remove" => "削除",
         "Forward" => "転送",
         "Reply to all" => "全員に返信",
         "Log in" => "ログイン",
@@ -37,16 +37,16 @@ pub(crate) fn japanese(english: &str) -> &'static str {
         "Sent." => "送信しました。",
         "Sent" => "送信済み",
         "Write" => "作成",
-        "Keep as draft" => "下書きに保存",
-        "Kept" => "下書きに保存しました。",
+        "Save draft" => "下書きに保存",
+        "Saved to Drafts." => "下書きに保存しました。",
         "Drafts" => "下書き",
-        "Go on writing" => "編集を続ける",
-        "Nothing here." => "ここには何もありません。",
+        "Continue writing" => "編集を続ける",
+        "No messages." => "メールはありません。",
         "Search" => "検索",
         "Delete" => "削除",
         "Trash" => "ごみ箱",
-        "Delete for good" => "完全に削除",
-        "Read" => "既読にする",
+        "Delete permanently" => "完全に削除",
+        "Mark as read" => "既読にする",
         "unread" => "未読",
         other => panic!("{other}"),
     }
@@ -139,18 +139,18 @@ async fn inside(language: &'static str) {
     browser.press(t("Write")).await;
     browser.fill("#to", "nobody@example.test").await;
     browser.fill("#subject", "later").await;
-    browser.press(t("Keep as draft")).await;
-    browser.until(".said", t("Kept")).await;
+    browser.press(t("Save draft")).await;
+    browser.until(".said", t("Saved to Drafts.")).await;
     browser.folder(t("Drafts")).await;
     browser.click(".messages a").await;
-    browser.press(t("Go on writing")).await;
+    browser.press(t("Continue writing")).await;
     browser.press(t("Send")).await;
     browser.until(".problem", "nobody@example.test: 550").await;
     browser.fill("#to", "Alice <alice@example.test>").await;
     browser.press(t("Send")).await;
     browser.until(".said", t("Sent.")).await;
     browser.folder(t("Drafts")).await;
-    browser.until(".nothing", t("Nothing here.")).await;
+    browser.until(".nothing", t("No messages.")).await;
     // Search, mark, move, delete.
     browser.folder(t("Inbox")).await;
     browser.fill(".search input[type=search]", "number 1").await;
@@ -163,11 +163,11 @@ async fn inside(language: &'static str) {
     browser.until_there_are(2, ".messages li").await;
     browser.folder(t("Trash")).await;
     browser.click(".messages a").await;
-    browser.press(t("Delete for good")).await;
-    browser.until(".nothing", t("Nothing here.")).await;
+    browser.press(t("Delete permanently")).await;
+    browser.until(".nothing", t("No messages.")).await;
     browser.folder(t("Inbox")).await;
     browser.click("[data-all]").await;
-    browser.press(t("Read")).await;
+    browser.press(t("Mark as read")).await;
     browser.until_texts("h1, .count", &[t("Inbox")]).await;
     let (other, inbox, out) = match language {
         "en" => ("日本語", "受信トレイ", "ログアウト"),
@@ -263,8 +263,8 @@ async fn the_whole_way(origin: &str, name: &str, password: &str, language: &'sta
     browser.press(t("Write")).await;
     browser.fill("#to", "alice@example.test").await;
     browser.fill("#subject", "later").await;
-    browser.press(t("Keep as draft")).await;
-    browser.until(".said", t("Kept")).await;
+    browser.press(t("Save draft")).await;
+    browser.until(".said", t("Saved to Drafts.")).await;
     browser.folder(t("Drafts")).await;
     browser.until(".messages .subject", "later").await;
     browser.folder(t("Inbox")).await;
@@ -283,21 +283,21 @@ async fn the_whole_way(origin: &str, name: &str, password: &str, language: &'sta
     browser.finish(origin).await;
 }
 
-fn provider(house: &House, kind: hikyaku_client::Kind) -> hikyaku_webmail::Provider {
+fn provider(house: &House, kind: hikyaku_client::Kind) -> webmail::Provider {
     let incoming = match kind {
-        hikyaku_client::Kind::Pop => Service::Pop3s,
-        hikyaku_client::Kind::Imap => Service::Imaps,
+        hikyaku_client::Kind::Pop => Protocol::Pop3s,
+        hikyaku_client::Kind::Imap => Protocol::Imaps,
     };
     let server = |service| hikyaku_client::Server {
         host: "localhost".into(),
         port: house.at(service).port(),
         security: hikyaku_client::Security::Tls,
     };
-    hikyaku_webmail::Provider {
+    webmail::Provider {
         domain: Some("example.test".into()),
         ca: Some(house.data.path().join("tls/ca.pem")),
         interval: std::time::Duration::from_secs(1),
-        ..hikyaku_webmail::Provider::new(kind, server(incoming), server(Service::Submissions))
+        ..webmail::Provider::new(kind, server(incoming), server(Protocol::Submissions))
     }
 }
 
@@ -339,7 +339,7 @@ async fn by_itself_it_shows_new_mail_without_reload() {
         let web = Web::in_front_of(provider, &tls).await;
         let browser = Browser::start(Kind::default()).await;
         log_in(&browser, &web.origin, "bob").await;
-        browser.until(".nothing", "Nothing here.").await;
+        browser.until(".nothing", "No messages.").await;
         // The connection for IDLE comes after the login.
         tokio::time::sleep(std::time::Duration::from_millis(500)).await;
         house.deliver_many(1..2).await;
@@ -392,11 +392,11 @@ async fn by_itself_in_front_of_dovecot_and_postfix() {
             foreign.imap
         };
         let (incoming, outgoing) = (server(incoming), server(foreign.submission));
-        let provider = hikyaku_webmail::Provider {
+        let provider = webmail::Provider {
             domain: Some("example.test".into()),
             ca: Some(foreign.ca.clone()),
             interval: std::time::Duration::from_secs(600),
-            ..hikyaku_webmail::Provider::new(kind, incoming, outgoing)
+            ..webmail::Provider::new(kind, incoming, outgoing)
         };
         let web = Web::in_front_of(provider, &tls).await;
         the_whole_way(&web.origin, "bob@example.test", foreign::PASSWORD, "en").await;
@@ -410,7 +410,7 @@ mod mounted;
 #[tokio::test(flavor = "multi_thread")]
 async fn mounted_in_somebodys_groupware_with_its_own_login() {
     let house = House::new().await;
-    let store = std::sync::Arc::new(mailstore::Memory::new());
+    let store = std::sync::Arc::new(hikyaku_mailstore::Memory::new());
     let router = mounted::application(store);
     let web = Web::serve(router, &house.data.path().join("tls")).await;
     let browser = Browser::start(Kind::default()).await;
@@ -428,8 +428,8 @@ async fn mounted_in_somebodys_groupware_with_its_own_login() {
     assert_eq!(browser.text(".who.address").await, "dora@example.test");
     browser.press("Write").await;
     browser.fill("#subject", "mine").await;
-    browser.press("Keep as draft").await;
-    browser.until(".said", "Kept").await;
+    browser.press("Save draft").await;
+    browser.until(".said", "Saved to Drafts.").await;
     browser.folder("Drafts").await;
     browser.until(".messages .subject", "mine").await;
     browser.finish(&web.origin).await;
@@ -451,15 +451,15 @@ async fn a_full_mailbox_is_told_in_the_browser() {
     let browser = Browser::start(Kind::default()).await;
     log_in(&browser, &origin, "bob@example.test").await;
     browser
-        .until(".problem", "The mailbox is nearly full.")
+        .until(".problem", "Your mailbox is nearly full.")
         .await;
     browser.click(".messages input").await;
     browser.press("Delete").await;
-    browser.until(".nothing", "Nothing here.").await;
+    browser.until(".nothing", "No messages.").await;
     browser.folder("Trash").await;
     browser.click(".messages a").await;
-    browser.press("Delete for good").await;
-    browser.until(".nothing", "Nothing here.").await;
+    browser.press("Delete permanently").await;
+    browser.until(".nothing", "No messages.").await;
     browser.until_texts("h1, .problem", &["Trash"]).await;
     browser.finish(&origin).await;
 }

@@ -2,8 +2,7 @@
 
 use hikyaku_client::{Kind, Security, Server as Entry};
 use hikyaku_mission::{House, PASSWORD, Web};
-use hikyaku_server::Service;
-use hikyaku_webmail::Provider;
+use mailserver::Protocol;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,6 +11,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+use webmail::Provider;
 
 /// A browser without scripts: cookies, and the page it shows.
 struct Tab {
@@ -227,7 +227,7 @@ impl Form {
 
 /// Messages of somebody's INBOX, by POP3.
 async fn mail_of(house: &House, who: &str) -> Vec<String> {
-    let stream = TcpStream::connect(house.at(Service::Pop3)).await.unwrap();
+    let stream = TcpStream::connect(house.at(Protocol::Pop3)).await.unwrap();
     let (read, mut write) = stream.into_split();
     let mut read = BufReader::new(read);
     let mut line = String::new();
@@ -261,7 +261,7 @@ async fn mail_of(house: &House, who: &str) -> Vec<String> {
 }
 
 fn origin(house: &House) -> String {
-    format!("https://localhost:{}", house.at(Service::Https).port())
+    format!("https://localhost:{}", house.at(Protocol::Https).port())
 }
 
 /// A file in a folder of its own.
@@ -363,8 +363,8 @@ impl Drop for Submission {
 /// The webmail in front of a house's IMAP or POP3 server and of that submission server.
 fn provider(house: &House, kind: Kind, submission: u16) -> Provider {
     let incoming = match kind {
-        Kind::Pop => Service::Pop3s,
-        Kind::Imap => Service::Imaps,
+        Kind::Pop => Protocol::Pop3s,
+        Kind::Imap => Protocol::Imaps,
     };
     let incoming = Entry {
         host: "localhost".into(),
@@ -773,7 +773,7 @@ async fn a_draft_keeps_all_that_it_is() {
 
 /// The flags of bob's messages, by IMAP.
 async fn imap_flags(house: &House) -> (String, Vec<String>) {
-    let mut stream = TcpStream::connect(house.at(Service::Imap)).await.unwrap();
+    let mut stream = TcpStream::connect(house.at(Protocol::Imap)).await.unwrap();
     let login = format!("a LOGIN bob@{} \"{PASSWORD}\"\r\n", house.domain);
     let more = "b SELECT INBOX\r\nc FETCH 1:* FLAGS\r\nd LOGOUT\r\n";
     stream.write_all((login + more).as_bytes()).await.unwrap();
@@ -799,7 +799,7 @@ async fn restarted(house: House) -> House {
     server.stop().await;
     let more = "[auth]\nplaintext = \"always\"\n";
     let config = hikyaku_mission::config(data.path(), &domain, more);
-    let server = hikyaku_server::Server::start(config).await.unwrap();
+    let server = mailserver::Server::start(config).await.unwrap();
     House {
         server,
         data,
@@ -928,17 +928,15 @@ async fn a_session_that_nobody_used_is_over_and_its_form_is_not_lost() {
     let notes = file(&folder, "notes.txt", b"one\ntwo\r\nthree");
     let submission = Submission::start().await;
     for kind in [Kind::Imap, Kind::Pop] {
-        let store = Arc::new(mailstore::Memory::new());
+        let store = Arc::new(hikyaku_mailstore::Memory::new());
         let serve = async || {
-            let remote = hikyaku_webmail::Remote::new(
-                provider(&house, kind, submission.port),
-                store.clone(),
-            );
-            let options = hikyaku_webmail::Options {
+            let remote =
+                webmail::Remote::new(provider(&house, kind, submission.port), store.clone());
+            let options = webmail::Options {
                 idle: Duration::from_secs(2),
-                ..hikyaku_webmail::Options::default()
+                ..webmail::Options::default()
             };
-            let router = hikyaku_webmail::router(Arc::new(remote), options);
+            let router = webmail::router(Arc::new(remote), options);
             Web::serve(router, &tls).await
         };
         for restart in [false, true] {
@@ -958,8 +956,12 @@ async fn a_session_that_nobody_used_is_over_and_its_form_is_not_lost() {
             }
             submission.taken.lock().unwrap().clear();
             tab.ask(&arguments, "/compose");
-            assert!(tab.problems().contains("session is over"), "{}", tab.page);
-            assert!(tab.notes().contains("saved in your drafts"), "{}", tab.page);
+            assert!(
+                tab.problems().contains("have been logged out"),
+                "{}",
+                tab.page
+            );
+            assert!(tab.notes().contains("saved to Drafts"), "{}", tab.page);
             assert!(submission.counts().is_empty());
             tab.log_in("bob");
             tab.holds(&all_fields("good@x.test", "", ""), &["notes.txt"]);
@@ -1079,14 +1081,12 @@ async fn a_session_in_front_of_other_servers_outlives_a_restart() {
     let submission = Submission::start().await;
     for kind in [Kind::Imap, Kind::Pop] {
         submission.taken.lock().unwrap().clear();
-        let store: Arc<dyn mailstore::Store> = Arc::new(mailstore::Memory::new());
+        let store: Arc<dyn hikyaku_mailstore::Store> = Arc::new(hikyaku_mailstore::Memory::new());
         let serve = async |submission| {
-            let remote = hikyaku_webmail::Remote::new(
-                provider(&house, kind, submission),
-                Arc::clone(&store),
-            );
-            let options = hikyaku_webmail::Options::default();
-            Web::serve(hikyaku_webmail::router(Arc::new(remote), options), &tls).await
+            let remote =
+                webmail::Remote::new(provider(&house, kind, submission), Arc::clone(&store));
+            let options = webmail::Options::default();
+            Web::serve(webmail::router(Arc::new(remote), options), &tls).await
         };
         let mut web = serve(1).await;
         let mut tab = Tab::new(&web.origin);
@@ -1198,7 +1198,7 @@ async fn a_full_mailbox_loses_no_text() {
         } else {
             let problems = tab.problems();
             assert!(
-                problems.contains("could not be saved as a draft"),
+                problems.contains("could not be saved to Drafts"),
                 "{problems}"
             );
             assert!(
@@ -1299,7 +1299,7 @@ async fn what_is_typed_is_saved_by_itself_and_by_leaving() {
     // While it is typed: one draft, with a file that was chosen meanwhile.
     browser.press("Write").await;
     browser.fill("#to", "alice@example.test, and half").await;
-    browser.until("#saved", "Saved as a draft").await;
+    browser.until("#saved", "Saved to Drafts").await;
     browser.fill("#files", &notes.display().to_string()).await;
     browser.until(".attached span", "notes.txt").await;
     let mut text = String::new();

@@ -333,7 +333,7 @@ pub(super) fn rows() -> Vec<Row> {
             )
         },
         Row {
-            words: "asks, and does not log in",
+            words: "asks again instead of ending the login",
             ..row(
                 "challenges without an end",
                 "imap",
@@ -356,7 +356,7 @@ pub(super) fn rows() -> Vec<Row> {
             )
         },
         Row {
-            words: "asks, and does not log in",
+            words: "asks again instead of ending the login",
             ..row("challenges without an end", "pop", "AUTH", Ask("+ \r\n"))
         },
         Row {
@@ -465,7 +465,7 @@ pub(super) fn rows() -> Vec<Row> {
             )
         },
         Row {
-            words: "asks, and does not log in",
+            words: "asks again instead of ending the login",
             ..row("challenges without an end", "smtp", "AUTH", Ask("334 \r\n"))
         },
         Row {

@@ -90,7 +90,7 @@ impl Dial for &'static Slow {
     fn dial<'a>(
         &'a self,
         _: &'a Server,
-    ) -> mailstore::BoxFuture<'a, hikyaku_client::Result<Box<dyn Wire>>> {
+    ) -> hikyaku_mailstore::BoxFuture<'a, hikyaku_client::Result<Box<dyn Wire>>> {
         Box::pin(async {
             let (here, there) = tokio::io::duplex(4096);
             let server: &'static Slow = self;
@@ -103,7 +103,7 @@ impl Dial for &'static Slow {
         &'a self,
         stream: Box<dyn Wire>,
         _: &'a Server,
-    ) -> mailstore::BoxFuture<'a, hikyaku_client::Result<Box<dyn Wire>>> {
+    ) -> hikyaku_mailstore::BoxFuture<'a, hikyaku_client::Result<Box<dyn Wire>>> {
         Box::pin(async { Ok(stream) })
     }
 }

@@ -5,13 +5,13 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use hikyaku_client::compose::Draft;
 use hikyaku_client::{Error, Message, show};
-use mailstore::Flags;
-use mailstore::message::{Structure, fields};
-use sha2::{Digest as _, Sha256};
+use hikyaku_mailstore::Flags;
+use hikyaku_message::{Structure, fields};
 
-use super::form::{Written, is_key, new_key};
-use super::upload::File;
-use super::{Asked, recipients};
+use super::asked::Asked;
+use super::file::{File, digest};
+use super::recipients;
+use super::written::{Written, is_key, new_key};
 use crate::{User, aside};
 
 /// How many of the newest drafts are looked through for one.
@@ -91,7 +91,7 @@ impl Writing {
     fn again(message: Message, whole: &Bytes) -> Self {
         let mut this = Self::new(&Draft::again(&message.envelope, show::text(whole), whole));
         let from = message.envelope.from.first();
-        let from = from.and_then(mailstore::message::Address::addr_spec);
+        let from = from.and_then(hikyaku_message::Address::addr_spec);
         this.written.from = from
             .map(|from| String::from_utf8_lossy(&from).into_owned())
             .unwrap_or_default();
@@ -268,7 +268,7 @@ impl Writing {
         Ok((id, draft.message_from(from.address, from.name, false)?))
     }
 
-    /// What tells one content from another, whomever it goes to.
+    /// What makes one content differ from another, whomever it goes to.
     fn digest(&self) -> String {
         let written = &self.written;
         let texts = [&written.from, &written.subject, &written.text];
@@ -307,29 +307,6 @@ impl Writing {
     }
 }
 
-/// What tells texts and files from others.
-pub(super) fn digest<'a>(texts: impl Iterator<Item = &'a str>, files: &[File]) -> String {
-    use std::fmt::Write as _;
-    let mut digest = Sha256::new();
-    let mut add = |octets: &[u8]| {
-        digest.update((octets.len() as u64).to_be_bytes());
-        digest.update(octets);
-    };
-    for text in texts {
-        add(text.as_bytes());
-    }
-    for (name, kind, octets) in files {
-        add(name.as_bytes());
-        add(kind.as_bytes());
-        add(octets);
-    }
-    let digest = digest.finalize();
-    digest.iter().fold(String::new(), |mut hex, octet| {
-        let _ = write!(hex, "{octet:02x}");
-        hex
-    })
-}
-
 fn domain(address: &str) -> &str {
     address
         .rsplit_once('@')
@@ -363,7 +340,7 @@ async fn drafts_of(user: &User, key: &str) -> Result<Vec<Message>, Error> {
 }
 
 fn busy() -> Error {
-    Error::Usage("the message could not be read in time".into())
+    Error::Usage("the message took too long to read; try again".into())
 }
 
 /// What a draft of ours says was typed.

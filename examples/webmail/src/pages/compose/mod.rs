@@ -1,65 +1,49 @@
 //! Writing: new messages, replies, what is passed on, drafts. What somebody wrote is saved before every answer that
 //! is not "sent".
 
+mod asked;
+mod attempt;
 mod draft;
+mod file;
 mod form;
+pub(crate) mod in_turn;
+mod notes;
 mod recipients;
+pub(crate) mod rescue;
+mod senders;
 mod sending;
 pub(crate) mod upload;
+pub(crate) mod written;
 
 use axum::extract::{Query, Request};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use hikyaku_client::Error;
-use serde::Deserialize;
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::login::{self, Carried};
+use super::carried::Carried;
+use super::login;
 use super::{problem, words};
 use crate::session::{Session, Signed};
 use crate::spool::Owner;
 use crate::words::{Language, Words};
 use crate::{Shared, State, User};
+use asked::Asked;
+use attempt::Attempt;
 use draft::Writing;
-use form::{Notes, Written, form};
-use sending::{Attempt, Sending};
+use form::form;
+use notes::Notes;
+use rescue::{keep, rescue};
+use sending::Sending;
 use upload::{Bounds, Place, Sent};
+use written::new_key;
 
 /// How long an answer waits until the server behind this one has the draft, too.
 const REFRESH: Duration = Duration::from_secs(5);
 
 /// What the page's script asks for by itself.
 const AUTOSAVE: &str = "autosave";
-
-/// What is sent and saved one after the other: forms of the same name.
-#[derive(Default)]
-pub(crate) struct InTurn(Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>);
-
-impl InTurn {
-    fn of(&self, key: &str) -> Arc<tokio::sync::Mutex<()>> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(one) = all.get(key).and_then(Weak::upgrade) {
-            return one;
-        }
-        all.retain(|_, one| one.strong_count() > 0);
-        let one = Arc::default();
-        all.insert(key.to_owned(), Arc::downgrade(&one));
-        one
-    }
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct Asked {
-    reply: String,
-    forward: String,
-    draft: String,
-    all: u8,
-    /// The name of something that is kept as a draft.
-    kept: String,
-}
 
 pub(crate) async fn show(
     axum::extract::State(shared): State,
@@ -123,7 +107,7 @@ pub(crate) async fn write(
         // A form without a name waits for no other.
         let name = match sent.written.is_named() {
             true => format!("{}/{}", sent.written.owner, sent.written.key),
-            false => form::new_key(),
+            false => new_key(),
         };
         let turn = doing.in_turn.of(&name);
         let _turn = turn.lock().await;
@@ -171,71 +155,8 @@ async fn too_late(shared: &Shared, another: bool, headers: &HeaderMap, mut sent:
     login::over(shared, headers, &written.carried(""), &lost, another)
 }
 
-/// Saves what came for somebody: its name, and what was too large.
-async fn rescue(user: &User, mut sent: Sent, most: usize) -> Result<(String, Vec<String>), Error> {
-    let attempt = Attempt::of(user, &sent.written.key).await?;
-    if attempt.is_finished() {
-        if attempt.is_of(&sent.digest()) {
-            return Ok((String::new(), Vec::new()));
-        }
-        sent.written.key = form::new_key();
-    }
-    let mut writing = Writing::of(user, sent.written).await?;
-    writing.detach(&sent.remove);
-    let too_large = writing.attach(sent.files, most);
-    keep(user, &mut writing).await?;
-    Ok((writing.written.key, too_large))
-}
-
-/// What was written, out of the fields of a login.
-pub(crate) fn carried(fields: &[(String, String)]) -> Written {
-    let mut written = Written::default();
-    for (name, value) in fields {
-        written.set(name, value);
-    }
-    written
-}
-
-impl Written {
-    /// For a login to carry; or in place of it, a draft's name.
-    pub(crate) fn carried(&self, kept: &str) -> Carried {
-        let (kept, owner) = (kept.to_owned(), self.owner.clone());
-        if !kept.is_empty() || self.is_empty() {
-            return Carried {
-                kept,
-                owner,
-                ..Carried::default()
-            };
-        }
-        Carried {
-            kept,
-            owner,
-            fields: self.fields(),
-            text: self.text.clone(),
-        }
-    }
-
-    /// Saves it as a draft of somebody who logged in: its name.
-    pub(crate) async fn keep(&self, user: &User) -> Result<String, Error> {
-        let sent = Sent {
-            written: self.clone(),
-            ..Sent::default()
-        };
-        Ok(rescue(user, sent, 0).await?.0)
-    }
-}
-
-/// A draft's name, if it is one of that person's.
-pub(crate) async fn is_kept(user: &User, key: &str) -> Option<String> {
-    if !form::is_key(key) {
-        return None;
-    }
-    let kept = Writing::kept(user, key).await.ok().flatten();
-    kept.map(|_| key.to_owned())
-}
-
 fn busy() -> Error {
-    Error::Usage("too much is going on at the moment".into())
+    Error::Usage("the server is busy; try again in a minute".into())
 }
 
 /// Does what the form asks for.
@@ -261,7 +182,7 @@ async fn answer(
             return Ok(to("/folder?name=INBOX&said=sent"));
         }
         // What was sent is one thing, what is here by now another.
-        sent.written.key = form::new_key();
+        sent.written.key = new_key();
         sent.written.attempt = 0;
         if sent.action == "send" {
             notes.problems.push(w.sent_before.into());
@@ -356,13 +277,6 @@ async fn answer(
         notes.notes.push(w.draft_kept.into());
     }
     form(shared, session, w, &writing, notes).await
-}
-
-/// Saves it as a draft.
-async fn keep(user: &User, writing: &mut Writing) -> Result<(), Error> {
-    let elsewhere = sending::sender(user, &writing.written.from).await?;
-    let from = sending::sender_of(user, elsewhere.as_ref());
-    writing.keep(user, &from).await
 }
 
 /// Has the server behind this one know of it, for a while: what cannot be done now is done later.

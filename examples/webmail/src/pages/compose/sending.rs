@@ -3,147 +3,23 @@
 use bytes::Bytes;
 use hikyaku_client::compose::address_of;
 use hikyaku_client::{Error, Fate};
-use mailstore::{Flags, Operation, Transaction};
-use serde::{Deserialize, Serialize};
+use hikyaku_mailstore::Flags;
 use std::collections::BTreeSet;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use super::draft::{Sender, Writing};
-use super::form::{Notes, Written};
+use super::attempt::Attempt;
+use super::draft::Writing;
+use super::notes::Notes;
 use super::recipients;
-use crate::outside::{self, Elsewhere, Guarded};
+use super::senders::{sender, sender_of};
+use crate::outside::{self, Guarded};
 use crate::words::Words;
 use crate::{Shared, User};
 
-const PREFIX: &str = "webmail/attempt/";
-/// The most attempts that an account remembers; what was finished longest ago is forgotten first.
-const REMEMBERED: usize = 64;
+/// So many of the newest among what was sent are looked through for copies.
+const RECENT: usize = 64;
 /// How long handing on a message may take; after that it is not known what became of it.
 const PATIENCE: Duration = Duration::from_secs(300);
-
-/// What became so far of trying to send something.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub(super) struct Attempt {
-    /// How often it was tried.
-    pub(super) number: u32,
-    /// When, in seconds since 1970.
-    at: i64,
-    /// Everybody has it.
-    finished: bool,
-    /// The form it was tried with last.
-    digest: String,
-    /// What went wrong then.
-    said: Vec<String>,
-    /// Who has it, as they were typed.
-    to: Vec<String>,
-    cc: Vec<String>,
-    bcc: Vec<String>,
-    /// Who may have it. Those of an attempt are written down before it begins.
-    unknown: Vec<String>,
-}
-
-impl Attempt {
-    /// What is known of that name.
-    pub(super) async fn of(user: &User, key: &str) -> Result<Self, Error> {
-        let local = &user.local;
-        let account = local.store().account_by_id(local.account_id()).await?;
-        let properties = account
-            .map(|account| account.properties)
-            .unwrap_or_default();
-        let known = properties.get(&format!("{PREFIX}{key}"));
-        Ok(known
-            .and_then(|known| toml::from_slice(known).ok())
-            .unwrap_or_default())
-    }
-
-    async fn keep(&mut self, user: &User, key: &str) -> Result<(), Error> {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        self.at = since.map_or(0, |since| since.as_secs().cast_signed());
-        let local = &user.local;
-        let account = local.store().account_by_id(local.account_id()).await?;
-        let properties = account
-            .map(|account| account.properties)
-            .unwrap_or_default();
-        let mut others: Vec<_> = properties
-            .iter()
-            .filter(|(name, _)| name.starts_with(PREFIX) && !name.ends_with(key))
-            .map(|(name, known)| (toml::from_slice::<Self>(known).unwrap_or_default(), name))
-            .collect();
-        others.sort_by_key(|(one, _)| (!one.finished, one.at));
-        let value = toml::to_string(self).map_err(|error| Error::Usage(error.to_string()))?;
-        let mut transaction = Transaction::new(local.account_id()).with(Operation::SetProperty {
-            key: format!("{PREFIX}{key}"),
-            value: Some(Bytes::from(value)),
-        });
-        let too_many = (others.len() + 1).saturating_sub(REMEMBERED);
-        for (_, name) in others.into_iter().take(too_many) {
-            let key = name.clone();
-            transaction = transaction.with(Operation::SetProperty { key, value: None });
-        }
-        local.store().commit(transaction).await?;
-        Ok(())
-    }
-
-    /// Whether everybody has it.
-    pub(super) fn is_finished(&self) -> bool {
-        self.finished
-    }
-
-    /// Whether it was made after that form.
-    pub(super) fn is_after(&self, written: &Written) -> bool {
-        self.number > written.attempt
-    }
-
-    /// Whether it was made with that form.
-    pub(super) fn is_of(&self, digest: &str) -> bool {
-        self.digest == digest
-    }
-
-    /// Whether somebody has it.
-    fn has(&self, address: &str) -> bool {
-        let mut all = self.to.iter().chain(&self.cc).chain(&self.bcc);
-        all.any(|one| address_of(one).eq_ignore_ascii_case(address))
-    }
-
-    /// Adds to the notes who has it, and who may have it.
-    pub(super) fn explain(&self, w: &'static Words, notes: &mut Notes) {
-        if self.finished {
-            return;
-        }
-        let all: Vec<_> = self.to.iter().chain(&self.cc).chain(&self.bcc).collect();
-        let all: Vec<_> = all.into_iter().map(|one| address_of(one)).collect();
-        if !all.is_empty() {
-            let has_it = format!("{} {}", w.has_it, all.join(", "));
-            notes.notes.insert(0, has_it);
-        }
-        if !self.unknown.is_empty() {
-            let unknown = self.unknown.join(", ");
-            notes.problems.push(format!("{} {unknown}", w.unknown_fate));
-        }
-    }
-}
-
-/// Who something is from, as the form says.
-pub(super) async fn sender(user: &User, from: &str) -> Result<Option<Elsewhere>, Error> {
-    let local = &user.local;
-    let all = outside::all(&**local.store(), local.account_id()).await?;
-    Ok(all.into_iter().find(|one| one.address == from))
-}
-
-/// The address and the name of a sender.
-pub(super) fn sender_of<'a>(user: &'a User, elsewhere: Option<&'a Elsewhere>) -> Sender<'a> {
-    match elsewhere {
-        Some(one) => Sender {
-            address: &one.address,
-            name: None,
-        },
-        None => Sender {
-            address: &user.address,
-            name: user.name.as_deref(),
-        },
-    }
-}
 
 /// What came of it.
 pub(super) enum Sending {
@@ -376,7 +252,7 @@ async fn mark(user: &User, writing: &Writing) {
 async fn copy(user: &User, id: &str, message: Bytes) -> Result<(), Error> {
     let sent = user.local.special("\\Sent").await?;
     let sent = sent.map_or_else(|| "Sent".to_owned(), |folder| folder.name);
-    let before = match user.local.list(&sent, REMEMBERED).await {
+    let before = match user.local.list(&sent, RECENT).await {
         Err(Error::NotFound(_)) => Vec::new(),
         before => before?,
     };

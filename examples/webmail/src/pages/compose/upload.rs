@@ -1,4 +1,4 @@
-//! What the browser sent: fields and files of a form, read with bounds and never as a whole.
+//! Reads the fields and files of a form, within bounds and never as a whole.
 
 use axum::body::{Body, BodyDataStream};
 use axum::extract::multipart::{Field, MultipartError};
@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
-use super::draft::digest;
-use super::form::Written;
+use super::file::{File, digest};
+use super::written::Written;
 use crate::session::Sessions;
 use crate::spool::{Owner, Spool, Spools};
 
@@ -57,9 +57,6 @@ const UNREAD: usize = 64 * 1024;
 /// Octets of names, and of values that are looked at before the form is there.
 const NAME: usize = 255;
 
-/// A file: its name, media type, octets.
-pub(super) type File = (String, String, Bytes);
-
 /// What came.
 #[derive(Default)]
 pub(super) struct Sent {
@@ -77,7 +74,7 @@ pub(super) struct Sent {
 }
 
 impl Sent {
-    /// What tells one form from another.
+    /// What makes one form differ from another.
     pub(super) fn digest(&self) -> String {
         let written = &self.written;
         let numbers = format!("{}/{}", written.attempt, written.attached);
@@ -174,7 +171,9 @@ pub(super) async fn read(
             Ok(()) => {}
             Err(End::TooLong) => return Err(Error::Usage("the text is too long".into())),
             Err(End::NoRoom) => {
-                return Err(Error::Usage("there is no room for it at the moment".into()));
+                let why =
+                    "the server has no room for this upload at the moment; try again in a minute";
+                return Err(Error::Usage(why.into()));
             }
             Err(End::Broken) => break,
         }

@@ -12,8 +12,8 @@ mod messages;
 mod scripted;
 
 use bytes::Bytes;
-use hikyaku_client::{Account, Error, Kind, Local, Password, Progress, Security, Server, sync};
-use mailstore::Memory;
+use hikyaku_client::{Account, Error, Kind, Local, Password, Security, Server, sync};
+use hikyaku_mailstore::Memory;
 use scripted::{Kept, Scripted};
 use std::sync::Arc;
 
@@ -181,7 +181,7 @@ async fn run(row: &Row) -> Result<(), String> {
             state.say = step.say;
             state.log.clear();
         }
-        let outcome = sync(&server, &local, &account, &Progress::hidden()).await;
+        let outcome = sync(&server, &local, &account, &()).await;
         let here = on_this_disk(&local, "INBOX").await;
         let trash = on_this_disk(&local, "Trash").await;
         let state = server.0.lock().unwrap();

@@ -1,7 +1,7 @@
 //! The server: it answers as a good one does, but for what its row says.
 
 use hikyaku_client::{Dial, Server, Wire};
-use mailstore::BoxFuture;
+use hikyaku_mailstore::BoxFuture;
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream};
 

@@ -1,0 +1,3 @@
+//! The crate against servers.
+
+mod certificates;

@@ -1,0 +1,161 @@
+//! One line of the log.
+
+use serde::{Deserialize, Serialize};
+
+/// Longer texts are cut: a peer says what it likes.
+const TEXT: usize = 500;
+
+/// Something that happened to a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Record {
+    /// When, in milliseconds since 1970.
+    pub(crate) at: i64,
+    /// The message's name.
+    pub(crate) id: String,
+    #[serde(flatten)]
+    pub(crate) what: What,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub(crate) enum What {
+    /// A transaction began, or was refused.
+    Mail {
+        by: String,
+        address: Option<String>,
+        tls: Option<String>,
+        hello: String,
+        login: Option<String>,
+        from: String,
+        refusal: Option<String>,
+    },
+    /// A recipient was accepted, or refused.
+    Recipient { to: String, refusal: Option<String> },
+    /// The message was put into a mailbox when it came.
+    Mailbox { to: String },
+    /// It was put into the queue.
+    Queued {
+        next_hop: Option<String>,
+        recipients: usize,
+    },
+    /// The client was answered.
+    Answered { octets: u64, reply: String },
+    /// The message was larger than is taken.
+    TooLarge,
+    /// Another server was asked to take it.
+    Asked {
+        next_hop: String,
+        attempt: u32,
+        host: String,
+        peer: String,
+        tls: Option<String>,
+        replies: Vec<(String, String)>,
+        error: Option<String>,
+    },
+    /// A recipient has it.
+    Delivered {
+        to: String,
+        host: Option<String>,
+        reply: String,
+    },
+    /// A recipient is tried again, at that time in milliseconds since 1970.
+    Deferred { to: String, why: String, next: i64 },
+    /// A recipient was given up.
+    Failed { to: String, why: String },
+    /// The sender was notified.
+    Notified { to: String, how: String },
+    /// An operator has changed it.
+    Operator { order: String, next_hop: String },
+    /// So many records are missing here: the log could not take them.
+    Lost { count: u64 },
+}
+
+impl Record {
+    /// The line, with its end.
+    pub(crate) fn line(&self) -> Vec<u8> {
+        let mut line = serde_json::to_vec(self).unwrap_or_default();
+        line.push(b'\n');
+        line
+    }
+
+    /// Whether it names that address, as sender, recipient or login.
+    pub(crate) fn names(&self, address: &str) -> bool {
+        let is = |text: &str| text.eq_ignore_ascii_case(address);
+        match &self.what {
+            What::Mail { from, login, .. } => is(from) || login.as_deref().is_some_and(is),
+            What::Recipient { to, .. }
+            | What::Mailbox { to }
+            | What::Delivered { to, .. }
+            | What::Deferred { to, .. }
+            | What::Failed { to, .. }
+            | What::Notified { to, .. } => is(to),
+            What::Asked { replies, .. } => replies.iter().any(|(to, _)| is(to)),
+            _ => false,
+        }
+    }
+}
+
+/// A text of a peer's, as far as it is kept.
+pub(crate) fn cut(text: &str) -> String {
+    let mut end = TEXT.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or("").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_one_line_and_read_as_it_was_written() {
+        let mut all = vec![
+            What::Queued {
+                next_hop: None,
+                recipients: 2,
+            },
+            What::TooLarge,
+            What::Lost { count: 9 },
+        ];
+        all.push(What::Failed {
+            to: "a@b.test".into(),
+            why: "550 \"no\"\r\nnever\u{1b}[2J".into(),
+        });
+        for what in all {
+            let id = "1.0".to_owned();
+            let record = Record { at: 7, id, what };
+            let line = record.line();
+            assert_eq!(line.iter().filter(|&&octet| octet < b' ').count(), 1);
+            assert_eq!(serde_json::from_slice::<Record>(&line).unwrap(), record);
+        }
+    }
+
+    #[test]
+    fn what_a_peer_says_is_cut() {
+        assert_eq!(cut(&"é".repeat(400)).len(), TEXT);
+        assert_eq!(cut(&format!("x{}", "é".repeat(400))).len(), TEXT - 1);
+        assert_eq!(cut("x"), "x");
+    }
+
+    #[test]
+    fn addresses_are_found_whatever_their_part_in_it() {
+        let record = |what| Record {
+            at: 0,
+            id: String::new(),
+            what,
+        };
+        let mail = record(What::Mail {
+            by: "SMTP".into(),
+            address: None,
+            tls: None,
+            hello: String::new(),
+            login: Some("al@a.test".into()),
+            from: "b@a.test".into(),
+            refusal: None,
+        });
+        assert!(mail.names("AL@a.test") && mail.names("b@a.test") && !mail.names("c@a.test"));
+        assert!(!record(What::TooLarge).names(""));
+    }
+}

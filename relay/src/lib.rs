@@ -1,0 +1,53 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod candidate;
+mod clock;
+mod conversation;
+pub mod dane;
+mod demands;
+mod destinations;
+mod dial;
+pub mod dns;
+mod dsn;
+mod encoded;
+mod envelope;
+mod failure;
+mod fate;
+mod here;
+mod https;
+mod jitter;
+mod listing;
+mod local;
+mod login;
+mod operate;
+mod options;
+mod pool;
+mod relay;
+mod routes;
+mod routing;
+mod run;
+mod security;
+pub mod sts;
+mod text_record;
+mod tls_report;
+mod traced;
+mod transport;
+mod trip;
+mod turns;
+mod upkeep;
+mod whole_file;
+
+pub use clock::Clock;
+pub use dns::DnsError;
+pub use envelope::{Entry, HERE};
+pub use here::Here;
+pub use listing::{Pick, QueuePage, Queued, QueuedRecipient, Status, list, measure};
+pub use operate::{Operated, Order};
+pub use options::{Dnssec, Family, Happened, Options, Step};
+pub use relay::Relay;
+pub use routes::{HostTls, Login, NextHost, NotAHost, Place, Route, Via};
+pub use sts::settings::MtaSts;
+pub use tls_report::settings::TlsReports;
+pub use traced::{Trace, Traced, What};
+pub use turns::Turns;

@@ -1,0 +1,27 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod body;
+mod deflated;
+mod directory;
+mod exchange;
+mod guest;
+mod imap;
+mod login;
+mod options;
+mod pop3;
+mod queue;
+mod serve;
+mod service;
+mod smtp;
+mod stream;
+mod traced;
+
+pub use directory::{Directory, Guess, ScramKeys, TooMany, Turn, Whose};
+pub use guest::{Guest, Leave};
+pub use options::{Happened, Options, Step};
+pub use queue::{NextHop, Outgoing, OutgoingRecipient, Queue};
+pub use service::Service;
+pub use smtp::{Authors, Reception, base_address};
+pub use stream::Stream;
+pub use traced::{Client, Trace, Traced, What};

@@ -1,0 +1,175 @@
+//! An incoming message: its trace fields, and how it is staged.
+
+use bytes::{Bytes, BytesMut};
+use hikyaku_mailstore::{Stage, Staged, Store};
+use hikyaku_message::{Scanner, fields};
+use hikyaku_smtp_proto::Reply;
+
+use super::author::{Authors, NotTheirs};
+use hikyaku_mailstore::unix_now;
+use hikyaku_message::DateTime;
+
+/// A header section of more than this is not looked through any further.
+const HEADER: usize = 256 * 1024;
+/// More Received fields than this are a loop (RFC 5321 §6.3).
+const HOPS: usize = 100;
+
+/// What is staged: for mailboxes here with a Return-Path, for other servers without.
+pub(super) struct Incoming {
+    local: Option<Box<dyn Stage>>,
+    remote: Option<Box<dyn Stage>>,
+    scanner: Scanner,
+    /// The header section, until it is whole.
+    head: Option<BytesMut>,
+    trace: Trace,
+    failed: Option<Failure>,
+}
+
+/// What is written before the message.
+pub(super) struct Trace {
+    pub(super) return_path: String,
+    pub(super) received: String,
+    /// A user's own message: what is missing is added (RFC 6409 §8).
+    pub(super) complete: bool,
+    /// Whose message it may be.
+    pub(super) authors: Authors,
+    /// Behind the `@` of a Message-ID.
+    pub(super) hostname: String,
+    pub(super) id: String,
+}
+
+/// Why nothing comes of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Failure {
+    Loop,
+    Store,
+    Author(NotTheirs),
+}
+
+/// What came of it.
+pub(super) struct Arrived {
+    pub(super) local: Option<(Staged, Bytes)>,
+    pub(super) remote: Option<Staged>,
+}
+
+impl Failure {
+    /// What the client is sent.
+    pub(super) fn reply(self) -> Reply {
+        match self {
+            Self::Loop => Reply::new(554, "5.4.6", "Mail loop"),
+            Self::Store => Reply::new(451, "4.3.0", "Try again later"),
+            Self::Author(why) => Reply::new(550, "5.7.1", why.text()),
+        }
+    }
+}
+
+impl Incoming {
+    pub(super) async fn begin(
+        store: &dyn Store,
+        local: bool,
+        remote: bool,
+        trace: Trace,
+    ) -> hikyaku_mailstore::Result<Self> {
+        Ok(Self {
+            local: if local {
+                Some(store.stage().await?)
+            } else {
+                None
+            },
+            remote: if remote {
+                Some(store.stage().await?)
+            } else {
+                None
+            },
+            scanner: Scanner::default(),
+            head: Some(BytesMut::new()),
+            trace,
+            failed: None,
+        })
+    }
+
+    pub(super) async fn chunk(&mut self, chunk: Bytes) {
+        let Some(head) = &mut self.head else {
+            return self.write(chunk).await;
+        };
+        // The end of the header section may lie across chunks.
+        let from = head.len().saturating_sub(3);
+        head.extend_from_slice(&chunk);
+        let seen = head.get(from..).unwrap_or(&[]);
+        let ended = seen.windows(4).any(|four| four == b"\r\n\r\n") || head.starts_with(b"\r\n");
+        if ended || head.len() > HEADER {
+            self.header(ended).await;
+        }
+    }
+
+    /// The header section is there, or as much of it as is looked through: what goes before it, then itself.
+    async fn header(&mut self, is_whole: bool) {
+        let Some(head) = self.head.take() else { return };
+        let head = head.freeze();
+        let has = |name: &str| fields(&head).any(|(n, ..)| n.eq_ignore_ascii_case(name.as_bytes()));
+        let hops = fields(&head)
+            .filter(|(n, ..)| n.eq_ignore_ascii_case(b"received"))
+            .count();
+        if hops > HOPS {
+            self.failed = Some(Failure::Loop);
+        }
+        let trace = &self.trace;
+        let mut added = trace.received.clone();
+        match trace.authors.check(&head, is_whole) {
+            Ok(from) => added += from.as_deref().unwrap_or(""),
+            Err(why) => self.failed = Some(Failure::Author(why)),
+        }
+        if trace.complete && !has("date") {
+            added += &format!("Date: {}\r\n", DateTime::utc(unix_now()));
+        }
+        if trace.complete && !has("message-id") {
+            added += &format!("Message-ID: <{}@{}>\r\n", trace.id, trace.hostname);
+        }
+        let return_path = format!("Return-Path: {}\r\n", trace.return_path);
+        if let Some(stage) = &mut self.local {
+            let line = Bytes::from(return_path);
+            self.scanner.feed(&line);
+            if stage.write(line).await.is_err() {
+                self.failed = Some(Failure::Store);
+            }
+        }
+        self.write(Bytes::from(added)).await;
+        self.write(head).await;
+    }
+
+    async fn write(&mut self, octets: Bytes) {
+        if self.failed.is_some() || octets.is_empty() {
+            return;
+        }
+        if let Some(stage) = &mut self.local {
+            self.scanner.feed(&octets);
+            if stage.write(octets.clone()).await.is_err() {
+                self.failed = Some(Failure::Store);
+            }
+        }
+        if let Some(stage) = &mut self.remote
+            && stage.write(octets).await.is_err()
+        {
+            self.failed = Some(Failure::Store);
+        }
+    }
+
+    pub(super) async fn finish(mut self) -> Result<Arrived, Failure> {
+        self.header(true).await;
+        if let Some(failed) = self.failed {
+            return Err(failed);
+        }
+        let mut arrived = Arrived {
+            local: None,
+            remote: None,
+        };
+        if let Some(stage) = self.local {
+            let staged = stage.finish().await.map_err(|_| Failure::Store)?;
+            arrived.local = Some((staged, self.scanner.finish().encode()));
+        }
+        if let Some(stage) = self.remote {
+            arrived.remote = Some(stage.finish().await.map_err(|_| Failure::Store)?);
+        }
+        Ok(arrived)
+    }
+}

@@ -1,0 +1,141 @@
+//! Submission from inside the server, as by the webmail.
+
+use bytes::Bytes;
+use hikyaku_mailstore::{Account, Result};
+use hikyaku_smtp_proto::{ForwardPath, MailParameters, RcptParameters, Reply, ReversePath};
+use tracing::info;
+
+use super::delivery::{Parcel, deliver};
+use super::id::queue_id;
+use super::incoming::{Incoming, Trace};
+use super::recipient::{Means, Recipient, means};
+use crate::Authors;
+use crate::options::Happened;
+use crate::service::Service;
+use crate::traced::{Client, What};
+use hikyaku_mailstore::unix_now;
+use hikyaku_message::DateTime;
+
+impl Service {
+    /// Submits a message from inside the server, as a web page does: delivers it to mailboxes here and queues
+    /// it for other domains. Returns a reply for each path, in their order. A positive reply says that the
+    /// message is on stable storage.
+    ///
+    /// # Errors
+    /// The error of the store, when nothing was done.
+    pub async fn submit(
+        &self,
+        account: &Account,
+        authors: Authors,
+        reverse_path: ReversePath,
+        paths: Vec<ForwardPath>,
+        message: Bytes,
+    ) -> Result<Vec<Reply>> {
+        let id = queue_id();
+        let client = Client {
+            by: "webmail",
+            address: None,
+            tls: None,
+            hello: String::new(),
+            account: Some(account.name.clone()),
+        };
+        let from = reverse_path.0.as_ref();
+        let what = What::Mail {
+            from: &from.map_or("<>".into(), ToString::to_string),
+            refusal: None,
+        };
+        self.trace(&id, &client, what);
+        let octets = message.len() as u64;
+        let mut replies: Vec<Option<Reply>> = Vec::new();
+        let mut recipients = Vec::new();
+        for path in &paths {
+            replies.push(match means(self, path).await? {
+                Means::Elsewhere(_) if self.queue().is_none() => {
+                    Some(Reply::new(550, "5.7.1", "Relaying denied"))
+                }
+                Means::Elsewhere(mailbox) => {
+                    recipients.push(Recipient::Elsewhere(mailbox, RcptParameters::default()));
+                    None
+                }
+                Means::Inbox(local, quota) if quota.admits(message.len() as u64, 1) => {
+                    recipients.push(Recipient::Here(local));
+                    None
+                }
+                Means::Inbox(..) => Some(Reply::new(452, "4.2.2", "Mailbox full")),
+                Means::Nobody => Some(Reply::new(550, "5.1.1", "No such mailbox here")),
+            });
+            let to = path.mailbox();
+            let what = What::Recipient {
+                to: &to.map_or("postmaster".into(), ToString::to_string),
+                refusal: replies.last().and_then(Option::as_ref),
+            };
+            self.trace(&id, &client, what);
+        }
+        let is_here = |one: &Recipient| matches!(one, Recipient::Here(_));
+        let here: Vec<bool> = recipients.iter().map(is_here).collect();
+        let hostname = self.options.hostname.clone();
+        let trace = Trace {
+            return_path: reverse_path.to_string(),
+            received: format!(
+                "Received: by {hostname} with HTTP id {id};\r\n\t{}\r\n",
+                DateTime::utc(unix_now())
+            ),
+            complete: true,
+            authors,
+            hostname,
+            id: id.clone(),
+        };
+        let outcome = if recipients.is_empty() {
+            Vec::new()
+        } else {
+            let (any_here, any_elsewhere) = (here.contains(&true), here.contains(&false));
+            let mut incoming =
+                Incoming::begin(&*self.store, any_here, any_elsewhere, trace).await?;
+            incoming.chunk(message).await;
+            match incoming.finish().await {
+                Ok(arrived) => {
+                    self.happened(Happened::Received);
+                    info!(id, "message from the webmail");
+                    let mut parameters = MailParameters::default();
+                    parameters.smtputf8 = paths.iter().any(ForwardPath::is_international);
+                    let parcel = Parcel {
+                        arrived,
+                        reverse_path,
+                        parameters,
+                        recipients,
+                        id,
+                        owner: account.id,
+                        client,
+                    };
+                    deliver(self, parcel, true).await
+                }
+                Err(failure) => {
+                    let reply = failure.reply();
+                    let what = What::Answered {
+                        octets,
+                        reply: &reply,
+                    };
+                    self.trace(&id, &client, what);
+                    vec![reply; here.len()]
+                }
+            }
+        };
+        // One for each that is here, when the queue took the others; else one for all.
+        let queued = outcome.len() == here.iter().filter(|is| **is).count();
+        let mut outcome = outcome.into_iter();
+        let accepted = Reply::new(250, "2.0.0", "Queued");
+        let mut of = here.into_iter().map(|is_here| match (is_here, queued) {
+            (false, true) => Some(accepted.clone()),
+            _ => outcome.next(),
+        });
+        let lost = Reply::new(451, "4.3.0", "Try again later");
+        Ok(replies
+            .into_iter()
+            .map(|known| {
+                known
+                    .or_else(|| of.next().flatten())
+                    .unwrap_or_else(|| lost.clone())
+            })
+            .collect())
+    }
+}
