@@ -4,12 +4,12 @@
     cargo build --release --bin mailserver --bin load
     benches/scripts/beside.py target/release [IMAPTEST]
 
-As root, since Dovecot and Postfix want to be. IMAPTEST is Dovecot's program of that name, which is in no package; without
-it only deliveries are measured. Each pair is measured ROUNDS times, one after the other, and the medians are compared.
+Run it as root, which Dovecot and Postfix need. IMAPTEST is Dovecot's program of that name, which is in no package;
+without it only deliveries are measured. Each pair is measured ROUNDS times, one after the other, and the medians are compared.
 BEFORE names the mailserver of an earlier commit, which is then measured in the same rounds.
-Dovecot keeps its mail as sdbox and flushes what it appends, as mailserver does; its password is in clear, and costs it
-nothing to check, where mailserver has argon2id. Postfix answers 250 when a message is in its queue and flushed; its delivery
-after that uses the same processors, and is not measured.
+Dovecot keeps its mail as sdbox and flushes what it appends, as mailserver does; its password is in clear and costs nothing
+to check, where mailserver uses argon2id. Postfix answers 250 when a message is in its queue and flushed; its delivery after
+that uses the same processors and is not measured.
 """
 import os, resource, shutil, socket, statistics, subprocess, sys, tempfile, time
 
@@ -46,16 +46,20 @@ def write(path, text):
 
 class Hikyaku:
     name = "mailserver"
+    more = ""  # of the configuration
     program = f"{target}/mailserver"
 
     def __init__(self, folder):
-        self.imap, self.smtp = free_port(), free_port()
-        config, program = f"{folder}/mailserver.toml", self.program
+        self.imap, self.smtp, self.submission = free_port(), free_port(), free_port()
+        self.config = f"{folder}/mailserver.toml"
+        config, program = self.config, self.program
         write(
             config,
             f'hostname = "localhost"\ndata = "{folder}/data"\ndomains = ["example.test"]\n'
             f'[listen]\nimap = "127.0.0.1:{self.imap}"\nsmtp = "127.0.0.1:{self.smtp}"\n'
-            '[auth]\nplaintext = "always"\n[limits]\nconnections_per_ip = 5000\nquota = "100 GiB"\n',
+            f'submission = "127.0.0.1:{self.submission}"\n'
+            '[auth]\nplaintext = "always"\n[limits]\nconnections_per_ip = 5000\nquota = "100 GiB"\n'
+            f"{self.more}",
         )
         for number in range(1, USERS + 1):
             add = [program, "--config", config, "account", "add", f"user{number}@example.test"]
@@ -109,6 +113,7 @@ class Dovecot:
 
 class Postfix:
     name = "Postfix"
+    more = ""  # of main.cf
 
     def __init__(self, folder):
         for name in ("postfix", "queue", "state", "mail"):
@@ -129,7 +134,7 @@ class Postfix:
             "virtual_mailbox_maps = inline:{user1@example.test=user1/}\n"
             f"virtual_uid_maps = static:{nobody('-u')}\nvirtual_gid_maps = static:{nobody('-g')}\n"
             "smtpd_client_connection_count_limit = 0\nsmtpd_client_connection_rate_limit = 0\n"
-            "default_process_limit = 200\n",
+            f"default_process_limit = 200\n{self.more}",
         )
 
         # No service may be in a chroot: there is nothing in it.
@@ -251,4 +256,5 @@ def main():
     sys.exit(0 if good else 1)
 
 
-main()
+if __name__ == "__main__":
+    main()

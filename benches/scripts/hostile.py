@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""How a running mailserver bears hostile peers: for each kind of attack its memory, and what others wait meanwhile.
+"""Attacks a running mailserver and measures, for each kind of attack, its memory and how long others wait meanwhile.
 
     cargo build --release --bin mailserver
     benches/scripts/hostile.py target/release/mailserver [NAME ..]
 
-Every row has a server of its own on loopback ports, with a folder of its own. While the attack goes on from other
-addresses of this machine, somebody logs in by IMAP, selects INBOX, gets a message by LMTP and opens the page of the
-webmail's login, again and again; the longest of each is printed. Fails when a row takes 512 MiB or more, or one of
-these a second or more. Linux only, Python alone; some minutes, and 1 GiB in the folder for temporary files.
+Every row has its own server on loopback ports, with its own folder. During the attack from other addresses of this
+machine, somebody logs in by IMAP, selects INBOX, gets a message by LMTP and opens the login page of the webmail, again
+and again; the longest time of each is printed. Fails when a row takes 512 MiB or more, or one of these steps a second or
+more. Linux only; needs nothing but Python, some minutes, and 1 GiB in the folder for temporary files.
 """
 import base64, os, re, resource, shutil, signal, socket, ssl, struct, subprocess, sys, tempfile, threading, time
 

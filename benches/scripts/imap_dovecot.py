@@ -4,8 +4,8 @@
     cargo build --release --bin mailserver
     benches/scripts/imap_dovecot.py target/release/mailserver 100000
 
-As root, since Dovecot wants to be. Each question is put to both, one after the other, and again: the first
-time, when nothing has been asked yet, and the median of the rest. Dovecot 2.3 keeps its mail as sdbox, with
+Run it as root, which Dovecot needs. Each question is put to both, one after the other, and again; printed are the
+first time, when nothing has been asked yet, and the median of the rest. Dovecot 2.3 keeps its mail as sdbox, with
 its own index and cache, and without a full-text plug-in. All messages differ; a third is in Japanese. A second
 mailserver, without its text index, is asked what is looked for in bodies.
 """

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""What a gigabyte through IMAP costs the server in memory: an APPEND of 1 GiB, and FETCHes of as much.
+"""Measures the memory of the server while a gigabyte passes through IMAP: an APPEND of 1 GiB, and FETCHes of as much.
 
     cargo build --release --bin mailserver
     benches/scripts/imap_memory.py target/release/mailserver
 
-Linux only: VmRSS and VmHWM of the server are looked at all along, from /proc.
+Linux only: reads VmRSS and VmHWM of the server from /proc all along.
 """
 import os, re, shutil, socket, subprocess, sys, tempfile, threading, time
 

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""What the webmail and mailclient take for the nastiest messages of up to 1 MiB, and how long others wait meanwhile.
+"""Measures how long the webmail and mailclient take for the nastiest messages of up to 1 MiB, and how long others wait.
 
     cargo build --release --bin mailserver --bin mailclient
     benches/scripts/nasty.py target/release [OCTETS] [WORD ..]
 
 For each message: milliseconds for its page, its frame, the form that answers it, the list that it stands in, and
 `mailclient read`; then the longest that somebody else waited for a page that needs nothing (the login page) while four
-of the frames were asked for at once. Words choose among the messages.
+of the frames were requested at once. Words select messages.
 
     benches/scripts/nasty.py --write FOLDER
     cargo bench -p hikyaku-benches --bench held -- FOLDER
