@@ -325,7 +325,7 @@ mod tests {
     fn what_was_asked_for_is_there_after_a_restart() {
         let mut mail = MailParameters::default();
         (mail.ret, mail.smtputf8, mail.requiretls) = (Some(Ret::Headers), true, true);
-        mail.further_mut().envid = Some(Xtext::of(b"QQ 31"));
+        mail.envid = Some(Xtext::of(b"QQ 31"));
         let mut rcpt = RcptParameters::default();
         rcpt.notify = Some(Notify::SUCCESS.with(Notify::DELAY));
         rcpt.orcpt = Some(OriginalRecipient::rfc822("bob@example.org"));

@@ -121,7 +121,7 @@ pub(crate) async fn send(
         id: &envelope.id,
         attempt: envelope.attempts,
         sender: &address,
-        envid: asked.envid(),
+        envid: asked.envid.as_ref(),
         arrived: envelope.queued,
         now: unix_now(),
         until: envelope.queued.saturating_add(seconds(until)),

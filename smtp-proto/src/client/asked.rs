@@ -81,9 +81,9 @@ fn chosen(envelope: &Envelope, has: &Capabilities, international: bool) -> MailP
         false => eight_bit.then_some(BodyType::EightBitMime),
     };
     chosen.ret = chosen.ret.filter(|_| has.dsn);
+    chosen.envid = chosen.envid.filter(|_| has.dsn);
     chosen.priority = chosen.priority.filter(|_| has.mt_priority);
     if let Some(further) = &mut chosen.further {
-        further.envid = further.envid.take().filter(|_| has.dsn);
         further.by = further.by.filter(|_| has.deliver_by.is_some());
         further.auth = further.auth.take().filter(|_| has.auth);
         further.solicit = further.solicit.take().filter(|_| has.has("NO-SOLICITING"));

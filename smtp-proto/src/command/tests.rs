@@ -102,13 +102,13 @@ pub(crate) fn any_mail_parameters() -> impl Strategy<Value = MailParameters> {
         ) = few;
         let has = by.is_some()
             || hold.is_some()
-            || envid.is_some()
             || auth.is_some()
             || solicit.is_some()
             || !others.is_empty();
+        all.envid = envid;
         if has {
             let further = all.further_mut();
-            (further.by, further.hold, further.envid) = (by, hold, envid);
+            (further.by, further.hold) = (by, hold);
             (further.auth, further.solicit, further.others) = (auth, solicit, others);
         }
         all

@@ -27,7 +27,7 @@ use crate::parameter::xtext::Xtext;
 /// let line = "MAIL FROM:<a@example.org> SIZE=1000 RET=HDRS ENVID=QQ314 X-NEW=1".into();
 /// let Command::Mail { parameters, .. } = Command::parse(&line)? else { panic!() };
 /// assert_eq!((parameters.size, parameters.ret), (Some(1000), Some(Ret::Headers)));
-/// assert_eq!(parameters.envid().unwrap().as_bytes(), b"QQ314");
+/// assert_eq!(parameters.envid.unwrap().as_bytes(), b"QQ314");
 /// assert_eq!(parameters.others()[0].keyword, "X-NEW");
 /// # Ok::<(), hikyaku_smtp_proto::SyntaxError>(())
 /// ```
@@ -44,6 +44,8 @@ pub struct MailParameters<T = Bytes> {
     pub requiretls: bool,
     /// RET: how much of the message a notification holds (RFC 3461 §4.3).
     pub ret: Option<Ret>,
+    /// ENVID: the sender's name for the transaction, which notifications repeat (RFC 3461 §4.4).
+    pub envid: Option<Xtext<T>>,
     /// MT-PRIORITY (RFC 6710)
     pub priority: Option<Priority>,
     /// Those that few messages have.
@@ -58,8 +60,6 @@ pub struct FurtherMailParameters<T = Bytes> {
     pub by: Option<DeliverBy>,
     /// HOLDFOR or HOLDUNTIL: when it is to be released (RFC 4865).
     pub hold: Option<Hold>,
-    /// ENVID: the sender's name for the transaction, which notifications repeat (RFC 3461 §4.4).
-    pub envid: Option<Xtext<T>>,
     /// AUTH: who submitted the message, a mailbox or `<>` (RFC 4954 §5).
     pub auth: Option<Xtext<T>>,
     /// SOLICIT: what kind of solicitation it is, keywords between commas (RFC 3865 §2.4).
@@ -74,7 +74,6 @@ impl<T> Default for FurtherMailParameters<T> {
         Self {
             by: None,
             hold: None,
-            envid: None,
             auth: None,
             solicit: None,
             others: Vec::new(),
@@ -91,6 +90,7 @@ impl<T> Default for MailParameters<T> {
             smtputf8: false,
             requiretls: false,
             ret: None,
+            envid: None,
             priority: None,
             further: None,
         }
@@ -113,12 +113,6 @@ impl<T> MailParameters<T> {
     #[must_use]
     pub fn hold(&self) -> Option<Hold> {
         self.further.as_ref()?.hold
-    }
-
-    /// Returns ENVID: the sender's name for the transaction.
-    #[must_use]
-    pub fn envid(&self) -> Option<&Xtext<T>> {
-        self.further.as_ref()?.envid.as_ref()
     }
 
     /// Returns AUTH: who submitted the message, a mailbox or `<>`.
@@ -148,6 +142,7 @@ impl MailParameters<&[u8]> {
             smtputf8: self.smtputf8,
             requiretls: self.requiretls,
             ret: self.ret,
+            envid: self.envid.map(|envid| envid.within(line)),
             priority: self.priority,
             further: self.further.map(|further| Box::new(further.within(line))),
         }
@@ -159,7 +154,6 @@ impl FurtherMailParameters<&[u8]> {
         FurtherMailParameters {
             by: self.by,
             hold: self.hold,
-            envid: self.envid.map(|envid| envid.within(line)),
             auth: self.auth.map(|auth| auth.within(line)),
             solicit: self.solicit.map(|solicit| slice_of(line, solicit)),
             others: all_within(self.others, line),
@@ -191,6 +185,10 @@ impl<T: AsRef<[u8]>> MailParameters<T> {
             use core::fmt::Write as _;
             let _ = write!(output, " MT-PRIORITY={priority}");
         }
+        if let Some(envid) = &self.envid {
+            output.write(b" ENVID=");
+            envid.encode(output);
+        }
         if let Some(further) = &self.further {
             further.encode(output);
         }
@@ -199,10 +197,6 @@ impl<T: AsRef<[u8]>> MailParameters<T> {
 
 impl<T: AsRef<[u8]>> FurtherMailParameters<T> {
     fn encode(&self, output: &mut Output) {
-        if let Some(envid) = &self.envid {
-            output.write(b" ENVID=");
-            envid.encode(output);
-        }
         if let Some(by) = self.by {
             output.write(b" BY=");
             by.encode(output);
@@ -239,6 +233,7 @@ impl<'a> MailParameters<&'a [u8]> {
                 b"SMTPUTF8" => flag(&mut self.smtputf8, value),
                 b"REQUIRETLS" => flag(&mut self.requiretls, value),
                 b"RET" => once(&mut self.ret, Ret::parse(text)),
+                b"ENVID" => once(&mut self.envid, Xtext::read(text, 100).filter(is_printable)),
                 b"MT-PRIORITY" => once(&mut self.priority, Priority::parse(text)),
                 _ => seldom(&mut self.further, keyword, text),
             }
@@ -255,23 +250,12 @@ fn seldom<'a>(
     keyword: &[u8],
     text: &'a [u8],
 ) -> Result<bool, &'static str> {
-    let known = [
-        &b"ENVID"[..],
-        b"BY",
-        b"HOLDFOR",
-        b"HOLDUNTIL",
-        b"AUTH",
-        b"SOLICIT",
-    ];
+    let known = [&b"BY"[..], b"HOLDFOR", b"HOLDUNTIL", b"AUTH", b"SOLICIT"];
     if !known.contains(&keyword) {
         return Ok(false);
     }
     let further = further.get_or_insert_default();
     match keyword {
-        b"ENVID" => once(
-            &mut further.envid,
-            Xtext::read(text, 100).filter(is_printable),
-        ),
         b"BY" => once(&mut further.by, DeliverBy::parse(text)),
         b"HOLDFOR" => once(&mut further.hold, Hold::parse_for(text)),
         b"HOLDUNTIL" => once(&mut further.hold, Hold::parse_until(text)),
@@ -285,10 +269,7 @@ fn seldom<'a>(
 
 /// What is encoded consists of printable characters (RFC 3461 §4.4).
 fn is_printable(envid: &Xtext<&[u8]>) -> bool {
-    envid
-        .decoded()
-        .iter()
-        .all(|octet| matches!(octet, 32..=126))
+    envid.octets().all(|octet| matches!(octet, 32..=126))
 }
 
 /// A mailbox has no brackets, and nobody is `<>` (RFC 4954 §5).

@@ -12,10 +12,9 @@ pub(crate) fn domain(start: &[u8], leniencies: Leniencies) -> IResult<'_, &[u8]>
     if start.first() == Some(&b'[') {
         return address_literal(start, leniencies);
     }
-    let (text, rest, seen) = labels(start);
+    let (text, rest, seen, is_bad) = labels(start);
     let strict = !leniencies.contains(Leniency::UnderscoreInDomain);
-    if text.is_empty() || seen & BAD != 0 || !are_short(text) || (strict && seen & UNDERSCORE != 0)
-    {
+    if is_bad || !are_short(text) || (strict && seen & UNDERSCORE != 0) {
         return expected(start, "a domain");
     }
     if seen & UTF8 != 0 && core::str::from_utf8(text).is_err() {
@@ -24,14 +23,11 @@ pub(crate) fn domain(start: &[u8], leniencies: Leniencies) -> IResult<'_, &[u8]>
     Ok((rest, text))
 }
 
-/// What an octet is in a domain: two of these side by side, one of them a dot, add up to more than they may.
-const DASH: u8 = 1;
-const DOT: u8 = 2;
-const MOST: u8 = 2;
+/// What an octet is in a domain: in the low bits itself, in the high ones what may not stand behind it.
+const DASH: u8 = 1 | 2 << 4;
+const DOT: u8 = 2 | 3 << 4;
 const UNDERSCORE: u8 = 4;
 const UTF8: u8 = 8;
-/// A label is empty, or begins or ends with a dash.
-const BAD: u8 = 16;
 const END: u8 = 255;
 
 static KINDS: [u8; 256] = kinds();
@@ -58,24 +54,26 @@ const fn kinds() -> [u8; 256] {
     all
 }
 
-/// Splits off what may stand in a domain, and returns what was seen in it.
-fn labels(start: &[u8]) -> (&[u8], &[u8], u8) {
-    let (mut before, mut seen, mut length) = (DOT, 0, 0);
-    for &octet in start {
+/// Splits off what may stand in a domain, and returns what was seen in it, and whether a label is empty, or begins or
+/// ends with a dash.
+#[inline]
+fn labels(start: &[u8]) -> (&[u8], &[u8], u8, bool) {
+    let (mut before, mut seen, mut bad) = (DOT, 0, 0);
+    let ends = |&octet: &u8| {
         let kind = KINDS.get(usize::from(octet)).copied().unwrap_or(END);
         if kind == END {
-            break;
+            return true;
         }
-        let is_bad = (before & 3) + (kind & 3) > MOST;
-        seen |= kind | if is_bad { BAD } else { 0 };
+        bad |= (before >> 4) & kind;
+        seen |= kind;
         before = kind;
-        length += 1;
-    }
-    if before & 3 != 0 {
-        seen |= BAD;
-    }
-    let (text, rest) = start.split_at_checked(length).unwrap_or((start, &[]));
-    (text, rest, seen)
+        false
+    };
+    let length = start.iter().position(ends);
+    // The end is as bad as a dot.
+    bad |= (before >> 4) & DOT;
+    let (text, rest) = start.split_at(length.unwrap_or(start.len()));
+    (text, rest, seen, bad != 0)
 }
 
 /// Labels of at most 63 octets, and 255 in all.

@@ -15,7 +15,7 @@ const UNSUPPORTED: Refusal = (555, "5.5.4", "Parameter not supported");
 impl Options {
     /// Why the parameters of MAIL are refused, if they are.
     pub(super) fn refuses_mail(&self, parameters: &MailParameters) -> Option<Refusal> {
-        let has_dsn = parameters.ret.is_some() || parameters.envid().is_some();
+        let has_dsn = parameters.ret.is_some() || parameters.envid.is_some();
         let unsupported = !parameters.others().is_empty()
             || (has_dsn && !self.dsn)
             || (parameters.body == Some(BodyType::BinaryMime) && !self.offers_binary())
