@@ -90,7 +90,7 @@ impl DotDecoder {
                 }
             }
         }
-        let length = self.scan(input, true);
+        let length = self.scan(input, 0);
         if length == 0 {
             return DotStep::NeedInput;
         }
@@ -110,29 +110,34 @@ impl DotDecoder {
             }
     }
 
-    /// Takes all that is at hand. One copy of it costs less than a piece for each line that begins with a dot.
-    fn unstuffed(&mut self, mut length: usize, input: &mut BytesMut) -> Bytes {
-        let mut block = BytesMut::with_capacity(input.len());
-        let mut rest = &input[..];
-        loop {
-            let (some, behind) = rest.split_at_checked(length).unwrap_or((rest, &[]));
-            block.extend_from_slice(some);
-            rest = behind;
-            if !self.is_stuffed(Some(rest)) {
-                break;
-            }
-            rest = rest.get(1..).unwrap_or(&[]);
-            self.at_line_start = false;
-            length = self.scan(rest, false);
+    /// Takes all that is at hand, of which the first octets have no stuffing. To move the others forward costs less than
+    /// a piece for each line that begins with a dot.
+    fn unstuffed(&mut self, length: usize, input: &mut BytesMut) -> Bytes {
+        let (mut kept, mut taken) = (length, length);
+        while self.is_stuffed(input.get(taken..)) {
+            taken += 1;
+            let rest = input.get(taken..).unwrap_or(&[]);
+            let end = memchr3(b'\r', b'\n', 0, rest).unwrap_or(rest.len());
+            let length = match rest.get(end..) {
+                Some([b'\r', b'\n', b'.', ..]) => end + 2,
+                _ => {
+                    self.at_line_start = false;
+                    self.scan(rest, ALONE)
+                }
+            };
+            input.copy_within(taken..taken + length, kept);
+            kept += length;
+            taken += length;
         }
-        input.advance(input.len() - rest.len());
+        let mut block = input.split_to(taken);
+        block.truncate(kept);
         block.freeze()
     }
 
     /// Returns how many octets are data, up to a dot at the start of a line or a CR that ends `input`. Many are looked at
-    /// together where dots are not expected.
-    fn scan(&mut self, input: &[u8], together: bool) -> usize {
-        let (mut at, mut seen) = (0, if together { 0 } else { usize::MAX });
+    /// together behind the first `alone`, where a dot is expected.
+    fn scan(&mut self, input: &[u8], alone: usize) -> usize {
+        let (mut at, mut seen) = (0, alone);
         loop {
             let rest = input.get(at..).unwrap_or(&[]);
             if rest.is_empty() || (self.at_line_start && rest.first() == Some(&b'.')) {
@@ -176,7 +181,9 @@ impl DotDecoder {
 }
 
 /// Octets that are looked at together.
-const TOGETHER: usize = 2048;
+const TOGETHER: usize = 512;
+/// Octets behind a line that began with a dot in which the next one is likely.
+const ALONE: usize = 128;
 
 /// Returns how many octets at the front are looked at together and have nothing that needs care: CR and LF only side by
 /// side, no NUL, no line that begins with a dot. They do not end with a CR.
