@@ -1,5 +1,5 @@
-//! SMTP: messages of 25 MiB through the server machine in reads of several sizes, by DATA and by BDAT, beside a bare copy
-//! of their octets; and pipelined transactions.
+//! SMTP: messages of 25 MiB through the server machine in reads of several sizes, by DATA and by BDAT, beside two copies of
+//! their octets, in reads of that size and in one piece; and pipelined transactions.
 
 use bytes::{Buf as _, BytesMut};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -41,7 +41,14 @@ fn messages(criterion: &mut Criterion) {
     let plain = format!("{}\r\n", "x".repeat(76));
     // Every line begins with a dot, which DATA doubles.
     let dots = format!(".{}\r\n", "x".repeat(75));
-    for (name, line) in [("plain text", &plain), ("dots", &dots)] {
+    let within = format!("x{}\r\n", ". ".repeat(37));
+    let few = format!("{}{dots}", within.repeat(15));
+    for (name, line) in [
+        ("plain text", &plain),
+        ("text full of dots", &within),
+        ("one line in sixteen with a dot first", &few),
+        ("each line with a dot first", &dots),
+    ] {
         let message = line.repeat(25 * MEBIBYTE / line.len());
         let stuffed = message.replace("\r\n.", "\r\n..");
         let stuffed = match message.starts_with('.') {
@@ -51,6 +58,7 @@ fn messages(criterion: &mut Criterion) {
         let head = "EHLO a\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<x@mx.test>\r\n";
         let data = format!("{head}DATA\r\n{stuffed}.\r\n");
         let bdat = format!("{head}BDAT {} LAST\r\n{message}", message.len());
+        let mut whole = vec![0; message.len()];
         for read in [4, 16, 64].map(|kibibytes| kibibytes * 1024) {
             let mut group = criterion.benchmark_group(format!(
                 "smtp 25 MiB of {name} in {} KiB reads",
@@ -66,6 +74,9 @@ fn messages(criterion: &mut Criterion) {
                 });
             }
             group.bench_function("a bare copy", |b| b.iter(|| copy(message.as_bytes(), read)));
+            group.bench_function("memcpy of the whole", |b| {
+                b.iter(|| black_box(&mut whole).copy_from_slice(black_box(message.as_bytes())));
+            });
             group.finish();
         }
     }
