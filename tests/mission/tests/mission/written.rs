@@ -276,7 +276,7 @@ const TEXT: &str = "</textarea><b>\"&amp;\n\n.\n-- \n 飛脚\u{200e}\u{5d0}\n\tt
 const SUBJECT: &str = " \"お茶\" & <tea>  ";
 
 /// A submission server that answers by the recipient's local part: `refused` never, `later` not now, `lost` breaks
-/// off after the message.
+/// off after the message, `slow` takes its time for the message.
 struct Submission {
     port: u16,
     /// Recipient and message, of each that was taken.
@@ -292,7 +292,8 @@ impl Submission {
         let keeping = Arc::clone(&taken);
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let _ = Self::serve(stream, &keeping).await;
+                let keeping = Arc::clone(&keeping);
+                tokio::spawn(async move { Self::serve(stream, &keeping).await });
             }
         });
         Self { port, taken, task }
@@ -303,6 +304,7 @@ impl Submission {
         let mut read = BufReader::new(read);
         write.write_all(b"220 scripted\r\n").await?;
         let (mut to, mut line, mut lost) = (Vec::new(), String::new(), false);
+        let mut slow = false;
         loop {
             line.clear();
             if read.read_line(&mut line).await? == 0 {
@@ -315,6 +317,7 @@ impl Submission {
                 "RCPT" if line.contains("<later") => "451 4.7.1 not now\r\n",
                 "RCPT" => {
                     lost |= line.contains("<lost");
+                    slow |= line.contains("<slow");
                     to.push(between(&line, "<", ">")[0].to_owned());
                     "250 fine\r\n"
                 }
@@ -329,6 +332,9 @@ impl Submission {
                             break;
                         }
                         message += &line;
+                    }
+                    if slow {
+                        tokio::time::sleep(Duration::from_secs(5)).await;
                     }
                     let mut all = taken.lock().unwrap();
                     all.extend(to.drain(..).map(|to| (to, message.clone())));
@@ -651,6 +657,44 @@ async fn a_form_that_comes_twice_is_sent_once() {
     assert_eq!(tab.count("Drafts"), 0);
 }
 
+/// The draft of a message that is being sent goes to the server meanwhile, and is not left there.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_sent_leaves_no_draft_on_the_server() {
+    let house = House::new().await;
+    let submission = Submission::start().await;
+    let tls = house.data.path().join("tls");
+    let web = Web::in_front_of(provider(&house, Kind::Imap, submission.port), &tls).await;
+    let mut tab = Tab::new(&web.origin);
+    tab.log_in("bob@example.test");
+    tab.open("/compose");
+    let typed = [("to", "slow@x.test"), ("subject", "being sent")];
+    let form = tab.form().with(&typed);
+    let arguments = Tab::arguments(&form, &[("action", "send")], &[]);
+    let mut sending = tab
+        .another()
+        .command(&arguments, "/compose")
+        .spawn()
+        .unwrap();
+    // What is saved in another tab is on the server when that is answered, and so is the draft.
+    let mut other = tab.another();
+    let being_sent = async || imap_drafts(&house).await.contains("being sent");
+    while !being_sent().await {
+        let ended = sending.try_wait().unwrap();
+        assert!(ended.is_none(), "it was sent before its draft was there");
+        other.open("/compose");
+        other.press("draft", &[("subject", "another")], &[]);
+    }
+    sending.wait().unwrap();
+    assert_eq!(submission.counts()["slow@x.test"], 1);
+    other.open("/compose");
+    other.press("draft", &[("subject", "the last")], &[]);
+    let drafts = imap_drafts(&house).await;
+    assert!(
+        drafts.contains("the last") && !being_sent().await,
+        "{drafts}"
+    );
+}
+
 /// The form's sender is one of the person's own addresses, whatever it says.
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_writes_as_somebody_else() {
@@ -772,6 +816,18 @@ async fn a_draft_keeps_all_that_it_is() {
 }
 
 /// The flags of bob's messages, by IMAP.
+async fn imap_drafts(house: &House) -> String {
+    let mut stream = TcpStream::connect(house.at(Protocol::Imap)).await.unwrap();
+    let login = format!("a LOGIN bob@{} \"{PASSWORD}\"\r\n", house.domain);
+    let more = "b SELECT Drafts\r\nc FETCH 1:* BODY.PEEK[HEADER.FIELDS (SUBJECT)]\r\nd LOGOUT\r\n";
+    stream.write_all((login + more).as_bytes()).await.unwrap();
+    let mut said = String::new();
+    tokio::io::AsyncReadExt::read_to_string(&mut stream, &mut said)
+        .await
+        .unwrap();
+    said
+}
+
 async fn imap_flags(house: &House) -> (String, Vec<String>) {
     let mut stream = TcpStream::connect(house.at(Protocol::Imap)).await.unwrap();
     let login = format!("a LOGIN bob@{} \"{PASSWORD}\"\r\n", house.domain);

@@ -16,6 +16,8 @@ use crate::{User, aside};
 
 /// How many of the newest drafts are looked through for one.
 const FOUND: usize = 500;
+/// How often what is left of a draft is looked for.
+const PASSES: usize = 5;
 /// What a draft's own Message-ID begins with; its name follows.
 const ID: &str = "draft.";
 /// The field of a draft with what was typed, which a header could not say: half an address, a reply to what.
@@ -298,10 +300,29 @@ impl Writing {
         Ok(())
     }
 
+    /// Removes all that it is kept as, also what became of it since it was read: a draft that waited here is another
+    /// message once the server behind this one has it.
+    pub(super) async fn forget_all(&mut self, user: &User) -> Result<(), Error> {
+        for _ in 0..PASSES {
+            self.forget(user).await?;
+            self.drafts = drafts_of(user, &self.written.key).await?;
+            if self.drafts.is_empty() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// Moves it into the trash.
     pub(super) async fn discard(&mut self, user: &User) -> Result<(), Error> {
-        for message in std::mem::take(&mut self.drafts) {
-            user.local.delete(&message, false).await?;
+        for _ in 0..PASSES {
+            for message in std::mem::take(&mut self.drafts) {
+                user.local.delete(&message, false).await?;
+            }
+            self.drafts = drafts_of(user, &self.written.key).await?;
+            if self.drafts.is_empty() {
+                break;
+            }
         }
         Ok(())
     }

@@ -223,7 +223,7 @@ async fn answer(
         match sending::send(shared, user, w, &mut writing, digest).await {
             Ok(Sending::Sent(copied)) => {
                 // It is sent, whatever becomes of the draft.
-                let _ = writing.forget(user).await;
+                let _ = writing.forget_all(user).await;
                 refresh(user).await;
                 let said = if copied { "sent" } else { "sent-without-copy" };
                 return Ok(to(&format!("/folder?name=INBOX&said={said}")));
