@@ -4,6 +4,7 @@
 mod body;
 mod deflated;
 mod directory;
+mod examiner;
 mod exchange;
 mod guest;
 mod imap;
@@ -18,6 +19,7 @@ mod stream;
 mod traced;
 
 pub use directory::{Directory, Guess, ScramKeys, TooMany, Turn, Whose};
+pub use examiner::{Arrival, Examiner, Opinion, Remarks};
 pub use guest::{Guest, Leave};
 pub use options::{Happened, Options, Step};
 pub use queue::{NextHop, Outgoing, OutgoingRecipient, Queue};

@@ -6,7 +6,8 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::Queue;
+use crate::examiner::Examiner;
+use crate::queue::Queue;
 use crate::traced::Trace;
 
 /// An event that [`Options::observe`] reports, for counters and metrics.
@@ -61,6 +62,11 @@ pub struct Options {
     /// The queue for mail to other domains, and for mail that a mailbox here could not take at once. Without
     /// it, nothing is relayed.
     pub queue: Option<Arc<dyn Queue>>,
+    /// Looks at mail before it is accepted, and signs what accounts send.
+    pub examiner: Option<Arc<dyn Examiner>>,
+    /// The octets of all messages that are examined at a time. Another one waits with its client, who is asked to come
+    /// again.
+    pub examined: usize,
     /// Called with each event.
     pub observe: Observe,
     /// Called with all that happens to messages that come in, in order: what an operator may want to know of each.
@@ -69,6 +75,8 @@ pub struct Options {
 
 /// Rows of mailboxes in the cache: about 32 MiB.
 const ROWS: usize = 250_000;
+/// Octets of the messages that are examined at a time.
+const EXAMINED: usize = 256 << 20;
 /// Octets in the cache of what sorting, threading and searching derived from messages.
 const CACHE: usize = 64 << 20;
 
@@ -84,6 +92,8 @@ impl Options {
             progress: Duration::from_secs(10),
             cache: Arc::new(MessageCache::new(ROWS, CACHE)),
             queue: None,
+            examiner: None,
+            examined: EXAMINED,
             observe: Arc::new(|_| {}),
             trace: None,
         }

@@ -9,6 +9,7 @@ use tracing::info;
 use crate::imap::first_recent::FirstRecent;
 use crate::options::{Happened, Options};
 use crate::pop3::open::OpenMaildrops;
+use crate::smtp::whole::Room;
 use crate::stream::{Stream, handshake};
 use crate::traced::{Client, Traced, What};
 use crate::{Directory, Queue};
@@ -24,6 +25,7 @@ pub struct Service {
     tls: Option<TlsAcceptor>,
     pub(crate) first_recent: FirstRecent,
     pub(crate) open_maildrops: OpenMaildrops,
+    pub(crate) room: Room,
 }
 
 impl fmt::Debug for Service {
@@ -41,6 +43,7 @@ impl Service {
             store,
             directory,
             tls: options.tls.clone().map(TlsAcceptor::from),
+            room: Room::of(options.examined),
             options,
             first_recent: FirstRecent::default(),
             open_maildrops: OpenMaildrops::default(),

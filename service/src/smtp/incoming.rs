@@ -6,6 +6,8 @@ use hikyaku_message::{Scanner, fields};
 use hikyaku_smtp_proto::Reply;
 
 use super::author::{Authors, NotTheirs};
+use super::whole::{Room, Whole};
+use crate::examiner::Opinion;
 use hikyaku_mailstore::unix_now;
 use hikyaku_message::DateTime;
 
@@ -22,6 +24,8 @@ pub(super) struct Incoming {
     /// The header section, until it is whole.
     head: Option<BytesMut>,
     trace: Trace,
+    /// What is looked at as a whole before it is staged.
+    whole: Option<Whole>,
     failed: Option<Failure>,
 }
 
@@ -43,6 +47,8 @@ pub(super) struct Trace {
 pub(super) enum Failure {
     Loop,
     Store,
+    /// There is no room to look at it.
+    Busy,
     Author(NotTheirs),
 }
 
@@ -58,6 +64,7 @@ impl Failure {
         match self {
             Self::Loop => Reply::new(554, "5.4.6", "Mail loop"),
             Self::Store => Reply::new(451, "4.3.0", "Try again later"),
+            Self::Busy => Reply::new(451, "4.3.2", "The server is busy, try again later"),
             Self::Author(why) => Reply::new(550, "5.7.1", why.text()),
         }
     }
@@ -69,6 +76,7 @@ impl Incoming {
         local: bool,
         remote: bool,
         trace: Trace,
+        examined: Option<&Room>,
     ) -> hikyaku_mailstore::Result<Self> {
         Ok(Self {
             local: if local {
@@ -84,6 +92,7 @@ impl Incoming {
             scanner: Scanner::default(),
             head: Some(BytesMut::new()),
             trace,
+            whole: examined.map(Whole::begin),
             failed: None,
         })
     }
@@ -114,7 +123,7 @@ impl Incoming {
             self.failed = Some(Failure::Loop);
         }
         let trace = &self.trace;
-        let mut added = trace.received.clone();
+        let mut added = String::new();
         match trace.authors.check(&head, is_whole) {
             Ok(from) => added += from.as_deref().unwrap_or(""),
             Err(why) => self.failed = Some(Failure::Author(why)),
@@ -125,19 +134,38 @@ impl Incoming {
         if trace.complete && !has("message-id") {
             added += &format!("Message-ID: <{}@{}>\r\n", trace.id, trace.hostname);
         }
-        let return_path = format!("Return-Path: {}\r\n", trace.return_path);
-        if let Some(stage) = &mut self.local {
-            let line = Bytes::from(return_path);
-            self.scanner.feed(&line);
-            if stage.write(line).await.is_err() {
-                self.failed = Some(Failure::Store);
-            }
+        if self.whole.is_none() {
+            self.stage_trace().await;
         }
         self.write(Bytes::from(added)).await;
         self.write(head).await;
     }
 
+    /// What stands before all else: the Return-Path for mailboxes here, and this server's Received.
+    async fn stage_trace(&mut self) {
+        if let Some(stage) = &mut self.local {
+            let line = Bytes::from(format!("Return-Path: {}\r\n", self.trace.return_path));
+            self.scanner.feed(&line);
+            if stage.write(line).await.is_err() {
+                self.failed = Some(Failure::Store);
+            }
+        }
+        let received = std::mem::take(&mut self.trace.received);
+        self.stage(Bytes::from(received)).await;
+    }
+
     async fn write(&mut self, octets: Bytes) {
+        let Some(whole) = &mut self.whole else {
+            return self.stage(octets).await;
+        };
+        if self.failed.is_none() && !whole.add(&octets) {
+            self.failed = Some(Failure::Busy);
+            // What it held is free for others at once.
+            self.whole = None;
+        }
+    }
+
+    async fn stage(&mut self, octets: Bytes) {
         if self.failed.is_some() || octets.is_empty() {
             return;
         }
@@ -151,6 +179,31 @@ impl Incoming {
             && stage.write(octets).await.is_err()
         {
             self.failed = Some(Failure::Store);
+        }
+    }
+
+    /// The message has come: asks `examiner`, where it is to be looked at, and stages what becomes of it. Returns whether
+    /// it is junk.
+    pub(super) async fn examined<F: Future<Output = Opinion>>(
+        &mut self,
+        examine: impl FnOnce(Bytes) -> F,
+    ) -> Result<bool, Reply> {
+        self.header(true).await;
+        if let Some(failed) = self.failed {
+            return Err(failed.reply());
+        }
+        let Some(whole) = self.whole.take() else {
+            return Ok(false);
+        };
+        let (message, _held) = whole.end();
+        match examine(message.clone()).await {
+            Opinion::Refuse(reply) => Err(reply),
+            Opinion::Accept(remarks) => {
+                self.stage_trace().await;
+                self.stage(remarks.fields).await;
+                self.stage(remarks.message.unwrap_or(message)).await;
+                Ok(remarks.junk)
+            }
         }
     }
 

@@ -2,11 +2,13 @@
 
 mod author;
 mod delivery;
+mod examined;
 mod id;
 mod incoming;
 mod pace;
 mod recipient;
 mod submit;
+pub(crate) mod whole;
 
 pub use author::{Authors, base_address};
 
@@ -22,6 +24,7 @@ use std::time::Instant;
 use tracing::{info, warn};
 
 use crate::Guest;
+use crate::examiner::Examiner;
 use crate::login::{Login, mechanisms};
 use crate::options::{Happened, Step};
 use crate::serve::{Conversation, serve, starttls};
@@ -29,6 +32,7 @@ use crate::service::Service;
 use crate::stream::Stream;
 use crate::traced::{Client, What};
 use delivery::{Parcel, deliver, reply_of};
+use examined::{Of, examined};
 use hikyaku_mailstore::unix_now;
 use hikyaku_message::DateTime;
 use id::queue_id;
@@ -139,7 +143,7 @@ impl Conversation for Session<'_> {
             Event::Mail {
                 reverse_path,
                 parameters,
-            } => self.mail(reverse_path, parameters),
+            } => self.mail(reverse_path, parameters).await,
             Event::Rcpt {
                 forward_path,
                 parameters,
@@ -250,6 +254,12 @@ impl Session<'_> {
         }
     }
 
+    /// Who looks at what comes.
+    fn examiner(&self) -> Option<&dyn Examiner> {
+        let examiner = self.service.options.examiner.as_deref();
+        examiner.filter(|_| self.reception != Reception::Lmtp)
+    }
+
     fn trace(&self, id: &str, what: What<'_>) {
         if self.service.options.trace.is_some() {
             self.service.trace(id, &self.client(), what);
@@ -281,9 +291,12 @@ impl Session<'_> {
         }
     }
 
-    fn mail(&mut self, reverse_path: ReversePath, parameters: MailParameters) {
+    async fn mail(&mut self, reverse_path: ReversePath, parameters: MailParameters) {
         let id = queue_id();
-        let refusal = self.refusal(&reverse_path);
+        let refusal = match (self.refusal(&reverse_path), self.examiner()) {
+            (None, Some(examiner)) => examiner.mail(&self.client(), &reverse_path).await,
+            (refusal, _) => refusal,
+        };
         let from = reverse_path.0.as_ref();
         let from = from.map_or("<>".into(), ToString::to_string);
         let what = What::Mail {
@@ -333,10 +346,19 @@ impl Session<'_> {
             return self.reply(503, "5.5.1", "MAIL first");
         };
         let size = transaction.parameters.size.unwrap_or(0).max(1);
-        let found = self.recipient(forward_path, parameters, size).await;
+        let mut found = self.recipient(forward_path, parameters, size).await;
         let to = forward_path.mailbox();
+        let to = to.map_or("postmaster".into(), ToString::to_string);
+        if let Some(examiner) = self.examiner() {
+            let (client, from) = (self.client(), &transaction.reverse_path);
+            let refusal = examiner.recipient(&client, from, &to, found.is_ok());
+            found = match refusal.await {
+                Some(refusal) => Err(refusal),
+                None => found,
+            };
+        }
         let what = What::Recipient {
-            to: &to.map_or("postmaster".into(), ToString::to_string),
+            to: &to,
             refusal: found.as_ref().err(),
         };
         self.trace(&transaction.id, what);
@@ -427,7 +449,9 @@ impl Session<'_> {
             id: transaction.id.clone(),
         };
         let store = &*self.service.store;
-        match Incoming::begin(store, has(true), has(false), trace).await {
+        let looks = self.service.options.examiner.is_some() && self.reception != Reception::Lmtp;
+        let room = looks.then_some(&self.service.room);
+        match Incoming::begin(store, has(true), has(false), trace, room).await {
             Ok(incoming) => {
                 transaction.incoming = Some(incoming);
                 transaction.pace = Pace::begin();
@@ -458,8 +482,16 @@ impl Session<'_> {
         self.service.happened(received);
         let id = transaction.id.clone();
         let arrived = match transaction.incoming.take() {
-            Some(incoming) => incoming.finish().await,
-            None => Err(Failure::Store),
+            Some(incoming) => {
+                let client = self.client();
+                let of = Of {
+                    id: &id,
+                    client: &client,
+                    reverse_path: &transaction.reverse_path,
+                };
+                examined(self.service, incoming, of, &mut transaction.recipients).await
+            }
+            None => Err(Failure::Store.reply()),
         };
         let replies = match arrived {
             Ok(arrived) => {
@@ -478,7 +510,7 @@ impl Session<'_> {
                 };
                 deliver(self.service, parcel, lmtp).await
             }
-            Err(failure) => vec![failure.reply(); recipients],
+            Err(refusal) => vec![refusal; recipients],
         };
         let committed = Happened::Took(Step::Commit, ended.elapsed());
         self.service.happened(committed);

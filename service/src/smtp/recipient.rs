@@ -19,6 +19,16 @@ pub(super) enum Recipient {
     Elsewhere(Mailbox, RcptParameters),
 }
 
+impl Recipient {
+    /// The address, as it was named.
+    pub(super) fn address(&self) -> String {
+        match self {
+            Self::Here(local) => local.address.clone(),
+            Self::Elsewhere(mailbox, _) => mailbox.to_string(),
+        }
+    }
+}
+
 /// What a forward-path means.
 pub(super) enum Means {
     /// An INBOX here, and what its account may hold still.

@@ -6,6 +6,7 @@ use hikyaku_smtp_proto::{ForwardPath, MailParameters, RcptParameters, Reply, Rev
 use tracing::info;
 
 use super::delivery::{Parcel, deliver};
+use super::examined::{Of, examined};
 use super::id::queue_id;
 use super::incoming::{Incoming, Trace};
 use super::recipient::{Means, Recipient, means};
@@ -89,10 +90,16 @@ impl Service {
             Vec::new()
         } else {
             let (any_here, any_elsewhere) = (here.contains(&true), here.contains(&false));
+            let room = self.options.examiner.is_some().then_some(&self.room);
             let mut incoming =
-                Incoming::begin(&*self.store, any_here, any_elsewhere, trace).await?;
+                Incoming::begin(&*self.store, any_here, any_elsewhere, trace, room).await?;
             incoming.chunk(message).await;
-            match incoming.finish().await {
+            let of = Of {
+                id: &id,
+                client: &client,
+                reverse_path: &reverse_path,
+            };
+            match examined(self, incoming, of, &mut recipients).await {
                 Ok(arrived) => {
                     self.happened(Happened::Received);
                     info!(id, "message from the webmail");
@@ -109,8 +116,7 @@ impl Service {
                     };
                     deliver(self, parcel, true).await
                 }
-                Err(failure) => {
-                    let reply = failure.reply();
+                Err(reply) => {
                     let what = What::Answered {
                         octets,
                         reply: &reply,
