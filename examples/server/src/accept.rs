@@ -224,19 +224,21 @@ async fn serve(
     };
     let Some(stream) = stream else { return };
     let guest = Visitor { shared, admitted };
-    match protocol {
-        Protocol::Smtp => service.smtp(stream, Reception::Relay, &guest).await,
+    // Each in a box of its own: else a connection that waits in IDLE had room for what SMTP does with a message.
+    let conversation: BoxFuture<'_, ()> = match protocol {
+        Protocol::Smtp => Box::pin(service.smtp(stream, Reception::Relay, &guest)),
         Protocol::Submission | Protocol::Submissions => {
-            service.smtp(stream, Reception::Submission, &guest).await;
+            Box::pin(service.smtp(stream, Reception::Submission, &guest))
         }
-        Protocol::Lmtp => service.smtp(stream, Reception::Lmtp, &guest).await,
-        Protocol::Pop3 | Protocol::Pop3s => service.pop3(stream, &guest).await,
-        Protocol::Imap | Protocol::Imaps => service.imap(stream, &guest).await,
-        Protocol::Https | Protocol::Http => {
+        Protocol::Lmtp => Box::pin(service.smtp(stream, Reception::Lmtp, &guest)),
+        Protocol::Pop3 | Protocol::Pop3s => Box::pin(service.pop3(stream, &guest)),
+        Protocol::Imap | Protocol::Imaps => Box::pin(service.imap(stream, &guest)),
+        Protocol::Https | Protocol::Http => Box::pin(async {
             if let Some(web) = web {
                 converse(stream, admitted, web, shared.stopping()).await;
             }
-        }
-        Protocol::Metrics => {}
-    }
+        }),
+        Protocol::Metrics => return,
+    };
+    conversation.await;
 }
