@@ -1,0 +1,207 @@
+//! Whose name a message bears: the domains in its From fields.
+//!
+//! Everything that some reader may take for an address counts. `"ceo@our.test" <x@elsewhere.test>` is no address of
+//! ours, since it stands in quotes; `ceo@our.test <x@elsewhere.test>` is.
+
+use crate::domain::canonical;
+use crate::section::fields;
+use std::collections::BTreeSet;
+
+/// The authors of a message.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Authors {
+    /// The domains of all addresses, in the form of DNS, in order.
+    pub domains: Vec<String>,
+    /// How many From fields there are. One is right (RFC 5322 §3.6).
+    pub fields: usize,
+    /// Domains that cannot be read, in small letters.
+    pub unclear: Vec<String>,
+}
+
+impl Authors {
+    /// Finds the authors in the header section of a message.
+    pub fn find(message: &[u8]) -> Self {
+        let mut authors = Self::default();
+        let mut domains = BTreeSet::new();
+        for field in fields(message).filter(|field| field.is("From")) {
+            authors.fields += 1;
+            let text = String::from_utf8_lossy(field.value);
+            let mut found = addressed(&text);
+            if found.is_empty() {
+                // An address in an encoded word is none, and is shown as if it were one.
+                found = addressed(&hikyaku_message::decode_header(field.value));
+            }
+            for domain in found {
+                match canonical(&domain) {
+                    Some(domain) => drop(domains.insert(domain)),
+                    None => authors.unclear.push(domain.to_lowercase()),
+                }
+            }
+        }
+        authors.domains = domains.into_iter().collect();
+        authors
+    }
+
+    /// Returns the domain that DMARC is about: that of all authors, when it is one (RFC 7489 §6.6.1).
+    pub fn one(&self) -> Option<&str> {
+        match self.domains.as_slice() {
+            [domain] if self.fields == 1 && self.unclear.is_empty() => Some(domain),
+            _ => None,
+        }
+    }
+}
+
+/// What stands behind each `@` that is neither quoted nor in a comment.
+fn addressed(text: &str) -> Vec<String> {
+    let letters: Vec<char> = text.chars().collect();
+    let mut found = Vec::new();
+    let mut at = 0;
+    // Without its second half a quote or a comment is none.
+    let mut may_quote = true;
+    let mut may_comment = true;
+    while let Some(letter) = letters.get(at) {
+        match letter {
+            '"' if may_quote => match end_of_quote(&letters, at) {
+                Some(end) => at = end,
+                None => may_quote = false,
+            },
+            '(' if may_comment => match end_of_comment(&letters, at) {
+                Some(end) => at = end,
+                None => may_comment = false,
+            },
+            '\\' => at += 1,
+            '@' => {
+                let (domain, end) = domain(&letters, at + 1, may_comment);
+                found.push(domain);
+                at = end;
+                continue;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    found
+}
+
+/// The domain that begins here, and where it ends. Spaces and comments may stand around its dots (RFC 5322 §4.4).
+fn domain(letters: &[char], begin: usize, may_comment: bool) -> (String, usize) {
+    let mut domain = String::new();
+    let mut at = begin;
+    let mut is_after_gap = false;
+    while let Some(letter) = letters.get(at) {
+        match letter {
+            '(' if may_comment => match end_of_comment(letters, at) {
+                Some(end) => {
+                    at = end;
+                    is_after_gap = true;
+                }
+                None => break,
+            },
+            letter if letter.is_whitespace() || letter.is_control() => is_after_gap = true,
+            '<' | '>' | ',' | ';' | ':' | '"' | '\\' | '@' | '(' | ')' => break,
+            letter => {
+                let joins = domain.is_empty() || domain.ends_with('.') || *letter == '.';
+                if is_after_gap && !joins {
+                    break;
+                }
+                is_after_gap = false;
+                domain.push(*letter);
+            }
+        }
+        at += 1;
+    }
+    (domain, at)
+}
+
+fn end_of_quote(letters: &[char], begin: usize) -> Option<usize> {
+    let mut at = begin + 1;
+    loop {
+        match letters.get(at)? {
+            '\\' => at += 1,
+            '"' => return Some(at),
+            _ => {}
+        }
+        at += 1;
+    }
+}
+
+fn end_of_comment(letters: &[char], begin: usize) -> Option<usize> {
+    let (mut at, mut depth) = (begin, 0_usize);
+    loop {
+        match letters.get(at)? {
+            '\\' => at += 1,
+            '(' => depth += 1,
+            ')' => {
+                depth -= 1;
+                if depth == 0 {
+                    return Some(at);
+                }
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn all_that_may_be_an_address_counts() {
+        for (from, domains) in [
+            ("From: a@one.test\r\n", "one.test"),
+            ("from:A@ONE.TEST\r\n", "one.test"),
+            ("From : a@one.test\r\n", "one.test"),
+            ("From: Name <a@one.test>\r\n", "one.test"),
+            ("From: \"b@two.test\" <a@one.test>\r\n", "one.test"),
+            ("From: (b@two.test) a@one.test\r\n", "one.test"),
+            ("From: b@two.test <a@one.test>\r\n", "one.test two.test"),
+            ("From: a@one.test, b@two.test\r\n", "one.test two.test"),
+            (
+                "From: a@one.test\r\nFrom: b@two.test\r\n",
+                "one.test two.test",
+            ),
+            ("From: <@two.test:a@one.test>\r\n", "one.test two.test"),
+            ("From: \"a@two.test\"@one.test\r\n", "one.test"),
+            ("From: a@ (x) one (y) . (z) test\r\n", "one.test"),
+            ("From:\r\n a@one\r\n .test\r\n", "one.test"),
+            ("From: a@one.test.\r\n", "one.test"),
+            ("From: group: a@one.test;\r\n", "one.test"),
+            ("From: \"a <a@one.test>\r\n", "one.test"),
+            ("From: a (unclosed <a@one.test>\r\n", "one.test"),
+            ("From: =?utf-8?q?a=40one.test?=\r\n", "one.test"),
+            ("From: =?utf-8?b?YUBvbmUudGVzdA==?=\r\n", "one.test"),
+            ("From: a@b\u{fc}cher.test\r\n", "xn--bcher-kva.test"),
+            ("From: a@sub.one.test\r\n", "sub.one.test"),
+            ("To: a@one.test\r\n", ""),
+            ("\r\nFrom: a@one.test\r\n", ""),
+        ] {
+            let found = Authors::find(from.as_bytes());
+            assert_eq!(found.domains.join(" "), domains, "{from}");
+        }
+    }
+
+    #[test]
+    fn one_author_is_one_domain_in_one_field() {
+        let one = |text: &str| Authors::find(text.as_bytes()).one().map(str::to_owned);
+        assert_eq!(
+            one("From: a@one.test, b@one.test\r\n").as_deref(),
+            Some("one.test")
+        );
+        assert_eq!(one("From: a@one.test\r\nFrom: a@one.test\r\n"), None);
+        assert_eq!(one("From: a@one.test, b@two.test\r\n"), None);
+        assert_eq!(one("From: a@one.test, b@[192.0.2.1]\r\n"), None);
+        assert_eq!(one("From: nobody\r\n"), None);
+        assert_eq!(one("Subject: x\r\n"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_from_is_too_strange(value in r#"[a@.<>"(),:;\\ \[\]é=?]{0,40}"#) {
+            Authors::find(format!("From: {value}\r\n\r\n").as_bytes());
+        }
+    }
+}
