@@ -1,5 +1,6 @@
 //! The configuration: one TOML file, or none at all.
 
+use crate::acme::Acme;
 use crate::network::Networks;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -31,6 +32,9 @@ pub struct Config {
     /// The certificate.
     #[serde(default)]
     pub tls: Tls,
+    /// Certificates from an ACME server.
+    #[serde(default)]
+    pub acme: Acme,
     /// Settings of logins.
     #[serde(default)]
     pub auth: Auth,
@@ -100,6 +104,16 @@ pub enum Addresses {
 }
 
 impl Addresses {
+    /// Returns whether it names none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::None => true,
+            Self::One(_) => false,
+            Self::Many(names) => names.is_empty(),
+        }
+    }
+
     /// Resolves all of them.
     ///
     /// # Errors
@@ -130,6 +144,19 @@ pub struct Tls {
     pub cert: Option<PathBuf>,
     /// A PEM file.
     pub key: Option<PathBuf>,
+    /// Further certificates, for clients that name a host of theirs.
+    pub certificates: Vec<TlsCertificate>,
+}
+
+/// `[[tls.certificates]]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct TlsCertificate {
+    /// A PEM file, the server's certificate first.
+    pub cert: PathBuf,
+    /// A PEM file.
+    pub key: PathBuf,
 }
 
 /// `[auth]`
@@ -582,6 +609,17 @@ impl Config {
                 "cert and key go together: give both or neither".into(),
             ));
         }
+        let listen = &self.listen;
+        let mut tls = [
+            &listen.https,
+            &listen.imaps,
+            &listen.pop3s,
+            &listen.submissions,
+        ]
+        .into_iter();
+        let names = self.acme.names(&self.hostname, &self.domains);
+        let (has_http, has_tls) = (!listen.http.is_empty(), tls.any(|one| !one.is_empty()));
+        self.acme.check(&names, has_http, has_tls)?;
         if self.store.kind == StoreKind::Maildir || self.store.kind == StoreKind::Postgres {
             return Err((
                 "kind",
@@ -678,6 +716,7 @@ impl Config {
                 ..Listen::default()
             },
             tls: Tls::default(),
+            acme: Acme::default(),
             auth: Auth::default(),
             store: Store::default(),
             limits: Limits::default(),

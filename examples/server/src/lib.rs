@@ -7,7 +7,9 @@
 
 mod accept;
 mod accounts;
+mod acme;
 mod admission;
+mod certificates;
 mod config;
 pub mod control;
 mod descriptors;
@@ -39,9 +41,10 @@ mod weak;
 mod web;
 
 pub use accounts::{AccountError, Accounts, generated_password};
+pub use acme::{Acme, AcmeChallenge};
 pub use config::{
     Addresses, Auth, Config, ConfigError, DnssecMode, Limits, Listen, Plaintext, Relay, RelayRoute,
-    Senders, Size, Span, Store, StoreKind, Tls, Trace, Webmail,
+    Senders, Size, Span, Store, StoreKind, Tls, TlsCertificate, Trace, Webmail,
 };
 pub use network::{Network, Networks};
 pub use open_store::open_store;

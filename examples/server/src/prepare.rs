@@ -77,8 +77,8 @@ pub struct Findings {
 /// Lists files that others can read and should not, each in one line with its remedy.
 pub(crate) fn open_to_others(config: &Config) -> Vec<String> {
     let data = private::open_to_others(&config.data).map(|open| open.to_string());
-    let key = config.tls.key.as_deref().and_then(private::is_key_open);
-    data.into_iter().chain(key).collect()
+    let keys = tls::keys(config).filter_map(private::is_key_open);
+    data.into_iter().chain(keys).collect()
 }
 
 /// Tries everything that a start needs, in the way the start does it, and leaves nothing behind.
@@ -88,12 +88,16 @@ pub async fn check(config: &Config) -> Findings {
         ..Findings::default()
     };
     match tls::existing(config) {
-        Ok(Some(certificate)) => match certificate.problem() {
-            Some(soon @ Untimely::Soon(_)) => found.warnings.push(named(config, soon)),
-            Some(problem) => found.problems.push(named(config, problem)),
-            None => {}
-        },
-        Ok(None) => {}
+        Ok(certificates) => {
+            for certificate in certificates.all() {
+                let named = |problem| format!("{}: {problem}", certificate.path().display());
+                match certificate.problem() {
+                    Some(soon @ Untimely::Soon(_)) => found.warnings.push(named(soon)),
+                    Some(problem) => found.problems.push(named(problem)),
+                    None => {}
+                }
+            }
+        }
         Err(error) => found.problems.push(error.to_string()),
     }
     let (ports, errors) = ports(config).await;
@@ -125,9 +129,4 @@ pub async fn check(config: &Config) -> Findings {
         Err(error) => found.problems.push(error.to_string()),
     }
     found
-}
-
-fn named(config: &Config, problem: Untimely) -> String {
-    let (cert, _) = tls::files(config);
-    format!("{}: {problem}", cert.display())
 }

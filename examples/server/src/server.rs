@@ -14,7 +14,7 @@ use crate::open_store::open_store;
 use crate::protocol::Protocol;
 use crate::shared::Shared;
 use crate::start_error::StartError;
-use crate::{Accounts, Config, control, prepare, relaying, store_health, tls, web};
+use crate::{Accounts, Config, acme, control, prepare, relaying, store_health, tls, web};
 
 /// How long open connections may continue after shutdown begins.
 const GRACE: Duration = Duration::from_secs(4);
@@ -42,11 +42,11 @@ fn listen(shared: &Arc<Shared>, ports: Vec<prepare::Port>, tasks: &mut JoinSet<(
         .find(|(service, ..)| *service == Protocol::Https);
     let https = https.map(|(_, address, _)| address.port());
     let pages = https.map(|_| web::pages(shared, tasks));
-    let redirect = https.map(|port| web::redirect(shared, port));
+    let plain = web::plain(shared, https);
     for (service, _, listener) in ports {
         let web = match service {
             Protocol::Https => pages.clone(),
-            Protocol::Http => redirect.clone(),
+            Protocol::Http => Some(plain.clone()),
             _ => None,
         };
         tasks.spawn(accept(Arc::clone(shared), service, listener, web));
@@ -59,7 +59,7 @@ impl Server {
     /// # Errors
     /// One line, with the remedy.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        let existing = tls::existing(&config)?;
+        let mut certificates = tls::existing(&config)?;
         let (listeners, errors) = prepare::ports(&config).await;
         if let Some(error) = errors.into_iter().next() {
             return Err(error);
@@ -68,15 +68,14 @@ impl Server {
         let mut made = Made::begin(&config)?;
         let store = open_store(&config)?;
         made.holds_store();
-        let certificate = match existing {
-            Some(certificate) => certificate,
-            None => tls::private(&config)?,
-        };
+        if certificates.all().is_empty() {
+            certificates.put_own(tls::private(&config)?);
+        }
         for open in prepare::open_to_others(&config) {
             warn!("{open}");
         }
         let (stop, stopping) = watch::channel(false);
-        let shared = Shared::new(config, store, certificate, stopping)
+        let shared = Shared::new(config, store, Arc::new(certificates), stopping)
             .await
             .map_err(tls::TlsError::from)?;
         let mut tasks = JoinSet::new();
@@ -96,6 +95,7 @@ impl Server {
             .map(|(service, address, _)| (*service, *address))
             .collect();
         listen(&shared, listeners, &mut tasks);
+        acme::start(&shared, &mut tasks);
         Ok(Self {
             shared,
             addresses,
@@ -119,11 +119,13 @@ impl Server {
             .map(|(_, address)| *address)
     }
 
-    /// Reloads the certificate for new connections. If it cannot be used, the old one stays in use.
+    /// Reloads the certificates for new connections. Each that cannot be used stays in use as it was.
+    /// What the ACME server has refused is tried again now.
     ///
     /// # Errors
     /// One line, with the remedy.
     pub fn reload(&self) -> Result<(), StartError> {
+        self.shared.acme.ask();
         Ok(tls::reload(&self.shared)?)
     }
 

@@ -1,5 +1,7 @@
 //! End to end: the server, real sockets, and programs nobody here wrote.
 
+mod acme;
+mod certificates;
 mod claims;
 mod clients;
 mod conformance;
@@ -19,6 +21,7 @@ mod memory;
 mod metrics;
 mod notifications;
 mod operations;
+mod pebble;
 mod process;
 mod programs;
 mod proxies;
