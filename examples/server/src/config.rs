@@ -56,6 +56,9 @@ pub struct Config {
     /// Mail to other domains.
     #[serde(default)]
     pub relay: Relay,
+    /// What other servers are to demand of connections to this one.
+    #[serde(default)]
+    pub mta_sts: MtaSts,
     /// The log of what became of messages.
     #[serde(default)]
     pub trace: Trace,
@@ -398,6 +401,43 @@ pub struct RelayRoute {
     pub must_verify: bool,
 }
 
+/// `[mta_sts]`: the policy of the domains here (RFC 8461).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct MtaSts {
+    /// What other servers do when they cannot connect as the policy says; no policy if left out.
+    pub mode: Option<MtaStsMode>,
+    /// How long other servers keep the policy.
+    pub max_age: Span,
+    /// The hosts that take mail to the domains, as in their MX records: `mx.example.org`, `*.example.org`; this server if
+    /// empty.
+    pub mx: Vec<String>,
+}
+
+impl Default for MtaSts {
+    fn default() -> Self {
+        Self {
+            mode: None,
+            max_age: Span(Duration::from_secs(7 * 86_400)),
+            mx: Vec::new(),
+        }
+    }
+}
+
+/// `mode` of `[mta_sts]` (RFC 8461 §5)
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum MtaStsMode {
+    /// There was a policy, and there is none any more.
+    None,
+    /// They report what fails, and send all the same.
+    Testing,
+    /// They do not send.
+    Enforce,
+}
+
 /// `[trace]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -620,6 +660,14 @@ impl Config {
         let names = self.acme.names(&self.hostname, &self.domains);
         let (has_http, has_tls) = (!listen.http.is_empty(), tls.any(|one| !one.is_empty()));
         self.acme.check(&names, has_http, has_tls)?;
+        // RFC 8461 §3.2
+        if self.mta_sts.max_age.0 > Duration::from_secs(31_557_600) {
+            return Err(("max_age", "max_age is more than a year".into()));
+        }
+        let mut hosts = self.mta_sts.mx.iter();
+        if let Some(bad) = hosts.find(|host| !is_name(host.strip_prefix("*.").unwrap_or(host))) {
+            return Err(("mx", format!("\"{bad}\" is not a host name")));
+        }
         if self.store.kind == StoreKind::Maildir || self.store.kind == StoreKind::Postgres {
             return Err((
                 "kind",
@@ -724,6 +772,7 @@ impl Config {
             imap: Imap::default(),
             senders: Senders::default(),
             relay: Relay::default(),
+            mta_sts: MtaSts::default(),
             trace: Trace::default(),
             webmail: Webmail::default(),
             quickstart: true,

@@ -13,6 +13,7 @@ mod certificates;
 mod config;
 pub mod control;
 mod descriptors;
+mod found;
 mod histogram;
 mod made;
 mod metrics;
@@ -43,8 +44,9 @@ mod web;
 pub use accounts::{AccountError, Accounts, generated_password};
 pub use acme::{Acme, AcmeChallenge};
 pub use config::{
-    Addresses, Auth, Config, ConfigError, DnssecMode, Limits, Listen, Plaintext, Relay, RelayRoute,
-    Senders, Size, Span, Store, StoreKind, Tls, TlsCertificate, Trace, Webmail,
+    Addresses, Auth, Config, ConfigError, DnssecMode, Limits, Listen, MtaSts, MtaStsMode,
+    Plaintext, Relay, RelayRoute, Senders, Size, Span, Store, StoreKind, Tls, TlsCertificate,
+    Trace, Webmail,
 };
 pub use network::{Network, Networks};
 pub use open_store::open_store;

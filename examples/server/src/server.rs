@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use tracing::warn;
 
 use crate::accept::accept;
+use crate::found::{self, Offers};
 use crate::made::Made;
 use crate::open_store::open_store;
 use crate::protocol::Protocol;
@@ -41,8 +42,13 @@ fn listen(shared: &Arc<Shared>, ports: Vec<prepare::Port>, tasks: &mut JoinSet<(
         .iter()
         .find(|(service, ..)| *service == Protocol::Https);
     let https = https.map(|(_, address, _)| address.port());
-    let pages = https.map(|_| web::pages(shared, tasks));
-    let plain = web::plain(shared, https);
+    let listens: Vec<_> = ports
+        .iter()
+        .map(|(service, address, _)| (*service, *address))
+        .collect();
+    let offers = Arc::new(Offers::new(&shared.config, &listens));
+    let pages = https.map(|_| found::before(web::pages(shared, tasks), &offers, true));
+    let plain = found::before(web::plain(shared, https), &offers, false);
     for (service, _, listener) in ports {
         let web = match service {
             Protocol::Https => pages.clone(),

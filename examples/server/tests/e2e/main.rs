@@ -9,6 +9,7 @@ mod crowds;
 mod dns;
 mod exchanger;
 mod fair_shares;
+mod found;
 mod harness;
 mod hostile;
 mod imap;
