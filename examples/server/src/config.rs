@@ -2,6 +2,7 @@
 
 use crate::acme::Acme;
 use crate::network::Networks;
+use crate::privileges::Run;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -26,6 +27,9 @@ pub struct Config {
     pub data: PathBuf,
     /// Domains whose mail is delivered here.
     pub domains: Vec<String>,
+    /// Who the server runs as.
+    #[serde(default)]
+    pub run: Run,
     /// The addresses to listen on.
     #[serde(default)]
     pub listen: Listen,
@@ -643,6 +647,9 @@ impl Config {
         if let Some(bad) = self.domains.iter().find(|name| !is_name(name)) {
             return Err(("domains", format!("\"{bad}\" is not a domain")));
         }
+        if self.run.group.is_some() && self.run.user.is_none() {
+            return Err(("[run]", "group needs user: give both".into()));
+        }
         if self.tls.cert.is_some() != self.tls.key.is_some() {
             return Err((
                 "[tls]",
@@ -763,6 +770,7 @@ impl Config {
                 https: at(2443),
                 ..Listen::default()
             },
+            run: Run::default(),
             tls: Tls::default(),
             acme: Acme::default(),
             auth: Auth::default(),

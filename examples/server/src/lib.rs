@@ -8,6 +8,7 @@
 mod accept;
 mod accounts;
 mod acme;
+mod activation;
 mod admission;
 mod certificates;
 mod config;
@@ -23,6 +24,7 @@ mod open_store;
 mod prepare;
 mod printable;
 mod private;
+mod privileges;
 mod protocol;
 mod proxied;
 mod queue_request;
@@ -43,6 +45,7 @@ mod web;
 
 pub use accounts::{AccountError, Accounts, generated_password};
 pub use acme::{Acme, AcmeChallenge};
+pub use activation::ActivationError;
 pub use config::{
     Addresses, Auth, Config, ConfigError, DnssecMode, Limits, Listen, MtaSts, MtaStsMode,
     Plaintext, Relay, RelayRoute, Senders, Size, Span, Store, StoreKind, Tls, TlsCertificate,
@@ -51,6 +54,7 @@ pub use config::{
 pub use network::{Network, Networks};
 pub use open_store::open_store;
 pub use prepare::{Findings, check};
+pub use privileges::{PrivilegesError, Run, drop_privileges};
 pub use protocol::Protocol;
 pub use queue_request::{
     Done, Listed, ListedRecipient, Ordered, Page, Picked, QueueError, QueueRequest,

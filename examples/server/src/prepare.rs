@@ -8,18 +8,35 @@ use webmail::Untimely;
 use crate::config::StoreKind;
 use crate::made::Made;
 use crate::open_store::open_store;
+use crate::privileges::drop_privileges;
 use crate::protocol::Protocol;
 use crate::start_error::StartError;
-use crate::{Config, control, private, relaying, tls};
+use crate::{Config, activation, control, private, relaying, tls};
 
 /// A port that is open.
 pub(crate) type Port = (Protocol, SocketAddr, TcpListener);
 
-/// Opens all ports that a configuration names; lists those that cannot be opened as errors.
+/// Takes the sockets that were passed, and opens all ports that a configuration names for protocols that none was passed
+/// for; lists those that cannot be opened as errors.
 pub(crate) async fn ports(config: &Config) -> (Vec<Port>, Vec<StartError>) {
     let listen = &config.listen;
     let (mut ports, mut errors) = (Vec::new(), Vec::new());
-    let mut any = false;
+    let passed = activation::passed().unwrap_or_else(|error| {
+        errors.push(error.into());
+        Vec::new()
+    });
+    for (protocol, socket) in passed {
+        let opened = TcpListener::from_std(socket).and_then(|socket| {
+            let address = socket.local_addr()?;
+            Ok((protocol, address, socket))
+        });
+        match opened {
+            Ok(port) => ports.push(port),
+            Err(error) => errors.push(StartError::Socket(error)),
+        }
+    }
+    let mut any = !ports.is_empty();
+    let passed: Vec<_> = ports.iter().map(|(protocol, ..)| *protocol).collect();
     for (service, addresses) in [
         (Protocol::Smtp, &listen.smtp),
         (Protocol::Submission, &listen.submission),
@@ -33,6 +50,9 @@ pub(crate) async fn ports(config: &Config) -> (Vec<Port>, Vec<StartError>) {
         (Protocol::Https, &listen.https),
         (Protocol::Http, &listen.http),
     ] {
+        if passed.contains(&service) {
+            continue;
+        }
         let addresses = match addresses.resolve() {
             Ok(addresses) => addresses,
             Err(error) => {
@@ -114,6 +134,10 @@ pub async fn check(config: &Config) -> Findings {
     }
     found.warnings.extend(open_to_others(config));
     if found.running {
+        return found;
+    }
+    if let Err(error) = drop_privileges(&config.run, &config.data) {
+        found.problems.push(error.to_string());
         return found;
     }
     match Made::begin(config) {

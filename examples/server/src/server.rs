@@ -12,6 +12,7 @@ use crate::accept::accept;
 use crate::found::{self, Offers};
 use crate::made::Made;
 use crate::open_store::open_store;
+use crate::privileges::drop_privileges;
 use crate::protocol::Protocol;
 use crate::shared::Shared;
 use crate::start_error::StartError;
@@ -69,6 +70,10 @@ impl Server {
         let (listeners, errors) = prepare::ports(&config).await;
         if let Some(error) = errors.into_iter().next() {
             return Err(error);
+        }
+        if drop_privileges(&config.run, &config.data)? {
+            // What only root can read could not be loaded again.
+            certificates = tls::existing(&config)?;
         }
         relaying::check(&config)?;
         let mut made = Made::begin(&config)?;

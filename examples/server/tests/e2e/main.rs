@@ -32,4 +32,5 @@ mod relay;
 mod senders;
 mod store_health;
 mod submission;
+mod system;
 mod trace;
