@@ -3,7 +3,13 @@
 use hickory_resolver::TokioResolver;
 use hickory_resolver::proto::rr::RData;
 use hikyaku_mailstore::BoxFuture;
+use rustls::crypto::ring::default_provider;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 use crate::{Dial, Error, Kind, Result, Security, Server, connect};
 
@@ -35,18 +41,38 @@ pub trait Http: Send + Sync {
 }
 
 /// The network.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 #[allow(clippy::exhaustive_structs, reason = "programs write it out")]
-pub struct Web;
+pub struct Web {
+    /// Authorities to trust besides the system's, a PEM file. One that cannot be read is none.
+    pub ca: Option<PathBuf>,
+}
+
+/// The system's authorities, and those of a file.
+fn authorities(ca: Option<&Path>) -> RootCerts {
+    let mut roots = rustls_native_certs::load_native_certs().certs;
+    if let Some(text) = ca.and_then(|path| std::fs::read(path).ok()) {
+        roots.extend(CertificateDer::pem_slice_iter(&text).flatten());
+    }
+    let roots = roots
+        .iter()
+        .map(|root| Certificate::from_der(root).to_owned());
+    RootCerts::Specific(Arc::new(roots.collect()))
+}
 
 impl Http for Web {
     fn get(&self, url: String) -> BoxFuture<'_, Option<String>> {
+        let ca = self.ca.clone();
         Box::pin(async move {
-            let _ = rustls::crypto::ring::default_provider().install_default();
             let get = move || {
+                let tls = TlsConfig::builder()
+                    .root_certs(authorities(ca.as_deref()))
+                    .unversioned_rustls_crypto_provider(Arc::new(default_provider()))
+                    .build();
                 let config = ureq::Agent::config_builder()
                     .timeout_global(Some(PATIENCE))
                     .https_only(true)
+                    .tls_config(tls)
                     .build();
                 let mut response = ureq::Agent::new_with_config(config).get(&url).call().ok()?;
                 response

@@ -23,6 +23,8 @@ use crate::shared::Shared;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long a peer may take until it has logged in, or begun a message.
 const LOGIN: Duration = Duration::from_secs(180);
+/// How long a handshake may take while the ACME server is expected to look at a challenge.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long a connection whose place is taken has for its last words.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How long accepting pauses when there are no file descriptors.
@@ -213,12 +215,19 @@ async fn serve(
 ) {
     let _ = stream.set_nodelay(true);
     if protocol == Protocol::Metrics {
-        let answer = metrics_page::answer(&shared.metrics, &*shared.store, stream);
+        let trouble = shared.acme.trouble();
+        let answer = metrics_page::answer(&shared.metrics, &*shared.store, trouble, stream);
         let _ = tokio::time::timeout(Duration::from_secs(10), answer).await;
         return;
     }
     let service = &shared.service;
+    let challenges = &shared.acme.challenges;
     let stream = match protocol.is_implicit_tls() {
+        true if challenges.expects_tls() => {
+            let begun = challenges.begin(stream, Arc::clone(&shared.tls));
+            let begun = tokio::time::timeout(HANDSHAKE, begun).await;
+            begun.ok().flatten().map(Stream::from)
+        }
         true => service.encrypt(stream).await,
         false => Some(Stream::from(stream)),
     };

@@ -1,6 +1,8 @@
 //! The configuration: one TOML file, or none at all.
 
+use crate::acme::Acme;
 use crate::network::Networks;
+use crate::privileges::Run;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -25,12 +27,18 @@ pub struct Config {
     pub data: PathBuf,
     /// Domains whose mail is delivered here.
     pub domains: Vec<String>,
+    /// Who the server runs as.
+    #[serde(default)]
+    pub run: Run,
     /// The addresses to listen on.
     #[serde(default)]
     pub listen: Listen,
     /// The certificate.
     #[serde(default)]
     pub tls: Tls,
+    /// Certificates from an ACME server.
+    #[serde(default)]
+    pub acme: Acme,
     /// Settings of logins.
     #[serde(default)]
     pub auth: Auth,
@@ -52,6 +60,9 @@ pub struct Config {
     /// Mail to other domains.
     #[serde(default)]
     pub relay: Relay,
+    /// What other servers are to demand of connections to this one.
+    #[serde(default)]
+    pub mta_sts: MtaSts,
     /// The log of what became of messages.
     #[serde(default)]
     pub trace: Trace,
@@ -100,6 +111,16 @@ pub enum Addresses {
 }
 
 impl Addresses {
+    /// Returns whether it names none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::None => true,
+            Self::One(_) => false,
+            Self::Many(names) => names.is_empty(),
+        }
+    }
+
     /// Resolves all of them.
     ///
     /// # Errors
@@ -130,6 +151,19 @@ pub struct Tls {
     pub cert: Option<PathBuf>,
     /// A PEM file.
     pub key: Option<PathBuf>,
+    /// Further certificates, for clients that name a host of theirs.
+    pub certificates: Vec<TlsCertificate>,
+}
+
+/// `[[tls.certificates]]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct TlsCertificate {
+    /// A PEM file, the server's certificate first.
+    pub cert: PathBuf,
+    /// A PEM file.
+    pub key: PathBuf,
 }
 
 /// `[auth]`
@@ -371,6 +405,43 @@ pub struct RelayRoute {
     pub must_verify: bool,
 }
 
+/// `[mta_sts]`: the policy of the domains here (RFC 8461).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct MtaSts {
+    /// What other servers do when they cannot connect as the policy says; no policy if left out.
+    pub mode: Option<MtaStsMode>,
+    /// How long other servers keep the policy.
+    pub max_age: Span,
+    /// The hosts that take mail to the domains, as in their MX records: `mx.example.org`, `*.example.org`; this server if
+    /// empty.
+    pub mx: Vec<String>,
+}
+
+impl Default for MtaSts {
+    fn default() -> Self {
+        Self {
+            mode: None,
+            max_age: Span(Duration::from_secs(7 * 86_400)),
+            mx: Vec::new(),
+        }
+    }
+}
+
+/// `mode` of `[mta_sts]` (RFC 8461 §5)
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum MtaStsMode {
+    /// There was a policy, and there is none any more.
+    None,
+    /// They report what fails, and send all the same.
+    Testing,
+    /// They do not send.
+    Enforce,
+}
+
 /// `[trace]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -576,11 +647,33 @@ impl Config {
         if let Some(bad) = self.domains.iter().find(|name| !is_name(name)) {
             return Err(("domains", format!("\"{bad}\" is not a domain")));
         }
+        if self.run.group.is_some() && self.run.user.is_none() {
+            return Err(("[run]", "group needs user: give both".into()));
+        }
         if self.tls.cert.is_some() != self.tls.key.is_some() {
             return Err((
                 "[tls]",
                 "cert and key go together: give both or neither".into(),
             ));
+        }
+        let listen = &self.listen;
+        let mut tls = [
+            &listen.https,
+            &listen.imaps,
+            &listen.pop3s,
+            &listen.submissions,
+        ]
+        .into_iter();
+        let names = self.acme.names(&self.hostname, &self.domains);
+        let (has_http, has_tls) = (!listen.http.is_empty(), tls.any(|one| !one.is_empty()));
+        self.acme.check(&names, has_http, has_tls)?;
+        // RFC 8461 §3.2
+        if self.mta_sts.max_age.0 > Duration::from_secs(31_557_600) {
+            return Err(("max_age", "max_age is more than a year".into()));
+        }
+        let mut hosts = self.mta_sts.mx.iter();
+        if let Some(bad) = hosts.find(|host| !is_name(host.strip_prefix("*.").unwrap_or(host))) {
+            return Err(("mx", format!("\"{bad}\" is not a host name")));
         }
         if self.store.kind == StoreKind::Maildir || self.store.kind == StoreKind::Postgres {
             return Err((
@@ -677,7 +770,9 @@ impl Config {
                 https: at(2443),
                 ..Listen::default()
             },
+            run: Run::default(),
             tls: Tls::default(),
+            acme: Acme::default(),
             auth: Auth::default(),
             store: Store::default(),
             limits: Limits::default(),
@@ -685,6 +780,7 @@ impl Config {
             imap: Imap::default(),
             senders: Senders::default(),
             relay: Relay::default(),
+            mta_sts: MtaSts::default(),
             trace: Trace::default(),
             webmail: Webmail::default(),
             quickstart: true,

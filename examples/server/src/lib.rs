@@ -7,10 +7,14 @@
 
 mod accept;
 mod accounts;
+mod acme;
+mod activation;
 mod admission;
+mod certificates;
 mod config;
 pub mod control;
 mod descriptors;
+mod found;
 mod histogram;
 mod made;
 mod metrics;
@@ -20,6 +24,7 @@ mod open_store;
 mod prepare;
 mod printable;
 mod private;
+mod privileges;
 mod protocol;
 mod proxied;
 mod queue_request;
@@ -39,13 +44,17 @@ mod weak;
 mod web;
 
 pub use accounts::{AccountError, Accounts, generated_password};
+pub use acme::{Acme, AcmeChallenge};
+pub use activation::ActivationError;
 pub use config::{
-    Addresses, Auth, Config, ConfigError, DnssecMode, Limits, Listen, Plaintext, Relay, RelayRoute,
-    Senders, Size, Span, Store, StoreKind, Tls, Trace, Webmail,
+    Addresses, Auth, Config, ConfigError, DnssecMode, Limits, Listen, MtaSts, MtaStsMode,
+    Plaintext, Relay, RelayRoute, Senders, Size, Span, Store, StoreKind, Tls, TlsCertificate,
+    Trace, Webmail,
 };
 pub use network::{Network, Networks};
 pub use open_store::open_store;
 pub use prepare::{Findings, check};
+pub use privileges::{PrivilegesError, Run, drop_privileges};
 pub use protocol::Protocol;
 pub use queue_request::{
     Done, Listed, ListedRecipient, Ordered, Page, Picked, QueueError, QueueRequest,

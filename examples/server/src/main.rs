@@ -5,8 +5,11 @@ mod queue_command;
 use clap::{Parser, Subcommand};
 use mailserver::control::{Request, perform};
 use mailserver::trace::{Query, report};
-use mailserver::{Config, Protocol, Server, Size, Span, check, generated_password, hint};
+use mailserver::{
+    Config, Protocol, Server, Size, Span, check, drop_privileges, generated_password, hint,
+};
 use queue_command::Queue;
+use sd_notify::NotifyState;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -110,6 +113,10 @@ async fn run(arguments: Arguments) -> Result<(), String> {
         Some(path) => Config::read(path).map_err(|error| error.to_string())?,
         None => Config::quickstart(),
     };
+    // What the server is to read is made by the server's user.
+    if !matches!(arguments.action, None | Some(Action::Check)) {
+        drop_privileges(&config.run, &config.data).map_err(|error| error.to_string())?;
+    }
     match arguments.action {
         None => serve(config, quickstart).await,
         Some(Action::Check) => say_what_is_wrong(&config).await,
@@ -255,17 +262,31 @@ async fn serve(config: Config, quickstart: bool) -> Result<(), String> {
         }
         say(&page);
     }
+    notify(&[NotifyState::Ready]);
     loop {
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            // What cannot be used is in the log, and nothing has changed.
-            _ = hangup.recv() => drop(server.reload()),
+            _ = hangup.recv() => {
+                if let Ok(now) = NotifyState::monotonic_usec_now() {
+                    notify(&[NotifyState::Reloading, now]);
+                }
+                // What cannot be used is in the log, and nothing has changed.
+                let _ = server.reload();
+                notify(&[NotifyState::Ready]);
+            }
         }
     }
+    notify(&[NotifyState::Stopping]);
     say("Stopping.\n");
     server.stop().await;
     Ok(())
+}
+
+/// Reports to systemd, if it has started the server (sd_notify(3)).
+fn notify(states: &[NotifyState<'_>]) {
+    // Whoever does not listen misses nothing that is not in the log.
+    let _ = sd_notify::notify(states);
 }
 
 /// Prints; continues when nobody reads it any more.

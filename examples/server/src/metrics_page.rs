@@ -12,8 +12,14 @@ use crate::store_health;
 /// How long the queue may take to be counted.
 const COUNTING: Duration = Duration::from_secs(5);
 
-/// Answers one request: `/metrics`, `/health`.
-pub(crate) async fn answer(metrics: &Metrics, store: &dyn Store, mut stream: TcpStream) {
+/// Answers one request: `/metrics`, `/health`. What is wrong with the certificate is said there, and is no reason to restart
+/// anything.
+pub(crate) async fn answer(
+    metrics: &Metrics,
+    store: &dyn Store,
+    trouble: Option<String>,
+    mut stream: TcpStream,
+) {
     let mut request = [0; 1024];
     let mut length = 0;
     while length < request.len() && !request[..length].ends_with(b"\r\n\r\n") {
@@ -28,7 +34,13 @@ pub(crate) async fn answer(metrics: &Metrics, store: &dyn Store, mut stream: Tcp
             queue(store, &mut page).await;
             ("200 OK", page)
         }
-        () if request.starts_with(b"GET /health ") => store_health::page(&store.health()),
+        () if request.starts_with(b"GET /health ") => {
+            let (status, mut page) = store_health::page(&store.health());
+            if let Some(trouble) = trouble {
+                let _ = writeln!(page, "warning: ACME: {trouble}");
+            }
+            (status, page)
+        }
         () => ("404 Not Found", "try /metrics or /health\n".into()),
     };
     let answer = format!(

@@ -8,18 +8,35 @@ use webmail::Untimely;
 use crate::config::StoreKind;
 use crate::made::Made;
 use crate::open_store::open_store;
+use crate::privileges::drop_privileges;
 use crate::protocol::Protocol;
 use crate::start_error::StartError;
-use crate::{Config, control, private, relaying, tls};
+use crate::{Config, activation, control, private, relaying, tls};
 
 /// A port that is open.
 pub(crate) type Port = (Protocol, SocketAddr, TcpListener);
 
-/// Opens all ports that a configuration names; lists those that cannot be opened as errors.
+/// Takes the sockets that were passed, and opens all ports that a configuration names for protocols that none was passed
+/// for; lists those that cannot be opened as errors.
 pub(crate) async fn ports(config: &Config) -> (Vec<Port>, Vec<StartError>) {
     let listen = &config.listen;
     let (mut ports, mut errors) = (Vec::new(), Vec::new());
-    let mut any = false;
+    let passed = activation::passed().unwrap_or_else(|error| {
+        errors.push(error.into());
+        Vec::new()
+    });
+    for (protocol, socket) in passed {
+        let opened = TcpListener::from_std(socket).and_then(|socket| {
+            let address = socket.local_addr()?;
+            Ok((protocol, address, socket))
+        });
+        match opened {
+            Ok(port) => ports.push(port),
+            Err(error) => errors.push(StartError::Socket(error)),
+        }
+    }
+    let mut any = !ports.is_empty();
+    let passed: Vec<_> = ports.iter().map(|(protocol, ..)| *protocol).collect();
     for (service, addresses) in [
         (Protocol::Smtp, &listen.smtp),
         (Protocol::Submission, &listen.submission),
@@ -33,6 +50,9 @@ pub(crate) async fn ports(config: &Config) -> (Vec<Port>, Vec<StartError>) {
         (Protocol::Https, &listen.https),
         (Protocol::Http, &listen.http),
     ] {
+        if passed.contains(&service) {
+            continue;
+        }
         let addresses = match addresses.resolve() {
             Ok(addresses) => addresses,
             Err(error) => {
@@ -77,8 +97,8 @@ pub struct Findings {
 /// Lists files that others can read and should not, each in one line with its remedy.
 pub(crate) fn open_to_others(config: &Config) -> Vec<String> {
     let data = private::open_to_others(&config.data).map(|open| open.to_string());
-    let key = config.tls.key.as_deref().and_then(private::is_key_open);
-    data.into_iter().chain(key).collect()
+    let keys = tls::keys(config).filter_map(private::is_key_open);
+    data.into_iter().chain(keys).collect()
 }
 
 /// Tries everything that a start needs, in the way the start does it, and leaves nothing behind.
@@ -88,12 +108,16 @@ pub async fn check(config: &Config) -> Findings {
         ..Findings::default()
     };
     match tls::existing(config) {
-        Ok(Some(certificate)) => match certificate.problem() {
-            Some(soon @ Untimely::Soon(_)) => found.warnings.push(named(config, soon)),
-            Some(problem) => found.problems.push(named(config, problem)),
-            None => {}
-        },
-        Ok(None) => {}
+        Ok(certificates) => {
+            for certificate in certificates.all() {
+                let named = |problem| format!("{}: {problem}", certificate.path().display());
+                match certificate.problem() {
+                    Some(soon @ Untimely::Soon(_)) => found.warnings.push(named(soon)),
+                    Some(problem) => found.problems.push(named(problem)),
+                    None => {}
+                }
+            }
+        }
         Err(error) => found.problems.push(error.to_string()),
     }
     let (ports, errors) = ports(config).await;
@@ -112,6 +136,10 @@ pub async fn check(config: &Config) -> Findings {
     if found.running {
         return found;
     }
+    if let Err(error) = drop_privileges(&config.run, &config.data) {
+        found.problems.push(error.to_string());
+        return found;
+    }
     match Made::begin(config) {
         Ok(_made) => {
             let is_there = config.data.join("store").exists();
@@ -125,9 +153,4 @@ pub async fn check(config: &Config) -> Findings {
         Err(error) => found.problems.push(error.to_string()),
     }
     found
-}
-
-fn named(config: &Config, problem: Untimely) -> String {
-    let (cert, _) = tls::files(config);
-    format!("{}: {problem}", cert.display())
 }

@@ -1,7 +1,7 @@
 //! Folders and files that nobody but this user may read, whatever the umask.
 
-use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// How many entries are looked at, and how deep: the folders of the bodies are among them, not each body.
@@ -21,6 +21,27 @@ pub(crate) fn folder(path: &Path) -> io::Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// Writes a file of a folder, which is made if it is missing. Whoever reads the file finds what it was before or what it is
+/// now, also after a crash.
+pub(crate) fn write(folder: &Path, name: &str, octets: &[u8]) -> io::Result<()> {
+    self::folder(folder)?;
+    let unfinished = folder.join(format!(".new-{}-{name}", std::process::id()));
+    let fill = || {
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let mut file = options.open(&unfinished)?;
+        file.write_all(octets)?;
+        file.sync_all()?;
+        std::fs::rename(&unfinished, folder.join(name))?;
+        std::fs::File::open(folder)?.sync_all()
+    };
+    let written = fill();
+    if written.is_err() {
+        let _ = std::fs::remove_file(&unfinished);
+    }
+    written
 }
 
 /// What others may read or write of a data folder.
@@ -106,6 +127,21 @@ mod tests {
 
     fn set(path: &Path, mode: u32) {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn a_file_is_replaced_as_a_whole() {
+        let outer = tempfile::tempdir().unwrap();
+        let folder = outer.path().join("tls");
+        write(&folder, "x", b"first").unwrap();
+        write(&folder, "x", b"second").unwrap();
+        assert_eq!(std::fs::read(folder.join("x")).unwrap(), b"second");
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1);
+        assert_eq!(open_to_others(&folder), None);
+        // What is in the way stays, and nothing is left beside it.
+        std::fs::create_dir(folder.join("y")).unwrap();
+        assert!(write(&folder, "y", b"third").is_err());
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 2);
     }
 
     #[test]

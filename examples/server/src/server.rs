@@ -9,12 +9,14 @@ use tokio::task::JoinSet;
 use tracing::warn;
 
 use crate::accept::accept;
+use crate::found::{self, Offers};
 use crate::made::Made;
 use crate::open_store::open_store;
+use crate::privileges::drop_privileges;
 use crate::protocol::Protocol;
 use crate::shared::Shared;
 use crate::start_error::StartError;
-use crate::{Accounts, Config, control, prepare, relaying, store_health, tls, web};
+use crate::{Accounts, Config, acme, control, prepare, relaying, store_health, tls, web};
 
 /// How long open connections may continue after shutdown begins.
 const GRACE: Duration = Duration::from_secs(4);
@@ -41,12 +43,17 @@ fn listen(shared: &Arc<Shared>, ports: Vec<prepare::Port>, tasks: &mut JoinSet<(
         .iter()
         .find(|(service, ..)| *service == Protocol::Https);
     let https = https.map(|(_, address, _)| address.port());
-    let pages = https.map(|_| web::pages(shared, tasks));
-    let redirect = https.map(|port| web::redirect(shared, port));
+    let listens: Vec<_> = ports
+        .iter()
+        .map(|(service, address, _)| (*service, *address))
+        .collect();
+    let offers = Arc::new(Offers::new(&shared.config, &listens));
+    let pages = https.map(|_| found::before(web::pages(shared, tasks), &offers, true));
+    let plain = found::before(web::plain(shared, https), &offers, false);
     for (service, _, listener) in ports {
         let web = match service {
             Protocol::Https => pages.clone(),
-            Protocol::Http => redirect.clone(),
+            Protocol::Http => Some(plain.clone()),
             _ => None,
         };
         tasks.spawn(accept(Arc::clone(shared), service, listener, web));
@@ -59,24 +66,27 @@ impl Server {
     /// # Errors
     /// One line, with the remedy.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        let existing = tls::existing(&config)?;
+        let mut certificates = tls::existing(&config)?;
         let (listeners, errors) = prepare::ports(&config).await;
         if let Some(error) = errors.into_iter().next() {
             return Err(error);
+        }
+        if drop_privileges(&config.run, &config.data)? {
+            // What only root can read could not be loaded again.
+            certificates = tls::existing(&config)?;
         }
         relaying::check(&config)?;
         let mut made = Made::begin(&config)?;
         let store = open_store(&config)?;
         made.holds_store();
-        let certificate = match existing {
-            Some(certificate) => certificate,
-            None => tls::private(&config)?,
-        };
+        if certificates.all().is_empty() {
+            certificates.put_own(tls::private(&config)?);
+        }
         for open in prepare::open_to_others(&config) {
             warn!("{open}");
         }
         let (stop, stopping) = watch::channel(false);
-        let shared = Shared::new(config, store, certificate, stopping)
+        let shared = Shared::new(config, store, Arc::new(certificates), stopping)
             .await
             .map_err(tls::TlsError::from)?;
         let mut tasks = JoinSet::new();
@@ -96,6 +106,7 @@ impl Server {
             .map(|(service, address, _)| (*service, *address))
             .collect();
         listen(&shared, listeners, &mut tasks);
+        acme::start(&shared, &mut tasks);
         Ok(Self {
             shared,
             addresses,
@@ -119,11 +130,13 @@ impl Server {
             .map(|(_, address)| *address)
     }
 
-    /// Reloads the certificate for new connections. If it cannot be used, the old one stays in use.
+    /// Reloads the certificates for new connections. Each that cannot be used stays in use as it was.
+    /// What the ACME server has refused is tried again now.
     ///
     /// # Errors
     /// One line, with the remedy.
     pub fn reload(&self) -> Result<(), StartError> {
+        self.shared.acme.ask();
         Ok(tls::reload(&self.shared)?)
     }
 

@@ -2,14 +2,17 @@
 
 use hikyaku_mailstore::{MessageCache, Store, TextIndex};
 use hikyaku_service::{Happened, Options, Service, Step};
+use rustls::ServerConfig;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tracing::warn;
-use webmail::{Admission, Certificate, CertificateError, Slowed, Throttle};
+use webmail::{Admission, CertificateError, Slowed, Throttle};
 
 use crate::Accounts;
+use crate::acme::AcmeState;
 use crate::admission::admission;
+use crate::certificates::Certificates;
 use crate::config::{Config, Plaintext, StoreKind};
 use crate::metrics::{Metrics, count};
 use crate::queued::Queued;
@@ -29,7 +32,10 @@ pub(crate) struct Shared {
     pub(crate) accounts: Accounts,
     pub(crate) residents: Arc<Residents>,
     pub(crate) service: Arc<Service>,
-    pub(crate) certificate: Arc<Certificate>,
+    pub(crate) certificates: Arc<Certificates>,
+    /// What listeners begin TLS with.
+    pub(crate) tls: Arc<ServerConfig>,
+    pub(crate) acme: AcmeState,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) throttle: Arc<Throttle>,
     /// For IMAP, which reads all of a mailbox with each SELECT, and for all searches.
@@ -44,7 +50,7 @@ impl Shared {
     pub(crate) async fn new(
         config: Config,
         store: Arc<dyn Store>,
-        certificate: Arc<Certificate>,
+        certificates: Arc<Certificates>,
         stopping: watch::Receiver<bool>,
     ) -> Result<Arc<Self>, CertificateError> {
         let quota = config.limits.quota.0;
@@ -67,7 +73,8 @@ impl Shared {
         let trace = TraceLog::open(&config.data, &config.trace, Arc::clone(&metrics));
         let mut options = options(&config, &metrics);
         options.trace = trace.clone().map(trace::service);
-        options.tls = Some(certificate.server_config()?);
+        let tls = certificates.server_config()?;
+        options.tls = Some(Arc::clone(&tls));
         options.cache = Arc::clone(&cache);
         let service = Service::new(Arc::clone(&store), residents.clone(), options);
         Ok(Arc::new(Self {
@@ -80,7 +87,9 @@ impl Shared {
             metrics,
             cache,
             store,
-            certificate,
+            certificates,
+            tls,
+            acme: AcmeState::default(),
             stopping,
             config,
         }))

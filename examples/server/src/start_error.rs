@@ -39,6 +39,15 @@ pub enum StartError {
         "cannot listen on {0} ({1}): is another server running there? Change [listen], or stop it"
     )]
     Listen(SocketAddr, std::io::Error),
+    /// A socket that was passed.
+    #[error(transparent)]
+    Passed(#[from] crate::ActivationError),
+    /// A socket that was passed and does not work.
+    #[error("a socket that was passed to the server does not work: {0}")]
+    Socket(std::io::Error),
+    /// The user to become.
+    #[error(transparent)]
+    Privileges(#[from] crate::PrivilegesError),
     /// The DNS resolver.
     #[error("[relay]: {0}")]
     Relay(#[from] crate::RelayError),

@@ -1,7 +1,6 @@
-//! TLS: the configured certificate, or one of a private CA, and what happens when its files change.
+//! TLS: the configured certificates, or one of a private CA, and what happens when their files change.
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,9 +10,10 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 use webmail::{Certificate, CertificateError};
 
+use crate::certificates::Certificates;
 use crate::metrics::count;
 use crate::shared::Shared;
-use crate::{Config, private};
+use crate::{Config, acme, private};
 
 /// How often the files are looked at.
 const LOOK: Duration = Duration::from_secs(5);
@@ -38,30 +38,59 @@ fn unwritable(path: &Path, error: impl std::fmt::Display) -> TlsError {
     ))
 }
 
-/// Returns the paths of the certificate and its key.
-pub(crate) fn files(config: &Config) -> (PathBuf, PathBuf) {
-    match (&config.tls.cert, &config.tls.key) {
-        (Some(cert), Some(key)) => (cert.clone(), key.clone()),
-        _ => {
-            let folder = config.data.join("tls");
-            (folder.join("cert.pem"), folder.join("key.pem"))
-        }
-    }
+/// Returns the paths of the certificate that the private CA signs, and of its key.
+fn own_files(config: &Config) -> (PathBuf, PathBuf) {
+    let folder = config.data.join("tls");
+    (folder.join("cert.pem"), folder.join("key.pem"))
 }
 
-/// Loads the certificate, if it exists; the first start creates that of the private CA.
-pub(crate) fn existing(config: &Config) -> Result<Option<Arc<Certificate>>, TlsError> {
-    let (cert, key) = files(config);
-    match config.tls.cert.is_some() || (cert.exists() && key.exists()) {
-        true => Ok(Some(Certificate::load(&cert, &key)?)),
-        false => Ok(None),
+/// Lists the files of the configured certificates and their keys, the first one first.
+fn configured(config: &Config) -> impl Iterator<Item = (&Path, &Path)> {
+    let tls = &config.tls;
+    let first = tls.cert.as_deref().zip(tls.key.as_deref());
+    let more = tls.certificates.iter();
+    first
+        .into_iter()
+        .chain(more.map(|one| (&*one.cert, &*one.key)))
+}
+
+/// Lists the files of the configured keys.
+pub(crate) fn keys(config: &Config) -> impl Iterator<Item = &Path> {
+    configured(config).map(|(_, key)| key)
+}
+
+/// Loads the certificates that exist; the first start creates that of the private CA.
+pub(crate) fn existing(config: &Config) -> Result<Certificates, TlsError> {
+    let mut loaded = Vec::new();
+    for (cert, key) in configured(config) {
+        loaded.push(Certificate::load(cert, key)?);
     }
+    let issued = issued(config);
+    let (cert, key) = own_files(config);
+    let needs_own = loaded.is_empty() && issued.is_none();
+    let own = match needs_own && cert.exists() && key.exists() {
+        true => Some(Certificate::load(&cert, &key)?),
+        false => None,
+    };
+    Ok(Certificates::new(loaded, issued, own))
+}
+
+/// Loads the certificate that an ACME server gave. One that cannot be used is replaced by the next.
+fn issued(config: &Config) -> Option<Arc<Certificate>> {
+    let path = acme::certificate_file(&config.data);
+    if config.acme.directory.is_none() || !path.exists() {
+        return None;
+    }
+    let loaded = Certificate::load(&path, &path);
+    loaded
+        .inspect_err(|error| warn!(%error, "ACME: the certificate is ordered anew"))
+        .ok()
 }
 
 /// Creates a private CA and a certificate that it signs; later starts use the same certificate.
 pub(crate) fn private(config: &Config) -> Result<Arc<Certificate>, TlsError> {
     let folder = config.data.join("tls");
-    let (cert, key) = files(config);
+    let (cert, key) = own_files(config);
     let failed = |error: rcgen::Error| TlsError(format!("the private CA: {error}"));
     private::folder(&folder).map_err(|error| unwritable(&folder, error))?;
     let mut authority = CertificateParams::default();
@@ -88,57 +117,61 @@ pub(crate) fn private(config: &Config) -> Result<Arc<Certificate>, TlsError> {
     let issuer = Issuer::new(authority, authority_key);
     let server_cert = server.signed_by(&server_key, &issuer).map_err(failed)?;
     // The CA's key is not kept: nothing else can ever be signed by it.
-    write(&folder.join("ca.pem"), authority_cert.pem().as_bytes())?;
-    write(&key, server_key.serialize_pem().as_bytes())?;
-    write(&cert, server_cert.pem().as_bytes())?;
+    let write = |name: &str, text: String| {
+        let written = private::write(&folder, name, text.as_bytes());
+        written.map_err(|error| unwritable(&folder.join(name), error))
+    };
+    write("ca.pem", authority_cert.pem())?;
+    write("key.pem", server_key.serialize_pem())?;
+    write("cert.pem", server_cert.pem())?;
     Ok(Certificate::load(&cert, &key)?)
 }
 
-fn write(path: &Path, octets: &[u8]) -> Result<(), TlsError> {
-    let write = || -> io::Result<()> {
-        use std::io::Write as _;
-        use std::os::unix::fs::OpenOptionsExt as _;
-        let mut options = std::fs::OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(0o600);
-        let mut file = options.open(path)?;
-        file.write_all(octets)?;
-        file.sync_all()
-    };
-    write().map_err(|error| unwritable(path, error))
+/// Reloads the certificates. Each that cannot be used stays in use as it was; the first problem is returned.
+pub(crate) fn reload(shared: &Shared) -> Result<(), TlsError> {
+    Ok(noted(shared, shared.certificates.reload(true))?)
 }
 
-/// Reloads the certificate. If the new one cannot be used, the old one stays in use.
-pub(crate) fn reload(shared: &Shared) -> Result<(), TlsError> {
-    let reloaded = shared.certificate.reload();
+/// Counts and logs what came of loading certificates again.
+fn noted(
+    shared: &Shared,
+    reloaded: Vec<Result<(), CertificateError>>,
+) -> Result<(), CertificateError> {
     let metrics = &shared.metrics;
-    match &reloaded {
-        Ok(()) => {
-            info!("reloaded the certificate");
-            count(&metrics.tls_reloads_total);
-        }
-        Err(error) => {
-            warn!(%error, "the certificate could not be reloaded: the old one stays in use");
-            count(&metrics.tls_reloads_failed_total);
+    for one in &reloaded {
+        match one {
+            Ok(()) => {
+                info!("reloaded a certificate");
+                count(&metrics.tls_reloads_total);
+            }
+            Err(error) => {
+                warn!(%error, "a certificate could not be reloaded: the old one stays in use");
+                count(&metrics.tls_reloads_failed_total);
+            }
         }
     }
     say(shared);
-    Ok(reloaded?)
+    reloaded.into_iter().collect()
 }
 
-/// Puts the expiry time of the certificate into the metrics, and warns in the log when it is near.
-fn say(shared: &Shared) {
-    let until = u64::try_from(shared.certificate.validity().until).unwrap_or(0);
+/// Puts the time at which the first certificate expires into the metrics, and warns in the log of those whose time is
+/// near.
+pub(crate) fn say(shared: &Shared) {
+    let certificates = shared.certificates.all();
+    let until = certificates.iter().map(|one| one.validity().until).min();
+    let until = until.and_then(|until| u64::try_from(until).ok());
     let metrics = &shared.metrics;
     metrics
         .tls_certificate_expires_timestamp_seconds
-        .store(until, Ordering::Relaxed);
-    if let Some(problem) = shared.certificate.problem() {
-        let (cert, _) = files(&shared.config);
-        warn!("{}: {problem}", cert.display());
+        .store(until.unwrap_or(0), Ordering::Relaxed);
+    for certificate in certificates {
+        if let Some(problem) = certificate.problem() {
+            warn!("{}: {problem}", certificate.path().display());
+        }
     }
 }
 
-/// Loads the certificate again when its files change, until the server stops.
+/// Loads certificates again when their files change, until the server stops.
 pub(crate) fn start(shared: &Arc<Shared>, tasks: &mut JoinSet<()>) {
     say(shared);
     let shared = Arc::clone(shared);
@@ -149,9 +182,10 @@ pub(crate) fn start(shared: &Arc<Shared>, tasks: &mut JoinSet<()>) {
                 () = tokio::time::sleep(LOOK) => {}
                 () = shared.stopping() => break,
             }
-            if shared.certificate.is_changed() {
+            let reloaded = shared.certificates.reload(false);
+            if !reloaded.is_empty() {
                 // What is wrong is in the log.
-                let _ = reload(&shared);
+                let _ = noted(&shared, reloaded);
                 said = Instant::now();
             } else if said.elapsed() >= SAY {
                 say(&shared);

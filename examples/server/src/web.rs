@@ -1,9 +1,10 @@
 //! The webmail, over the server's own store.
 
 use axum::Router;
-use axum::extract::Request;
-use axum::http::StatusCode;
+use axum::extract::{Path, Request};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Redirect};
+use axum::routing::get;
 use bytes::Bytes;
 use hikyaku_mailstore::{Account, BoxFuture, Store};
 use hikyaku_service::Directory as _;
@@ -162,14 +163,18 @@ pub(crate) fn pages(shared: &Arc<Shared>, tasks: &mut JoinSet<()>) -> Router {
     router(Arc::new(People(Arc::clone(shared))), options)
 }
 
-/// Plain HTTP leads to HTTPS and shows nothing. It leads to names of this server only, whatever a request names.
-pub(crate) fn redirect(shared: &Shared, https: u16) -> Router {
+/// Plain HTTP answers the ACME server, leads to HTTPS where there is that, and shows nothing else. It leads to names of this
+/// server only, whatever a request names.
+pub(crate) fn plain(shared: &Arc<Shared>, https: Option<u16>) -> Router {
     let config = &shared.config;
     let own: Vec<_> = std::iter::once(&config.hostname)
         .chain(&config.domains)
         .map(|name| name.to_ascii_lowercase())
         .collect();
     let lead = move |request: Request| async move {
+        let Some(https) = https else {
+            return StatusCode::NOT_FOUND.into_response();
+        };
         let Some(host) = Host::of(&request) else {
             return StatusCode::BAD_REQUEST.into_response();
         };
@@ -186,5 +191,16 @@ pub(crate) fn redirect(shared: &Shared, https: u16) -> Router {
         Redirect::permanent(&format!("https://{name}:{https}{}", request.uri().path()))
             .into_response()
     };
-    Router::new().fallback(lead)
+    let asked = Arc::clone(shared);
+    // RFC 8555 §8.3
+    let challenge = move |Path(token): Path<String>| async move {
+        let file = asked.acme.challenges.file(&token);
+        file.ok_or(StatusCode::NOT_FOUND).map(|file| {
+            let kind = [(header::CONTENT_TYPE, "application/octet-stream")];
+            (kind, file)
+        })
+    };
+    Router::new()
+        .route("/.well-known/acme-challenge/{token}", get(challenge))
+        .fallback(lead)
 }

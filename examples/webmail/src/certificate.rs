@@ -11,7 +11,7 @@ use std::fmt;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
-use x509_parser::prelude::{FromDer as _, X509Certificate};
+use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
 /// Seconds before its end that a certificate is said to expire soon: two weeks.
 const SOON: i64 = 14 * 24 * 60 * 60;
@@ -80,6 +80,7 @@ type Stamp = [Option<(u64, u64, i64, i64)>; 2];
 struct Loaded {
     certified: Arc<CertifiedKey>,
     validity: Validity,
+    names: Arc<[String]>,
     stamp: Stamp,
 }
 
@@ -126,6 +127,7 @@ fn read(cert: &Path, key: &Path, stamp: Stamp) -> Result<Loaded, CertificateErro
         from: parsed.validity().not_before.timestamp(),
         until: parsed.validity().not_after.timestamp(),
     };
+    let names = names(&parsed);
     let private = PrivateKeyDer::from_pem_file(key).map_err(|error| match error {
         rustls_pki_types::pem::Error::NoItemsFound => CertificateError::NoKey(key.into()),
         error => unreadable(key, error),
@@ -135,8 +137,22 @@ fn read(cert: &Path, key: &Path, stamp: Stamp) -> Result<Loaded, CertificateErro
     Ok(Loaded {
         certified: Arc::new(certified),
         validity,
+        names,
         stamp,
     })
+}
+
+/// The host names of a certificate, in small letters.
+fn names(parsed: &X509Certificate<'_>) -> Arc<[String]> {
+    let extension = parsed.subject_alternative_name().ok().flatten();
+    let names = extension
+        .iter()
+        .flat_map(|names| &names.value.general_names);
+    let names = names.filter_map(|name| match name {
+        GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
+        _ => None,
+    });
+    names.collect()
 }
 
 impl Certificate {
@@ -186,6 +202,19 @@ impl Certificate {
     pub fn validity(&self) -> Validity {
         let loaded = self.loaded.read().unwrap_or_else(PoisonError::into_inner);
         loaded.validity
+    }
+
+    /// Returns the file that it is in.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.cert
+    }
+
+    /// Returns the host names that it is for, in small letters; `*.example.org` among them.
+    #[must_use]
+    pub fn names(&self) -> Arc<[String]> {
+        let loaded = self.loaded.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&loaded.names)
     }
 
     /// Returns the problem with its dates now, if any.

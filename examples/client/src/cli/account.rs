@@ -307,7 +307,8 @@ async fn add(context: &mut Context<'_>, add: Add) -> Result<()> {
                 fingerprints: add.fingerprint.clone(),
                 ..Tcp::default()
             };
-            let found = discover(&tcp, &hikyaku_client::Web, &add.address, add.kind).await?;
+            let web = hikyaku_client::Web { ca: add.ca.clone() };
+            let found = discover(&tcp, &web, &add.address, add.kind).await?;
             (
                 incoming.unwrap_or(found.incoming),
                 outgoing.unwrap_or(found.outgoing),

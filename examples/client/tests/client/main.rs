@@ -3,5 +3,6 @@
 #![cfg(unix)]
 
 mod endless;
+mod found;
 mod keyring;
 mod terminal;

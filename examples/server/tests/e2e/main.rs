@@ -1,5 +1,7 @@
 //! End to end: the server, real sockets, and programs nobody here wrote.
 
+mod acme;
+mod certificates;
 mod claims;
 mod clients;
 mod conformance;
@@ -7,6 +9,7 @@ mod crowds;
 mod dns;
 mod exchanger;
 mod fair_shares;
+mod found;
 mod harness;
 mod hostile;
 mod imap;
@@ -19,6 +22,7 @@ mod memory;
 mod metrics;
 mod notifications;
 mod operations;
+mod pebble;
 mod process;
 mod programs;
 mod proxies;
@@ -28,4 +32,5 @@ mod relay;
 mod senders;
 mod store_health;
 mod submission;
+mod system;
 mod trace;
