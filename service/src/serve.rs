@@ -111,8 +111,8 @@ pub(crate) async fn serve<C: Conversation>(mut conversation: C, guest: &dyn Gues
             }
         };
         match heard {
-            Heard::Client(Ok(Next::Event(event))) => conversation.event(event).await,
-            // Boxed, since a connection that waits has room for the largest of its steps.
+            // What is done is boxed, since a connection that waits has room for the largest of its steps.
+            Heard::Client(Ok(Next::Event(event))) => Box::pin(conversation.event(event)).await,
             Heard::Client(Ok(Next::StartTls)) => match Box::pin(conversation.encrypt()).await {
                 Some(encrypted) => conversation = encrypted,
                 None => return,
@@ -128,7 +128,7 @@ pub(crate) async fn serve<C: Conversation>(mut conversation: C, guest: &dyn Gues
                 break;
             }
             Heard::Change => {
-                if conversation.report().await.is_err() {
+                if Box::pin(conversation.report()).await.is_err() {
                     break;
                 }
             }
