@@ -124,7 +124,10 @@ async fn while_it_is_away_mail_is_deferred_or_accepted_as_it_came() {
     let long = "x".repeat(2 << 20);
     for away in [
         raw(""),
-        raw("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"),
+        raw(&format!(
+            "HTTP/1.1 503 Busy\r\nContent-Length: {}\r\n\r\n{ok}",
+            ok.len()
+        )),
         raw("220 mx.test ESMTP\r\n"),
         raw("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"score\": 1"),
         raw(&format!(
