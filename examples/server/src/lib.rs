@@ -7,6 +7,8 @@
 
 mod accept;
 mod accounts;
+mod address_request;
+mod addresses;
 mod admission;
 mod config;
 pub mod control;
@@ -39,9 +41,11 @@ mod weak;
 mod web;
 
 pub use accounts::{AccountError, Accounts, generated_password};
+pub use address_request::AddressRequest;
+pub use addresses::{AddressBook, AddressError};
 pub use config::{
-    Addresses, Auth, Config, ConfigError, DnssecMode, Limits, Listen, Plaintext, Relay, RelayRoute,
-    Senders, Size, Span, Store, StoreKind, Tls, Trace, Webmail,
+    Addresses, Auth, Config, ConfigError, DnssecMode, Limits, Listen, Plaintext, Reading, Relay,
+    RelayRoute, Senders, Size, Span, Store, StoreKind, Tls, Trace, Webmail,
 };
 pub use network::{Network, Networks};
 pub use open_store::open_store;

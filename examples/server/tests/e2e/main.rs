@@ -1,5 +1,6 @@
 //! End to end: the server, real sockets, and programs nobody here wrote.
 
+mod addresses;
 mod claims;
 mod clients;
 mod conformance;
@@ -7,6 +8,7 @@ mod crowds;
 mod dns;
 mod exchanger;
 mod fair_shares;
+mod forwarding;
 mod harness;
 mod hostile;
 mod imap;
