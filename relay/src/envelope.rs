@@ -11,6 +11,12 @@ use std::time::{Duration, SystemTime};
 
 /// The next hop of mail for mailboxes here that could not take it at once.
 pub const HERE: &str = "@local";
+/// The next hop of a message that an alias has passed on: nowhere, its sender is notified of that (RFC 3461 §5.2.7.3).
+pub const EXPANDED: &str = "@expanded";
+/// The next hop of a message that a mailing list has passed on, which is final for its sender (RFC 3461 §5.2.7.1).
+pub const REDISTRIBUTED: &str = "@redistributed";
+/// The next hop of a message that came again to an address that has passed it on: it is given up (RFC 5321 §6.3).
+pub const LOOPED: &str = "@looped";
 /// What the names of TLS reports begin with. Other names have no such sign at their beginning.
 pub(crate) const TLS_REPORT: &str = "@tls-report ";
 
@@ -304,7 +310,7 @@ impl Entry {
     }
 
     /// Returns the operation that puts it into a store's queue, due at once, or when HOLDFOR or HOLDUNTIL says. The next
-    /// hop is a domain, or [`HERE`].
+    /// hop is a domain, [`HERE`], or one of [`EXPANDED`], [`REDISTRIBUTED`] and [`LOOPED`], which only notify.
     #[must_use]
     pub fn enqueue(self, next_hop: impl Into<String>, body: Staged) -> Operation {
         Operation::Enqueue {

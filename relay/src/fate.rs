@@ -17,6 +17,8 @@ pub(crate) struct Taken {
     pub(crate) host: Option<String>,
     /// The host has DSN: it notifies the sender of what comes.
     pub(crate) notifies: bool,
+    /// An alias has passed it on to several addresses.
+    pub(crate) is_expanded: bool,
     /// The host's words.
     pub(crate) reply: String,
 }

@@ -1,6 +1,7 @@
 //! Which mail ends here.
 
 use hikyaku_mailstore::{BoxFuture, MailboxId, Result};
+use hikyaku_smtp_proto::Mailbox;
 
 /// The server's own domains and mailboxes, for mail that waits for them and for notifications.
 ///
@@ -32,4 +33,40 @@ pub trait Here: Send + Sync {
     /// # Errors
     /// When it cannot be found out now: it is tried again.
     fn inbox<'a>(&'a self, address: &'a str) -> BoxFuture<'a, Result<Option<MailboxId>>>;
+
+    /// Finds everywhere that a notification for an address of this server goes: an alias has several places, and an
+    /// account may be forwarded. By default that is its mailbox.
+    ///
+    /// # Errors
+    /// When it cannot be found out now: it is tried again.
+    fn places<'a>(&'a self, address: &'a str) -> BoxFuture<'a, Result<Places>> {
+        Box::pin(async move {
+            let inbox = self.inbox(address).await?;
+            let inboxes = inbox.map(|inbox| (address.to_owned(), inbox));
+            Ok(Places::new(inboxes, []))
+        })
+    }
+}
+
+/// Where mail to an address of this server goes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Places {
+    /// Mailboxes here, each with the address that [`Here::inbox`] finds it by.
+    pub inboxes: Vec<(String, MailboxId)>,
+    /// Addresses at other servers.
+    pub elsewhere: Vec<Mailbox>,
+}
+
+impl Places {
+    /// Creates them from mailboxes here and addresses elsewhere.
+    pub fn new(
+        inboxes: impl IntoIterator<Item = (String, MailboxId)>,
+        elsewhere: impl IntoIterator<Item = Mailbox>,
+    ) -> Self {
+        Self {
+            inboxes: inboxes.into_iter().collect(),
+            elsewhere: elsewhere.into_iter().collect(),
+        }
+    }
 }

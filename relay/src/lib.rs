@@ -40,8 +40,8 @@ mod whole_file;
 
 pub use clock::Clock;
 pub use dns::DnsError;
-pub use envelope::{Entry, HERE};
-pub use here::Here;
+pub use envelope::{EXPANDED, Entry, HERE, LOOPED, REDISTRIBUTED};
+pub use here::{Here, Places};
 pub use listing::{Pick, QueuePage, Queued, QueuedRecipient, Status, list, measure};
 pub use operate::{Operated, Order};
 pub use options::{Dnssec, Family, Happened, Options, Step};

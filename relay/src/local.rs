@@ -1,10 +1,11 @@
-//! Into mailboxes here: what waits because a mailbox was full, and notifications.
+//! Into mailboxes here: what waits because a mailbox was full, and notifications. What goes nowhere: only its sender is
+//! notified.
 
 use bytes::Bytes;
 use hikyaku_mailstore::{Error, Pieces, QueueEntry};
 use std::time::Instant;
 
-use crate::envelope::Envelope;
+use crate::envelope::{EXPANDED, Envelope, LOOPED, REDISTRIBUTED};
 use crate::fate::{Fate, Taken};
 use crate::options::{Happened, Step};
 use crate::relay::Relay;
@@ -26,6 +27,25 @@ pub(crate) async fn local(relay: &Relay, entry: &QueueEntry, envelope: &Envelope
         fates.push(fate);
     }
     fates
+}
+
+/// What is known already of a message that goes nowhere; `None` where it goes somewhere.
+pub(crate) fn known(next_hop: &str) -> Option<Fate> {
+    let taken = |is_expanded: bool, reply: &str| {
+        Fate::Delivered(Taken {
+            is_expanded,
+            reply: reply.into(),
+            ..Taken::default()
+        })
+    };
+    Some(match next_hop {
+        EXPANDED => taken(true, "250 2.0.0 Passed on to several addresses"),
+        REDISTRIBUTED => taken(false, "250 2.0.0 Passed on to the members of the list"),
+        LOOPED => Fate::Failed(
+            "554 5.4.6 Mail loop: this address has passed the message on already".into(),
+        ),
+        _ => return None,
+    })
 }
 
 async fn deliver_local(relay: &Relay, entry: &QueueEntry, address: &str) -> Result<bool, Error> {

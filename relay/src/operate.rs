@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use crate::dsn::send::News;
 use crate::envelope::{Envelope, HERE};
 use crate::listing::{Pick, find};
+use crate::local::known;
 use crate::relay::Relay;
 use crate::routes::NextHost;
 use crate::run::OWNER;
@@ -50,6 +51,9 @@ impl Order {
             Self::Hold if envelope.held => Some("held already"),
             Self::Release if !envelope.held => Some("not held"),
             Self::Route(_) if entry.next_hop == HERE => Some("it waits for a mailbox here"),
+            Self::Route(_) if known(&entry.next_hop).is_some() => {
+                Some("it goes nowhere, its sender is only notified")
+            }
             Self::RouteByDefault if envelope.route.is_none() => Some("no route was set"),
             _ => None,
         }
@@ -147,10 +151,10 @@ impl Relay {
                 done.unchanged += 1;
                 continue;
             };
-            let (due, notification) = self.obey(order, entry, &mut envelope).await?;
+            let (due, notifications) = self.obey(order, entry, &mut envelope).await?;
             let again = due.map(|due| (due, envelope.encode()));
             transaction = transaction.with(settle(entry, again));
-            transaction.operations.extend(notification);
+            transaction.operations.extend(notifications);
             changed.push((entry, envelope));
         }
         self.store.commit(transaction).await?;
@@ -168,14 +172,14 @@ impl Relay {
         Ok(())
     }
 
-    /// Changes an envelope as ordered. Returns when it is due, or nothing when it is given up, and a notification that is
-    /// to be queued.
+    /// Changes an envelope as ordered. Returns when it is due, or nothing when it is given up, and the notifications
+    /// that are to be queued.
     async fn obey(
         &self,
         order: &Order,
         entry: &QueueEntry,
         envelope: &mut Envelope,
-    ) -> Result<(Option<SystemTime>, Option<Operation>)> {
+    ) -> Result<(Option<SystemTime>, Vec<Operation>)> {
         match order {
             Order::Retry => {}
             Order::Hold => envelope.held = true,
@@ -183,18 +187,18 @@ impl Relay {
             Order::Route(host) => envelope.route = Some(host.to_string()),
             Order::RouteByDefault => envelope.route = None,
             Order::Cancel { notify } => {
-                let notification = match notify {
+                let notifications = match notify {
                     true => self.give_up(entry, envelope).await?,
-                    false => None,
+                    false => Vec::new(),
                 };
-                return Ok((None, notification));
+                return Ok((None, notifications));
             }
         }
         let due = match envelope.held {
             true => never(),
             false => SystemTime::now(),
         };
-        Ok((Some(due), None))
+        Ok((Some(due), Vec::new()))
     }
 
     /// Notifies the sender that all recipients are given up.
@@ -202,7 +206,7 @@ impl Relay {
         &self,
         entry: &QueueEntry,
         envelope: &mut Envelope,
-    ) -> Result<Option<Operation>, Error> {
+    ) -> Result<Vec<Operation>, Error> {
         // A notification of the last attempt is another one.
         envelope.attempts = envelope.attempts.saturating_add(1);
         let mut news = News::default();
@@ -342,7 +346,7 @@ mod tests {
         let mut news = News::default();
         news.delayed(&envelope.recipients[0]);
         let enqueue = relay.notify(&entry, &envelope, &[], &news).await.unwrap();
-        assert!(enqueue.is_none());
+        assert!(enqueue.is_empty());
         let again = Some((SystemTime::now(), envelope.encode()));
         let transaction = Transaction::new(AccountId::SYSTEM).with(settle(&entry, again));
         store.commit(transaction).await.unwrap();

@@ -201,7 +201,7 @@ impl Relay {
         };
         if let Some(due) = envelope.waits_until(SystemTime::now()) {
             let again = Some((due, entry.envelope.clone()));
-            let _ = self.settle(trip, &entry, again, None).await;
+            let _ = self.settle(trip, &entry, again, Vec::new()).await;
             return;
         }
         let attempt = async {
@@ -215,7 +215,7 @@ impl Relay {
         };
         let Some(fates) = attempt.await else {
             let again = Some((SystemTime::now(), entry.envelope.clone()));
-            let _ = self.settle(trip, &entry, again, None).await;
+            let _ = self.settle(trip, &entry, again, Vec::new()).await;
             return;
         };
         envelope.attempts = envelope.attempts.saturating_add(1);
@@ -224,9 +224,9 @@ impl Relay {
             mut failed,
             news,
         } = self.sorted(&entry, &mut envelope, fates);
-        let mut notification = None;
+        let mut notifications = Vec::new();
         match self.notify(&entry, &envelope, &failed, &news).await {
-            Ok(enqueue) => notification = enqueue,
+            Ok(enqueue) => notifications = enqueue,
             Err(error) => {
                 // The store does not take it: nothing may be forgotten before the sender is notified.
                 warn!(%error, "notification");
@@ -235,8 +235,8 @@ impl Relay {
         }
         let mut again = self.again(&mut envelope, waiting);
         self.trace_deferred(&entry, &envelope, again.as_ref().map(|(due, _)| *due));
-        if let Some(enqueue) = notification {
-            let settled = self.settle(trip, &entry, again, Some(enqueue)).await;
+        if !notifications.is_empty() {
+            let settled = self.settle(trip, &entry, again, notifications).await;
             let Err(error) = settled else { return };
             // What was handed on is noted all the same, and the rest is given up when there is room.
             warn!(%error, "notification");
@@ -244,7 +244,7 @@ impl Relay {
             waiting.append(&mut failed);
             again = self.again(&mut envelope, waiting);
         }
-        let _ = self.settle(trip, &entry, again, None).await;
+        let _ = self.settle(trip, &entry, again, Vec::new()).await;
     }
 
     /// What became of each recipient, and the host that decided it; `None` when nothing was tried.
@@ -255,6 +255,9 @@ impl Relay {
         entry: &QueueEntry,
         envelope: &Envelope,
     ) -> Option<Vec<(Fate, Option<String>)>> {
+        if let Some(fate) = local::known(&entry.next_hop) {
+            return Some(vec![(fate, None); envelope.recipients.len()]);
+        }
         if entry.next_hop == HERE {
             trip.waits_for(Stage::Conversation);
             let fates = local::local(self, entry, envelope).await;
@@ -281,6 +284,9 @@ impl Relay {
             recipient.host = host;
             info!(to = recipient.address(), ?fate, "attempt");
             match fate {
+                Fate::Delivered(taken) if local::known(&entry.next_hop).is_some() => {
+                    sorted.news.taken(&recipient, &taken);
+                }
                 Fate::Delivered(taken) => {
                     self.happened(match entry.next_hop == HERE {
                         true => Happened::Delivered,
@@ -320,14 +326,14 @@ impl Relay {
         sorted
     }
 
-    /// Notifies the sender. Returns a notification that is to be queued.
+    /// Notifies the sender. Returns the notifications that are to be queued.
     pub(crate) async fn notify(
         &self,
         entry: &QueueEntry,
         envelope: &Envelope,
         failed: &[Waiting],
         news: &News,
-    ) -> Result<Option<Operation>, Error> {
+    ) -> Result<Vec<Operation>, Error> {
         let notice = send(self, entry, envelope, news, self.options.expire).await?;
         let given_up = failed.len();
         for _ in failed {
@@ -344,7 +350,7 @@ impl Relay {
             Notice::Delivered => notified("in the mailbox"),
             Notice::Queued(enqueue) => {
                 notified("queued");
-                return Ok(Some(*enqueue));
+                return Ok(enqueue);
             }
             // Of what is late or delivered nobody has to hear.
             Notice::Dropped(_) if failed.is_empty() => {}
@@ -355,7 +361,7 @@ impl Relay {
                 warn!(why, from, given_up, "no notification");
             }
         }
-        Ok(None)
+        Ok(Vec::new())
     }
 
     /// Reports who is tried again, and when.
@@ -405,7 +411,7 @@ impl Relay {
             && self.options.delay < self.options.expire
     }
 
-    /// Notes the outcome of an attempt, together with the notification of it. A store that cannot take it is asked again,
+    /// Notes the outcome of an attempt, together with the notifications of it. A store that cannot take it is asked again,
     /// for as long as the claim holds: handed on is handed on.
     ///
     /// # Errors
@@ -415,7 +421,7 @@ impl Relay {
         trip: &Trip,
         entry: &QueueEntry,
         again: Option<(SystemTime, Bytes)>,
-        mut notification: Option<Operation>,
+        mut notifications: Vec<Operation>,
     ) -> Result<(), Error> {
         loop {
             let token = trip.token();
@@ -424,15 +430,15 @@ impl Relay {
                 token,
                 again: again.clone(),
             });
-            transaction.operations.extend(notification.clone());
+            transaction.operations.extend(notifications.clone());
             match self.store.commit(transaction).await {
                 Err(Error::Closed) => return Ok(()),
                 // Where it is due again the loop may have claimed it already: then it is given back.
                 Ok(_) if again.is_none() || self.trips.end(entry.id, trip, Some(token)) => {
                     return Ok(());
                 }
-                Ok(_) => notification = None,
-                Err(error @ Error::StorageFull) if notification.is_some() => return Err(error),
+                Ok(_) => notifications.clear(),
+                Err(error @ Error::StorageFull) if !notifications.is_empty() => return Err(error),
                 // A clock that jumped: the entry was claimed a second time, and the loop is about to note it.
                 Err(Error::Conflict(_)) if trip.began.elapsed() < CLAIM => {
                     tokio::time::sleep(LOOK).await;

@@ -1,7 +1,7 @@
 //! The directory: accounts, passwords and addresses, and what each account may do.
 
 use hikyaku_mailstore::{Account, BoxFuture, Result};
-use hikyaku_smtp_proto::ForwardPath;
+use hikyaku_smtp_proto::{ForwardPath, Mailbox};
 use hikyaku_wire::Secret;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -72,8 +72,9 @@ pub trait Directory: Send + Sync {
         Box::pin(async { Ok(None) })
     }
 
-    /// Finds the account that a path means (RFC 5321 §4.1.2). A path without a mailbox is `<postmaster>`. By
-    /// default no mail is delivered here, which suits a server where mail is only read.
+    /// Finds what a path means (RFC 5321 §4.1.2): an account, or other addresses, which are asked for in turn. A path
+    /// without a mailbox is `<postmaster>`. By default no mail is delivered here, which suits a server where mail is
+    /// only read.
     ///
     /// # Errors
     /// When the answer is not available now; the client is asked to try again.
@@ -130,6 +131,56 @@ pub enum Whose {
     Account(String),
     /// A domain of another server: mail for it is relayed, for clients that may.
     Elsewhere,
+    /// Other addresses: an alias, a list, or an account whose mail is forwarded.
+    Stands(StandsFor),
+}
+
+/// What an address stands for (RFC 5321 §3.9). Mail for it goes to all of these, for every client.
+///
+/// ```
+/// use hikyaku_service::{StandsFor, Whose};
+/// use hikyaku_smtp_proto::Mailbox;
+///
+/// // Mail for alice is kept in her mailbox, and sent to another server too.
+/// let elsewhere = Mailbox::parse(b"alice@example.net")?;
+/// let whose = Whose::Stands(StandsFor::new([elsewhere]).and_account("alice@example.org"));
+/// # let _ = whose;
+/// # Ok::<(), hikyaku_smtp_proto::SyntaxError>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StandsFor {
+    /// An account here that gets a copy, whatever its own address stands for.
+    pub account: Option<String>,
+    /// Addresses, here or elsewhere. Each may stand for others.
+    pub to: Vec<Mailbox>,
+    /// Who is notified when a copy cannot be delivered, in place of the sender. With it the address is a mailing list
+    /// (RFC 5321 §3.9.2), without it an alias (§3.9.1).
+    pub owner: Option<Mailbox>,
+}
+
+impl StandsFor {
+    /// Creates an alias for these addresses.
+    pub fn new(to: impl IntoIterator<Item = Mailbox>) -> Self {
+        Self {
+            to: to.into_iter().collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Adds an account that gets a copy.
+    #[must_use]
+    pub fn and_account(mut self, name: impl Into<String>) -> Self {
+        self.account = Some(name.into());
+        self
+    }
+
+    /// Makes it a mailing list, with that owner.
+    #[must_use]
+    pub fn owned_by(mut self, owner: Option<Mailbox>) -> Self {
+        self.owner = owner;
+        self
+    }
 }
 
 /// The keys that SCRAM-SHA-256 checks a proof against (RFC 5802 §3).

@@ -18,11 +18,11 @@ mod smtp;
 mod stream;
 mod traced;
 
-pub use directory::{Directory, Guess, ScramKeys, TooMany, Turn, Whose};
+pub use directory::{Directory, Guess, ScramKeys, StandsFor, TooMany, Turn, Whose};
 pub use examiner::{Arrival, Examiner, Opinion, Remarks};
 pub use guest::{Guest, Leave};
 pub use options::{Happened, Options, Step};
-pub use queue::{NextHop, Outgoing, OutgoingRecipient, Queue};
+pub use queue::{Became, NextHop, Outgoing, OutgoingRecipient, Queue};
 pub use service::Service;
 pub use smtp::{Authors, Reception, base_address};
 pub use stream::Stream;

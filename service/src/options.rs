@@ -1,6 +1,7 @@
 //! The settings of a service.
 
 use hikyaku_mailstore::MessageCache;
+use hikyaku_smtp_proto::ReversePath;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -41,6 +42,9 @@ pub enum Step {
 /// The function that observes events.
 pub(crate) type Observe = Arc<dyn Fn(Happened) + Send + Sync>;
 
+/// Rewrites the reverse-path of a message that is forwarded.
+pub(crate) type Rewrite = Arc<dyn Fn(ReversePath) -> ReversePath + Send + Sync>;
+
 /// The settings of a [`Service`](crate::Service).
 #[derive(Clone)]
 #[non_exhaustive]
@@ -67,6 +71,15 @@ pub struct Options {
     /// The octets of all messages that are examined at a time. Another one waits with its client, who is asked to come
     /// again.
     pub examined: usize,
+    /// How many steps an address may take through others that it stands for; 10 by default. It is refused when it takes
+    /// more.
+    pub alias_depth: usize,
+    /// How many addresses one recipient may stand for, those on the way included; 1 000 by default, so that no message
+    /// is multiplied without bound. It is refused when it stands for more.
+    pub alias_addresses: usize,
+    /// Rewrites the reverse-path of a message that an alias or an account forwards to another server, for SRS; it stays
+    /// as it is by default (RFC 5321 §3.9.1).
+    pub forwarded_from: Rewrite,
     /// Called with each event.
     pub observe: Observe,
     /// Called with all that happens to messages that come in, in order: what an operator may want to know of each.
@@ -94,6 +107,9 @@ impl Options {
             queue: None,
             examiner: None,
             examined: EXAMINED,
+            alias_depth: 10,
+            alias_addresses: 1_000,
+            forwarded_from: Arc::new(|reverse_path| reverse_path),
             observe: Arc::new(|_| {}),
             trace: None,
         }

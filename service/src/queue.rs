@@ -12,12 +12,26 @@ pub trait Queue: Send + Sync {
 
 /// The next hop of a message.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(clippy::exhaustive_enums, reason = "here or not here")]
+#[allow(clippy::exhaustive_enums, reason = "here, not here, or nowhere")]
 pub enum NextHop {
     /// Mailboxes here that could not take it at once.
     Here,
     /// The mail exchangers of a domain, which is in lower case.
     Domain(String),
+    /// Nowhere: it is known what became of it, and the queue only notifies the sender, as the recipients' parameters ask.
+    Nowhere(Became),
+}
+
+/// What became of a message for an address that stands for others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(clippy::exhaustive_enums, reason = "RFC 3461 §5.2.7 has no others")]
+pub enum Became {
+    /// An alias passed it to several addresses (RFC 3461 §5.2.7.3).
+    Expanded,
+    /// A mailing list passed it to its members, which is final for the sender (RFC 3461 §5.2.7.1).
+    Redistributed,
+    /// It had been here for that address already: a loop (RFC 5321 §6.3).
+    Looped,
 }
 
 /// A message for the recipients of one next hop.
@@ -34,7 +48,8 @@ pub struct Outgoing {
     pub next_hop: NextHop,
     /// The recipients at that hop.
     pub recipients: Vec<OutgoingRecipient>,
-    /// The message: with a Return-Path for [`NextHop::Here`], without one for other domains.
+    /// The message: with a Return-Path for [`NextHop::Here`], without one for other domains, either for
+    /// [`NextHop::Nowhere`].
     pub body: Staged,
 }
 

@@ -14,6 +14,7 @@ use std::time::Instant;
 use tokio::sync::Semaphore;
 use tracing::warn;
 
+use crate::addresses::{AddressBook, AddressError};
 use crate::remembered::{Candidate, Remembered};
 
 /// The property that holds the argon2 hash, in PHC form.
@@ -43,9 +44,15 @@ pub enum AccountError {
     /// The account already exists.
     #[error("the account {0} already exists")]
     Exists(String),
+    /// The name is an alias.
+    #[error("{0} is an alias: `mailserver alias remove` frees the name")]
+    Alias(String),
     /// An empty password, or one of several lines.
     #[error("a password must be one line and not empty")]
     Password,
+    /// Its addresses.
+    #[error(transparent)]
+    Address(AddressError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] Error),
@@ -55,7 +62,7 @@ pub enum AccountError {
 #[derive(Clone)]
 pub struct Accounts {
     store: Arc<dyn Store>,
-    domains: Arc<[String]>,
+    addresses: AddressBook,
     quota: u64,
     hashing: Arc<Semaphore>,
     memory: Arc<Memory>,
@@ -68,9 +75,7 @@ pub struct Accounts {
 
 impl std::fmt::Debug for Accounts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Accounts")
-            .field("domains", &self.domains)
-            .finish_non_exhaustive()
+        f.debug_struct("Accounts").finish_non_exhaustive()
     }
 }
 
@@ -178,12 +183,13 @@ fn scram_keys(password: &str) -> String {
 }
 
 impl Accounts {
-    /// Opens the accounts of `store` in those domains; new ones may hold `quota` octets.
+    /// Opens the accounts of `store` in those domains; new ones may hold `quota` octets. AddressBook are those alone, until
+    /// there are [others](Self::at).
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, domains: Vec<String>, quota: u64) -> Self {
+    pub fn new(store: Arc<dyn Store>, domains: &[String], quota: u64) -> Self {
         Self {
+            addresses: AddressBook::configured(Arc::clone(&store), domains, "+"),
             store,
-            domains: domains.into(),
             quota,
             hashing: Arc::new(Semaphore::new(HASHING)),
             memory: Arc::default(),
@@ -199,6 +205,18 @@ impl Accounts {
                 secret
             },
         }
+    }
+
+    /// Gives them these addresses.
+    #[must_use]
+    pub fn at(self, addresses: AddressBook) -> Self {
+        Self { addresses, ..self }
+    }
+
+    /// Returns the addresses: domains, aliases, forwards and identities.
+    #[must_use]
+    pub fn addresses(&self) -> &AddressBook {
+        &self.addresses
     }
 
     /// Keeps in the store what salts are made of for names that nobody has: they are the same after a restart, as those
@@ -225,12 +243,6 @@ impl Accounts {
         self.store.commit(keep).await.map(drop)
     }
 
-    /// Returns an address as accounts are named: in lower case, without a `+detail`.
-    #[must_use]
-    pub fn name_of(local_part: &str, domain: &str) -> String {
-        hikyaku_service::base_address(local_part, domain)
-    }
-
     /// Finds the account of a login name: an address, or a local part of the first domain.
     pub async fn find(&self, name: &str) -> Result<Option<Account>, Error> {
         self.store.account(&self.login_name(name)).await
@@ -241,7 +253,7 @@ impl Accounts {
     pub(crate) fn login_name(&self, name: &str) -> String {
         match name.contains('@') {
             true => name.to_lowercase(),
-            false => format!("{name}@{}", self.domains.first().map_or("", |d| d)).to_lowercase(),
+            false => format!("{name}@{}", self.addresses.book().first()).to_lowercase(),
         }
     }
 
@@ -318,6 +330,9 @@ impl Accounts {
     /// Creates an account with the usual mailboxes.
     pub async fn add(&self, address: &str, password: &str) -> Result<AccountId, AccountError> {
         let name = self.checked(address)?;
+        if self.addresses.book().is_alias(&name) {
+            return Err(AccountError::Alias(name));
+        }
         let secrets = Self::secrets(password).await?;
         let id = match self.store.create_account(&name).await {
             Err(Error::AlreadyExists(_)) => return Err(AccountError::Exists(name)),
@@ -357,19 +372,15 @@ impl Accounts {
     }
 
     fn checked(&self, address: &str) -> Result<String, AccountError> {
+        let book = self.addresses.book();
         let mailbox = hikyaku_smtp_proto::Mailbox::parse(address.as_bytes()).ok();
-        let here = mailbox.filter(|mailbox| {
-            self.domains
-                .iter()
-                .any(|domain| domain.eq_ignore_ascii_case(mailbox.domain()))
+        let name = mailbox.and_then(|mailbox| {
+            let mut domains = book.real_domains();
+            let is_here = domains.any(|one| one.eq_ignore_ascii_case(mailbox.domain()));
+            is_here.then(|| book.account_name(&mailbox)).flatten()
         });
-        match here {
-            Some(mailbox) => Ok(Self::name_of(&mailbox.local_part(), mailbox.domain())),
-            None => Err(AccountError::NotHere(
-                address.into(),
-                self.domains.join(", "),
-            )),
-        }
+        let domains: Vec<_> = book.real_domains().cloned().collect();
+        name.ok_or_else(|| AccountError::NotHere(address.into(), domains.join(", ")))
     }
 
     async fn secrets(password: &str) -> Result<[Operation; 2], AccountError> {
@@ -417,7 +428,11 @@ impl Accounts {
         let account = self.known(address).await?;
         self.store.remove_account(account.id).await?;
         self.remembered.forget(account.id);
-        Ok(())
+        let forgotten = self.addresses.forget(&account.name).await;
+        forgotten.map_err(|error| match error {
+            AddressError::Store(error) => error.into(),
+            other => AccountError::Address(other),
+        })
     }
 
     /// Sets the quota of an account.
@@ -455,7 +470,7 @@ mod tests {
     async fn passwords_are_checked_and_changed() {
         let accounts = Accounts::new(
             Arc::new(hikyaku_mailstore::Memory::new()),
-            vec!["a.test".into()],
+            &["a.test".into()],
             1000,
         );
         accounts.add("Joe@A.test", "secret").await.unwrap();
@@ -487,7 +502,7 @@ mod tests {
     #[tokio::test]
     async fn a_name_that_nobody_has_looks_as_an_account_to_scram() {
         let store = Arc::new(hikyaku_mailstore::Memory::new());
-        let accounts = Accounts::new(store, vec!["a.test".into()], 1000);
+        let accounts = Accounts::new(store, &["a.test".into()], 1000);
         accounts.add("joe@a.test", "secret").await.unwrap();
         let mut salts = Vec::new();
         for spelled in ["%", "%@a.test", "%@A.TEST"] {
@@ -511,7 +526,7 @@ mod tests {
         let mut salts = Vec::new();
         for _ in 0..2 {
             let store = Arc::new(hikyaku_mailstore::Disk::open(folder.path()).unwrap());
-            let accounts = Accounts::new(store, vec!["a.test".into()], 1000);
+            let accounts = Accounts::new(store, &["a.test".into()], 1000);
             let accounts = accounts.with_kept_salts().await;
             salts.push(accounts.nobodys_keys("ghost").salt);
             assert!(accounts.list().await.unwrap().is_empty());
@@ -522,7 +537,7 @@ mod tests {
     #[tokio::test]
     async fn a_right_password_is_hashed_once_and_a_wrong_one_each_time() {
         let store: Arc<dyn Store> = Arc::new(hikyaku_mailstore::Memory::new());
-        let accounts = Accounts::new(Arc::clone(&store), vec!["a.test".into()], 1000);
+        let accounts = Accounts::new(Arc::clone(&store), &["a.test".into()], 1000);
         accounts.add("joe@a.test", "secret").await.unwrap();
         let nobody_hashes = Arc::clone(&accounts.hashing).acquire_many_owned(2).await;
         // While nothing can be hashed, whether an answer comes says whether it needed that.

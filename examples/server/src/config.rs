@@ -54,6 +54,9 @@ pub struct Config {
     /// Settings of IMAP.
     #[serde(default)]
     pub imap: Imap,
+    /// How addresses are read.
+    #[serde(default)]
+    pub addresses: Reading,
     /// Which addresses messages may have in From and Sender.
     #[serde(default)]
     pub senders: Senders,
@@ -284,6 +287,23 @@ impl Default for Imap {
     }
 }
 
+/// `[addresses]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct Reading {
+    /// The characters that begin a detail, which does not count: `alice+news` is `alice`. None if empty.
+    pub separators: String,
+}
+
+impl Default for Reading {
+    fn default() -> Self {
+        Self {
+            separators: "+".into(),
+        }
+    }
+}
+
 /// `[senders]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -297,6 +317,8 @@ pub struct Senders {
     pub exempt: Networks,
     /// Further addresses that an account may write as, by account: an address, or `@` and a domain.
     pub aliases: BTreeMap<String, Vec<String>>,
+    /// Whether users may write as the aliases that stand for them, too.
+    pub as_member: bool,
 }
 
 impl Default for Senders {
@@ -306,6 +328,7 @@ impl Default for Senders {
             protect: true,
             exempt: Networks::default(),
             aliases: BTreeMap::new(),
+            as_member: true,
         }
     }
 }
@@ -700,6 +723,14 @@ impl Config {
                 "\"trust-ad\" needs dns: name the resolver that is trusted".into(),
             ));
         }
+        let separators = &self.addresses.separators;
+        let is_separator = |c: char| c.is_ascii_punctuation() && !"@.\"\\".contains(c);
+        if separators.len() > 8 || !separators.chars().all(is_separator) {
+            return Err((
+                "separators",
+                format!("\"{separators}\" are no separators: write, for example, \"+\" or \"+-\""),
+            ));
+        }
         let is_address = |text: &str| hikyaku_smtp_proto::Mailbox::parse(text.as_bytes()).is_ok();
         let contact = self.relay.tls_reports.as_ref();
         if let Some(bad) = contact.filter(|contact| !contact.is_ascii() || !is_address(contact)) {
@@ -778,6 +809,7 @@ impl Config {
             limits: Limits::default(),
             proxies: Proxies::default(),
             imap: Imap::default(),
+            addresses: Reading::default(),
             senders: Senders::default(),
             relay: Relay::default(),
             mta_sts: MtaSts::default(),
@@ -785,14 +817,6 @@ impl Config {
             webmail: Webmail::default(),
             quickstart: true,
         }
-    }
-
-    /// Returns whether mail to that domain is delivered here.
-    #[must_use]
-    pub fn is_local(&self, domain: &str) -> bool {
-        self.domains
-            .iter()
-            .any(|local| local.eq_ignore_ascii_case(domain))
     }
 }
 
@@ -820,6 +844,10 @@ mod tests {
                 .starts_with("line 4: \"me\" is not an address")
         );
         assert!(Config::parse("domains = []").is_err());
+        assert!(
+            error("[addresses]\nseparators = \"+.\"\n")
+                .starts_with("line 4: \"+.\" are no separators")
+        );
         assert!(
             error("[senders.aliases]\nalice = [\"sales@a.test\"]\n").contains("its whole address")
         );

@@ -1,4 +1,4 @@
-//! Manages accounts and the queue, even while the server runs: it holds the store, so requests go through a socket
+//! Manages accounts, addresses and the queue, even while the server runs: it holds the store, so requests go through a socket
 //! in its data directory.
 
 use hikyaku_mailstore::Store;
@@ -11,6 +11,8 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
 use tracing::warn;
 
+use crate::address_request::AddressRequest;
+use crate::addresses::{AddressBook, AddressError};
 use crate::made::Made;
 use crate::queue_request::{QueueError, QueueRequest};
 use crate::relaying::{self, RelayError};
@@ -18,6 +20,8 @@ use crate::shared::Shared;
 use crate::trace::TraceLog;
 use crate::{AccountError, Accounts, Config, Size, StartError, open_store};
 
+/// The longest request: an alias with all the addresses that it may have.
+const LONGEST: u64 = 1 << 19;
 /// How many may ask at once, and how long each may take.
 const MOST: usize = 16;
 const TIME: Duration = Duration::from_secs(10);
@@ -26,7 +30,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// How long a server may have the store and not the socket, at its start and its stop.
 const BETWEEN: Duration = Duration::from_secs(5);
 
-/// A request about accounts, or the queue.
+/// A request about accounts, addresses, or the queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
     /// Adds an account.
@@ -51,6 +55,8 @@ pub enum Request {
     Quota(String, Size),
     /// Lists all accounts.
     List,
+    /// Looks at addresses, or changes them.
+    Addresses(AddressRequest),
     /// Looks at the queue, or changes it.
     Queue(QueueRequest),
 }
@@ -68,6 +74,9 @@ pub enum ControlError {
     /// An error of the account.
     #[error(transparent)]
     Account(#[from] AccountError),
+    /// An error of an address.
+    #[error(transparent)]
+    Address(#[from] AddressError),
     /// An error of the queue.
     #[error(transparent)]
     Queue(#[from] QueueError),
@@ -84,6 +93,10 @@ impl Request {
             Self::Quota(address, size) => format!("quota\t{address}\t{}\n", size.0),
             Self::List => "list\n".into(),
             // JSON has no tabs and newlines of its own.
+            Self::Addresses(request) => format!(
+                "addresses\t{}\n",
+                serde_json::to_string(request).unwrap_or_default()
+            ),
             Self::Queue(request) => format!(
                 "queue\t{}\n",
                 serde_json::to_string(request).unwrap_or_default()
@@ -108,6 +121,7 @@ impl Request {
             "holds" => Self::Holds(word()?),
             "quota" => Self::Quota(word()?, word()?.parse().ok()?),
             "list" => Self::List,
+            "addresses" => Self::Addresses(serde_json::from_str(&word()?).ok()?),
             "queue" => Self::Queue(serde_json::from_str(&word()?).ok()?),
             _ => return None,
         })
@@ -116,13 +130,17 @@ impl Request {
     async fn perform(&self, desk: &Desk) -> Result<Vec<u8>, ControlError> {
         match self {
             Self::Queue(request) => Ok(request.perform(&*desk.store, || desk.relay()).await?),
+            Self::Addresses(request) => Ok(request
+                .perform(desk.accounts.addresses())
+                .await?
+                .into_bytes()),
             request => Ok(request.manage(&desk.accounts).await?.into_bytes()),
         }
     }
 
     async fn manage(&self, accounts: &Accounts) -> Result<String, AccountError> {
         match self {
-            Self::Queue(_) => Ok(String::new()),
+            Self::Queue(_) | Self::Addresses(_) => Ok(String::new()),
             Self::Add { address, password } => {
                 accounts.add(address, password).await?;
                 Ok(format!("the account {address} was added\n"))
@@ -219,7 +237,7 @@ impl Control {
             if let Ok(stream) = UnixStream::connect(&path).await {
                 return Ok(Self(Way::Running(path, Mutex::new(Some(stream)))));
             }
-            match alone(config) {
+            match alone(config).await {
                 // A server that is starting or stopping.
                 Err(ControlError::Start(StartError::InUse(_))) if Instant::now() < until => {
                     tokio::time::sleep(PAUSE).await;
@@ -292,15 +310,18 @@ async fn ask(stream: UnixStream, request: &Request) -> Result<Vec<u8>, ControlEr
 }
 
 /// Opens the store to perform requests here.
-fn alone(config: &Config) -> Result<Desk, ControlError> {
+async fn alone(config: &Config) -> Result<Desk, ControlError> {
     let made = Made::begin(config)?;
     let store = open_store(config)?;
     made.keep();
-    let accounts = Accounts::new(
+    let addresses = AddressBook::open(
         Arc::clone(&store),
-        config.domains.clone(),
-        config.limits.quota.0,
+        &config.domains,
+        &config.addresses.separators,
     );
+    let addresses = addresses.await.map_err(StartError::Addresses)?;
+    let quota = config.limits.quota.0;
+    let accounts = Accounts::new(Arc::clone(&store), &config.domains, quota).at(addresses);
     Ok(Desk {
         accounts,
         store,
@@ -369,7 +390,7 @@ async fn answer(desk: &Desk, stream: UnixStream) {
     let (read, mut write) = stream.into_split();
     let mut line = String::new();
     if BufReader::new(read)
-        .take(4096)
+        .take(LONGEST)
         .read_line(&mut line)
         .await
         .is_err()

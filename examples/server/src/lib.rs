@@ -9,6 +9,8 @@ mod accept;
 mod accounts;
 mod acme;
 mod activation;
+mod address_request;
+mod addresses;
 mod admission;
 mod certificates;
 mod config;
@@ -46,10 +48,12 @@ mod web;
 pub use accounts::{AccountError, Accounts, generated_password};
 pub use acme::{Acme, AcmeChallenge};
 pub use activation::ActivationError;
+pub use address_request::AddressRequest;
+pub use addresses::{AddressBook, AddressError};
 pub use config::{
     Addresses, Auth, Config, ConfigError, DnssecMode, Limits, Listen, MtaSts, MtaStsMode,
-    Plaintext, Relay, RelayRoute, Senders, Size, Span, Store, StoreKind, Tls, TlsCertificate,
-    Trace, Webmail,
+    Plaintext, Reading, Relay, RelayRoute, Senders, Size, Span, Store, StoreKind, Tls,
+    TlsCertificate, Trace, Webmail,
 };
 pub use network::{Network, Networks};
 pub use open_store::open_store;

@@ -1,5 +1,6 @@
 //! The program `mailserver`.
 
+mod address_command;
 mod queue_command;
 
 use clap::{Parser, Subcommand};
@@ -33,6 +34,18 @@ enum Action {
     /// Manages accounts, even while the server is running.
     #[command(subcommand)]
     Account(Account),
+    /// Manages aliases and mailing lists, even while the server is running.
+    #[command(subcommand)]
+    Alias(address_command::Alias),
+    /// Manages the domains whose mail is delivered here, even while the server is running.
+    #[command(subcommand)]
+    Domain(address_command::Domain),
+    /// Manages the addresses that accounts may write as, even while the server is running.
+    #[command(subcommand)]
+    Identity(address_command::Identity),
+    /// Manages where the mail of accounts is passed on to, even while the server is running.
+    #[command(subcommand)]
+    Forward(address_command::Forward),
     /// Looks at the messages that wait to be handed on, and changes what becomes of them, even while the server is running.
     #[command(subcommand)]
     Queue(Queue),
@@ -121,6 +134,10 @@ async fn run(arguments: Arguments) -> Result<(), String> {
         None => serve(config, quickstart).await,
         Some(Action::Check) => say_what_is_wrong(&config).await,
         Some(Action::Account(account)) => manage(&config, account).await,
+        Some(Action::Alias(alias)) => address_command::run(&config, alias.into()).await,
+        Some(Action::Domain(domain)) => address_command::run(&config, domain.into()).await,
+        Some(Action::Identity(one)) => address_command::run(&config, one.into()).await,
+        Some(Action::Forward(forward)) => address_command::run(&config, forward.into()).await,
         Some(Action::Queue(queue)) => queue_command::run(&config, queue).await,
         Some(Action::Trace {
             what,

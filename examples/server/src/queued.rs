@@ -1,8 +1,8 @@
 //! Puts mail to other domains from the service into the queue of the relay.
 
 use hikyaku_mailstore::Operation;
-use hikyaku_relay::{Entry, HERE, Turns};
-use hikyaku_service::{NextHop, Outgoing, Queue};
+use hikyaku_relay::{EXPANDED, Entry, HERE, LOOPED, REDISTRIBUTED, Turns};
+use hikyaku_service::{Became, NextHop, Outgoing, Queue};
 
 /// The queue, for the service. Senders take turns in it.
 #[derive(Default)]
@@ -13,6 +13,9 @@ impl Queue for Queued {
         let next_hop = match outgoing.next_hop {
             NextHop::Here => HERE.to_owned(),
             NextHop::Domain(domain) => domain,
+            NextHop::Nowhere(Became::Expanded) => EXPANDED.to_owned(),
+            NextHop::Nowhere(Became::Redistributed) => REDISTRIBUTED.to_owned(),
+            NextHop::Nowhere(Became::Looped) => LOOPED.to_owned(),
         };
         let recipients = outgoing.recipients.into_iter();
         let recipients = recipients.map(|one| (one.address, one.parameters));

@@ -2,8 +2,8 @@
 
 use hikyaku_mailstore::{BoxFuture, MailboxId, Result, Store};
 use hikyaku_relay::{
-    DnsError, Dnssec, Happened, Here, Login, MtaSts, NextHost, NotAHost, Options, Relay, Route,
-    Step, TlsReports, Via,
+    DnsError, Dnssec, Happened, Here, Login, MtaSts, NextHost, NotAHost, Options, Places, Relay,
+    Route, Step, TlsReports, Via,
 };
 use hikyaku_service::Service;
 use rustls::RootCertStore;
@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use webmail::Throttle;
 
 use crate::Accounts;
+use crate::addresses::AddressBook;
 use crate::config::{Config, DnssecMode, RelayRoute, StoreKind};
 use crate::metrics::{Metrics, count};
 use crate::residents::Residents;
@@ -151,17 +152,24 @@ fn measure(timings: &Timings, step: Step, took: Duration) {
 
 /// What ends here.
 struct Own {
-    config: Arc<Config>,
+    addresses: AddressBook,
     service: Arc<Service>,
 }
 
 impl Here for Own {
     fn is_here(&self, domain: &str) -> bool {
-        self.config.is_local(domain)
+        self.addresses.is_local(domain)
     }
 
     fn inbox<'a>(&'a self, address: &'a str) -> BoxFuture<'a, Result<Option<MailboxId>>> {
         Box::pin(self.service.inbox(address))
+    }
+
+    fn places<'a>(&'a self, address: &'a str) -> BoxFuture<'a, Result<Places>> {
+        Box::pin(async move {
+            let (here, elsewhere) = self.service.places(address).await?;
+            Ok(Places::new(here, elsewhere))
+        })
     }
 }
 
@@ -175,7 +183,7 @@ pub(crate) fn start(
     options.observe = Arc::new(move |happened| observe(&metrics, happened));
     options.trace = shared.trace.clone().map(trace::relay);
     let own = Arc::new(Own {
-        config: Arc::clone(&shared.config),
+        addresses: shared.accounts.addresses().clone(),
         service: Arc::clone(&shared.service),
     });
     let relay = Relay::new(Arc::clone(&shared.store), own, options)?;
@@ -202,7 +210,7 @@ pub(crate) fn idle(
     let service = hikyaku_service::Options::new(config.hostname.clone());
     let service = Service::new(Arc::clone(store), residents, service);
     let own = Arc::new(Own {
-        config: Arc::clone(config),
+        addresses: accounts.addresses().clone(),
         service: Arc::new(service),
     });
     Ok(Relay::new(Arc::clone(store), own, options)?)

@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use tracing::warn;
 
 use crate::accept::accept;
+use crate::addresses::AddressBook;
 use crate::found::{self, Offers};
 use crate::made::Made;
 use crate::open_store::open_store;
@@ -86,7 +87,10 @@ impl Server {
             warn!("{open}");
         }
         let (stop, stopping) = watch::channel(false);
-        let shared = Shared::new(config, store, Arc::new(certificates), stopping)
+        let (domains, separators) = (&config.domains, &config.addresses.separators);
+        let addresses = AddressBook::open(Arc::clone(&store), domains, separators).await;
+        let addresses = addresses.map_err(StartError::Addresses)?;
+        let shared = Shared::new(config, store, addresses, Arc::new(certificates), stopping)
             .await
             .map_err(tls::TlsError::from)?;
         let mut tasks = JoinSet::new();

@@ -11,6 +11,7 @@ use webmail::{Admission, CertificateError, Slowed, Throttle};
 
 use crate::Accounts;
 use crate::acme::AcmeState;
+use crate::addresses::AddressBook;
 use crate::admission::admission;
 use crate::certificates::Certificates;
 use crate::config::{Config, Plaintext, StoreKind};
@@ -50,12 +51,13 @@ impl Shared {
     pub(crate) async fn new(
         config: Config,
         store: Arc<dyn Store>,
+        addresses: AddressBook,
         certificates: Arc<Certificates>,
         stopping: watch::Receiver<bool>,
     ) -> Result<Arc<Self>, CertificateError> {
         let quota = config.limits.quota.0;
-        let accounts = Accounts::new(Arc::clone(&store), config.domains.clone(), quota);
-        let accounts = accounts.with_kept_salts().await;
+        let accounts = Accounts::new(Arc::clone(&store), &config.domains, quota);
+        let accounts = accounts.at(addresses).with_kept_salts().await;
         let metrics = Arc::<Metrics>::default();
         let throttle = throttle(&config, &metrics);
         let cache = MessageCache::new(ROWS, CACHE);

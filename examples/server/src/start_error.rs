@@ -26,6 +26,9 @@ pub enum StartError {
         "{0}: {1}: put store/store.sqlite back from a copy, or repair it with sqlite3's .recover"
     )]
     Damaged(String, hikyaku_mailstore::Error),
+    /// The addresses in the store.
+    #[error("the addresses cannot be read from the store: {0}")]
+    Addresses(hikyaku_mailstore::Error),
     /// The data folder.
     #[error("{0}: {1}: is it a directory that this user may write to?")]
     Folder(String, std::io::Error),

@@ -15,6 +15,8 @@ pub(crate) enum Action {
     Delivered,
     /// It was handed on to a server that does not notify.
     Relayed,
+    /// An alias has passed it on to several addresses.
+    Expanded,
 }
 
 /// What became of one recipient.
@@ -110,7 +112,7 @@ impl Report<'_> {
         let subject = match self.worst() {
             Action::Failed => "Undelivered mail returned to sender",
             Action::Delayed => "Delayed mail (still being retried)",
-            Action::Delivered | Action::Relayed => "Delivery report",
+            Action::Delivered | Action::Relayed | Action::Expanded => "Delivery report",
         };
         format!(
             "Return-Path: <>\r\nDate: {date}\r\nFrom: Mail Delivery System <MAILER-DAEMON@{hostname}>\r\n\
@@ -140,6 +142,10 @@ impl Report<'_> {
             (
                 Action::Relayed,
                 "Your message was handed on to a server that does not report deliveries, for:",
+            ),
+            (
+                Action::Expanded,
+                "Your message was passed on to several addresses, which do not report deliveries, by:",
             ),
         ] {
             let mut subjects = self
@@ -200,6 +206,7 @@ impl Report<'_> {
             Action::Delayed => ("delayed", status_of(&subject.last)),
             Action::Delivered => ("delivered", "2.0.0".into()),
             Action::Relayed => ("relayed", "2.0.0".into()),
+            Action::Expanded => ("expanded", "2.0.0".into()),
         };
         let _ = write!(
             text,

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use hikyaku_mailstore::{Error, Operation, Pieces, QueueEntry, unix_now};
 use hikyaku_message::{Scanner, Structure};
-use hikyaku_smtp_proto::{Hold, MailParameters, Mailbox, Notify, RcptParameters, Ret, ReversePath};
+use hikyaku_smtp_proto::{Hold, MailParameters, Notify, RcptParameters, Ret, ReversePath};
 use std::time::{Duration, SystemTime};
 use tracing::warn;
 
@@ -24,8 +24,8 @@ pub(crate) enum Notice {
     Nothing,
     /// It is in the sender's mailbox.
     Delivered,
-    /// It is to be queued, in the transaction that takes the message out of the queue.
-    Queued(Box<Operation>),
+    /// It is to be queued, in the transaction that takes the message out of the queue: for each place that it goes to.
+    Queued(Vec<Operation>),
     /// Nobody hears of it: why.
     Dropped(&'static str),
 }
@@ -48,6 +48,7 @@ impl News {
     /// Somebody has it. By default nobody is notified, and not by us where the other server is.
     pub(crate) fn taken(&mut self, recipient: &Waiting, taken: &Taken) {
         let action = match &taken.host {
+            None if taken.is_expanded => Action::Expanded,
             None => Action::Delivered,
             Some(_) if taken.notifies => return,
             Some(_) => Action::Relayed,
@@ -134,37 +135,49 @@ pub(crate) async fn send(
     let mut stage = relay.store.stage().await?;
     stage.write(message.clone()).await?;
     let body = stage.finish().await?;
-    let mut next_hop = sender.domain().to_lowercase();
-    if relay.here.is_here(sender.domain()) {
-        let mut scanner = Scanner::default();
-        scanner.feed(&message);
-        // Repeated after a crash it is not doubled.
-        let origin = Bytes::from(format!("dsn-{}-{}", entry.id, envelope.attempts));
-        let Some(inbox) = relay.here.inbox(&address).await? else {
-            return Ok(Notice::Dropped("the sender has no mailbox here any more"));
-        };
-        let summary = scanner.finish().encode();
-        match append(relay, inbox, body.clone(), summary, origin).await {
-            Ok(()) => return Ok(Notice::Delivered),
-            Err(Error::OverQuota(_)) => next_hop = HERE.into(),
+    let queued = |next_hop: String, to: &str| Operation::Enqueue {
+        due: SystemTime::now(),
+        next_hop,
+        body: body.clone(),
+        envelope: back(envelope, to, asked.requiretls).encode(),
+    };
+    if !relay.here.is_here(sender.domain()) {
+        let next_hop = sender.domain().to_lowercase();
+        return Ok(Notice::Queued(vec![queued(next_hop, &address)]));
+    }
+    let mut scanner = Scanner::default();
+    scanner.feed(&message);
+    // Repeated after a crash it is not doubled.
+    let origin = Bytes::from(format!("dsn-{}-{}", entry.id, envelope.attempts));
+    let places = relay.here.places(&address).await?;
+    let elsewhere = places.elsewhere.iter();
+    let mut queue: Vec<_> = elsewhere
+        .map(|to| queued(to.domain().to_lowercase(), &to.to_string()))
+        .collect();
+    let summary = scanner.finish().encode();
+    let (mut is_delivered, mut why) = (false, "the sender has no mailbox here any more");
+    for (name, inbox) in places.inboxes {
+        let (body, summary) = (body.clone(), summary.clone());
+        match append(relay, inbox, body, summary, origin.clone()).await {
+            Ok(()) => is_delivered = true,
+            Err(Error::OverQuota(_)) => queue.push(queued(HERE.into(), &name)),
             Err(Error::NoSuchAccount(_) | Error::NoSuchMailbox(_)) => {
-                return Ok(Notice::Dropped("the sender was removed"));
+                why = "the sender was removed";
             }
             Err(error) => return Err(error),
         }
     }
-    Ok(Notice::Queued(Box::new(Operation::Enqueue {
-        due: SystemTime::now(),
-        next_hop,
-        body,
-        envelope: back(envelope, &sender, asked.requiretls).encode(),
-    })))
+    Ok(match queue.is_empty() {
+        false => Notice::Queued(queue),
+        true if is_delivered => Notice::Delivered,
+        true => Notice::Dropped(why),
+    })
 }
 
 /// The envelope of the notification: from nobody, and never reported itself (RFC 3461 §6.1).
-fn back(envelope: &Envelope, sender: &Mailbox, requiretls: bool) -> Envelope {
+fn back(envelope: &Envelope, to: &str, requiretls: bool) -> Envelope {
     let mut mail = MailParameters::default();
-    mail.smtputf8 = sender.is_international();
+    mail.smtputf8 = !to.is_ascii();
     // RFC 8689 §5.
     mail.requiretls = requiretls;
     let mut rcpt = RcptParameters::default();
@@ -173,7 +186,7 @@ fn back(envelope: &Envelope, sender: &Mailbox, requiretls: bool) -> Envelope {
         format!("{}-dsn", envelope.id),
         ReversePath(None),
         mail,
-        vec![Waiting::new(&sender.to_string(), rcpt)],
+        vec![Waiting::new(to, rcpt)],
     )
 }
 

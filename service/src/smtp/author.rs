@@ -31,6 +31,8 @@ enum Who {
 /// What an account may write as. Domains are in ASCII and lower case.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Own {
+    /// Whether `+detail` does not count.
+    with_details: bool,
     /// As accounts are named; the account's own comes first.
     addresses: Vec<String>,
     domains: Vec<String>,
@@ -81,22 +83,37 @@ pub fn base_address(local_part: &str, domain: &str) -> String {
     format!("{base}@{domain}").to_lowercase()
 }
 
-/// An address as it is compared.
-fn address(local_part: &str, host: &str) -> String {
-    base_address(local_part, &domain(host))
-}
-
 impl Own {
+    fn of(with_details: bool, names: impl IntoIterator<Item: AsRef<str>>) -> Self {
+        let mut own = Self {
+            with_details,
+            ..Self::default()
+        };
+        for name in names {
+            own.add(name.as_ref());
+        }
+        own
+    }
+
+    /// An address as it is compared.
+    fn address(&self, local_part: &str, host: &str) -> String {
+        match self.with_details {
+            true => base_address(local_part, &domain(host)),
+            false => format!("{local_part}@{}", domain(host)).to_lowercase(),
+        }
+    }
+
     fn add(&mut self, name: &str) {
         match name.rsplit_once('@') {
             Some(("", host)) => self.domains.push(domain(host)),
-            Some((local_part, host)) => self.addresses.push(address(local_part, host)),
+            Some((local_part, host)) => self.addresses.push(self.address(local_part, host)),
             None => {}
         }
     }
 
     fn has(&self, local_part: &str, host: &str) -> bool {
-        self.domains.contains(&domain(host)) || self.addresses.contains(&address(local_part, host))
+        self.domains.contains(&domain(host))
+            || self.addresses.contains(&self.address(local_part, host))
     }
 }
 
@@ -107,14 +124,22 @@ impl Authors {
         Self(Who::Anybody)
     }
 
-    /// Allows these addresses, and a whole domain for a name such as `@example.org`. The first one is the
-    /// From field of a message that has none.
+    /// Allows these addresses with every `+detail`, and a whole domain for a name such as `@example.org`. The first one
+    /// is the From field of a message that has none.
     pub fn only(names: impl IntoIterator<Item: AsRef<str>>) -> Self {
-        let mut own = Own::default();
-        for name in names {
-            own.add(name.as_ref());
-        }
-        Self(Who::Only(own))
+        Self(Who::Only(Own::of(true, names)))
+    }
+
+    /// Allows these addresses as they are written, and whole domains as [`only`](Self::only) does: for a server where
+    /// `alice+x` may be somebody else than `alice`.
+    ///
+    /// ```
+    /// use hikyaku_service::Authors;
+    /// let names = ["alice@example.org"];
+    /// assert_ne!(Authors::exactly(names), Authors::only(names));
+    /// ```
+    pub fn exactly(names: impl IntoIterator<Item: AsRef<str>>) -> Self {
+        Self(Who::Only(Own::of(false, names)))
     }
 
     /// Allows every author except those of these domains.
@@ -463,6 +488,19 @@ mod tests {
         assert_eq!(check(&own, "From: x@sub.bücher.test"), Err(Foreign));
         let off = Authors::anybody();
         assert_eq!(check(&off, "From: bob@example.test"), Ok(None));
+    }
+
+    #[test]
+    fn a_detail_is_another_address_where_it_does_not_separate() {
+        let own = Authors::exactly(["Alice@example.test", "alice-lists@example.test"]);
+        for (from, expected) in [
+            ("ALICE@Example.test", Ok(None)),
+            ("alice-lists@example.test", Ok(None)),
+            ("alice+x@example.test", Err(Foreign)),
+            ("alice-x@example.test", Err(Foreign)),
+        ] {
+            assert_eq!(check(&own, &format!("From: {from}")), expected, "{from}");
+        }
     }
 
     #[test]

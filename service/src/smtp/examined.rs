@@ -24,7 +24,7 @@ pub(super) async fn examined(
     of: Of<'_>,
     recipients: &mut [Recipient],
 ) -> Result<Arrived, Reply> {
-    let addresses: Vec<String> = recipients.iter().map(Recipient::address).collect();
+    let addresses: Vec<String> = recipients.iter().map(|one| one.address.clone()).collect();
     let examine = async |message: Bytes| match service.options.examiner.as_deref() {
         Some(examiner) => {
             let arrival = Arrival {
@@ -39,10 +39,8 @@ pub(super) async fn examined(
         None => Opinion::Accept(Remarks::default()),
     };
     if incoming.examined(examine).await? {
-        for recipient in recipients {
-            if let Recipient::Here(local) = recipient {
-                into_junk(service, local).await;
-            }
+        for local in recipients.iter_mut().flat_map(|one| &mut one.here) {
+            into_junk(service, local).await;
         }
     }
     incoming.finish().await.map_err(Failure::reply)

@@ -4,8 +4,10 @@ use bytes::{Bytes, BytesMut};
 use hikyaku_mailstore::{Stage, Staged, Store};
 use hikyaku_message::{Scanner, fields};
 use hikyaku_smtp_proto::Reply;
+use std::collections::HashSet;
 
 use super::author::{Authors, NotTheirs};
+use super::form::Form;
 use super::whole::{Room, Whole};
 use crate::examiner::Opinion;
 use hikyaku_mailstore::unix_now;
@@ -16,11 +18,11 @@ const HEADER: usize = 256 * 1024;
 /// More Received fields than this are a loop (RFC 5321 §6.3).
 const HOPS: usize = 100;
 
-/// What is staged: for mailboxes here with a Return-Path, for other servers without.
+/// What is staged: a body for each form.
 pub(super) struct Incoming {
-    local: Option<Box<dyn Stage>>,
-    remote: Option<Box<dyn Stage>>,
-    scanner: Scanner,
+    bodies: Vec<Body>,
+    /// The addresses that Delivered-To fields name, in lower case.
+    delivered_to: HashSet<String>,
     /// The header section, until it is whole.
     head: Option<BytesMut>,
     trace: Trace,
@@ -29,9 +31,16 @@ pub(super) struct Incoming {
     failed: Option<Failure>,
 }
 
-/// What is written before the message.
+/// One form of it.
+struct Body {
+    form: Form,
+    stage: Box<dyn Stage>,
+    /// For mailboxes here, which have a summary of each message.
+    scanner: Option<Scanner>,
+}
+
+/// What is written before the message, in all forms.
 pub(super) struct Trace {
-    pub(super) return_path: String,
     pub(super) received: String,
     /// A user's own message: what is missing is added (RFC 6409 §8).
     pub(super) complete: bool,
@@ -54,8 +63,10 @@ pub(super) enum Failure {
 
 /// What came of it.
 pub(super) struct Arrived {
-    pub(super) local: Option<(Staged, Bytes)>,
-    pub(super) remote: Option<Staged>,
+    /// A body for each form, and its summary where it is for mailboxes here.
+    pub(super) bodies: Vec<(Staged, Bytes)>,
+    /// Where it has been already: the addresses that Delivered-To fields name, in lower case.
+    pub(super) delivered_to: HashSet<String>,
 }
 
 impl Failure {
@@ -73,23 +84,21 @@ impl Failure {
 impl Incoming {
     pub(super) async fn begin(
         store: &dyn Store,
-        local: bool,
-        remote: bool,
+        forms: Vec<Form>,
         trace: Trace,
         examined: Option<&Room>,
     ) -> hikyaku_mailstore::Result<Self> {
+        let mut bodies = Vec::with_capacity(forms.len());
+        for form in forms {
+            bodies.push(Body {
+                stage: store.stage().await?,
+                scanner: form.is_here().then(Scanner::default),
+                form,
+            });
+        }
         Ok(Self {
-            local: if local {
-                Some(store.stage().await?)
-            } else {
-                None
-            },
-            remote: if remote {
-                Some(store.stage().await?)
-            } else {
-                None
-            },
-            scanner: Scanner::default(),
+            bodies,
+            delivered_to: HashSet::new(),
             head: Some(BytesMut::new()),
             trace,
             whole: examined.map(Whole::begin),
@@ -134,6 +143,10 @@ impl Incoming {
         if trace.complete && !has("message-id") {
             added += &format!("Message-ID: <{}@{}>\r\n", trace.id, trace.hostname);
         }
+        let delivered_to = fields(&head)
+            .filter(|(n, ..)| n.eq_ignore_ascii_case(b"delivered-to"))
+            .map(|(_, value, _)| String::from_utf8_lossy(value.trim_ascii()).to_lowercase());
+        self.delivered_to = delivered_to.collect();
         if self.whole.is_none() {
             self.stage_trace().await;
         }
@@ -141,12 +154,14 @@ impl Incoming {
         self.write(head).await;
     }
 
-    /// What stands before all else: the Return-Path for mailboxes here, and this server's Received.
+    /// What stands before all else: the fields of each form, and this server's Received.
     async fn stage_trace(&mut self) {
-        if let Some(stage) = &mut self.local {
-            let line = Bytes::from(format!("Return-Path: {}\r\n", self.trace.return_path));
-            self.scanner.feed(&line);
-            if stage.write(line).await.is_err() {
+        if self.failed.is_some() {
+            return;
+        }
+        for body in &mut self.bodies {
+            let fields = Bytes::from(body.form.fields());
+            if !fields.is_empty() && body.write(fields).await.is_err() {
                 self.failed = Some(Failure::Store);
             }
         }
@@ -169,16 +184,10 @@ impl Incoming {
         if self.failed.is_some() || octets.is_empty() {
             return;
         }
-        if let Some(stage) = &mut self.local {
-            self.scanner.feed(&octets);
-            if stage.write(octets.clone()).await.is_err() {
+        for body in &mut self.bodies {
+            if body.write(octets.clone()).await.is_err() {
                 self.failed = Some(Failure::Store);
             }
-        }
-        if let Some(stage) = &mut self.remote
-            && stage.write(octets).await.is_err()
-        {
-            self.failed = Some(Failure::Store);
         }
     }
 
@@ -212,17 +221,24 @@ impl Incoming {
         if let Some(failed) = self.failed {
             return Err(failed);
         }
-        let mut arrived = Arrived {
-            local: None,
-            remote: None,
-        };
-        if let Some(stage) = self.local {
-            let staged = stage.finish().await.map_err(|_| Failure::Store)?;
-            arrived.local = Some((staged, self.scanner.finish().encode()));
+        let mut bodies = Vec::with_capacity(self.bodies.len());
+        for body in self.bodies {
+            let staged = body.stage.finish().await.map_err(|_| Failure::Store)?;
+            let summary = body.scanner.map(|scanner| scanner.finish().encode());
+            bodies.push((staged, summary.unwrap_or_default()));
         }
-        if let Some(stage) = self.remote {
-            arrived.remote = Some(stage.finish().await.map_err(|_| Failure::Store)?);
+        Ok(Arrived {
+            bodies,
+            delivered_to: self.delivered_to,
+        })
+    }
+}
+
+impl Body {
+    async fn write(&mut self, octets: Bytes) -> hikyaku_mailstore::Result<()> {
+        if let Some(scanner) = &mut self.scanner {
+            scanner.feed(&octets);
         }
-        Ok(arrived)
+        self.stage.write(octets).await
     }
 }

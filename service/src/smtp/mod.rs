@@ -3,10 +3,14 @@
 mod author;
 mod delivery;
 mod examined;
+mod expand;
+mod form;
 mod id;
 mod incoming;
 mod pace;
+mod post;
 mod recipient;
+mod refusal;
 mod submit;
 pub(crate) mod whole;
 
@@ -33,12 +37,15 @@ use crate::stream::Stream;
 use crate::traced::{Client, What};
 use delivery::{Parcel, deliver, reply_of};
 use examined::{Of, examined};
+use expand::{Means, means};
+use form::shape;
 use hikyaku_mailstore::unix_now;
 use hikyaku_message::DateTime;
 use id::queue_id;
 use incoming::{Failure, Incoming, Trace};
 use pace::Pace;
-use recipient::{Local, Means, Recipient, means};
+use recipient::Recipient;
+use refusal::known;
 
 /// The kind of client that sends mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -380,21 +387,16 @@ impl Session<'_> {
         size: u64,
     ) -> Result<Recipient, Reply> {
         let later = || Reply::new(451, "4.3.0", "Try again later");
-        match means(self.service, forward_path).await {
+        match means(self.service, forward_path, parameters.clone(), size).await {
             Ok(Means::Elsewhere(mailbox)) => {
                 if self.account.is_none() || self.service.queue().is_none() {
                     return Err(Reply::new(550, "5.7.1", "Relaying denied"));
                 }
-                Ok(Recipient::Elsewhere(mailbox, parameters))
+                Ok(Recipient::elsewhere(&mailbox, parameters))
             }
-            Ok(Means::Inbox(local, quota)) if quota.admits(size, 1) => Ok(Recipient::Here(Local {
-                parameters,
-                ..local
-            })),
-            Ok(Means::Inbox(..)) => Err(Reply::new(452, "4.2.2", "Mailbox full")),
             // Whose accounts were lost with the database, their mail comes later.
             Ok(Means::Nobody) if self.service.store.health().has_lost_accounts() => Err(later()),
-            Ok(Means::Nobody) => Err(Reply::new(550, "5.1.1", "No such mailbox here")),
+            Ok(means) => known(means),
             Err(error) => {
                 warn!(%error, "the recipient could not be looked up");
                 Err(later())
@@ -406,12 +408,6 @@ impl Session<'_> {
         let authors = self.authors();
         let Some(transaction) = &mut self.transaction else {
             return self.reply(503, "5.5.1", "MAIL first");
-        };
-        let has = |here: bool| {
-            transaction
-                .recipients
-                .iter()
-                .any(|r| matches!(r, Recipient::Here(_)) == here)
         };
         let mut with = String::from(if self.reception == Reception::Lmtp {
             "LMTP"
@@ -428,8 +424,7 @@ impl Session<'_> {
         };
         with += if self.account.is_some() { "A" } else { "" };
         let only = match transaction.recipients.as_slice() {
-            [Recipient::Here(local)] => format!("\r\n\tfor <{}>", local.address),
-            [Recipient::Elsewhere(mailbox, _)] => format!("\r\n\tfor <{mailbox}>"),
+            [only] => format!("\r\n\tfor <{}>", only.address),
             _ => String::new(),
         };
         let hostname = &self.service.options.hostname;
@@ -441,7 +436,6 @@ impl Session<'_> {
             DateTime::utc(unix_now())
         );
         let trace = Trace {
-            return_path: transaction.reverse_path.to_string(),
             received,
             complete: self.account.is_some(),
             authors,
@@ -451,7 +445,8 @@ impl Session<'_> {
         let store = &*self.service.store;
         let looks = self.service.options.examiner.is_some() && self.reception != Reception::Lmtp;
         let room = looks.then_some(&self.service.room);
-        match Incoming::begin(store, has(true), has(false), trace, room).await {
+        let forms = shape(&mut transaction.recipients, &transaction.reverse_path);
+        match Incoming::begin(store, forms, trace, room).await {
             Ok(incoming) => {
                 transaction.incoming = Some(incoming);
                 transaction.pace = Pace::begin();

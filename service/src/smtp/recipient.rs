@@ -1,79 +1,82 @@
-//! The recipients of a message.
+//! The recipients of a message, and where its copies go.
 
-use hikyaku_mailstore::{Error, MailboxId, Quota};
-use hikyaku_smtp_proto::{ForwardPath, Mailbox, RcptParameters};
+use hikyaku_mailstore::MailboxId;
+use hikyaku_smtp_proto::{Mailbox, RcptParameters};
 
-use crate::Whose;
-use crate::service::Service;
+use crate::queue::Became;
 
 /// A mailbox here that a message goes into.
 pub(super) struct Local {
+    /// The name of the account.
     pub(super) address: String,
     pub(super) mailbox: MailboxId,
     pub(super) parameters: RcptParameters,
+    /// Whether its account has room for the message, as far as its size is known.
+    pub(super) has_room: bool,
+    /// The owner of the mailing list that it came through.
+    pub(super) owner: Option<Mailbox>,
+    /// The number of its form.
+    pub(super) form: usize,
 }
 
-/// Where a message goes.
-pub(super) enum Recipient {
-    Here(Local),
-    Elsewhere(Mailbox, RcptParameters),
+/// Somebody at another server.
+pub(super) struct Remote {
+    pub(super) mailbox: Mailbox,
+    pub(super) parameters: RcptParameters,
+    /// As of [`Local`].
+    pub(super) owner: Option<Mailbox>,
+    pub(super) form: usize,
+}
+
+/// What the sender wants to hear of an address that stands for others.
+pub(super) struct Report {
+    pub(super) became: Became,
+    pub(super) address: String,
+    pub(super) parameters: RcptParameters,
+}
+
+/// What one RCPT means.
+pub(super) struct Recipient {
+    /// The address that the client named.
+    pub(super) address: String,
+    /// Whether it stands for others, rather than for one mailbox of its own.
+    pub(super) stands: bool,
+    /// What was asked for it.
+    pub(super) parameters: RcptParameters,
+    pub(super) here: Vec<Local>,
+    pub(super) elsewhere: Vec<Remote>,
+    pub(super) reports: Vec<Report>,
 }
 
 impl Recipient {
-    /// The address, as it was named.
-    pub(super) fn address(&self) -> String {
-        match self {
-            Self::Here(local) => local.address.clone(),
-            Self::Elsewhere(mailbox, _) => mailbox.to_string(),
+    /// One that nothing is known of yet.
+    pub(super) fn new(address: String, parameters: RcptParameters) -> Self {
+        Self {
+            address,
+            stands: false,
+            parameters,
+            here: Vec::new(),
+            elsewhere: Vec::new(),
+            reports: Vec::new(),
         }
     }
-}
 
-/// What a forward-path means.
-pub(super) enum Means {
-    /// An INBOX here, and what its account may hold still.
-    Inbox(Local, Quota),
-    /// Somebody at another server.
-    Elsewhere(Mailbox),
-    Nobody,
-}
-
-/// Looks up what a path means.
-pub(super) async fn means(service: &Service, path: &ForwardPath) -> Result<Means, Error> {
-    let address = match service.directory.whose(path).await? {
-        Whose::Account(name) => name,
-        Whose::Elsewhere => {
-            return Ok(match path.mailbox() {
-                Some(mailbox) => Means::Elsewhere(mailbox.clone()),
-                None => Means::Nobody,
-            });
+    /// Somebody at another server, and nobody else.
+    pub(super) fn elsewhere(mailbox: &Mailbox, parameters: RcptParameters) -> Self {
+        let remote = Remote {
+            mailbox: mailbox.clone(),
+            parameters: parameters.clone(),
+            owner: None,
+            form: 0,
+        };
+        Self {
+            elsewhere: vec![remote],
+            ..Self::new(mailbox.to_string(), parameters)
         }
-    };
-    let found = service.store.find(&address, "INBOX").await?;
-    Ok(found.map_or(Means::Nobody, |(account, inbox)| {
-        let mailbox = inbox.id;
-        let parameters = RcptParameters::default();
-        let local = Local {
-            address,
-            mailbox,
-            parameters,
-        };
-        Means::Inbox(local, account.quota)
-    }))
-}
+    }
 
-impl Service {
-    /// Finds the INBOX that an address means here.
-    ///
-    /// # Errors
-    /// Errors of the store and the directory.
-    pub async fn inbox(&self, address: &str) -> Result<Option<MailboxId>, Error> {
-        let Ok(mailbox) = Mailbox::parse(address.as_bytes()) else {
-            return Ok(None);
-        };
-        Ok(match means(self, &ForwardPath::Mailbox(mailbox)).await? {
-            Means::Inbox(local, _) => Some(local.mailbox),
-            _ => None,
-        })
+    /// Whether anybody has room for it. Those of several that have none get it later.
+    pub(super) fn has_room(&self) -> bool {
+        !self.elsewhere.is_empty() || self.here.iter().any(|local| local.has_room)
     }
 }

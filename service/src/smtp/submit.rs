@@ -7,9 +7,12 @@ use tracing::info;
 
 use super::delivery::{Parcel, deliver};
 use super::examined::{Of, examined};
+use super::expand::{Means, means};
+use super::form::shape;
 use super::id::queue_id;
 use super::incoming::{Incoming, Trace};
-use super::recipient::{Means, Recipient, means};
+use super::recipient::Recipient;
+use super::refusal::known;
 use crate::Authors;
 use crate::options::Happened;
 use crate::service::Service;
@@ -50,20 +53,20 @@ impl Service {
         let mut replies: Vec<Option<Reply>> = Vec::new();
         let mut recipients = Vec::new();
         for path in &paths {
-            replies.push(match means(self, path).await? {
+            let asked = RcptParameters::default();
+            let found = match means(self, path, asked.clone(), octets).await? {
                 Means::Elsewhere(_) if self.queue().is_none() => {
-                    Some(Reply::new(550, "5.7.1", "Relaying denied"))
+                    Err(Reply::new(550, "5.7.1", "Relaying denied"))
                 }
-                Means::Elsewhere(mailbox) => {
-                    recipients.push(Recipient::Elsewhere(mailbox, RcptParameters::default()));
+                Means::Elsewhere(mailbox) => Ok(Recipient::elsewhere(&mailbox, asked)),
+                means => known(means),
+            };
+            replies.push(match found {
+                Ok(recipient) => {
+                    recipients.push(recipient);
                     None
                 }
-                Means::Inbox(local, quota) if quota.admits(message.len() as u64, 1) => {
-                    recipients.push(Recipient::Here(local));
-                    None
-                }
-                Means::Inbox(..) => Some(Reply::new(452, "4.2.2", "Mailbox full")),
-                Means::Nobody => Some(Reply::new(550, "5.1.1", "No such mailbox here")),
+                Err(refusal) => Some(refusal),
             });
             let to = path.mailbox();
             let what = What::Recipient {
@@ -72,11 +75,8 @@ impl Service {
             };
             self.trace(&id, &client, what);
         }
-        let is_here = |one: &Recipient| matches!(one, Recipient::Here(_));
-        let here: Vec<bool> = recipients.iter().map(is_here).collect();
         let hostname = self.options.hostname.clone();
         let trace = Trace {
-            return_path: reverse_path.to_string(),
             received: format!(
                 "Received: by {hostname} with HTTP id {id};\r\n\t{}\r\n",
                 DateTime::utc(unix_now())
@@ -86,13 +86,13 @@ impl Service {
             hostname,
             id: id.clone(),
         };
+        let count = recipients.len();
         let outcome = if recipients.is_empty() {
             Vec::new()
         } else {
-            let (any_here, any_elsewhere) = (here.contains(&true), here.contains(&false));
             let room = self.options.examiner.is_some().then_some(&self.room);
-            let mut incoming =
-                Incoming::begin(&*self.store, any_here, any_elsewhere, trace, room).await?;
+            let forms = shape(&mut recipients, &reverse_path);
+            let mut incoming = Incoming::begin(&*self.store, forms, trace, room).await?;
             incoming.chunk(message).await;
             let of = Of {
                 id: &id,
@@ -122,24 +122,17 @@ impl Service {
                         reply: &reply,
                     };
                     self.trace(&id, &client, what);
-                    vec![reply; here.len()]
+                    vec![reply; count]
                 }
             }
         };
-        // One for each that is here, when the queue took the others; else one for all.
-        let queued = outcome.len() == here.iter().filter(|is| **is).count();
         let mut outcome = outcome.into_iter();
-        let accepted = Reply::new(250, "2.0.0", "Queued");
-        let mut of = here.into_iter().map(|is_here| match (is_here, queued) {
-            (false, true) => Some(accepted.clone()),
-            _ => outcome.next(),
-        });
         let lost = Reply::new(451, "4.3.0", "Try again later");
         Ok(replies
             .into_iter()
             .map(|known| {
                 known
-                    .or_else(|| of.next().flatten())
+                    .or_else(|| outcome.next())
                     .unwrap_or_else(|| lost.clone())
             })
             .collect())

@@ -1,6 +1,7 @@
 //! End to end: the server, real sockets, and programs nobody here wrote.
 
 mod acme;
+mod addresses;
 mod certificates;
 mod claims;
 mod clients;
@@ -9,6 +10,7 @@ mod crowds;
 mod dns;
 mod exchanger;
 mod fair_shares;
+mod forwarding;
 mod found;
 mod harness;
 mod hostile;
