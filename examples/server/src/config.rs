@@ -1,6 +1,7 @@
 //! The configuration: one TOML file, or none at all.
 
 use crate::acme::Acme;
+use crate::examine::{Checks, DkimKey, Filter};
 use crate::network::Networks;
 use crate::privileges::Run;
 use serde::Deserialize;
@@ -60,6 +61,15 @@ pub struct Config {
     /// Which addresses messages may have in From and Sender.
     #[serde(default)]
     pub senders: Senders,
+    /// Whether mail is from whom it says it is; nothing is checked without it.
+    #[serde(default)]
+    pub checks: Option<Checks>,
+    /// Programs that look at mail before it is accepted, one after the other.
+    #[serde(default)]
+    pub filters: Vec<Filter>,
+    /// The keys that sign what accounts send.
+    #[serde(default)]
+    pub dkim: Vec<DkimKey>,
     /// Mail to other domains.
     #[serde(default)]
     pub relay: Relay,
@@ -811,6 +821,9 @@ impl Config {
             imap: Imap::default(),
             addresses: Reading::default(),
             senders: Senders::default(),
+            checks: None,
+            filters: Vec::new(),
+            dkim: Vec::new(),
             relay: Relay::default(),
             mta_sts: MtaSts::default(),
             trace: Trace::default(),

@@ -16,6 +16,7 @@ mod certificates;
 mod config;
 pub mod control;
 mod descriptors;
+mod examine;
 mod found;
 mod histogram;
 mod made;
@@ -54,6 +55,10 @@ pub use config::{
     Addresses, Auth, Config, ConfigError, DnssecMode, Limits, Listen, MtaSts, MtaStsMode,
     Plaintext, Reading, Relay, RelayRoute, Senders, Size, Span, Store, StoreKind, Tls,
     TlsCertificate, Trace, Webmail,
+};
+pub use examine::{
+    Check, Checks, DkimError, DkimKey, DmarcCheck, ExamineError, Filter, FilterAway, FilterKind,
+    new_dkim_key,
 };
 pub use network::{Network, Networks};
 pub use open_store::open_store;

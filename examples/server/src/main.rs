@@ -8,6 +8,7 @@ use mailserver::control::{Request, perform};
 use mailserver::trace::{Query, report};
 use mailserver::{
     Config, Protocol, Server, Size, Span, check, drop_privileges, generated_password, hint,
+    new_dkim_key,
 };
 use queue_command::Queue;
 use sd_notify::NotifyState;
@@ -64,6 +65,16 @@ enum Action {
         /// Prints the records of the log, one JSON object a line.
         #[arg(long)]
         json: bool,
+    },
+    /// Makes a key that signs what accounts send (DKIM), and prints its DNS record and its lines of the configuration.
+    Dkim {
+        /// The domain of the authors, such as example.org.
+        domain: String,
+        /// The name of the key, a new one for each, such as 2026a.
+        selector: String,
+        /// Makes one for RSA, which all servers verify, in place of Ed25519.
+        #[arg(long)]
+        rsa: bool,
     },
     /// Checks the configuration and everything a start needs; prints each problem with its remedy.
     Check,
@@ -132,6 +143,15 @@ async fn run(arguments: Arguments) -> Result<(), String> {
     }
     match arguments.action {
         None => serve(config, quickstart).await,
+        Some(Action::Dkim {
+            domain,
+            selector,
+            rsa,
+        }) => {
+            let made = new_dkim_key(&config, &domain, &selector, rsa);
+            let made = made.map_err(|error| error.to_string())?;
+            queue_command::print(made.as_bytes())
+        }
         Some(Action::Check) => say_what_is_wrong(&config).await,
         Some(Action::Account(account)) => manage(&config, account).await,
         Some(Action::Alias(alias)) => address_command::run(&config, alias.into()).await,

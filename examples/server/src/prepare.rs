@@ -11,7 +11,7 @@ use crate::open_store::open_store;
 use crate::privileges::drop_privileges;
 use crate::protocol::Protocol;
 use crate::start_error::StartError;
-use crate::{Config, activation, control, private, relaying, tls};
+use crate::{Config, activation, control, examine, private, relaying, tls};
 
 /// A port that is open.
 pub(crate) type Port = (Protocol, SocketAddr, TcpListener);
@@ -131,6 +131,9 @@ pub async fn check(config: &Config) -> Findings {
     }
     if let Err(error) = relaying::check(config) {
         found.problems.push(StartError::from(error).to_string());
+    }
+    if let Err(error) = examine::check(config) {
+        found.problems.push(error.to_string());
     }
     found.warnings.extend(open_to_others(config));
     if found.running {

@@ -17,7 +17,7 @@ use crate::privileges::drop_privileges;
 use crate::protocol::Protocol;
 use crate::shared::Shared;
 use crate::start_error::StartError;
-use crate::{Accounts, Config, acme, control, prepare, relaying, store_health, tls, web};
+use crate::{Accounts, Config, acme, control, examine, prepare, relaying, store_health, tls, web};
 
 /// How long open connections may continue after shutdown begins.
 const GRACE: Duration = Duration::from_secs(4);
@@ -90,9 +90,17 @@ impl Server {
         let (domains, separators) = (&config.domains, &config.addresses.separators);
         let addresses = AddressBook::open(Arc::clone(&store), domains, separators).await;
         let addresses = addresses.map_err(StartError::Addresses)?;
-        let shared = Shared::new(config, store, addresses, Arc::new(certificates), stopping)
-            .await
-            .map_err(tls::TlsError::from)?;
+        let examiner = examine::examiner(&config, &addresses)?;
+        let shared = Shared::new(
+            config,
+            store,
+            addresses,
+            examiner,
+            Arc::new(certificates),
+            stopping,
+        )
+        .await
+        .map_err(tls::TlsError::from)?;
         let mut tasks = JoinSet::new();
         let tidied = Arc::clone(&shared);
         tasks.spawn(async move {

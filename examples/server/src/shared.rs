@@ -1,7 +1,7 @@
 //! What all connections share.
 
 use hikyaku_mailstore::{MessageCache, Store, TextIndex};
-use hikyaku_service::{Happened, Options, Service, Step};
+use hikyaku_service::{Examiner, Happened, Options, Service, Step};
 use rustls::ServerConfig;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,6 +52,7 @@ impl Shared {
         config: Config,
         store: Arc<dyn Store>,
         addresses: AddressBook,
+        examiner: Option<Arc<dyn Examiner>>,
         certificates: Arc<Certificates>,
         stopping: watch::Receiver<bool>,
     ) -> Result<Arc<Self>, CertificateError> {
@@ -74,6 +75,7 @@ impl Shared {
         });
         let trace = TraceLog::open(&config.data, &config.trace, Arc::clone(&metrics));
         let mut options = options(&config, &metrics);
+        options.examiner = examiner;
         options.trace = trace.clone().map(trace::service);
         let tls = certificates.server_config()?;
         options.tls = Some(Arc::clone(&tls));

@@ -51,6 +51,9 @@ pub enum StartError {
     /// The user to become.
     #[error(transparent)]
     Privileges(#[from] crate::PrivilegesError),
+    /// What looks at mail.
+    #[error(transparent)]
+    Examine(#[from] crate::ExamineError),
     /// The DNS resolver.
     #[error("[relay]: {0}")]
     Relay(#[from] crate::RelayError),

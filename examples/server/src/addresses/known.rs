@@ -60,6 +60,11 @@ impl AddressBook {
         Ok(addresses)
     }
 
+    /// The domains whose mail is delivered here.
+    pub(crate) fn domains(&self) -> Vec<String> {
+        self.book().domains().cloned().collect()
+    }
+
     /// What is known now.
     pub(crate) fn book(&self) -> Arc<Book> {
         let book = self.0.book.read().unwrap_or_else(PoisonError::into_inner);

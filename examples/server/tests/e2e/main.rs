@@ -36,3 +36,4 @@ mod store_health;
 mod submission;
 mod system;
 mod trace;
+mod trust;

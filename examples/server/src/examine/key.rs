@@ -1,0 +1,79 @@
+//! Keys that sign: read from their files, and made by `mailserver dkim`.
+
+use hikyaku_trust::signing::{Algorithm, Key, KeyError, NotSigned, Signer};
+use std::io;
+
+use crate::config::Config;
+use crate::private;
+
+/// Why a key cannot be used or made: one line, with the remedy.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DkimError {
+    /// The file.
+    #[error("[[dkim]] key: {0}: {1}: make one with mailserver dkim")]
+    File(String, io::Error),
+    /// What is in it.
+    #[error("[[dkim]] key: {0}: {1}")]
+    Key(String, KeyError),
+    /// The names.
+    #[error("[[dkim]]: {0}")]
+    Name(#[from] NotSigned),
+    /// A file that is there, or cannot be.
+    #[error("{0}: {1}: choose another selector, or a data folder that this user may write to")]
+    Write(String, io::Error),
+    /// Making one.
+    #[error("the key could not be made: {0}")]
+    Make(KeyError),
+}
+
+/// All keys of the configuration.
+pub(super) fn signer(config: &Config) -> Result<Signer, DkimError> {
+    let mut signer = Signer::default();
+    for one in &config.dkim {
+        let path = config.data.join(&one.key);
+        let name = || path.display().to_string();
+        let text = std::fs::read_to_string(&path).map_err(|e| DkimError::File(name(), e))?;
+        let key = Key::from_pem(&text).map_err(|e| DkimError::Key(name(), e))?;
+        signer.add(&one.domain, &one.selector, key)?;
+    }
+    Ok(signer)
+}
+
+/// Where keys are, in the data folder.
+const FOLDER: &str = "dkim";
+
+/// Makes a key in a new file that nobody else may read; returns what goes into the zone and into the configuration.
+///
+/// # Errors
+/// One line, with the remedy.
+pub fn new_dkim_key(
+    config: &Config,
+    domain: &str,
+    selector: &str,
+    rsa: bool,
+) -> Result<String, DkimError> {
+    let algorithm = if rsa {
+        Algorithm::Rsa
+    } else {
+        Algorithm::Ed25519
+    };
+    let key = Key::generate(algorithm).map_err(DkimError::Make)?;
+    let (record, text) = (key.record_strings(), key.to_pem());
+    // The names are looked at before they are those of a file.
+    Signer::default().add(domain, selector, key)?;
+    let name = format!("{selector}.{domain}.pem");
+    let folder = config.data.join(FOLDER);
+    let failed = |error| DkimError::Write(folder.join(&name).display().to_string(), error);
+    if folder.join(&name).exists() {
+        return Err(failed(io::ErrorKind::AlreadyExists.into()));
+    }
+    private::write(&folder, &name, text.as_bytes()).map_err(failed)?;
+    let strings: Vec<_> = record.iter().map(|one| format!("\"{one}\"")).collect();
+    let strings = strings.join(" ");
+    Ok(format!(
+        "; in the zone of {domain}\n{selector}._domainkey.{domain}. IN TXT ( {strings} )\n\n\
+         # in the configuration, once the record is published\n[[dkim]]\ndomain = \"{domain}\"\n\
+         selector = \"{selector}\"\nkey = \"{FOLDER}/{name}\"\n"
+    ))
+}
