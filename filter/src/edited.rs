@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use hikyaku_service::Remarks;
 
-/// Fields of a header section that are told apart. Each costs a filter an answer and us some memory; what follows goes to
+/// Fields of a header section that are distinguished. Each costs a filter an answer and us some memory; what follows goes to
 /// the filter with the body.
 const FIELDS: usize = 10_000;
 

@@ -45,7 +45,7 @@ struct Walk<'a> {
     leads_back: bool,
 }
 
-/// An address as it is told apart from others. A local part elsewhere may differ by its case (RFC 5321 §2.4); one that
+/// An address as it differs from others. A local part elsewhere may differ by its case (RFC 5321 §2.4); one that
 /// is asked for twice is no harm.
 fn key(path: &ForwardPath) -> String {
     path.mailbox().map_or("postmaster".into(), |mailbox| {
