@@ -37,6 +37,7 @@ mod relaying;
 mod remembered;
 mod residents;
 mod server;
+mod setup;
 mod shared;
 mod start_error;
 mod store_health;
@@ -70,6 +71,7 @@ pub use queue_request::{
 };
 pub use relaying::RelayError;
 pub use server::Server;
+pub use setup::{Setup, SetupError, setup};
 pub use start_error::StartError;
 pub use tls::TlsError;
 pub use weak::hint;

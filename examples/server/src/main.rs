@@ -7,12 +7,13 @@ use clap::{Parser, Subcommand};
 use mailserver::control::{Request, perform};
 use mailserver::trace::{Query, report};
 use mailserver::{
-    Config, Protocol, Server, Size, Span, check, drop_privileges, generated_password, hint,
-    new_dkim_key,
+    Config, Protocol, Server, Setup, Size, Span, check, drop_privileges, generated_password, hint,
+    new_dkim_key, setup,
 };
 use queue_command::Queue;
 use sd_notify::NotifyState;
 use std::io::{IsTerminal as _, Write as _};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -65,6 +66,20 @@ enum Action {
         /// Prints the records of the log, one JSON object a line.
         #[arg(long)]
         json: bool,
+    },
+    /// Sets a domain up: writes the configuration, makes the keys, and prints the records of its zone and what is left to do.
+    Setup {
+        /// The domain that is to have mail, such as example.org.
+        domain: String,
+        /// The server's name; "mail." and the domain by default.
+        #[arg(long, value_name = "NAME")]
+        hostname: Option<String>,
+        /// An address of the server, as the world sees it; once for each.
+        #[arg(long = "address", value_name = "ADDRESS")]
+        addresses: Vec<IpAddr>,
+        /// The folder for mail, accounts, queue and keys.
+        #[arg(long, value_name = "FOLDER", default_value = "mailserver-data")]
+        data: PathBuf,
     },
     /// Makes a key that signs what accounts send (DKIM), and prints its DNS record and its lines of the configuration.
     Dkim {
@@ -133,6 +148,27 @@ fn main() -> ExitCode {
 
 async fn run(arguments: Arguments) -> Result<(), String> {
     let quickstart = arguments.config.is_none();
+    if let Some(Action::Setup {
+        domain,
+        hostname,
+        addresses,
+        data,
+    }) = arguments.action
+    {
+        let file = arguments.config.unwrap_or_else(|| "mailserver.toml".into());
+        let addresses = match addresses.is_empty() {
+            true => asked_addresses()?,
+            false => addresses,
+        };
+        let wanted = Setup {
+            domain,
+            hostname,
+            addresses,
+            data,
+        };
+        let done = setup(&file, &wanted).map_err(|error| error.to_string())?;
+        return queue_command::print(done.as_bytes());
+    }
     let config = match &arguments.config {
         Some(path) => Config::read(path).map_err(|error| error.to_string())?,
         None => Config::quickstart(),
@@ -143,6 +179,8 @@ async fn run(arguments: Arguments) -> Result<(), String> {
     }
     match arguments.action {
         None => serve(config, quickstart).await,
+        // Done above: there is no configuration yet.
+        Some(Action::Setup { .. }) => Ok(()),
         Some(Action::Dkim {
             domain,
             selector,
@@ -175,6 +213,23 @@ async fn run(arguments: Arguments) -> Result<(), String> {
             trace(&config, &query)
         }
     }
+}
+
+/// Asks for the server's addresses, where somebody is there to answer.
+fn asked_addresses() -> Result<Vec<IpAddr>, String> {
+    if !std::io::stdin().is_terminal() {
+        return Ok(Vec::new());
+    }
+    eprint!("The server's public addresses (IPv4, IPv6), with a blank between them: ");
+    let mut line = String::new();
+    std::io::stdin()
+        .read_line(&mut line)
+        .map_err(|error| error.to_string())?;
+    let address = |text: &str| {
+        text.parse()
+            .map_err(|_| format!("{text} is not an address"))
+    };
+    line.split_whitespace().map(address).collect()
 }
 
 fn trace(config: &Config, query: &Query) -> Result<(), String> {

@@ -43,16 +43,21 @@ pub(super) fn signer(config: &Config) -> Result<Signer, DkimError> {
 /// Where keys are, in the data folder.
 const FOLDER: &str = "dkim";
 
-/// Makes a key in a new file that nobody else may read; returns what goes into the zone and into the configuration.
-///
-/// # Errors
-/// One line, with the remedy.
-pub fn new_dkim_key(
+/// A key that was made.
+pub(crate) struct MadeKey {
+    /// Its record, in the form of zone files.
+    pub(crate) record: String,
+    /// Its lines of the configuration.
+    pub(crate) configuration: String,
+}
+
+/// Makes a key in a new file that nobody else may read.
+pub(crate) fn made(
     config: &Config,
     domain: &str,
     selector: &str,
     rsa: bool,
-) -> Result<String, DkimError> {
+) -> Result<MadeKey, DkimError> {
     let algorithm = if rsa {
         Algorithm::Rsa
     } else {
@@ -71,9 +76,29 @@ pub fn new_dkim_key(
     private::write(&folder, &name, text.as_bytes()).map_err(failed)?;
     let strings: Vec<_> = record.iter().map(|one| format!("\"{one}\"")).collect();
     let strings = strings.join(" ");
+    Ok(MadeKey {
+        record: format!("{selector}._domainkey.{domain}. IN TXT ( {strings} )"),
+        configuration: format!(
+            "[[dkim]]\ndomain = \"{domain}\"\nselector = \"{selector}\"\nkey = \"{FOLDER}/{name}\"\n"
+        ),
+    })
+}
+
+/// Makes a key in a new file that nobody else may read; returns what goes into the zone and into the configuration.
+///
+/// # Errors
+/// One line, with the remedy.
+pub fn new_dkim_key(
+    config: &Config,
+    domain: &str,
+    selector: &str,
+    rsa: bool,
+) -> Result<String, DkimError> {
+    let MadeKey {
+        record,
+        configuration,
+    } = made(config, domain, selector, rsa)?;
     Ok(format!(
-        "; in the zone of {domain}\n{selector}._domainkey.{domain}. IN TXT ( {strings} )\n\n\
-         # in the configuration, once the record is published\n[[dkim]]\ndomain = \"{domain}\"\n\
-         selector = \"{selector}\"\nkey = \"{FOLDER}/{name}\"\n"
+        "; in the zone of {domain}\n{record}\n\n# in the configuration, once the record is published\n{configuration}"
     ))
 }

@@ -7,6 +7,7 @@ mod settings;
 mod signed;
 
 pub use key::{DkimError, new_dkim_key};
+pub(crate) use key::{MadeKey, made};
 pub use settings::{Check, Checks, DkimKey, DmarcCheck, Filter, FilterAway, FilterKind};
 
 use hikyaku_filter::{Away, Endpoint, Filters, Milter, Rspamd};

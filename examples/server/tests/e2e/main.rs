@@ -32,6 +32,7 @@ mod qresync;
 mod queue;
 mod relay;
 mod senders;
+mod setup;
 mod store_health;
 mod submission;
 mod system;
