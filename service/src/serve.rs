@@ -98,8 +98,15 @@ pub(crate) async fn starttls<M: Machine>(
     driver.upgrade_async(begin).await.ok()
 }
 
-/// Holds a conversation until it ends.
-pub(crate) async fn serve<C: Conversation>(mut conversation: C, guest: &dyn Guest) {
+/// Holds a conversation until it ends. It is boxed at once: an `async fn` has room for its arguments twice.
+pub(crate) fn serve<C: Conversation>(
+    conversation: C,
+    guest: &dyn Guest,
+) -> impl Future<Output = ()> + Send {
+    held(Box::new(conversation), guest)
+}
+
+async fn held<C: Conversation>(mut conversation: Box<C>, guest: &dyn Guest) {
     let mut leaves = guest.leaves();
     loop {
         let may_leave = conversation.may_leave();
@@ -114,10 +121,10 @@ pub(crate) async fn serve<C: Conversation>(mut conversation: C, guest: &dyn Gues
             // What is done is boxed, since a connection that waits has room for the largest of its steps.
             Heard::Client(Ok(Next::Event(event))) => Box::pin(conversation.event(event)).await,
             Heard::Client(Ok(Next::StartTls)) => match Box::pin(conversation.encrypt()).await {
-                Some(encrypted) => conversation = encrypted,
+                Some(encrypted) => *conversation = encrypted,
                 None => return,
             },
-            Heard::Client(Ok(Next::Compress)) => conversation = conversation.compress(),
+            Heard::Client(Ok(Next::Compress)) => *conversation = conversation.compress(),
             Heard::Client(Ok(Next::Closed)) => break,
             Heard::Client(Ok(Next::NeedAnswer)) => {
                 warn!("a bug: an event was not answered, so the connection is closed");
