@@ -300,22 +300,15 @@ impl Writing {
         Ok(())
     }
 
-    /// Removes all that it is kept as, also what became of it since it was read: a draft that waited here is another
-    /// message once the server behind this one has it.
-    pub(super) async fn forget_all(&mut self, user: &User) -> Result<(), Error> {
+    /// Removes all that it is kept as, for good or into the trash, also what became of it since it was read: a draft that
+    /// waited here is another message once the server behind this one has it. Returns whether there was anything.
+    pub(super) async fn clear(&mut self, user: &User, for_good: bool) -> Result<bool, Error> {
+        let mut any = false;
         for _ in 0..PASSES {
-            self.forget(user).await?;
-            self.drafts = drafts_of(user, &self.written.key).await?;
-            if self.drafts.is_empty() {
-                break;
+            any |= !self.drafts.is_empty();
+            if for_good {
+                self.forget(user).await?;
             }
-        }
-        Ok(())
-    }
-
-    /// Moves it into the trash.
-    pub(super) async fn discard(&mut self, user: &User) -> Result<(), Error> {
-        for _ in 0..PASSES {
             for message in std::mem::take(&mut self.drafts) {
                 user.local.delete(&message, false).await?;
             }
@@ -324,7 +317,7 @@ impl Writing {
                 break;
             }
         }
-        Ok(())
+        Ok(any)
     }
 }
 

@@ -223,8 +223,8 @@ async fn answer(
         match sending::send(shared, user, w, &mut writing, digest).await {
             Ok(Sending::Sent(copied)) => {
                 // It is sent, whatever becomes of the draft.
-                let _ = writing.forget_all(user).await;
-                refresh(user).await;
+                let _ = writing.clear(user, true).await;
+                refresh_without(user, writing, true).await;
                 let said = if copied { "sent" } else { "sent-without-copy" };
                 return Ok(to(&format!("/folder?name=INBOX&said={said}")));
             }
@@ -266,8 +266,8 @@ async fn answer(
             return Ok(to("/folder?name=INBOX&said=kept"));
         }
         "discard" => {
-            writing.discard(user).await?;
-            refresh(user).await;
+            writing.clear(user, false).await?;
+            refresh_without(user, writing, false).await;
             return Ok(to("/folder?name=INBOX&said=discarded"));
         }
         AUTOSAVE => {}
@@ -283,5 +283,19 @@ async fn answer(
 async fn refresh(user: &User) {
     let user = user.clone();
     let refreshing = tokio::spawn(async move { user.post.refresh(&user).await });
+    let _ = tokio::time::timeout(REFRESH, refreshing).await;
+}
+
+/// The same, for a draft that is no more: what was on its way to the server when it was removed is known here only once
+/// the server has it, and is removed then.
+async fn refresh_without(user: &User, mut writing: Writing, for_good: bool) {
+    let user = user.clone();
+    let refreshing = tokio::spawn(async move {
+        user.post.refresh(&user).await?;
+        match writing.clear(&user, for_good).await? {
+            true => user.post.refresh(&user).await,
+            false => Ok(()),
+        }
+    });
     let _ = tokio::time::timeout(REFRESH, refreshing).await;
 }
