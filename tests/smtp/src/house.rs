@@ -12,7 +12,7 @@ use crate::run;
 /// Everybody's.
 pub const PASSWORD: &str = "a-secret-of-words";
 /// How long mail may take to arrive.
-const PATIENCE: Duration = Duration::from_secs(45);
+const PATIENCE: Duration = Duration::from_secs(90);
 /// More messages than this are not looked for in a mailbox.
 const MOST: usize = 50_000;
 

@@ -96,8 +96,8 @@ async fn recipients_from_arguments_and_from_the_header() {
     let done = msmtp(&house, &["starttls", "--read-recipients"]).await;
     assert_eq!(done.code, FINE, "{}", done.said);
     let to_alice = house.gets("alice", 1).await;
-    // To him, and to him again without anybody's knowledge.
-    let to_bob = house.gets("bob", 2).await;
+    // To him, and to him again by an address of his that nobody else sees: he gets it once.
+    let to_bob = house.gets("bob", 1).await;
     for text in to_bob.iter().chain(&to_alice) {
         assert!(text.contains("Subject: by msmtp\r\n"), "{text}");
         assert!(text.ends_with("\r\n\r\n.dot\r\n..\r\nend\r\n"), "{text}");
@@ -119,7 +119,7 @@ async fn recipients_from_arguments_and_from_the_header() {
             );
         }
     }
-    house.gets("bob", 2).await;
+    house.gets("bob", 1).await;
     // A notification, as msmtp asks for it.
     let done = msmtp(
         &house,
@@ -135,7 +135,7 @@ async fn recipients_from_arguments_and_from_the_header() {
     )
     .await;
     assert_eq!(done.code, FINE, "{}", done.said);
-    house.gets("bob", 3).await;
+    house.gets("bob", 2).await;
     let mail = house.gets("alice", 2).await;
     assert!(mail[1].contains("Action: delivered"), "{}", mail[1]);
     house.server.stop().await;
