@@ -27,7 +27,7 @@ use crate::parameter::xtext::Xtext;
 /// let line = "MAIL FROM:<a@example.org> SIZE=1000 RET=HDRS ENVID=QQ314 X-NEW=1".into();
 /// let Command::Mail { parameters, .. } = Command::parse(&line)? else { panic!() };
 /// assert_eq!((parameters.size, parameters.ret), (Some(1000), Some(Ret::Headers)));
-/// assert_eq!(parameters.envid.unwrap().as_bytes(), b"QQ314");
+/// assert_eq!(parameters.envid.as_ref().unwrap().as_bytes(), b"QQ314");
 /// assert_eq!(parameters.others()[0].keyword, "X-NEW");
 /// # Ok::<(), hikyaku_smtp_proto::SyntaxError>(())
 /// ```
