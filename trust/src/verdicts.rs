@@ -28,7 +28,7 @@ pub struct Signature {
     pub selector: String,
     /// The algorithm, `a=`.
     pub algorithm: &'static str,
-    /// The first eight characters of the signature, which tell signatures of one domain apart (RFC 6008 §4).
+    /// The first eight characters of the signature, by which signatures of one domain differ (RFC 6008 §4).
     pub beginning: String,
     /// The result.
     pub outcome: Outcome,

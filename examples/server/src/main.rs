@@ -51,7 +51,7 @@ enum Action {
     /// Looks at the messages that wait to be handed on, and changes what becomes of them, even while the server is running.
     #[command(subcommand)]
     Queue(Queue),
-    /// Tells what became of messages: who sent them, who was accepted and refused, each attempt, and how it ended.
+    /// Shows what became of messages: who sent them, who was accepted and refused, each attempt, and how it ended.
     Trace {
         /// The ID of a message, as in `queue list`, in its Received field and in the reply to its sender; or the address of
         /// a sender, a recipient or a login.
@@ -60,7 +60,7 @@ enum Action {
         /// How far back to look, such as "2h" or "3d"; all that is kept by default.
         #[arg(long, value_name = "TIME")]
         since: Option<Span>,
-        /// Tells of no more than this many messages: the last ones.
+        /// Shows no more than this many messages: the last ones.
         #[arg(long, value_name = "N", default_value_t = 50)]
         limit: usize,
         /// Prints the records of the log, one JSON object a line.

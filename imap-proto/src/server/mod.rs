@@ -797,7 +797,7 @@ impl Connection {
     }
 
     /// Answers SELECT or EXAMINE, before `complete` with OK: the UIDs in the mailbox, ascending; those
-    /// from `recent_from` on are `\Recent`. Tells EXISTS and RECENT.
+    /// from `recent_from` on are `\Recent`. Sends EXISTS and RECENT.
     ///
     /// ```
     /// # use hikyaku_imap_proto::server::{Connection, Options};
@@ -870,7 +870,7 @@ impl Connection {
     }
 
     /// New messages in the selected mailbox, ascending; those from `recent_from` on are `\Recent`.
-    /// Tells EXISTS and RECENT.
+    /// Sends EXISTS and RECENT.
     ///
     /// ```
     /// # use hikyaku_imap_proto::server::{Connection, Options};

@@ -1,6 +1,6 @@
 //! SPF (RFC 7208): whether a domain lets an address send in its name.
 //!
-//! mail-auth has SPF too. This is our own since that does not tell several records from one, has no limit for questions
+//! mail-auth has SPF too. This is our own since that takes several records for one, has no limit for questions
 //! without an answer, accepts prefix lengths that are none, and asks for IPv6 addresses where `exists` wants IPv4.
 //!
 //! | rule | file |

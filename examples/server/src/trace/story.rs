@@ -1,4 +1,4 @@
-//! Tells the story of messages from the log.
+//! Writes the story of messages from the log.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt::Write as _;
@@ -35,7 +35,7 @@ fn base(id: &str) -> &str {
     id
 }
 
-/// Tells what the log in that data folder knows.
+/// Writes what the log in that data folder knows.
 ///
 /// # Errors
 /// Those of reading it.

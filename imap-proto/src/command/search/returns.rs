@@ -27,7 +27,7 @@ pub enum Return {
     Partial(PartialRange),
     /// More is going to be asked of this search (RFC 5267).
     Context,
-    /// Tell what changes, and of what is new in the selected mailbox this (RFC 5267, RFC 5465 §5.1).
+    /// Report what changes, and of what is new in the selected mailbox this (RFC 5267, RFC 5465 §5.1).
     Update(Vec<FetchAttribute>),
     /// How well each fits (RFC 6203).
     Relevancy,
