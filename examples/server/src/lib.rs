@@ -53,8 +53,8 @@ pub use activation::ActivationError;
 pub use address_request::AddressRequest;
 pub use addresses::{AddressBook, AddressError};
 pub use config::{
-    Addresses, Auth, Config, ConfigError, DnssecMode, Limits, Listen, MtaSts, MtaStsMode,
-    Plaintext, Reading, Relay, RelayRoute, Senders, Size, Span, Store, StoreKind, Tls,
+    Addresses, Auth, Config, ConfigError, DnssecMode, Imap, Limits, Listen, MtaSts, MtaStsMode,
+    Plaintext, Proxies, Reading, Relay, RelayRoute, Senders, Size, Span, Store, StoreKind, Tls,
     TlsCertificate, Trace, Webmail,
 };
 pub use examine::{
