@@ -47,7 +47,19 @@ pub fn text_of(message: &[u8], part: &Part) -> String {
     part.text(message)
 }
 
-/// Lists the parts to show, in order; of alternatives, the plainest one that says anything.
+/// Lists the parts that a person is to see, in order: indexes into [`Structure::parts`]. Of alternatives it takes the
+/// plainest one that says anything, or the richest one where HTML is preferred; attachments are left out.
+///
+/// ```
+/// use hikyaku_client::show::{shown, text_of};
+/// use hikyaku_message::Structure;
+/// let message = b"Content-Type: multipart/alternative; boundary=b\r\n\r\n\
+///     --b\r\n\r\nAt noon?\r\n\
+///     --b\r\nContent-Type: text/html\r\n\r\n<p>At <b>noon</b>?\r\n--b--\r\n";
+/// let structure = Structure::of(message);
+/// let plain = shown(message, &structure, false);
+/// assert_eq!(text_of(message, &structure.parts()[plain[0]]), "At noon?");
+/// ```
 #[must_use]
 pub fn shown(message: &[u8], structure: &Structure, prefer_html: bool) -> Vec<usize> {
     structure.shown(message, prefer_html)

@@ -17,6 +17,11 @@ pub struct DateTime {
 
 impl DateTime {
     /// Makes the date of a moment, in UTC.
+    ///
+    /// ```
+    /// use hikyaku_message::{DateTime, parse_date};
+    /// assert_eq!(parse_date(b"1 Jan 1970 00:01:00 +0000"), Some(DateTime::utc(60)));
+    /// ```
     #[must_use]
     pub const fn utc(seconds: i64) -> Self {
         Self { seconds, zone: 0 }

@@ -246,7 +246,7 @@ const USUAL: usize = 10;
 
 /// The fields of a header section that are kept, unfolded, names in lower case.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Fields(Vec<(Cow<'static, [u8]>, Vec<u8>)>);
+pub(crate) struct Fields(Vec<(Cow<'static, [u8]>, Vec<u8>)>);
 
 /// The lower-case name of a field that is kept: one of the message's own that ENVELOPE and threads need, or one of MIME.
 pub(super) fn kept(name: &[u8]) -> Option<Cow<'static, [u8]>> {
@@ -295,13 +295,6 @@ impl Fields {
 
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = (&[u8], &[u8])> {
         self.0.iter().map(|(name, value)| (&**name, &**value))
-    }
-
-    /// Returns the value of the first field of that name, which is given in lower case.
-    pub fn first(&self, name: &str) -> Option<&[u8]> {
-        self.iter()
-            .find(|(n, _)| *n == name.as_bytes())
-            .map(|(_, value)| value)
     }
 }
 

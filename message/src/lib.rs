@@ -41,7 +41,7 @@ pub use date::{DateTime, parse_date};
 pub use encoded_word::decode_header;
 pub use envelope::Envelope;
 pub use envelope_view::{AddressView, AddressesView, EnvelopeView};
-pub use field::{Content, Disposition, Fields, fields};
+pub use field::{Content, Disposition, fields};
 pub use inline::{Inline, picture_type};
 pub use message_id::message_ids;
 pub use scanner::{Limits, Scanner};

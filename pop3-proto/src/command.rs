@@ -58,7 +58,7 @@ pub enum Command {
     Retr(u32),
     /// `TOP number lines`
     Top {
-        /// Which message.
+        /// The message, counted from 1.
         number: u32,
         /// Lines of its body.
         lines: u32,

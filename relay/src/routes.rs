@@ -232,13 +232,23 @@ pub enum HostTls {
     Implicit,
 }
 
-/// A login at a host.
+/// The login at a smarthost.
+///
+/// It is used under TLS alone, unless the host is one for [`HostTls::Never`], by the best mechanism that the host and this
+/// relay know.
+///
+/// ```
+/// use hikyaku_relay::Login;
+/// let login = Login::new("shop@example.org", b"a long password".to_vec());
+/// // The password does not get into logs.
+/// assert!(!format!("{login:?}").contains("long"));
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Login {
-    /// The name.
+    /// The name, often a whole address.
     pub user: String,
-    /// The password.
+    /// The password, which is not shown and is wiped when it goes.
     pub password: Secret,
 }
 

@@ -52,7 +52,7 @@ pub enum What<'a> {
         to: &'a str,
         /// The reply, with its codes.
         why: &'a str,
-        /// When.
+        /// When the next attempt is due.
         next: SystemTime,
     },
     /// A recipient was given up.

@@ -10,7 +10,7 @@ pub enum Decision {
     Accept,
     /// It is accepted, as suspicious: it belongs into the folder for junk.
     Quarantine {
-        /// Why.
+        /// Why, for the header field that says so.
         reason: String,
     },
     /// It is refused for good.

@@ -36,6 +36,24 @@ const CYCLE: u64 = 1024;
 const PATH: usize = 254;
 
 /// Rewrites reverse-paths, and finds the address behind a rewritten one.
+///
+/// A server that forwards a message keeps the sender's reverse-path, and SPF fails at the next one. With a path of its own
+/// SPF passes, and notifications come back to it, so that it can send them on.
+///
+/// ```
+/// use hikyaku_trust::srs::{Srs, SrsError};
+/// use std::time::SystemTime;
+///
+/// let srs = Srs::new("forward.example", b"a secret of 32 random octets or so")?;
+/// let now = SystemTime::now();
+/// let path = srs.forward("alice@example.org", now)?;
+/// assert!(path.starts_with("SRS0=") && path.ends_with("=example.org=alice@forward.example"));
+/// assert_eq!(srs.reverse(&path, now)?, "alice@example.org");
+/// // Nobody else can make one, to send mail to whom they like.
+/// let forged = "SRS0=aaaaaaaa=aa=example.org=bob@forward.example";
+/// assert_eq!(srs.reverse(forged, now), Err(SrsError::Forged));
+/// # Ok::<(), SrsError>(())
+/// ```
 #[derive(Clone)]
 pub struct Srs {
     domain: String,

@@ -18,14 +18,14 @@ const OCTETS: usize = 1 << 20;
 pub enum QueueRequest {
     /// Some of the messages. The answer is a [`Page`].
     List {
-        /// Which.
+        /// The messages it concerns.
         pick: Picked,
         /// Where they begin.
         after: Option<u64>,
     },
     /// To do something with some of them. The answer is [`Done`].
     Operate {
-        /// Which.
+        /// The messages it concerns.
         pick: Picked,
         /// What is done.
         order: Ordered,

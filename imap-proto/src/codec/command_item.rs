@@ -65,7 +65,7 @@ pub enum CommandItem {
     Refused {
         /// The command's, when it could be read.
         tag: Option<Bytes>,
-        /// Why.
+        /// Why it did not get through.
         refusal: Refusal,
     },
 }

@@ -18,7 +18,7 @@ use crate::{DateTime, Flag, MailboxName, Numbers, SequenceSet};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Append {
-    /// Where to.
+    /// The mailbox it is added to.
     pub mailbox: MailboxName,
     /// Its flags.
     pub flags: Vec<Flag>,

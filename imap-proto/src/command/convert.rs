@@ -16,7 +16,7 @@ use crate::{BodyStructure, Section, SectionText, SequenceSet};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs, reason = "its parts are the grammar's")]
 pub struct Convert {
-    /// Which messages.
+    /// The messages.
     pub set: SequenceSet,
     /// The media type; the server's choice without one.
     pub to: Option<Bytes>,

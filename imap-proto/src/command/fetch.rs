@@ -27,7 +27,7 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Fetch {
-    /// Which messages.
+    /// The messages.
     pub set: SequenceSet,
     /// What of them; macros are taken apart.
     pub attributes: Vec<FetchAttribute>,
@@ -69,7 +69,7 @@ pub enum FetchAttribute {
     BodySection {
         /// `.PEEK`: without setting `\Seen`.
         peek: bool,
-        /// Which part.
+        /// The part of the message.
         section: Section,
         /// First octet, and how many at most.
         partial: Option<(u32, u32)>,

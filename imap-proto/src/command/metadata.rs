@@ -22,11 +22,11 @@ pub enum MetadataDepth {
     Infinity,
 }
 
-/// GETMETADATA.
+/// GETMETADATA: asks for annotations of a mailbox or of the server (RFC 5464 §4.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs, reason = "its parts are the grammar's")]
 pub struct GetMetadata {
-    /// Of which mailbox; the empty name is the server.
+    /// The mailbox; the empty name is the server.
     pub mailbox: MailboxName,
     /// Names of entries, such as `/private/comment`.
     pub entries: Vec<Bytes>,
@@ -36,27 +36,38 @@ pub struct GetMetadata {
     pub depth: MetadataDepth,
 }
 
-/// What a response says of annotations.
+/// What METADATA says of annotations: an answer to GETMETADATA, or that somebody changed some (RFC 5464 §4.4).
+///
+/// ```
+/// use hikyaku_imap_proto::{Limits, Metadata, Received, Response};
+/// let line = "* METADATA \"\" /shared/comment".into();
+/// let received = Received::parse(&line, &Limits::default())?;
+/// let Received::Untagged(Response::Metadata(_, metadata)) = received else {
+///     panic!("another response");
+/// };
+/// assert_eq!(metadata, Metadata::Changed(vec!["/shared/comment".into()]));
+/// # Ok::<(), hikyaku_imap_proto::SyntaxError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(clippy::exhaustive_enums, reason = "its parts are the grammar's")]
 pub enum Metadata {
-    /// Entries with their values; `None` for one that there is not.
+    /// The entries that were asked for, with their values; `None` where there is none.
     Values(Vec<(Bytes, Option<Bytes>)>),
-    /// Entries that changed.
+    /// The names of entries that changed, without their values: ask for those that matter.
     Changed(Vec<Bytes>),
 }
 
-/// What METADATA as a response code says.
+/// What the response code METADATA says (RFC 5464 §4.2.1, §4.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(clippy::exhaustive_enums, reason = "its parts are the grammar's")]
 pub enum MetadataCode {
-    /// A value was left out: so many octets has the longest.
+    /// Values were left out for their length: the longest has so many octets.
     LongEntries(u64),
-    /// A value may have so many octets at most.
+    /// The value was not set for its length: it may have so many octets at most.
     MaxSize(u64),
-    /// No more entries.
+    /// The value was not set: there are as many entries as there may be.
     TooMany,
-    /// No private ones.
+    /// The value was not set: the server has no private annotations.
     NoPrivate,
 }
 

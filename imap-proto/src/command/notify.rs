@@ -30,13 +30,13 @@ pub enum Notify {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs, reason = "its parts are the grammar's")]
 pub struct EventGroup {
-    /// Which mailboxes.
+    /// The mailboxes that are watched.
     pub mailboxes: MailboxFilter,
     /// What of them; nothing for `NONE`.
     pub events: Vec<NotifyEvent>,
 }
 
-/// What happens.
+/// What a client may want to be notified of (RFC 5465 §5).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NotifyEvent {

@@ -14,15 +14,15 @@ use crate::{Flag, LabelStore, SequenceSet};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs, reason = "its parts are the grammar's")]
 pub struct Store {
-    /// Which messages.
+    /// The messages.
     pub set: SequenceSet,
     /// UNCHANGEDSINCE: only those not changed after this mod-sequence.
     pub unchanged_since: Option<u64>,
-    /// How.
+    /// Whether the flags replace those there are, are added, or are taken away.
     pub action: StoreAction,
     /// `.SILENT`: the new flags need not be sent.
     pub silent: bool,
-    /// Which flags.
+    /// The flags.
     pub flags: Vec<Flag>,
 }
 

@@ -13,7 +13,7 @@ use crate::plumbing::text::{nz_number, write_astring};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs, reason = "its parts are the grammar's")]
 pub struct Thread {
-    /// How.
+    /// How messages are joined into threads.
     pub algorithm: ThreadAlgorithm,
     /// Of the strings.
     pub charset: Bytes,

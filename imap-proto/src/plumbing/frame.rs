@@ -31,7 +31,8 @@ pub struct Literal {
     pub synchronizing: bool,
 }
 
-/// Why a command, or a line of one, is not given.
+/// Why a command did not get through. It is read to its end and answered with BAD, and the connection goes on, unless its
+/// end cannot be known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {

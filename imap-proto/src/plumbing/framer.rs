@@ -67,7 +67,7 @@ pub enum CommandFrame {
     Refused {
         /// Its tag, when that could be read.
         tag: Option<Bytes>,
-        /// Why.
+        /// Why it did not get through.
         refusal: Refusal,
     },
 }

@@ -104,7 +104,7 @@ pub enum ResponseCode {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs, reason = "its parts are the grammar's")]
 pub struct Progress {
-    /// Which command.
+    /// The tag of the command whose progress it is; `None` where the server does not say.
     pub tag: Option<Bytes>,
     /// How much is done.
     pub done: Option<u32>,

@@ -34,7 +34,7 @@ pub enum Event {
     /// APPEND or REPLACE: `accept`, or `complete` with NO, after which all that is left of it is passed
     /// over. One command may have several messages: the next one says that the last one is whole.
     Append {
-        /// Where to.
+        /// The mailbox it is for, its flags and its date.
         append: Append,
         /// Octets that will come; `None` when it is put together of what follows (CATENATE).
         octets: Option<u64>,

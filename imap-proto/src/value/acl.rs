@@ -139,41 +139,68 @@ pub enum AclChange {
     Remove,
 }
 
-/// SETACL.
+/// SETACL: gives somebody rights in a mailbox, or takes them away (RFC 4314 §3.1).
+///
+/// ```
+/// use bytes::Buf;
+/// use hikyaku_imap_proto::{AclChange, Command, MailboxName, Rights, SetAcl, Tagged};
+/// let set = SetAcl {
+///     mailbox: MailboxName::new("Team"),
+///     identifier: "bob".into(),
+///     change: AclChange::Add,
+///     rights: Rights::parse(b"lr").unwrap(),
+/// };
+/// let mut output = hikyaku_wire::Output::new();
+/// Tagged { tag: "a1".into(), command: Command::SetAcl(set) }.encode(&mut output);
+/// assert_eq!(output.copy_to_bytes(output.len()), "a1 SETACL Team bob +lr\r\n");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs, reason = "its parts are the grammar's")]
 pub struct SetAcl {
-    /// Of which mailbox.
+    /// The mailbox.
     pub mailbox: MailboxName,
-    /// Whose rights; with a `-` before it, the rights are taken from whoever else has them.
+    /// The user or the group, as the server names them. With `-` before the name these rights are denied, whatever
+    /// others grant (§2).
     pub identifier: Bytes,
-    /// How.
+    /// Whether the rights replace those there are, are added, or are taken away.
     pub change: AclChange,
-    /// Which.
+    /// The rights.
     pub rights: Rights,
 }
 
-/// A mailbox's list: who has which rights.
+/// A mailbox's list: who has which rights (RFC 4314 §3.6).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs, reason = "its parts are the grammar's")]
 pub struct Acl {
-    /// Of which mailbox.
+    /// The mailbox.
     pub mailbox: MailboxName,
     /// Identifiers with their rights.
     pub entries: alloc::vec::Vec<(Bytes, Rights)>,
 }
 
-/// Which rights somebody may be given.
+/// The rights that somebody can be given in a mailbox (RFC 4314 §3.7): what a form with a box for each right needs.
+///
+/// ```
+/// use hikyaku_imap_proto::{Limits, Received, Response, Rights};
+/// let line = "* LISTRIGHTS INBOX bob la r swicd".into();
+/// let received = Received::parse(&line, &Limits::default())?;
+/// let Received::Untagged(Response::ListRights(list)) = received else {
+///     panic!("another response");
+/// };
+/// assert_eq!(list.required, Rights::parse(b"la").unwrap());
+/// assert_eq!(list.optional.len(), 2, "r alone, and s, w, i, c, d together");
+/// # Ok::<(), hikyaku_imap_proto::SyntaxError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs, reason = "its parts are the grammar's")]
 pub struct ListRights {
-    /// Of which mailbox.
+    /// The mailbox.
     pub mailbox: MailboxName,
-    /// Whose.
+    /// The user or the group that was asked about.
     pub identifier: Bytes,
-    /// Those that are always granted.
+    /// The rights that they always have there.
     pub required: Rights,
-    /// Those that may be, each set together.
+    /// The rights that they may be given. Those in one set are given and taken together.
     pub optional: alloc::vec::Vec<Rights>,
 }
 

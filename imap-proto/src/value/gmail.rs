@@ -13,9 +13,9 @@ use crate::value::store_action::StoreAction;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs, reason = "its parts are the grammar's")]
 pub struct LabelStore {
-    /// Which messages.
+    /// The messages.
     pub set: SequenceSet,
-    /// How.
+    /// Whether the labels replace those there are, are added, or are taken away.
     pub action: StoreAction,
     /// `.SILENT`
     pub silent: bool,

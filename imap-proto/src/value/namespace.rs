@@ -9,32 +9,45 @@ use crate::plumbing::cursor::{Cursor, Result};
 use crate::plumbing::text::{any_string, write_string};
 use crate::plumbing::word::write_value;
 
-/// Where mailboxes are: the user's own, those of other users, and those of all.
+/// Where mailboxes are: the user's own, those of other users, and those that all share. Each kind may have none, one, or
+/// several places (RFC 9051 §6.3.10).
+///
+/// ```
+/// use hikyaku_imap_proto::{Limits, Received, Response};
+/// let line = "* NAMESPACE ((\"INBOX.\" \".\")) NIL ((\"Public/\" \"/\"))".into();
+/// let received = Received::parse(&line, &Limits::default())?;
+/// let Received::Untagged(Response::Namespace(all)) = received else {
+///     panic!("another response");
+/// };
+/// assert_eq!(all.personal[0].delimiter, Some('.'));
+/// assert!(all.other_users.is_empty());
+/// # Ok::<(), hikyaku_imap_proto::SyntaxError>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Namespaces {
-    /// The user's own.
+    /// Where the user's own mailboxes are.
     pub personal: Vec<Namespace>,
-    /// Those of other users.
+    /// Where those of other users are.
     pub other_users: Vec<Namespace>,
-    /// Those of all.
+    /// Where those are that all share.
     pub shared: Vec<Namespace>,
 }
 
-/// A namespace.
+/// A namespace: what the names of mailboxes of one kind begin with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs, reason = "its parts are the grammar's")]
 pub struct Namespace {
-    /// What its names begin with.
+    /// What its names begin with, the separator included; empty where they are the names themselves.
     pub prefix: MailboxName,
-    /// What separates levels.
+    /// What separates the levels of a name; `None` where there is one level alone.
     pub delimiter: Option<char>,
     /// Extensions: names, and their values as they were sent, in parentheses.
     pub extensions: Vec<(Bytes, Bytes)>,
 }
 
 impl Namespaces {
-    /// One namespace of the user's own.
+    /// Creates an answer with one namespace, which is the user's own.
     #[must_use]
     pub fn personal(prefix: &str, delimiter: char) -> Self {
         let namespace = Namespace {

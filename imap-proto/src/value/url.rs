@@ -26,7 +26,7 @@ pub struct MessageUrl {
     pub mailbox: MailboxName,
     /// What UIDVALIDITY the UID is of.
     pub uid_validity: Option<u32>,
-    /// Which message.
+    /// The UID of the message.
     pub uid: Uid,
     /// What of it.
     pub section: Section,

@@ -88,8 +88,11 @@ pub fn remove_account(tables: &mut dyn Tables, id: AccountId) -> Result<()> {
     Ok(())
 }
 
-/// Returns what a claim takes of the entries that it may have ([`QueueEntry::may_be_claimed`]), with new tokens and until when they are
-/// held: the caller writes them back so. `due` is sorted by [`QueueEntry::due`], then by number.
+/// Chooses the queue entries that a claim takes, and marks them as held.
+///
+/// `due` are those that it may have ([`QueueEntry::may_be_claimed`]), sorted by [`QueueEntry::due`], then by number. At most
+/// [`Claim::limit`] come back, each with a new token, and with `due` set to when the claim ends: the backend writes them
+/// back as they are.
 ///
 /// ```
 /// use hikyaku_mailstore::{Claim, engine};

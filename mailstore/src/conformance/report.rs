@@ -54,7 +54,7 @@ impl fmt::Display for Failure {
 pub struct Skipped {
     /// The case.
     pub case: &'static str,
-    /// Why.
+    /// What this backend lacks for it.
     pub reason: &'static str,
 }
 

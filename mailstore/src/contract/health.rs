@@ -123,7 +123,7 @@ pub enum Finding {
     /// Bodies that no row names.
     #[error("{count} bodies that belong to no message were moved to {}", folder.display())]
     Orphans {
-        /// How many.
+        /// How many there are.
         count: u64,
         /// Where they are now.
         folder: PathBuf,

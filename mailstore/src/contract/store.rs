@@ -494,6 +494,19 @@ pub trait Store: Send + Sync + 'static {
 }
 
 /// A body on its way in. Dropped unfinished it leaves nothing behind.
+///
+/// ```
+/// use hikyaku_mailstore::{Memory, Store, block_on};
+/// # block_on(async {
+/// let store = Memory::new();
+/// let mut stage = store.stage().await?;
+/// stage.write("Subject: Lunch\r\n\r\n".into()).await?;
+/// stage.write("At noon?\r\n".into()).await?;
+/// let staged = stage.finish().await?;
+/// assert_eq!(staged.body().octets, 28);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 pub trait Stage: Send + Sync {
     /// Adds octets.
     fn write(&mut self, octets: Bytes) -> BoxFuture<'_, Result<()>>;

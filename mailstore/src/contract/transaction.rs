@@ -58,7 +58,7 @@ pub enum FlagChange {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Append {
-    /// Where to.
+    /// The mailbox it is added to.
     pub mailbox: MailboxId,
     /// Its octets.
     pub body: Staged,
@@ -117,38 +117,38 @@ pub enum Operation {
     Append(Box<Append>),
     /// Changes flags. Its outcome is [`Outcome::Flagged`].
     Flags {
-        /// Where.
+        /// The mailbox they are in.
         mailbox: MailboxId,
-        /// Which; those that do not exist are passed over.
+        /// The messages; those that do not exist are passed over.
         uids: UidSet,
-        /// How.
+        /// What becomes of the flags.
         change: FlagChange,
         /// Only messages not changed after this (RFC 7162 UNCHANGEDSINCE).
         unchanged_since: Option<ModSeq>,
     },
     /// Copies messages, also into another account's mailbox. Its outcome is [`Outcome::Copied`].
     Copy {
-        /// From where.
+        /// The mailbox they are in.
         from: MailboxId,
-        /// Which.
+        /// The messages.
         uids: UidSet,
-        /// Where to.
+        /// The mailbox they get into.
         to: MailboxId,
     },
     /// Moves messages. Its outcome is [`Outcome::Copied`].
     Move {
-        /// From where.
+        /// The mailbox they are in.
         from: MailboxId,
-        /// Which.
+        /// The messages.
         uids: UidSet,
-        /// Where to.
+        /// The mailbox they get into.
         to: MailboxId,
     },
     /// Removes messages. Its outcome is [`Outcome::Expunged`].
     Expunge {
-        /// Where.
+        /// The mailbox they are in.
         mailbox: MailboxId,
-        /// Which; those that do not exist are passed over.
+        /// The messages; those that do not exist are passed over.
         uids: UidSet,
         /// Only those with `\Deleted`.
         deleted_only: bool,
@@ -164,7 +164,7 @@ pub enum Operation {
     },
     /// Gives a mailbox, and all below it, another name.
     Rename {
-        /// Which.
+        /// The mailbox.
         mailbox: MailboxId,
         /// Its new name.
         to: String,
@@ -194,7 +194,7 @@ pub enum Operation {
     },
     /// Sets or removes a property of a mailbox, which counts as a change of it.
     SetMailboxProperty {
-        /// Which mailbox.
+        /// The mailbox.
         mailbox: MailboxId,
         /// Its key.
         key: String,
@@ -214,7 +214,7 @@ pub enum Operation {
     },
     /// Ends a claim: `Some` tries again at that time with that envelope, `None` removes the entry.
     Settle {
-        /// Which.
+        /// The entry.
         id: QueueId,
         /// The claim's proof; an expired claim fails the transaction.
         token: u64,

@@ -86,6 +86,15 @@ impl SevenBit {
 
     /// Takes the next octets of the message, and returns those to send: none where they wait for what follows; at most
     /// about three times as many, and the header fields that parts lack.
+    ///
+    /// ```
+    /// use hikyaku_message::SevenBitSurvey;
+    /// let message = b"Subject: Lunch\r\n\r\nAt noon?\r\n";
+    /// let mut survey = SevenBitSurvey::new();
+    /// survey.feed(message);
+    /// let mut seven_bit = survey.finish().unwrap();
+    /// assert_eq!(seven_bit.push(message), &message[..], "nothing has to change");
+    /// ```
     #[must_use]
     pub fn push(&mut self, octets: &[u8]) -> Bytes {
         let mut output = Vec::with_capacity(octets.len() + octets.len() / 2);

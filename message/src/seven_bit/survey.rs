@@ -52,7 +52,19 @@ impl Default for SevenBitSurvey {
 }
 
 impl SevenBitSurvey {
-    /// Starts before the first octet of a message.
+    /// Starts before the first octet of a message. Two passes over it, in pieces that end anywhere, make it one of 7 bits:
+    ///
+    /// ```
+    /// use hikyaku_message::SevenBitSurvey;
+    /// let pieces = ["Content-Type: text/plain; charset=utf-8\r\n\r\nThe ca", "f\u{e9} opens at eight.\r\n"];
+    /// let mut survey = SevenBitSurvey::new();
+    /// for piece in pieces {
+    ///     survey.feed(piece.as_bytes());
+    /// }
+    /// let mut seven_bit = survey.finish().unwrap();
+    /// let sent: Vec<u8> = pieces.iter().flat_map(|piece| seven_bit.push(piece.as_bytes())).collect();
+    /// assert!(sent.ends_with(b"\r\n\r\nThe caf=C3=A9 opens at eight.\r\n"));
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -67,6 +79,14 @@ impl SevenBitSurvey {
     }
 
     /// Examines the next octets. Pieces may end anywhere.
+    ///
+    /// ```
+    /// use hikyaku_message::SevenBitSurvey;
+    /// let mut survey = SevenBitSurvey::new();
+    /// survey.feed(b"Subject: caf\xc3");
+    /// survey.feed(b"\xa9\r\n\r\n");
+    /// assert!(survey.finish().is_err(), "a header section cannot be encoded");
+    /// ```
     pub fn feed(&mut self, octets: &[u8]) {
         for some in octets.chunks(SOME) {
             self.feed_some(some);
@@ -191,6 +211,16 @@ impl SevenBitSurvey {
 
     /// Ends the message, and returns what makes it one of 7 bits: push the same octets into it, in any pieces. Clone it
     /// before, to make more than one pass (the first for the SIZE, RFC 1870); clones share what was found out.
+    ///
+    /// ```
+    /// use hikyaku_message::SevenBitSurvey;
+    /// let message = "\r\n\u{65e5}\u{672c}\r\n".as_bytes();
+    /// let mut survey = SevenBitSurvey::new();
+    /// survey.feed(message);
+    /// let seven_bit = survey.finish().unwrap();
+    /// let size = seven_bit.clone().push(message).len();
+    /// assert_eq!({ seven_bit }.push(message).len(), size);
+    /// ```
     ///
     /// # Errors
     /// [`NotSevenBit`]: then the message is undeliverable there.

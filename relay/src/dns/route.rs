@@ -41,11 +41,14 @@ pub struct Destination {
     pub hosts: Vec<Exchange>,
 }
 
-/// A host that takes a domain's mail.
+/// A host that takes a domain's mail: one of its MX records, with what became of looking it up.
+///
+/// A host that is not found does not end the others: the relay goes on to the next one (RFC 5321 §5.1), and a domain has no
+/// route once none of its hosts has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Exchange {
-    /// The MX record's: hosts with a lower one are tried first.
+    /// The record's preference: hosts with a lower one are tried first. 0 for a domain without MX records.
     pub preference: u16,
     /// The host, or why it is not known where it is.
     pub host: Result<Host, NoRoute>,

@@ -1,10 +1,10 @@
 //! ETRN: a client asks for the mail that waits for it (RFC 1985).
 
-/// What the name behind ETRN stands for.
+/// What the name behind ETRN stands for: whose queued mail a client asks the server to send now (RFC 1985 §5.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EtrnScope {
-    /// A host.
+    /// The host of that name.
     Host,
     /// `@`: a domain and all below it.
     Domain,

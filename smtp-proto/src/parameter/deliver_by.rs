@@ -16,13 +16,13 @@ pub struct DeliverBy {
     pub trace: bool,
 }
 
-/// What is done with a message that is late.
+/// What is done with a message that is late (RFC 2852 §4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ByMode {
-    /// `N`: the sender is notified, and delivery goes on.
+    /// `N`: the sender is notified, and delivery goes on until it works or is given up.
     Notify,
-    /// `R`: the message is returned.
+    /// `R`: delivery is not tried any more, and the sender gets a failure notice.
     Return,
 }
 

@@ -37,7 +37,7 @@ impl Default for ReportLimits {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Summary {
-    /// Who reports.
+    /// The organisation that reports, as it names itself.
     pub organization: String,
     /// The report's identifier, which is unique for the organization.
     pub id: String,

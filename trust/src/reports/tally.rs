@@ -60,7 +60,7 @@ pub struct Collected {
     counted: Counted,
 }
 
-/// Who reports.
+/// The organisation that reports, as it names itself in its reports.
 #[derive(Debug, Clone, Copy)]
 #[allow(clippy::exhaustive_structs)]
 pub struct Reporter<'a> {

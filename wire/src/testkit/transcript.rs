@@ -164,7 +164,13 @@ impl Item {
     }
 }
 
-/// Returns octets as a transcript shows them.
+/// Returns octets as a transcript shows them: visible ASCII as it is, `\\`, `\r`, `\n`, `\t`, and `\x` with two digits for the
+/// rest. [`unescape`] reads it.
+///
+/// ```
+/// use hikyaku_wire::testkit::escape;
+/// assert_eq!(escape(b"caf\xe9\r\n"), r"caf\xe9\r\n");
+/// ```
 #[must_use]
 pub fn escape(octets: &[u8]) -> String {
     let mut text = String::new();
@@ -183,7 +189,15 @@ pub fn escape(octets: &[u8]) -> String {
     text
 }
 
-/// Returns the octets that a transcript shows. Text beyond ASCII stands for its UTF-8.
+/// Returns the octets that a transcript shows, whatever a person wrote: text beyond ASCII stands for its UTF-8, and what
+/// follows a backslash and has no meaning there stands for itself.
+///
+/// ```
+/// use hikyaku_wire::testkit::unescape;
+/// assert_eq!(unescape(r"NOOP\r\n"), b"NOOP\r\n");
+/// assert_eq!(unescape(r"caf\xe9"), b"caf\xe9");
+/// assert_eq!(unescape("caf\u{e9}"), b"caf\xc3\xa9");
+/// ```
 #[must_use]
 pub fn unescape(text: &str) -> Vec<u8> {
     let mut octets = Vec::new();

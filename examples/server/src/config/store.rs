@@ -10,7 +10,7 @@ use super::size::Size;
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct Store {
-    /// Which backend.
+    /// The backend.
     pub kind: StoreKind,
     /// For `postgres`.
     pub url: Option<String>,
@@ -31,7 +31,7 @@ impl Default for Store {
     }
 }
 
-/// Which backend.
+/// What keeps the mail.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[allow(missing_docs, reason = "the names say it")]

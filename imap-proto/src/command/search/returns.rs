@@ -19,7 +19,7 @@ pub enum Return {
     Max,
     /// All of them.
     All,
-    /// How many.
+    /// How many there are.
     Count,
     /// Keep it as `$` (RFC 5182).
     Save,

@@ -177,7 +177,7 @@ impl Drop for Guard {
     }
 }
 
-/// The stager of [`Disk`](crate::Disk).
+/// What writes the bodies of [`Disk`](crate::Disk), each into a file of its own; [`Blocking`](crate::Blocking) drives it.
 #[derive(Debug)]
 pub struct DiskStager(Arc<Bodies>);
 
