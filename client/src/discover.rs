@@ -4,13 +4,12 @@ use hickory_resolver::TokioResolver;
 use hickory_resolver::proto::rr::RData;
 use hikyaku_mailstore::BoxFuture;
 use rustls::crypto::ring::default_provider;
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
+use crate::authorities::authorities;
 use crate::{Dial, Error, Kind, Result, Security, Server, connect};
 
 /// How long a server may take to answer before the next one is tried.
@@ -48,16 +47,12 @@ pub struct Web {
     pub ca: Option<PathBuf>,
 }
 
-/// The system's authorities, and those of a file.
-fn authorities(ca: Option<&Path>) -> RootCerts {
-    let mut roots = rustls_native_certs::load_native_certs().certs;
-    if let Some(text) = ca.and_then(|path| std::fs::read(path).ok()) {
-        roots.extend(CertificateDer::pem_slice_iter(&text).flatten());
-    }
-    let roots = roots
+fn roots(ca: Option<&Path>) -> RootCerts {
+    let all = authorities(ca);
+    let all = all
         .iter()
         .map(|root| Certificate::from_der(root).to_owned());
-    RootCerts::Specific(Arc::new(roots.collect()))
+    RootCerts::Specific(Arc::new(all.collect()))
 }
 
 impl Http for Web {
@@ -66,7 +61,7 @@ impl Http for Web {
         Box::pin(async move {
             let get = move || {
                 let tls = TlsConfig::builder()
-                    .root_certs(authorities(ca.as_deref()))
+                    .root_certs(roots(ca.as_deref()))
                     .unversioned_rustls_crypto_provider(Arc::new(default_provider()))
                     .build();
                 let config = ureq::Agent::config_builder()

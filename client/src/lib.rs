@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod account;
+mod authorities;
 mod carried;
 pub mod compose;
 mod connect;
@@ -27,6 +28,7 @@ mod unsaid;
 pub mod visible;
 
 pub use account::{Account, Bodies, Deletion, Interval, Kind, private_folder};
+pub use authorities::authorities;
 pub use connect::{Dial, Tcp, Wire};
 pub use discover::{Found, Http, Web, discover};
 pub use error::{Error, Result};

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;
+use ureq::tls::{RootCerts, TlsConfig};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
@@ -73,13 +74,14 @@ pub(crate) async fn show(
     if !same {
         return StatusCode::FORBIDDEN.into_response();
     }
-    let turn = Arc::clone(&shared.fetches.0).acquire_owned();
+    let turn = Arc::clone(&shared.fetches.turns).acquire_owned();
     let fetched = match tokio::time::timeout(PATIENCE, turn).await {
         Ok(Ok(turn)) => {
-            let private = shared.options.outside.private;
             let fetching = tokio::task::spawn_blocking(move || {
                 let _turn = turn;
-                fetch(&asked.u, private)
+                let outside = &shared.options.outside;
+                let roots = shared.fetches.roots(outside.ca.as_deref());
+                fetch(&asked.u, outside.private, roots)
             });
             fetching.await.unwrap_or(Err(Missing::Failed))
         }
@@ -118,12 +120,16 @@ fn placeholder(said: &str) -> String {
     )
 }
 
-fn fetch(url: &str, private: bool) -> Result<(&'static str, Vec<u8>), Missing> {
-    let _ = rustls::crypto::ring::default_provider().install_default();
+fn fetch(url: &str, private: bool, roots: RootCerts) -> Result<(&'static str, Vec<u8>), Missing> {
+    let tls = TlsConfig::builder()
+        .root_certs(roots)
+        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .build();
     let config = ureq::Agent::config_builder()
         .timeout_global(Some(PATIENCE))
         .max_redirects(3)
         .user_agent("")
+        .tls_config(tls)
         .build();
     let resolver = Public {
         inner: DefaultResolver::default(),
@@ -153,6 +159,52 @@ fn fetch(url: &str, private: bool) -> Result<(&'static str, Vec<u8>), Missing> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fetches::Fetches;
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+
+    /// A web server that answers one request with a picture; its URL, and its certificate as a PEM file.
+    fn picture() -> (String, tempfile::NamedTempFile) {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let mut ca = tempfile::NamedTempFile::new().unwrap();
+        ca.write_all(made.cert.pem().as_bytes()).unwrap();
+        let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der());
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key.unwrap())
+            .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!(
+            "https://localhost:{}/a",
+            listener.local_addr().unwrap().port()
+        );
+        std::thread::spawn(move || {
+            // One is refused, and one served.
+            for _ in 0..2 {
+                let (stream, _) = listener.accept().unwrap();
+                let connection = rustls::ServerConnection::new(Arc::new(config.clone())).unwrap();
+                let mut stream = rustls::StreamOwned::new(connection, stream);
+                let mut request = [0; 1024];
+                if stream.read(&mut request).is_ok() {
+                    let head = "HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: 3\r\n\r\nPNG";
+                    stream.write_all(head.as_bytes()).unwrap();
+                }
+            }
+        });
+        (url, ca)
+    }
+
+    #[test]
+    fn an_image_behind_https_comes_when_its_certificate_is_trusted() {
+        let (url, ca) = picture();
+        let roots = |ca| Fetches::new().roots(ca);
+        assert_eq!(fetch(&url, true, roots(None)), Err(Missing::Failed));
+        let fetched = fetch(&url, true, roots(Some(ca.path())));
+        assert_eq!(fetched, Ok(("image/png", b"PNG".to_vec())));
+    }
 
     #[test]
     fn an_image_that_is_not_there_says_so() {
