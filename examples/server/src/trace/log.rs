@@ -1,23 +1,22 @@
 //! The writer: a thread of its own, so that no conversation waits for a disk.
 
+use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 use tracing::warn;
 
 use super::record::{Record, What};
+use super::waiting::Waiting;
 use crate::config::Trace;
 use crate::metrics::{Metrics, count};
 use crate::private;
 
-/// Records that wait to be written. More are dropped, and counted.
-const WAITING: usize = 8192;
 /// How often it is looked for what is too old.
 const TIDY: Duration = Duration::from_secs(600);
 /// A file is at most this part of the whole log, so that not much goes at a time.
@@ -41,23 +40,17 @@ pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     all
 }
 
-/// The name of a file: the day in UTC, and which one of that day it is.
-fn name(at: i64, nth: u32) -> String {
-    let day = time::OffsetDateTime::from_unix_timestamp(at.div_euclid(1000));
+/// The name of a file: the day since 1970, in UTC, and which one of that day it is.
+fn name(day: i64, nth: u32) -> String {
+    let day = time::OffsetDateTime::from_unix_timestamp(day.saturating_mul(86_400));
     let day = day.unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
     let (year, month, day) = (day.year(), u8::from(day.month()), day.day());
     format!("{year:04}-{month:02}-{day:02}-{nth:05}.jsonl")
 }
 
-enum Message {
-    Record(Record),
-    Close,
-}
-
 /// The log, for all who write to it.
 pub(crate) struct TraceLog {
-    sender: SyncSender<Message>,
-    lost: Arc<AtomicU64>,
+    waiting: Arc<Waiting>,
     metrics: Arc<Metrics>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -68,46 +61,43 @@ impl TraceLog {
         if config.keep.0.is_zero() || config.size.0 == 0 {
             return None;
         }
-        let (sender, receiver) = sync_channel(WAITING);
-        let lost = Arc::new(AtomicU64::new(0));
+        let waiting = Arc::new(Waiting::default());
         let mut writer = Writer {
             folder: folder(data),
             keep: config.keep.0,
             size: config.size.0,
             part: None,
-            lost: Arc::clone(&lost),
+            waiting: Arc::clone(&waiting),
             metrics: Arc::clone(&metrics),
             is_failing: false,
         };
         let spawned = private::folder(&writer.folder).and_then(|_| {
             let thread = std::thread::Builder::new().name("trace".into());
-            thread.spawn(move || writer.run(&receiver))
+            thread.spawn(move || writer.run())
         });
         let thread = spawned
             .inspect_err(|error| warn!(%error, "the trace log cannot be opened: nothing is traced"))
             .ok()?;
         Some(Arc::new(Self {
-            sender,
-            lost,
+            waiting,
             metrics,
             thread: Mutex::new(Some(thread)),
         }))
     }
 
-    /// Adds what happened to a message now. Never waits.
-    pub(crate) fn add(&self, id: &str, what: What) {
+    /// Adds what happened to a message now. Never waits for a disk.
+    pub(crate) fn add(&self, id: &str, what: What<'_>) {
         let at = millis(SystemTime::now());
-        let id = id.to_owned();
-        let record = Message::Record(Record { at, id, what });
-        if self.sender.try_send(record).is_err() {
-            self.lost.fetch_add(1, Ordering::Relaxed);
+        let id = id.into();
+        let line = Record { at, id, what }.line();
+        if !self.waiting.add(at.div_euclid(DAY), &line) {
             count(&self.metrics.trace_records_dropped_total);
         }
     }
 
     /// Writes what waits, and ends.
     pub(crate) fn close(&self) {
-        let _ = self.sender.send(Message::Close);
+        self.waiting.close();
         let thread = self
             .thread
             .lock()
@@ -127,6 +117,15 @@ pub(crate) fn millis(time: SystemTime) -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
+/// How many octets are whole lines, of about as many as a file may have at least.
+fn whole_lines(lines: &[u8]) -> usize {
+    let most = usize::try_from(SMALLEST).unwrap_or(usize::MAX);
+    let end = lines
+        .get(..most)
+        .and_then(|front| front.iter().rposition(|&octet| octet == b'\n'));
+    end.map_or(lines.len(), |end| end + 1)
+}
+
 /// The file that is written to.
 struct Part {
     path: PathBuf,
@@ -140,81 +139,59 @@ struct Writer {
     keep: Duration,
     size: u64,
     part: Option<Part>,
-    lost: Arc<AtomicU64>,
+    waiting: Arc<Waiting>,
     metrics: Arc<Metrics>,
     is_failing: bool,
 }
 
 impl Writer {
-    fn run(&mut self, receiver: &Receiver<Message>) {
+    fn run(&mut self) {
         self.tidy();
         let mut tidied = Instant::now();
-        let mut is_open = true;
-        while is_open {
+        loop {
+            let taken = self.waiting.take(TIDY);
+            for (day, lines) in &taken.days {
+                self.write_all(*day, lines);
+            }
+            if taken.lost > 0 {
+                let at = millis(SystemTime::now());
+                let (id, count) = (Cow::default(), taken.lost);
+                let what = What::Lost { count };
+                self.write_all(at.div_euclid(DAY), &Record { at, id, what }.line());
+            }
+            if taken.is_last {
+                return;
+            }
             if tidied.elapsed() >= TIDY {
                 self.tidy();
                 tidied = Instant::now();
             }
-            // All that waits is written at once.
-            let mut batch = Vec::new();
-            match receiver.recv_timeout(TIDY) {
-                Ok(Message::Record(record)) => batch.push(record),
-                Err(RecvTimeoutError::Timeout) => continue,
-                Ok(Message::Close) | Err(RecvTimeoutError::Disconnected) => is_open = false,
-            }
-            while is_open && batch.len() < WAITING {
-                match receiver.try_recv() {
-                    Ok(Message::Record(record)) => batch.push(record),
-                    Ok(Message::Close) | Err(TryRecvError::Disconnected) => is_open = false,
-                    Err(TryRecvError::Empty) => break,
-                }
-            }
-            let count = self.lost.swap(0, Ordering::Relaxed);
-            if count > 0
-                && let Some(last) = batch.last()
-            {
-                let (at, id) = (last.at, String::new());
-                batch.push(Record {
-                    at,
-                    id,
-                    what: What::Lost { count },
-                });
-            }
-            self.write_all(&batch);
         }
     }
 
-    fn write_all(&mut self, batch: &[Record]) {
-        let mut octets = Vec::new();
-        let mut written = 0;
-        for (nth, record) in batch.iter().enumerate() {
-            octets.append(&mut record.line());
-            let is_next_of_day = batch
-                .get(nth + 1)
-                .is_some_and(|next| next.at.div_euclid(DAY) == record.at.div_euclid(DAY));
-            if is_next_of_day && (octets.len() as u64) < SMALLEST {
-                continue;
-            }
-            if let Err(error) = self.write(record.at, &octets) {
+    /// Writes whole lines of one day, or counts those that cannot be written.
+    fn write_all(&mut self, day: i64, lines: &[u8]) {
+        let mut rest = lines;
+        while !rest.is_empty() {
+            let (piece, behind) = rest.split_at(whole_lines(rest));
+            if let Err(error) = self.write(day, piece) {
                 self.part = None;
                 if !std::mem::replace(&mut self.is_failing, true) {
                     warn!(%error, "the trace log cannot be written");
                 }
-                let dropped = (batch.len() - written) as u64;
-                self.lost.fetch_add(dropped, Ordering::Relaxed);
+                let dropped = rest.iter().filter(|&&octet| octet == b'\n').count() as u64;
+                self.waiting.lose(dropped);
                 let total = &self.metrics.trace_records_dropped_total;
                 total.fetch_add(dropped, Ordering::Relaxed);
                 return;
             }
             self.is_failing = false;
-            written = nth + 1;
-            octets.clear();
+            rest = behind;
         }
     }
 
     /// Writes whole lines of one day.
-    fn write(&mut self, at: i64, octets: &[u8]) -> io::Result<()> {
-        let day = at.div_euclid(DAY);
+    fn write(&mut self, day: i64, octets: &[u8]) -> io::Result<()> {
         let limit = (self.size / PARTS).max(SMALLEST);
         if let Some(part) = &self.part
             && (part.day != day || part.octets + octets.len() as u64 > limit)
@@ -223,7 +200,7 @@ impl Writer {
         }
         if self.part.is_none() {
             self.tidy();
-            self.part = Some(self.begin(at, limit.saturating_sub(octets.len() as u64))?);
+            self.part = Some(self.begin(day, limit.saturating_sub(octets.len() as u64))?);
         }
         if let Some(part) = &mut self.part {
             part.file.write_all(octets)?;
@@ -233,8 +210,8 @@ impl Writer {
     }
 
     /// Opens the last file of that day, if it has not more than `most` octets; else the next one.
-    fn begin(&self, at: i64, most: u64) -> io::Result<Part> {
-        let of_day = name(at, 0);
+    fn begin(&self, day: i64, most: u64) -> io::Result<Part> {
+        let of_day = name(day, 0);
         let prefix = of_day.get(..11).unwrap_or("");
         let mut nth = 0;
         for path in files(&self.folder) {
@@ -247,7 +224,7 @@ impl Writer {
         let mut options = OpenOptions::new();
         options.read(true).append(true).create(true).mode(0o600);
         loop {
-            let path = self.folder.join(name(at, nth));
+            let path = self.folder.join(name(day, nth));
             let mut file = options.open(&path)?;
             let mut octets = file.metadata()?.len();
             if octets > most {
@@ -264,7 +241,6 @@ impl Writer {
                     octets += 1;
                 }
             }
-            let day = at.div_euclid(DAY);
             return Ok(Part {
                 path,
                 file,
@@ -317,7 +293,7 @@ mod tests {
         }
     }
 
-    fn failed(why: &str) -> What {
+    fn failed(why: &str) -> What<'_> {
         What::Failed {
             to: "a@b.test".into(),
             why: why.into(),
@@ -372,18 +348,20 @@ mod tests {
             keep,
             size,
             part: None,
-            lost: Arc::default(),
+            waiting: Arc::default(),
             metrics: Arc::default(),
             is_failing: false,
         }
     }
 
-    fn record(at: i64, text: &str) -> Record {
-        Record {
+    /// Writes a record of that time.
+    fn write(writer: &mut Writer, at: i64, text: &str) {
+        let record = Record {
             at,
             id: "1.0".into(),
             what: failed(text),
-        }
+        };
+        writer.write_all(at.div_euclid(DAY), &record.line());
     }
 
     #[test]
@@ -395,7 +373,7 @@ mod tests {
         for n in 0..10_000_i64 {
             // Two days, both at noon.
             let at = (n / 5_000) * DAY + DAY / 2 + n;
-            writer.write_all(&[record(at, &text)]);
+            write(&mut writer, at, &text);
         }
         let files = files(folder.path());
         let sizes = files
@@ -420,7 +398,7 @@ mod tests {
     fn what_is_too_old_is_removed_and_a_torn_line_is_ended() {
         let folder = tempfile::tempdir().unwrap();
         let now = millis(SystemTime::now());
-        let torn = folder.path().join(name(now, 3));
+        let torn = folder.path().join(name(now.div_euclid(DAY), 3));
         std::fs::write(&torn, "{\"at\":1,\"id").unwrap();
         let old = folder.path().join(name(0, 0));
         std::fs::write(&old, "{}\n").unwrap();
@@ -432,7 +410,7 @@ mod tests {
             .set_modified(long_ago)
             .unwrap();
         let mut writer = writer(folder.path(), Duration::from_secs(60), 1 << 30);
-        writer.write_all(&[record(now, "whole")]);
+        write(&mut writer, now, "whole");
         assert!(!old.exists());
         let text = std::fs::read_to_string(&torn).unwrap();
         let lines: Vec<_> = text.lines().collect();
@@ -444,10 +422,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let gone = folder.path().join("gone");
         let mut writer = writer(&gone, Duration::from_secs(60), 1 << 30);
-        writer.write_all(&[record(0, "a"), record(1, "b")]);
-        assert_eq!(writer.lost.load(Ordering::Relaxed), 2);
+        writer.write_all(0, b"a\nb\n");
+        let dropped = &writer.metrics.trace_records_dropped_total;
+        assert_eq!(dropped.load(Ordering::Relaxed), 2);
+        assert_eq!(writer.waiting.take(Duration::ZERO).lost, 2);
         std::fs::create_dir(&gone).unwrap();
-        writer.write_all(&[record(0, "c")]);
+        writer.write_all(0, b"c\n");
         assert_eq!(files(&gone).len(), 1);
     }
 }

@@ -6,6 +6,7 @@ mod reader;
 mod record;
 mod sources;
 mod story;
+mod waiting;
 
 pub(crate) use log::TraceLog;
 pub(crate) use sources::{relay, service};

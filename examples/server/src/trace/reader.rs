@@ -13,7 +13,11 @@ const LINE: u64 = 1 << 20;
 
 /// Calls `each` with all records since that time in milliseconds, in the order in which they were written. Lines that are
 /// no records are passed over.
-pub(crate) fn read(folder: &Path, since: i64, mut each: impl FnMut(Record)) -> std::io::Result<()> {
+pub(crate) fn read(
+    folder: &Path,
+    since: i64,
+    mut each: impl FnMut(Record<'static>),
+) -> std::io::Result<()> {
     for path in files(folder) {
         // What was written last is not younger than the file.
         let modified = std::fs::metadata(&path).and_then(|metadata| metadata.modified());
@@ -34,7 +38,7 @@ pub(crate) fn read(folder: &Path, since: i64, mut each: impl FnMut(Record)) -> s
             if lines.by_ref().take(LINE).read_until(b'\n', &mut line)? == 0 {
                 break;
             }
-            if let Ok(record) = serde_json::from_slice::<Record>(&line)
+            if let Ok(record) = serde_json::from_slice::<Record<'_>>(&line)
                 && record.at >= since
             {
                 each(record);

@@ -1,77 +1,88 @@
 //! One line of the log.
 
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// Longer texts are cut: a peer says what it likes.
 const TEXT: usize = 500;
 
 /// Something that happened to a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Record {
+pub(crate) struct Record<'a> {
     /// When, in milliseconds since 1970.
     pub(crate) at: i64,
     /// The message's name.
-    pub(crate) id: String,
+    pub(crate) id: Cow<'a, str>,
     #[serde(flatten)]
-    pub(crate) what: What,
+    pub(crate) what: What<'a>,
 }
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
-pub(crate) enum What {
+pub(crate) enum What<'a> {
     /// A transaction began, or was refused.
     Mail {
-        by: String,
-        address: Option<String>,
-        tls: Option<String>,
-        hello: String,
-        login: Option<String>,
-        from: String,
-        refusal: Option<String>,
+        by: Cow<'a, str>,
+        address: Option<Cow<'a, str>>,
+        tls: Option<Cow<'a, str>>,
+        hello: Cow<'a, str>,
+        login: Option<Cow<'a, str>>,
+        from: Cow<'a, str>,
+        refusal: Option<Cow<'a, str>>,
     },
     /// A recipient was accepted, or refused.
-    Recipient { to: String, refusal: Option<String> },
+    Recipient {
+        to: Cow<'a, str>,
+        refusal: Option<Cow<'a, str>>,
+    },
     /// The message was put into a mailbox when it came.
-    Mailbox { to: String },
+    Mailbox { to: Cow<'a, str> },
     /// It was put into the queue.
     Queued {
-        next_hop: Option<String>,
+        next_hop: Option<Cow<'a, str>>,
         recipients: usize,
     },
     /// The client was answered.
-    Answered { octets: u64, reply: String },
+    Answered { octets: u64, reply: Cow<'a, str> },
     /// The message was larger than is taken.
     TooLarge,
     /// Another server was asked to take it.
     Asked {
-        next_hop: String,
+        next_hop: Cow<'a, str>,
         attempt: u32,
-        host: String,
-        peer: String,
-        tls: Option<String>,
-        replies: Vec<(String, String)>,
-        error: Option<String>,
+        host: Cow<'a, str>,
+        peer: Cow<'a, str>,
+        tls: Option<Cow<'a, str>>,
+        replies: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+        error: Option<Cow<'a, str>>,
     },
     /// A recipient has it.
     Delivered {
-        to: String,
-        host: Option<String>,
-        reply: String,
+        to: Cow<'a, str>,
+        host: Option<Cow<'a, str>>,
+        reply: Cow<'a, str>,
     },
     /// A recipient is tried again, at that time in milliseconds since 1970.
-    Deferred { to: String, why: String, next: i64 },
+    Deferred {
+        to: Cow<'a, str>,
+        why: Cow<'a, str>,
+        next: i64,
+    },
     /// A recipient was given up.
-    Failed { to: String, why: String },
+    Failed { to: Cow<'a, str>, why: Cow<'a, str> },
     /// The sender was notified.
-    Notified { to: String, how: String },
+    Notified { to: Cow<'a, str>, how: Cow<'a, str> },
     /// An operator has changed it.
-    Operator { order: String, next_hop: String },
+    Operator {
+        order: Cow<'a, str>,
+        next_hop: Cow<'a, str>,
+    },
     /// So many records are missing here: the log could not take them.
     Lost { count: u64 },
 }
 
-impl Record {
+impl Record<'_> {
     /// The line, with its end.
     pub(crate) fn line(&self) -> Vec<u8> {
         let mut line = serde_json::to_vec(self).unwrap_or_default();
@@ -97,12 +108,12 @@ impl Record {
 }
 
 /// A text of a peer's, as far as it is kept.
-pub(crate) fn cut(text: &str) -> String {
+pub(crate) fn cut(text: &str) -> &str {
     let mut end = TEXT.min(text.len());
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    text.get(..end).unwrap_or("").to_owned()
+    text.get(..end).unwrap_or("")
 }
 
 #[cfg(test)]
@@ -124,11 +135,11 @@ mod tests {
             why: "550 \"no\"\r\nnever\u{1b}[2J".into(),
         });
         for what in all {
-            let id = "1.0".to_owned();
+            let id = "1.0".into();
             let record = Record { at: 7, id, what };
             let line = record.line();
             assert_eq!(line.iter().filter(|&&octet| octet < b' ').count(), 1);
-            assert_eq!(serde_json::from_slice::<Record>(&line).unwrap(), record);
+            assert_eq!(serde_json::from_slice::<Record<'_>>(&line).unwrap(), record);
         }
     }
 
@@ -143,14 +154,14 @@ mod tests {
     fn addresses_are_found_whatever_their_part_in_it() {
         let record = |what| Record {
             at: 0,
-            id: String::new(),
+            id: Cow::default(),
             what,
         };
         let mail = record(What::Mail {
             by: "SMTP".into(),
             address: None,
             tls: None,
-            hello: String::new(),
+            hello: Cow::default(),
             login: Some("al@a.test".into()),
             from: "b@a.test".into(),
             refusal: None,

@@ -2,6 +2,7 @@
 
 use hikyaku_relay::What as Relayed;
 use hikyaku_service::What as Came;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::TraceLog;
@@ -11,6 +12,19 @@ use super::record::{What, cut};
 /// Recipients of one attempt whose replies are kept.
 const REPLIES: usize = 100;
 
+/// A text of our own, as far as it is kept.
+fn short(text: String) -> Cow<'static, str> {
+    let kept = cut(&text).len();
+    let mut text = text;
+    text.truncate(kept);
+    text.into()
+}
+
+/// A text that is lent, as far as it is kept.
+fn lent(text: &str) -> Cow<'_, str> {
+    cut(text).into()
+}
+
 /// What the service calls.
 pub(crate) fn service(log: Arc<TraceLog>) -> hikyaku_service::Trace {
     Arc::new(move |traced| {
@@ -18,28 +32,28 @@ pub(crate) fn service(log: Arc<TraceLog>) -> hikyaku_service::Trace {
         let what = match traced.what {
             Came::Mail { from, refusal } => What::Mail {
                 by: client.by.into(),
-                address: client.address.map(|address| address.to_string()),
-                tls: client.tls.clone(),
-                hello: cut(&client.hello),
-                login: client.account.clone(),
-                from: cut(from),
-                refusal: refusal.map(|reply| cut(&reply.to_string())),
+                address: client.address.map(|address| address.to_string().into()),
+                tls: client.tls.as_deref().map(Cow::from),
+                hello: lent(&client.hello),
+                login: client.account.as_deref().map(Cow::from),
+                from: lent(from),
+                refusal: refusal.map(|reply| short(reply.to_string())),
             },
             Came::Recipient { to, refusal } => What::Recipient {
-                to: cut(to),
-                refusal: refusal.map(|reply| cut(&reply.to_string())),
+                to: lent(to),
+                refusal: refusal.map(|reply| short(reply.to_string())),
             },
-            Came::Delivered { to } => What::Mailbox { to: cut(to) },
+            Came::Delivered { to } => What::Mailbox { to: lent(to) },
             Came::Queued {
                 next_hop,
                 recipients,
             } => What::Queued {
-                next_hop: next_hop.map(cut),
+                next_hop: next_hop.map(lent),
                 recipients,
             },
             Came::Answered { octets, reply } => What::Answered {
                 octets,
-                reply: cut(&reply.to_string()),
+                reply: short(reply.to_string()),
             },
             Came::TooLarge => What::TooLarge,
             _ => return,
@@ -51,7 +65,7 @@ pub(crate) fn service(log: Arc<TraceLog>) -> hikyaku_service::Trace {
 /// What the relay calls.
 pub(crate) fn relay(log: Arc<TraceLog>) -> hikyaku_relay::Trace {
     Arc::new(move |traced| {
-        let next_hop = || cut(traced.next_hop);
+        let next_hop = || lent(traced.next_hop);
         let what = match traced.what {
             Relayed::Asked {
                 attempt,
@@ -63,36 +77,36 @@ pub(crate) fn relay(log: Arc<TraceLog>) -> hikyaku_relay::Trace {
             } => What::Asked {
                 next_hop: next_hop(),
                 attempt,
-                host: cut(host),
-                peer: cut(peer),
-                tls: tls.map(cut),
+                host: lent(host),
+                peer: lent(peer),
+                tls: tls.map(lent),
                 replies: replies
                     .iter()
                     .take(REPLIES)
-                    .map(|(to, reply)| (cut(to), cut(reply)))
+                    .map(|(to, reply)| (lent(to), lent(reply)))
                     .collect(),
-                error: error.map(cut),
+                error: error.map(lent),
             },
             Relayed::Delivered { to, host, reply } => What::Delivered {
-                to: cut(to),
-                host: host.map(cut),
-                reply: cut(reply),
+                to: lent(to),
+                host: host.map(lent),
+                reply: lent(reply),
             },
             Relayed::Deferred { to, why, next } => What::Deferred {
-                to: cut(to),
-                why: cut(why),
+                to: lent(to),
+                why: lent(why),
                 next: millis(next),
             },
             Relayed::Failed { to, why } => What::Failed {
-                to: cut(to),
-                why: cut(why),
+                to: lent(to),
+                why: lent(why),
             },
             Relayed::Notified { to, how } => What::Notified {
-                to: cut(to),
-                how: cut(how),
+                to: lent(to),
+                how: lent(how),
             },
             Relayed::Operated { order } => What::Operator {
-                order: cut(order),
+                order: lent(order),
                 next_hop: next_hop(),
             },
             _ => return,

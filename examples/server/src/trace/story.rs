@@ -1,5 +1,6 @@
 //! Writes the story of messages from the log.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt::Write as _;
 use std::path::Path;
@@ -61,7 +62,7 @@ pub fn report(data: &Path, query: &Query) -> std::io::Result<String> {
         known.insert(id.clone(), ());
         meant.push_back(id);
     }
-    let mut stories: BTreeMap<usize, Vec<Record>> = BTreeMap::new();
+    let mut stories: BTreeMap<usize, Vec<Record<'static>>> = BTreeMap::new();
     let numbers: HashMap<&str, usize> = meant.iter().map(|id| &id[..]).zip(0..).collect();
     let mut lost = 0;
     read(&folder, since, |record| {
@@ -91,7 +92,7 @@ pub fn report(data: &Path, query: &Query) -> std::io::Result<String> {
 }
 
 /// One message.
-fn written(story: &[Record]) -> String {
+fn written(story: &[Record<'_>]) -> String {
     let mut text = String::new();
     let Some(first) = story.first() else {
         return text;
@@ -125,8 +126,8 @@ fn clock(at: i64) -> String {
 }
 
 /// What happened, in one line or more.
-fn words(what: &What) -> Vec<String> {
-    let tls = |tls: &Option<String>| tls.clone().unwrap_or("no TLS".into());
+fn words(what: &What<'_>) -> Vec<String> {
+    let tls = |tls: &Option<Cow<'_, str>>| tls.as_deref().unwrap_or("no TLS").to_owned();
     vec![match what {
         What::Mail {
             by,
@@ -137,7 +138,7 @@ fn words(what: &What) -> Vec<String> {
             from,
             refusal,
         } => {
-            let mut client = by.clone();
+            let mut client = by.clone().into_owned();
             if let Some(address) = address {
                 let _ = write!(client, " from {address}, {}, HELO {hello}", tls(cipher));
             }
@@ -206,7 +207,7 @@ fn outcome(refusal: Option<&str>) -> String {
 mod tests {
     use super::*;
 
-    fn write(folder: &Path, records: &[(i64, &str, What)]) {
+    fn write(folder: &Path, records: &[(i64, &str, What<'_>)]) {
         let folder = super::folder(folder);
         std::fs::create_dir_all(&folder).unwrap();
         let records = records.iter().map(|(at, id, what)| Record {
@@ -218,7 +219,7 @@ mod tests {
         std::fs::write(folder.join("2000-01-01-00000.jsonl"), octets).unwrap();
     }
 
-    fn to(address: &str, refusal: Option<&str>) -> What {
+    fn to<'a>(address: &'a str, refusal: Option<&'a str>) -> What<'a> {
         What::Recipient {
             to: address.into(),
             refusal: refusal.map(Into::into),
