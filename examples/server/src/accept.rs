@@ -217,23 +217,24 @@ async fn serve(
     if protocol == Protocol::Metrics {
         let trouble = shared.acme.trouble();
         let answer = metrics_page::answer(&shared.metrics, &*shared.store, trouble, stream);
-        let _ = tokio::time::timeout(Duration::from_secs(10), answer).await;
+        let _ = tokio::time::timeout(Duration::from_secs(10), Box::pin(answer)).await;
         return;
     }
     let service = &shared.service;
     let challenges = &shared.acme.challenges;
+    // What is over soon is boxed, and so is each conversation: else a connection that waits in IDLE had room for a
+    // handshake, and for what SMTP does with a message.
     let stream = match protocol.is_implicit_tls() {
         true if challenges.expects_tls() => {
-            let begun = challenges.begin(stream, Arc::clone(&shared.tls));
+            let begun = Box::pin(challenges.begin(stream, Arc::clone(&shared.tls)));
             let begun = tokio::time::timeout(HANDSHAKE, begun).await;
             begun.ok().flatten().map(Stream::from)
         }
-        true => service.encrypt(stream).await,
+        true => Box::pin(service.encrypt(stream)).await,
         false => Some(Stream::from(stream)),
     };
     let Some(stream) = stream else { return };
     let guest = Visitor { shared, admitted };
-    // Each in a box of its own: else a connection that waits in IDLE had room for what SMTP does with a message.
     let conversation: BoxFuture<'_, ()> = match protocol {
         Protocol::Smtp => Box::pin(service.smtp(stream, Reception::Relay, &guest)),
         Protocol::Submission | Protocol::Submissions => {
