@@ -116,7 +116,7 @@ fn arc(verdicts: &Verdicts) -> Option<Decision> {
             let text = "unable to verify ARC - key server unavailable";
             Some(Decision::Defer(Reply::later(5, text)))
         }
-        // RFC 8617 §10.3.
+        // RFC 8617 §5.2.2.
         _ => Some(Decision::Refuse(Reply::never(29, "ARC validation failure"))),
     }
 }
@@ -159,5 +159,61 @@ fn dmarc(policy: DmarcPolicy, verdict: &Dmarc, sample: u8) -> Option<Decision> {
             }
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What becomes of a message that fails, with that share and that number.
+    fn decided(wish: Wish, percent: u8, sample: u8) -> &'static str {
+        let verdict = Dmarc {
+            domain: "one.test".to_owned(),
+            outcome: Outcome::Fail,
+            is_spf_aligned: false,
+            is_dkim_aligned: false,
+            wish: Some(wish),
+            percent,
+            published: None,
+            reason: None,
+        };
+        match dmarc(DmarcPolicy::Honour, &verdict, sample) {
+            None => "accept",
+            Some(Decision::Quarantine { .. }) => "quarantine",
+            Some(Decision::Refuse(_)) => "refuse",
+            Some(_) => "other",
+        }
+    }
+
+    #[test]
+    fn a_share_of_the_messages_meets_the_whole_policy() {
+        for (percent, sample, is_in_share) in [
+            (0, 0, false),
+            (0, 99, false),
+            (1, 0, true),
+            (1, 1, false),
+            (50, 49, true),
+            (50, 50, false),
+            (99, 98, true),
+            (99, 99, false),
+            (100, 0, true),
+            (100, 99, true),
+        ] {
+            let seen = [Wish::Reject, Wish::Quarantine, Wish::None]
+                .map(|wish| decided(wish, percent, sample));
+            let want = match is_in_share {
+                true => ["refuse", "quarantine", "accept"],
+                // RFC 7489 §6.6.4.
+                false => ["quarantine", "accept", "accept"],
+            };
+            assert_eq!(seen, want, "{percent} {sample}");
+        }
+        // Each share has as many of a hundred numbers.
+        for percent in 0..=100 {
+            let refused =
+                (0..100).filter(|sample| decided(Wish::Reject, percent, *sample) == "refuse");
+            assert_eq!(refused.count(), usize::from(percent));
+        }
     }
 }

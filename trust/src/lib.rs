@@ -28,5 +28,5 @@ pub use decision::{Decision, Reply};
 pub use limits::Limits;
 pub use outcome::Outcome;
 pub use policy::{DmarcPolicy, Policies, Policy};
-pub use results::foreign_results;
-pub use verdicts::{Arc, Dmarc, Iprev, Published, Signature, Spf, Verdicts, Wish};
+pub use results::{fields_named, foreign_results};
+pub use verdicts::{Arc, Destination, Dmarc, Iprev, Published, Signature, Spf, Verdicts, Wish};

@@ -1,9 +1,11 @@
 //! Results, in the words of Authentication-Results (RFC 8601 §2.7).
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// The result of a check. Which of them a check has is in its RFC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Outcome {
     /// What was checked holds.

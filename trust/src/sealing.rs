@@ -1,121 +1,147 @@
 //! ARC seals for mail that is passed on (RFC 8617 §5.1): what was found out here, kept where SPF and DKIM will fail next.
 
-use mail_auth::{
-    AuthenticatedMessage, AuthenticationResults, DkimOutput, DnsError, Error, SpfOutput, SpfResult,
-};
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::checker::Checker;
-use crate::checks::arc;
+use crate::checker::{Checked, Checker};
 use crate::outcome::Outcome;
-use crate::signing::{NotSigned, Signer, seal};
-use crate::verdicts::Verdicts;
+use crate::section::{Field, fields};
+use crate::signing::{NotSigned, Set, Signer, Validation};
+
+/// The fields of a set, in the order in which a seal signs them (RFC 8617 §5.1.1).
+const FIELDS: [&str; 3] = [
+    "ARC-Authentication-Results",
+    "ARC-Message-Signature",
+    "ARC-Seal",
+];
 
 impl Checker {
     /// Seals a message that is passed on, with the signer's key for a domain of ours. `message` is the message as it is
-    /// sent, with all that was changed in it; `verdicts` are those of when it arrived.
+    /// sent, with all that was changed in it; `checked` is what came of it when it arrived.
     ///
-    /// Returns the fields to put above the message. `None` for a message whose chain is broken: another set would not mend
-    /// it (RFC 8617 §5.1.2).
+    /// Returns the fields to put above the message. A chain that was found broken is marked so (`cv=fail`). `None` for a
+    /// chain that is marked already (§5.1), for one that has as many sets as there may be, and for one that was not
+    /// looked at, or could not be: see [`Checker::seals`].
     ///
     /// # Errors
     /// [`NotSigned`].
-    pub async fn seal(
+    pub fn seal(
         &self,
         signer: &Signer,
         domain: &str,
         message: &[u8],
-        verdicts: &Verdicts,
+        checked: &Checked,
         now: SystemTime,
     ) -> Result<Option<String>, NotSigned> {
         let keys = signer.keys_of(domain, now)?;
         let key = keys
             .first()
             .ok_or_else(|| NotSigned::NoKey(domain.to_owned()))?;
-        let parsed = AuthenticatedMessage::parse(message).ok_or(NotSigned::NoFrom)?;
-        let dns = self.questions();
-        let looking = arc::look_up(&dns, &self.limits, &parsed);
-        let Ok(known) = tokio::time::timeout(self.limits.patience, looking).await else {
-            return Ok(None);
-        };
-        let (verdict, chain) = arc::check(self.deaf(), &self.limits, &parsed, &known);
-        if !matches!(verdict.outcome, Outcome::Pass | Outcome::None) {
-            return Ok(None);
-        }
-        // The chain as it was when the message arrived: what was changed since then is ours to answer for.
-        if verdicts
-            .arc
-            .as_ref()
-            .is_some_and(|arc| arc.outcome == Outcome::Fail)
+        let count = fields(message).count();
+        let octets = fields(message).last().map_or(0, |last| last.place.end);
+        if !self
+            .limits
+            .admit(count, u32::try_from(octets).unwrap_or(u32::MAX))
         {
             return Ok(None);
         }
-        let results = results(self.hostname(), verdicts);
-        seal(key, &parsed, &results, &chain).map(Some)
+        let Some(arc) = &checked.verdicts.arc else {
+            return Ok(None);
+        };
+        let chain = Chain::of(message);
+        let validation = match arc.outcome {
+            Outcome::TempError => return Ok(None),
+            _ if chain.is_marked || chain.last >= self.limits.arc_sets => return Ok(None),
+            Outcome::None if chain.last == 0 => Validation::None,
+            Outcome::Pass => Validation::Pass,
+            _ => Validation::Fail,
+        };
+        let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let results = checked.fields.split_once(':').map_or("", |(_, text)| text);
+        let set = Set {
+            key,
+            message,
+            results,
+            instance: chain.last + 1,
+            validation,
+            time: since.as_secs(),
+        };
+        set.write(&chain.fields).map(Some)
     }
 }
 
-/// The results for ARC-Authentication-Results, in mail-auth's words.
-fn results<'a>(hostname: &'a str, verdicts: &Verdicts) -> AuthenticationResults<'a> {
-    let mut results = AuthenticationResults::new(hostname);
-    for one in verdicts
-        .dkim
-        .iter()
-        .flatten()
-        .filter(|one| !one.domain.is_empty())
-    {
-        let signature = mail_auth::dkim::Signature {
-            d: one.domain.clone(),
-            s: plain(&one.selector),
-            ..mail_auth::dkim::Signature::default()
-        };
-        let output = match one.outcome {
-            Outcome::Pass => DkimOutput::pass(),
-            Outcome::TempError => DkimOutput::temp_err(later()),
-            Outcome::Neutral => DkimOutput::neutral(Error::ParseError),
-            Outcome::PermError => DkimOutput::perm_err(Error::ParseError),
-            _ => DkimOutput::fail(Error::NotAligned),
-        };
-        results.set_dkim_result(&output.with_signature(&signature), "");
-    }
-    if let Some(spf) = verdicts.spf.as_ref().filter(|spf| !spf.domain.is_empty()) {
-        let outcome = match spf.outcome {
-            Outcome::Pass => SpfResult::Pass,
-            Outcome::Fail => SpfResult::Fail,
-            Outcome::SoftFail => SpfResult::SoftFail,
-            Outcome::Neutral | Outcome::Policy => SpfResult::Neutral,
-            Outcome::None => SpfResult::None,
-            Outcome::TempError => SpfResult::TempError,
-            Outcome::PermError => SpfResult::PermError,
-        };
-        let output = SpfOutput::new(spf.domain.clone()).with_result(outcome);
-        let domain = &spf.domain;
-        results = results.with_spf_mailfrom_result(&output, verdicts.address, domain, domain);
-    }
-    if let Some(dmarc) = verdicts
-        .dmarc
-        .as_ref()
-        .filter(|dmarc| !dmarc.domain.is_empty())
-    {
-        let result = match dmarc.outcome {
-            Outcome::Pass => mail_auth::DmarcResult::Pass,
-            Outcome::Fail => mail_auth::DmarcResult::Fail(Error::NotAligned),
-            Outcome::TempError => mail_auth::DmarcResult::TempError(later()),
-            Outcome::None => mail_auth::DmarcResult::None,
-            _ => mail_auth::DmarcResult::PermError(Error::ParseError),
-        };
-        let output = mail_auth::DmarcOutput::new(dmarc.domain.clone()).with_dkim_result(result);
-        results = results.with_dmarc_result(&output);
-    }
-    results
+/// The sets that a message has.
+struct Chain<'a> {
+    /// All fields, in order.
+    fields: Vec<Field<'a>>,
+    /// The highest instance.
+    last: usize,
+    /// Whether the seal of that instance says that the chain is broken.
+    is_marked: bool,
 }
 
-fn later() -> Error {
-    Error::Dns(DnsError::Resolver(String::new()))
+impl<'a> Chain<'a> {
+    fn of(message: &'a [u8]) -> Self {
+        let mut all: Vec<(usize, usize, Field<'a>)> = Vec::new();
+        for field in fields(message) {
+            let kind = FIELDS.iter().position(|name| field.is(name));
+            if let Some(kind) = kind {
+                let instance = tag(field.value, "i").and_then(|text| text.parse().ok());
+                // What has no number that could be one is not continued.
+                all.push((instance.unwrap_or(usize::MAX), kind, field));
+            }
+        }
+        all.sort_by_key(|(instance, kind, _)| (*instance, *kind));
+        let last = all.last().map_or(0, |(instance, ..)| *instance);
+        let is_marked = all.iter().any(|(instance, _, field)| {
+            *instance == last
+                && field.is("ARC-Seal")
+                && tag(field.value, "cv").as_deref() == Some("fail")
+        });
+        Self {
+            fields: all.into_iter().map(|(.., field)| field).collect(),
+            last,
+            is_marked,
+        }
+    }
 }
 
-/// A selector as it may stand in a field: strangers chose it.
-fn plain(selector: &str) -> String {
-    let is_plain = |letter: &char| letter.is_ascii_alphanumeric() || "-_.".contains(*letter);
-    selector.chars().filter(is_plain).take(253).collect()
+/// The value of a tag (RFC 6376 §3.2).
+fn tag(value: &[u8], name: &str) -> Option<String> {
+    let text = String::from_utf8_lossy(value);
+    let mut tags = text.split(';').filter_map(|tag| tag.split_once('='));
+    let (_, found) = tags.find(|(found, _)| found.trim() == name)?;
+    Some(found.trim().to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chain_is_read_in_any_order() {
+        let message = b"ARC-Seal: i=2; cv=pass; b=x\r\nARC-Authentication-Results: i=1; mx.test; none\r\n\
+            Subject: i=9\r\nARC-Message-Signature: a=b;\r\n\ti=1\r\narc-seal: i = 1 ; cv=none\r\n\
+            ARC-Authentication-Results: i=2; mx\r\nARC-Message-Signature: i=2; b=\r\n\r\nARC-Seal: i=3\r\n";
+        let chain = Chain::of(message);
+        assert_eq!((chain.last, chain.is_marked), (2, false));
+        let names = chain.fields.iter().map(|field| {
+            let name = String::from_utf8_lossy(field.name).to_lowercase();
+            (name, tag(field.value, "i").unwrap())
+        });
+        let names: Vec<_> = names.collect();
+        let expected = ["1", "2"].map(|i| FIELDS.map(|name| (name.to_lowercase(), i.to_owned())));
+        assert_eq!(names, expected.concat());
+        for (seal, last, is_marked) in [
+            ("i=1; cv=fail", 1, true),
+            ("i=1; cv=FAIL;", 1, true),
+            ("i=1; cv=none", 1, false),
+            ("cv=fail", usize::MAX, true),
+            ("i=x", usize::MAX, false),
+        ] {
+            let message = format!("ARC-Seal: {seal}\r\n\r\n");
+            let chain = Chain::of(message.as_bytes());
+            assert_eq!((chain.last, chain.is_marked), (last, is_marked), "{seal}");
+        }
+        assert_eq!(Chain::of(b"Subject: x\r\n\r\n").last, 0);
+    }
 }

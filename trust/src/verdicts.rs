@@ -2,6 +2,7 @@
 
 use crate::authors::Authors;
 use crate::outcome::Outcome;
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
 /// What SPF says about one identity (RFC 7208 §2.3, §2.4).
@@ -37,7 +38,8 @@ pub struct Signature {
 }
 
 /// What a domain wants to be done with mail in its name that is not authenticated (RFC 7489 §6.3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Wish {
     /// Nothing: it wants reports.
@@ -91,7 +93,7 @@ pub struct Dmarc {
 }
 
 /// A DMARC record (RFC 7489 §6.3), as far as reports repeat it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Published {
     /// The domain that published it.
@@ -105,7 +107,17 @@ pub struct Published {
     /// What is wanted for its subdomains.
     pub subdomain_wish: Wish,
     /// Where aggregate reports are wanted: `mailto:` addresses.
-    pub reports_to: Vec<String>,
+    pub reports_to: Vec<Destination>,
+}
+
+/// Where aggregate reports are wanted (RFC 7489 §6.2).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Destination {
+    /// The address.
+    pub address: String,
+    /// The largest message that is taken there, in octets.
+    pub most: Option<u64>,
 }
 
 /// What ARC says (RFC 8617 §5.2).

@@ -3,7 +3,7 @@
 use futures_util::FutureExt as _;
 use mail_auth::common::crypto::Algorithm;
 use mail_auth::common::verify::VerifySignature as _;
-use mail_auth::{ArcOutput, AuthenticatedMessage, DkimResult, MessageAuthenticator, Parameters};
+use mail_auth::{AuthenticatedMessage, DkimResult, MessageAuthenticator, Parameters};
 use std::collections::BTreeSet;
 
 use crate::checks::keys;
@@ -33,13 +33,13 @@ pub(crate) async fn look_up(
     keys::look_up(dns, limits, names).await
 }
 
-/// Verifies the chain. Returns what mail-auth found as well, for sealing.
-pub(crate) fn check<'m>(
+/// Verifies the chain.
+pub(crate) fn check(
     deaf: &MessageAuthenticator,
     limits: &Limits,
-    message: &'m AuthenticatedMessage<'m>,
-    known: &'m Known,
-) -> (Arc, ArcOutput<'m>) {
+    message: &AuthenticatedMessage<'_>,
+    known: &Known,
+) -> Arc {
     let sealers = message.as_headers.iter().take(limits.arc_sets);
     let sealers = sealers.map(|header| canonical(&header.header.d).unwrap_or_default());
     let mut arc = Arc {
@@ -49,7 +49,7 @@ pub(crate) fn check<'m>(
     };
     if let Some(reason) = hopeless(limits, message) {
         arc.reason = Some(reason.to_owned());
-        return (arc, ArcOutput::default());
+        return arc;
     }
     let checking = deaf.verify_arc(Parameters::new(message).with_txt_cache(known));
     // It waits for nothing: all keys are known.
@@ -70,7 +70,7 @@ pub(crate) fn check<'m>(
         arc.outcome = Outcome::Fail;
         arc.reason = Some("seals without signatures".to_owned());
     }
-    (arc, output)
+    arc
 }
 
 /// Why a chain is not looked at.

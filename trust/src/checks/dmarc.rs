@@ -20,7 +20,7 @@ use crate::checks::known::{Existing, Known, unanswered};
 use crate::dns::{Family, Questions};
 use crate::limits::Limits;
 use crate::outcome::Outcome;
-use crate::verdicts::{Dmarc, Published, Signature, Spf, Wish};
+use crate::verdicts::{Destination, Dmarc, Published, Signature, Spf, Wish};
 
 /// Labels of the longest name, but the whole one, that is asked for (RFC 9989 §4.10).
 const LABELS: usize = 7;
@@ -154,6 +154,18 @@ pub(crate) async fn check(
         ),
     };
     verdict
+}
+
+/// Finds where a domain wants its reports: as its own record says, or the nearest one above it.
+pub(crate) async fn destinations(dns: &Questions<'_>, domain: &str) -> Vec<Destination> {
+    for name in walk(domain) {
+        let records = look_up(dns, BTreeSet::from([name.clone()])).await;
+        let found = records.known.0.get(format!("_dmarc.{name}.").as_str());
+        if let Some(Txt::Dmarc(record)) = found {
+            return published(&name, record).reports_to;
+        }
+    }
+    Vec::new()
 }
 
 fn matters(outcome: Outcome) -> bool {
@@ -302,7 +314,11 @@ fn published(domain: &str, record: &Record) -> Published {
     let own = wish(record.p);
     let reports = record.rua.iter().take(4).filter_map(|uri| {
         let address = uri.uri.strip_prefix("mailto:").unwrap_or(&uri.uri);
-        (address.contains('@') && address.is_ascii()).then(|| address.to_owned())
+        let is_address = address.contains('@') && address.is_ascii();
+        is_address.then(|| Destination {
+            address: address.to_owned(),
+            most: u64::try_from(uri.max_size).ok().filter(|most| *most > 0),
+        })
     });
     Published {
         domain: domain.to_owned(),

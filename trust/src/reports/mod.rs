@@ -3,8 +3,10 @@
 //! | what | file |
 //! |---|---|
 //! | a report that came as a message | `received.rs` |
+//! | a report of ours as a message | `message.rs` |
 //! | what came here, counted until a report is made of it | `tally.rs` |
 
+mod message;
 mod received;
 mod tally;
 

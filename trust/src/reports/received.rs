@@ -1,9 +1,10 @@
 //! Reports of others (RFC 7489 §7.2.1): XML, mostly compressed, in a message.
 
 use mail_auth::flate2::read::GzDecoder;
-use mail_auth::report::{ActionDisposition, DmarcResult, Report};
+use mail_auth::report::{ActionDisposition, DmarcResult, Record, Report};
 use mail_auth::zip::ZipArchive;
 use mail_parser::{MessageParser, PartType};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
 use std::net::IpAddr;
@@ -34,7 +35,7 @@ impl Default for ReportLimits {
 }
 
 /// What a report says.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Summary {
     /// The organisation that reports, as it names itself.
@@ -62,7 +63,7 @@ pub struct Summary {
 }
 
 /// Messages from one address.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Source {
     /// The address. `None` when it could not be read.
@@ -71,6 +72,14 @@ pub struct Source {
     pub passed: u64,
     /// Messages that failed.
     pub failed: u64,
+    /// Messages for which SPF passed with a domain that is aligned.
+    pub spf_aligned: u64,
+    /// Messages for which DKIM did.
+    pub dkim_aligned: u64,
+    /// Messages that were quarantined.
+    pub quarantined: u64,
+    /// Messages that were refused.
+    pub rejected: u64,
 }
 
 /// A message is no report.
@@ -179,33 +188,21 @@ fn summary(xml: &[u8], limits: &ReportLimits) -> Result<Summary, ReportError> {
         end: report.date_range_end(),
         ..Summary::default()
     };
-    let mut sources: BTreeMap<Option<IpAddr>, (u64, u64)> = BTreeMap::new();
+    let mut sources: BTreeMap<Option<IpAddr>, Source> = BTreeMap::new();
     for record in report.records() {
         let count = u64::from(record.count());
-        let passes = [record.dmarc_dkim_result(), record.dmarc_spf_result()];
-        let (passed, failed) = match passes.contains(&DmarcResult::Pass) {
-            true => (count, 0),
-            false => (0, count),
-        };
-        summary.passed += passed;
-        summary.failed += failed;
-        match record.action_disposition() {
-            ActionDisposition::Quarantine => summary.quarantined += count,
-            ActionDisposition::Reject => summary.rejected += count,
-            _ => {}
-        }
-        let source = sources.entry(record.source_ip()).or_default();
-        source.0 += passed;
-        source.1 += failed;
+        let one = counted(record, count);
+        let source = sources.entry(one.address).or_insert_with(|| Source {
+            address: one.address,
+            ..Source::default()
+        });
+        source.add(&one);
+        summary.passed += one.passed;
+        summary.failed += one.failed;
+        summary.quarantined += one.quarantined;
+        summary.rejected += one.rejected;
     }
-    let mut all: Vec<Source> = sources
-        .into_iter()
-        .map(|(address, (passed, failed))| Source {
-            address,
-            passed,
-            failed,
-        })
-        .collect();
+    let mut all: Vec<Source> = sources.into_values().collect();
     all.sort_by_key(|source| std::cmp::Reverse((source.failed, source.passed)));
     let rest = all.split_off(limits.sources.min(all.len()));
     summary.unlisted = rest
@@ -214,6 +211,35 @@ fn summary(xml: &[u8], limits: &ReportLimits) -> Result<Summary, ReportError> {
         .sum();
     summary.sources = all;
     Ok(summary)
+}
+
+/// What a row says of its messages.
+fn counted(record: &Record, count: u64) -> Source {
+    let if_it = |is_it: bool| if is_it { count } else { 0 };
+    let is_dkim = record.dmarc_dkim_result() == DmarcResult::Pass;
+    let is_spf = record.dmarc_spf_result() == DmarcResult::Pass;
+    let disposition = record.action_disposition();
+    Source {
+        address: record.source_ip(),
+        passed: if_it(is_dkim || is_spf),
+        failed: if_it(!is_dkim && !is_spf),
+        spf_aligned: if_it(is_spf),
+        dkim_aligned: if_it(is_dkim),
+        quarantined: if_it(disposition == ActionDisposition::Quarantine),
+        rejected: if_it(disposition == ActionDisposition::Reject),
+    }
+}
+
+impl Source {
+    /// Adds the messages of another one, of the same address.
+    pub fn add(&mut self, other: &Self) {
+        self.passed = self.passed.saturating_add(other.passed);
+        self.failed = self.failed.saturating_add(other.failed);
+        self.spf_aligned = self.spf_aligned.saturating_add(other.spf_aligned);
+        self.dkim_aligned = self.dkim_aligned.saturating_add(other.dkim_aligned);
+        self.quarantined = self.quarantined.saturating_add(other.quarantined);
+        self.rejected = self.rejected.saturating_add(other.rejected);
+    }
 }
 
 /// A stranger's text, cut and without what would be more than one line.
@@ -322,6 +348,16 @@ mod tests {
                 .map(|one| (one.passed, one.failed))
                 .collect();
             assert_eq!(sources, [(0, 5), (3, 2)], "{kind}");
+            let second = &summary.sources[1];
+            assert_eq!(
+                [
+                    second.dkim_aligned,
+                    second.spf_aligned,
+                    second.quarantined,
+                    second.rejected
+                ],
+                [3, 0, 0, 2]
+            );
         }
     }
 

@@ -4,37 +4,61 @@ use mail_auth::report::{
     ActionDisposition, Alignment, DKIMAuthResult, Disposition, DkimResult, DmarcResult, Record,
     Report, SPFAuthResult, SPFDomainScope, SpfResult,
 };
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::checker::Checked;
 use crate::decision::Decision;
 use crate::outcome::Outcome;
-use crate::verdicts::{Published, Wish};
+use crate::verdicts::{Destination, Published, Wish};
 
 /// Domains that are reported to at a time: anybody may send in as many names as they have.
 const DOMAINS: usize = 1000;
 /// Rows of a report.
 const ROWS: usize = 1000;
+/// Rows of all reports together: each has some names that strangers chose.
+const ALL_ROWS: usize = 20_000;
 /// Signatures in a row.
 const SIGNATURES: usize = 3;
 
 /// Messages since the last report, counted.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Tally {
     domains: BTreeMap<String, Counted>,
     /// Messages that are in no report, since there were too many domains or rows.
     pub uncounted: u64,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Counted {
     published: Published,
+    #[serde(with = "pairs")]
     rows: BTreeMap<Row, u32>,
 }
 
+/// Formats such as JSON have texts alone as keys.
+mod pairs {
+    use super::{BTreeMap, Row};
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        rows: &BTreeMap<Row, u32>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(rows)
+    }
+
+    pub(super) fn deserialize<'d, D: Deserializer<'d>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<Row, u32>, D::Error> {
+        let pairs = Vec::<(Row, u32)>::deserialize(deserializer)?;
+        Ok(pairs.into_iter().collect())
+    }
+}
+
 /// What messages have in common that are counted together.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 struct Row {
     address: IpAddr,
     author: String,
@@ -42,8 +66,8 @@ struct Row {
     disposition: u8,
     is_dkim_aligned: bool,
     is_spf_aligned: bool,
-    spf: Option<(String, &'static str)>,
-    dkim: Vec<(String, String, &'static str)>,
+    spf: Option<(String, Outcome)>,
+    dkim: Vec<(String, String, Outcome)>,
 }
 
 /// What is to be reported to one domain.
@@ -54,7 +78,7 @@ pub struct Collected {
     pub domain: String,
     /// Where it wants its report. Addresses of other domains have to be asked for first:
     /// [`Checker::may_report_to`](crate::Checker::may_report_to).
-    pub reports_to: Vec<String>,
+    pub reports_to: Vec<Destination>,
     /// How many messages it is about.
     pub messages: u64,
     counted: Counted,
@@ -100,11 +124,7 @@ impl Tally {
         let row = Row {
             address: verdicts.address,
             author: dmarc.domain.clone(),
-            sender: sender
-                .chars()
-                .take(253)
-                .collect::<String>()
-                .to_ascii_lowercase(),
+            sender: short(sender).to_ascii_lowercase(),
             disposition: match checked.decision {
                 _ if dmarc.outcome == Outcome::Pass => 0,
                 Decision::Refuse(_) => 2,
@@ -116,12 +136,13 @@ impl Tally {
             spf: verdicts
                 .spf
                 .as_ref()
-                .map(|spf| (spf.domain.clone(), spf.outcome.word())),
+                .map(|spf| (spf.domain.clone(), spf.outcome)),
             dkim: dkim
                 .take(SIGNATURES)
-                .map(|one| (one.domain.clone(), one.selector.clone(), one.outcome.word()))
+                .map(|one| (one.domain.clone(), short(&one.selector), one.outcome))
                 .collect(),
         };
+        let all_rows: usize = self.domains.values().map(|one| one.rows.len()).sum();
         let counted = self
             .domains
             .entry(published.domain.clone())
@@ -131,7 +152,8 @@ impl Tally {
             });
         // The record may have changed since: the last one is the one that is reported.
         counted.published = published.clone();
-        if counted.rows.len() < ROWS || counted.rows.contains_key(&row) {
+        let has_room = counted.rows.len() < ROWS && all_rows < ALL_ROWS;
+        if has_room || counted.rows.contains_key(&row) {
             let count = counted.rows.entry(row).or_default();
             *count = count.saturating_add(1);
         } else {
@@ -139,43 +161,43 @@ impl Tally {
         }
     }
 
-    /// Takes what was counted, and begins anew.
-    pub fn take(&mut self) -> Vec<Collected> {
-        let taken = std::mem::take(self);
-        let each = taken
-            .domains
-            .into_iter()
-            .map(|(domain, counted)| Collected {
-                domain,
-                reports_to: counted.published.reports_to.clone(),
-                messages: counted.rows.values().map(|count| u64::from(*count)).sum(),
-                counted,
-            });
-        each.collect()
+    /// Returns whether nothing is counted.
+    pub fn is_empty(&self) -> bool {
+        self.domains.is_empty()
+    }
+
+    /// Returns the domains that are to have a report.
+    pub fn domains(&self) -> impl Iterator<Item = &str> {
+        self.domains.keys().map(String::as_str)
+    }
+
+    /// Returns what is to be reported to a domain.
+    pub fn collected(&self, domain: &str) -> Option<Collected> {
+        let counted = self.domains.get(domain)?;
+        let counts = counted.rows.values();
+        Some(Collected {
+            domain: domain.to_owned(),
+            reports_to: counted.published.reports_to.clone(),
+            messages: counts.map(|count| u64::from(*count)).sum(),
+            counted: counted.clone(),
+        })
+    }
+
+    /// Forgets what was counted for a domain: it was reported, or is not wanted.
+    pub fn forget(&mut self, domain: &str) {
+        self.domains.remove(domain);
     }
 }
 
 impl Collected {
-    /// Returns the report as a message, in gzip (RFC 7489 §7.2.1.1), about the time from `begin` to `end`, in seconds since
-    /// 1970. It has no Date field. It should be signed, and sent with a reverse-path that bounces may come back to.
-    ///
-    /// # Errors
-    /// Compressing failed.
-    pub fn message(
-        &self,
-        reporter: Reporter<'_>,
-        to: &[String],
-        begin: u64,
-        end: u64,
-    ) -> std::io::Result<String> {
-        let to = to.iter().map(String::as_str);
-        self.report(reporter, begin, end)
-            .to_rfc5322(reporter.domain, reporter.address, to)
-    }
-
     /// Returns the report as XML.
     pub fn xml(&self, reporter: Reporter<'_>, begin: u64, end: u64) -> String {
         self.report(reporter, begin, end).to_xml()
+    }
+
+    /// The name of the report, which no other one of the reporter's has.
+    pub(super) fn id(&self, reporter: Reporter<'_>, begin: u64) -> String {
+        format!("{begin}.{}@{}", self.domain, reporter.domain)
     }
 
     fn report(&self, reporter: Reporter<'_>, begin: u64, end: u64) -> Report {
@@ -188,7 +210,7 @@ impl Collected {
             .with_version(1.0)
             .with_org_name(reporter.organization)
             .with_email(reporter.address)
-            .with_report_id(format!("{begin}.{}.{}", self.domain, reporter.domain))
+            .with_report_id(self.id(reporter, begin))
             .with_date_range_begin(begin)
             .with_date_range_end(end)
             .with_domain(&self.domain)
@@ -201,6 +223,11 @@ impl Collected {
             report.with_record(record(row, *count))
         })
     }
+}
+
+/// No longer than a domain name is.
+fn short(text: &str) -> String {
+    text.chars().take(253).collect()
 }
 
 fn disposition(wish: Wish) -> Disposition {
@@ -232,14 +259,14 @@ fn record(row: &Row, count: u32) -> Record {
         let result = DKIMAuthResult::new()
             .with_domain(domain)
             .with_selector(selector)
-            .with_result(outcome.parse().unwrap_or(DkimResult::None));
+            .with_result(outcome.word().parse().unwrap_or(DkimResult::None));
         record = record.with_dkim_auth_result(result);
     }
     if let Some((domain, outcome)) = &row.spf {
         let result = SPFAuthResult::new()
             .with_domain(domain)
             .with_scope(SPFDomainScope::MailFrom)
-            .with_result(outcome.parse().unwrap_or(SpfResult::None));
+            .with_result(outcome.word().parse().unwrap_or(SpfResult::None));
         record = record.with_spf_auth_result(result);
     }
     record

@@ -35,6 +35,20 @@ pub fn foreign_results(message: &[u8], authserv_id: &str) -> Vec<Range<usize>> {
         .collect()
 }
 
+/// Finds the fields of a name, in any case: where each lies in `message`, the end of its line included, in order.
+///
+/// ```
+/// use hikyaku_trust::fields_named;
+///
+/// assert_eq!(fields_named(b"A: 1\r\na: 2\r\n 3\r\nB: 4\r\n\r\nA: 5\r\n", "A"), [0..6, 6..16]);
+/// ```
+pub fn fields_named(message: &[u8], name: &str) -> Vec<Range<usize>> {
+    fields(message)
+        .filter(|field| field.is(name))
+        .map(|field| field.place)
+        .collect()
+}
+
 fn comparable(id: &str) -> String {
     let id = id.trim();
     ascii(id).unwrap_or_else(|| id.trim_end_matches('.').to_lowercase())

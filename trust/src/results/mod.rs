@@ -3,5 +3,5 @@
 mod foreign;
 mod write;
 
-pub use foreign::foreign_results;
+pub use foreign::{fields_named, foreign_results};
 pub(crate) use write::Results;

@@ -21,5 +21,5 @@ mod seal;
 mod signer;
 
 pub use key::{Algorithm, Key, KeyError};
-pub(crate) use seal::seal;
+pub(crate) use seal::{Set, Validation};
 pub use signer::{NotSigned, Signer, SigningKey};

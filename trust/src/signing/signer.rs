@@ -132,6 +132,11 @@ impl Signer {
         Ok(signatures)
     }
 
+    /// Returns whether a key signs for a domain at that time.
+    pub fn signs_for(&self, domain: &str, now: SystemTime) -> bool {
+        self.keys_of(domain, now).is_ok_and(|keys| !keys.is_empty())
+    }
+
     /// The keys that sign for a domain now, RSA first.
     pub(crate) fn keys_of(
         &self,
@@ -172,6 +177,15 @@ pub(crate) fn signed_fields(message: &[u8]) -> Vec<&'static str> {
         }
     }
     names
+}
+
+/// The same names as they are written: each as often as it is there, and once more.
+pub(crate) fn signed_once_more(message: &[u8]) -> Vec<&'static str> {
+    let names = SIGNED.iter().flat_map(|name| {
+        let count = fields(message).filter(|field| field.is(name)).count();
+        std::iter::repeat_n(*name, count + 1)
+    });
+    names.collect()
 }
 
 #[cfg(test)]

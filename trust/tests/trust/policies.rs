@@ -91,6 +91,14 @@ const ROWS: &[(&str, Set, [&str; 3], &str, &str)] = &[
         "iprev=temperror",
         "451 4.7.25 ",
     ),
+    // As a socket for both kinds of addresses has it.
+    (
+        "iprev",
+        |all, one| all.iprev = one,
+        ["::ffff:198.51.100.7", "x@none.test", UNSIGNED],
+        "iprev=temperror",
+        "451 4.7.25 ",
+    ),
 ];
 
 fn arrive(policies: Policies, [address, mail_from, field]: [&str; 3], from: &str) -> Checked {

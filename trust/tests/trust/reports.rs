@@ -6,7 +6,7 @@ use hikyaku_trust::reports::{ReportLimits, Reporter, Tally, read_report};
 
 const RECORDS: &str = "
     one.test TXT v=spf1 ip4:192.0.2.1 -all
-    _dmarc.one.test TXT v=DMARC1; p=reject; aspf=s; rua=mailto:reports@one.test,mailto:r@other.test,mailto:r@third.test
+    _dmarc.one.test TXT v=DMARC1; p=reject; aspf=s; rua=mailto:reports@one.test!10m,mailto:r@other.test,mailto:r@third.test
     one.test._report._dmarc.other.test TXT v=DMARC1
     silent.test TXT v=spf1 ip4:192.0.2.1 -all
     _dmarc.silent.test TXT v=DMARC1; p=reject
@@ -39,11 +39,13 @@ fn what_is_counted_is_read_again() {
         };
         tally.count(&check(&checker, arrival), &path);
     }
-    let collected = tally.take();
-    assert!(tally.take().is_empty());
-    let [one] = collected.as_slice() else {
-        panic!("{collected:?}")
-    };
+    // It outlives a restart.
+    let text = serde_json::to_string(&tally).unwrap();
+    let mut tally: Tally = serde_json::from_str(&text).unwrap();
+    assert_eq!(tally.domains().collect::<Vec<_>>(), ["one.test"]);
+    let one = tally.collected("one.test").unwrap();
+    tally.forget("one.test");
+    assert!(tally.is_empty());
     assert_eq!((one.domain.as_str(), one.messages), ("one.test", 3));
 
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -51,11 +53,32 @@ fn what_is_counted_is_read_again() {
         .build()
         .unwrap();
     let to = runtime.block_on(checker.may_report_to(&one.domain, &one.reports_to));
+    let to: Vec<_> = to.unwrap().into_iter().map(|one| one.address).collect();
     assert_eq!(to, ["reports@one.test", "r@other.test"]);
+    let asked = runtime.block_on(checker.reported_to("mail.one.test"));
+    assert_eq!(asked, one.reports_to);
+    assert_eq!(asked[0].most, Some(10 << 20));
 
     let message = one
-        .message(REPORTER, &to, 1_700_000_000, 1_700_086_399)
+        .message(
+            REPORTER,
+            &to[0],
+            (1_700_000_000, 1_700_086_399),
+            1_700_100_000,
+        )
         .unwrap();
+    for line in [
+        "To: <reports@one.test>",
+        "Subject: Report Domain: one.test",
+        " Submitter: our.test",
+        " Report-ID: <1700000000.one.test@our.test>",
+        "\tfilename=\"our.test!one.test!1700000000!1700086399.xml.gz\"",
+    ] {
+        assert!(
+            message.contains(&format!("\r\n{line}\r\n")),
+            "{line}: {message}"
+        );
+    }
     let summary = read_report(message.as_bytes(), &ReportLimits::default()).unwrap();
     assert_eq!(
         (summary.organization.as_str(), summary.domain.as_str()),
@@ -98,5 +121,5 @@ fn what_is_counted_is_bounded() {
         tally.count(&check(&checker, arrival), "");
     }
     assert_eq!(tally.uncounted, 3);
-    assert_eq!(tally.take().len(), 1000);
+    assert_eq!(tally.domains().count(), 1000);
 }

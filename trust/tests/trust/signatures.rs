@@ -218,10 +218,6 @@ fn a_chain_of_seals_passes_until_it_is_broken() {
         .sign("one.test", MESSAGE.as_bytes(), SystemTime::now())
         .unwrap()
         + MESSAGE;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .unwrap();
     for (set, domain) in ["list.test", "forward.test", "our.test"]
         .into_iter()
         .enumerate()
@@ -233,10 +229,10 @@ fn a_chain_of_seals_passes_until_it_is_broken() {
             &sealer,
             domain,
             message.as_bytes(),
-            &checked.verdicts,
+            &checked,
             SystemTime::now(),
         );
-        let seal = runtime.block_on(seal).unwrap().unwrap();
+        let seal = seal.unwrap().unwrap();
         assert!(
             seal.starts_with("ARC-Seal: i=") && seal.contains("dkim=pass"),
             "{seal}"
@@ -258,12 +254,94 @@ fn a_chain_of_seals_passes_until_it_is_broken() {
     );
     let sealer = signer(&world, "forward.test");
     let checker = checker(&world);
-    let seal = checker.seal(
-        &sealer,
-        "forward.test",
-        broken.as_bytes(),
-        &checked.verdicts,
-        SystemTime::now(),
+    let sealed = |message: &str, checked: &Checked| {
+        let now = SystemTime::now();
+        let seal = checker.seal(&sealer, "forward.test", message.as_bytes(), checked, now);
+        seal.unwrap()
+    };
+    // RFC 8617 §5.1: it is marked so, once.
+    let marked = sealed(&broken, &checked).unwrap();
+    assert!(
+        marked.starts_with("ARC-Seal: i=4; ") && marked.contains("; cv=fail;"),
+        "{marked}"
     );
-    assert_eq!(runtime.block_on(seal).unwrap(), None);
+    let broken = marked + &broken;
+    let checked = arrive(&world, &broken);
+    assert_eq!(
+        checked.verdicts.arc.as_ref().unwrap().outcome,
+        Outcome::Fail
+    );
+    assert_eq!(sealed(&broken, &checked), None);
+}
+
+#[test]
+fn a_chain_has_fifty_sets_at_most() {
+    let world = World::new("");
+    let sealer = signer(&world, "forward.test");
+    let checker = checker(&world);
+    let mut message = MESSAGE.to_owned();
+    for set in 1..=51 {
+        let checked = arrive(&world, &message);
+        let now = SystemTime::now();
+        let seal = checker.seal(&sealer, "forward.test", message.as_bytes(), &checked, now);
+        match seal.unwrap() {
+            Some(seal) => message = seal + &message,
+            None => assert_eq!(set, 51),
+        }
+    }
+    assert_eq!(message.matches("ARC-Seal:").count(), 50);
+    let arc = arrive(&world, &message).verdicts.arc.unwrap();
+    assert_eq!(
+        (arc.outcome, arc.sealers.len()),
+        (Outcome::Pass, 50),
+        "{:?}",
+        arc.reason
+    );
+}
+
+#[test]
+fn a_large_message_keeps_no_other_task_waiting() {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    let world = World::new("");
+    let author = signer(&world, "one.test");
+    let mut message =
+        MESSAGE.to_owned() + &"0123456789012345678901234567890123456789\r\n".repeat(1 << 20);
+    message = author
+        .sign("one.test", message.as_bytes(), SystemTime::now())
+        .unwrap()
+        + &message;
+    let checker = checker(&world);
+    let turns = Arc::new(AtomicU64::new(0));
+    let counting = Arc::clone(&turns);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let (before, after, outcome) = runtime.block_on(async move {
+        let counter = tokio::spawn(async move {
+            loop {
+                counting.fetch_add(1, Ordering::Relaxed);
+                tokio::task::yield_now().await;
+            }
+        });
+        let task = tokio::spawn(async move {
+            let before = turns.load(Ordering::Relaxed);
+            let arrival = Arrival {
+                address: [192, 0, 2, 1].into(),
+                helo: "mail.one.test",
+                mail_from: "ann@one.test",
+                message: message.as_bytes(),
+            };
+            let checked = checker.check(arrival).await;
+            let outcome = checked.verdicts.dkim.unwrap()[0].outcome;
+            (before, turns.load(Ordering::Relaxed), outcome)
+        });
+        let done = task.await.unwrap();
+        counter.abort();
+        done
+    });
+    assert_eq!(outcome, Outcome::Pass);
+    // Questions to this DNS are answered at once: without another thread the counter has no turn in between.
+    assert!(after > before + 1000, "{before} {after}");
 }
