@@ -2,6 +2,7 @@
 
 use crate::clock::Clock;
 use crate::routes::Route;
+use crate::seal::Seal;
 use crate::sts::settings::MtaSts;
 use crate::tls_report::settings::TlsReports;
 use crate::traced::Trace;
@@ -103,6 +104,10 @@ pub struct Options {
     pub mta_sts: Option<MtaSts>,
     /// How domains that want it are sent reports about TLS (RFC 8460); not at all, when it is `None`.
     pub tls_reports: Option<TlsReports>,
+    /// The author of notifications, an address; `MAILER-DAEMON` at this server by default.
+    pub notify_as: String,
+    /// Signs notifications.
+    pub seal: Option<Seal>,
     /// The time of day, for policies and reports.
     pub clock: Clock,
     /// How long to wait before each next attempt; the last one repeats.
@@ -128,8 +133,11 @@ impl Options {
     /// Creates the defaults, for a server of that name: retries as RFC 5321 §4.5.4.1 asks for, five days.
     pub fn new(hostname: impl Into<String>) -> Self {
         let minutes = |n: u64| Duration::from_secs(60 * n);
+        let hostname = hostname.into();
         Self {
-            hostname: hostname.into(),
+            notify_as: format!("MAILER-DAEMON@{hostname}"),
+            seal: None,
+            hostname,
             dns: Vec::new(),
             dns_timeout: Duration::from_secs(10),
             dnssec: Dnssec::Off,

@@ -1,5 +1,7 @@
 //! What DNS says, and how far it is believed (RFC 7672 §2): a real server, with signed, unsigned and forged zones.
 
+use hickory_resolver::proto::rr::rdata::{CAA, PTR, SRV};
+use hickory_resolver::proto::rr::{Name, RData};
 use hikyaku_relay::dns::{Dns, LookupError, NoRoute};
 use hikyaku_relay::{Dnssec, Family, Options};
 use hikyaku_test_dns::{DnsServer, Fault, RecordType, Zone};
@@ -32,8 +34,13 @@ fn addresses(texts: &[&str]) -> Vec<IpAddr> {
 
 /// The same records in three zones.
 fn zones() -> [Zone; 3] {
+    let name = |text: &str| Name::from_ascii(text).unwrap();
+    let srv = SRV::new(0, 1, 993, name("MX.signed.test."));
+    let caa = CAA::new_issue(false, Some(name("ca.test")), Vec::new());
     let fill = |zone: Zone| {
         zone.mx(10, "mx")
+            .record("_imaps._tcp", RData::SRV(srv.clone()))
+            .record("mx", RData::CAA(caa.clone()))
             .a("mx", "192.0.2.1")
             .a("mx", "2001:db8::1")
             .tlsa("_25._tcp.mx", 3, 1, 1, &[7; 32])
@@ -90,6 +97,22 @@ async fn all_of(dns: &Dns, zone: &str) -> Vec<(&'static str, Result<bool, Lookup
             }),
         ),
         (
+            "SRV",
+            dns.srv(&of("_imaps._tcp")).await.map(|one| {
+                let srv = &one.records[0];
+                assert_eq!((srv.port, &*srv.target), (993, "mx.signed.test"));
+                one.secure
+            }),
+        ),
+        (
+            "CAA",
+            dns.caa(&of("mx")).await.map(|one| {
+                let caa = &one.records[0];
+                assert_eq!((&*caa.tag, &*caa.value), ("issue", &b"ca.test"[..]));
+                one.secure
+            }),
+        ),
+        (
             "alias",
             dns.host(&of("alias")).await.map(|one| {
                 assert_eq!((one.name, one.expanded), (of("alias"), of("mx")));
@@ -115,6 +138,18 @@ async fn the_resolver_tells_secure_from_insecure_from_bogus() {
             "{kind}: {secure:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn addresses_have_names() {
+    let name = Name::from_ascii("Mail.one.test.").unwrap();
+    let zone = Zone::new("2.0.192.in-addr.arpa").record("1", RData::PTR(PTR(name)));
+    let server = DnsServer::start([zone]);
+    let dns = Dns::new(&options(&server, Dnssec::Off)).unwrap();
+    let found = dns.names("192.0.2.1".parse().unwrap()).await.unwrap();
+    assert_eq!(found.records, ["mail.one.test"]);
+    let none = dns.names("192.0.2.2".parse().unwrap()).await.unwrap();
+    assert!(none.records.is_empty() && !none.exists);
 }
 
 #[tokio::test]

@@ -18,6 +18,8 @@
 //! | addresses of both families (RFC 8305 §4) | `host.rs` |
 //! | MX records and what is a host (RFC 5321 §5.1), reference identifiers (RFC 7672 §3.2.2) | `route.rs` |
 //! | the TLSA base domain (RFC 7672 §2.2) | `tlsa.rs` |
+//! | services of a domain (RFC 2782), who may issue certificates (RFC 8659) | `service.rs` |
+//! | names of addresses (RFC 1035 §3.5) | `reverse.rs` |
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -40,7 +42,9 @@
 mod answer;
 mod host;
 mod resolver;
+mod reverse;
 mod route;
+mod service;
 mod tlsa;
 
 pub use answer::{Answer, LookupError};
@@ -48,3 +52,4 @@ pub use host::Host;
 pub(crate) use resolver::ascii;
 pub use resolver::{Dns, DnsError, Mx};
 pub use route::{Destination, Exchange, NoRoute};
+pub use service::{Caa, Srv};

@@ -138,6 +138,13 @@ impl Dns {
         })
     }
 
+    /// Asks DNS alone, and not the hosts file of this machine: what others see.
+    #[must_use]
+    pub fn without_hosts_file(mut self) -> Self {
+        self.hosts = Arc::default();
+        self
+    }
+
     /// Looks up a domain's mail exchangers, in no order.
     ///
     /// # Errors

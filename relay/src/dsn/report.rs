@@ -35,6 +35,8 @@ pub(crate) struct Subject {
 #[derive(Debug)]
 pub(crate) struct Report<'a> {
     pub(crate) hostname: &'a str,
+    /// The author's address.
+    pub(crate) author: &'a str,
     /// The message's name in logs, and the number of the attempt.
     pub(crate) id: &'a str,
     pub(crate) attempt: u32,
@@ -115,13 +117,14 @@ impl Report<'_> {
             Action::Delivered | Action::Relayed | Action::Expanded => "Delivery report",
         };
         format!(
-            "Return-Path: <>\r\nDate: {date}\r\nFrom: Mail Delivery System <MAILER-DAEMON@{hostname}>\r\n\
+            "Date: {date}\r\nFrom: Mail Delivery System <{author}>\r\n\
              To: <{sender}>\r\nSubject: {subject}\r\nMessage-ID: <{id}-{attempt}.dsn@{hostname}>\r\n\
              Auto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n\
              Content-Type: multipart/report; report-type=delivery-status;\r\n\tboundary=\"{boundary}\"\r\n\r\n\
              --{boundary}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n\
              This is the mail server {hostname}.\r\n",
             date = DateTime::utc(self.now),
+            author = self.author,
             hostname = self.hostname,
             sender = self.sender,
             id = self.id,
@@ -279,6 +282,7 @@ mod tests {
     fn report<'a>(subjects: &'a [Subject], envid: Option<&'a Xtext>) -> Report<'a> {
         Report {
             hostname: "mx.test",
+            author: "postmaster@a.test",
             id: "1",
             attempt: 1,
             sender: "a@a.test",
@@ -317,6 +321,7 @@ mod tests {
         );
         let text = String::from_utf8(message).unwrap();
         for line in [
+            "From: Mail Delivery System <postmaster@a.test>",
             "Subject: Undelivered mail returned to sender",
             "Original-Envelope-Id: QQ 31",
             "Reporting-MTA: dns; mx.test",

@@ -1,7 +1,7 @@
 //! Who is notified of what, and how the notification gets there.
 
 use bytes::Bytes;
-use hikyaku_mailstore::{Error, Operation, Pieces, QueueEntry, unix_now};
+use hikyaku_mailstore::{Error, Operation, Pieces, QueueEntry, Staged, unix_now};
 use hikyaku_message::{Scanner, Structure};
 use hikyaku_smtp_proto::{Hold, MailParameters, Notify, RcptParameters, Ret, ReversePath};
 use std::time::{Duration, SystemTime};
@@ -17,6 +17,9 @@ use crate::relay::Relay;
 const HEADER: u64 = 64 * 1024;
 /// The largest message that goes back whole (RFC 3461 §4.3 lets a server limit that); of a larger one its header section.
 const WHOLE: u64 = 1024 * 1024;
+
+/// What final delivery puts before a notification (RFC 5321 §4.4).
+const RETURN_PATH: Bytes = Bytes::from_static(b"Return-Path: <>\r\n");
 
 /// What became of a notification.
 pub(crate) enum Notice {
@@ -119,6 +122,7 @@ pub(crate) async fn send(
     });
     let report = Report {
         hostname: &relay.options.hostname,
+        author: &relay.options.notify_as,
         id: &envelope.id,
         attempt: envelope.attempts,
         sender: &address,
@@ -131,11 +135,13 @@ pub(crate) async fn send(
         returned: &returned,
         is_whole,
     };
-    let message = Bytes::from(report.write());
-    let mut stage = relay.store.stage().await?;
-    stage.write(message.clone()).await?;
-    let body = stage.finish().await?;
-    let queued = |next_hop: String, to: &str| Operation::Enqueue {
+    let mut message = report.write();
+    if let Some(seal) = &relay.options.seal {
+        message = seal(message);
+    }
+    let message = Bytes::from(message);
+    let plain = staged(relay, &[&message]).await?;
+    let queued = |next_hop: String, body: &Staged, to: &str| Operation::Enqueue {
         due: SystemTime::now(),
         next_hop,
         body: body.clone(),
@@ -143,24 +149,26 @@ pub(crate) async fn send(
     };
     if !relay.here.is_here(sender.domain()) {
         let next_hop = sender.domain().to_lowercase();
-        return Ok(Notice::Queued(vec![queued(next_hop, &address)]));
+        return Ok(Notice::Queued(vec![queued(next_hop, &plain, &address)]));
     }
+    let body = staged(relay, &[&RETURN_PATH, &message]).await?;
     let mut scanner = Scanner::default();
+    scanner.feed(&RETURN_PATH);
     scanner.feed(&message);
     // Repeated after a crash it is not doubled.
     let origin = Bytes::from(format!("dsn-{}-{}", entry.id, envelope.attempts));
     let places = relay.here.places(&address).await?;
     let elsewhere = places.elsewhere.iter();
     let mut queue: Vec<_> = elsewhere
-        .map(|to| queued(to.domain().to_lowercase(), &to.to_string()))
+        .map(|to| queued(to.domain().to_lowercase(), &plain, &to.to_string()))
         .collect();
     let summary = scanner.finish().encode();
     let (mut is_delivered, mut why) = (false, "the sender has no mailbox here any more");
     for (name, inbox) in places.inboxes {
-        let (body, summary) = (body.clone(), summary.clone());
-        match append(relay, inbox, body, summary, origin.clone()).await {
+        let (copy, summary) = (body.clone(), summary.clone());
+        match append(relay, inbox, copy, summary, origin.clone()).await {
             Ok(()) => is_delivered = true,
-            Err(Error::OverQuota(_)) => queue.push(queued(HERE.into(), &name)),
+            Err(Error::OverQuota(_)) => queue.push(queued(HERE.into(), &body, &name)),
             Err(Error::NoSuchAccount(_) | Error::NoSuchMailbox(_)) => {
                 why = "the sender was removed";
             }
@@ -172,6 +180,14 @@ pub(crate) async fn send(
         true if is_delivered => Notice::Delivered,
         true => Notice::Dropped(why),
     })
+}
+
+async fn staged(relay: &Relay, parts: &[&Bytes]) -> Result<Staged, Error> {
+    let mut stage = relay.store.stage().await?;
+    for part in parts {
+        stage.write((*part).clone()).await?;
+    }
+    stage.finish().await
 }
 
 /// The envelope of the notification: from nobody, and never reported itself (RFC 3461 §6.1).

@@ -1,5 +1,10 @@
 //! TLS reports: how often TLS with a domain's hosts came about, and why it did not (RFC 8460). See
-//! [`Options::tls_reports`](crate::Options::tls_reports).
+//! [`Options::tls_reports`](crate::Options::tls_reports). The record's grammar is here for others:
+//!
+//! ```
+//! let records = [b"v=TLSRPTv1; rua=mailto:reports@example.org".to_vec()];
+//! assert_eq!(hikyaku_relay::tls_report::places(&records).len(), 1);
+//! ```
 //!
 //! | rule | file |
 //! |---|---|
@@ -20,3 +25,5 @@ pub(crate) mod send;
 pub(crate) mod session;
 pub(crate) mod settings;
 pub(crate) mod tally;
+
+pub use record::{Place, places};

@@ -11,20 +11,24 @@ const PLACES: usize = 4;
 
 /// A place that takes reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Place {
+#[non_exhaustive]
+pub enum Place {
     /// A mailbox.
     Mailbox(String),
     /// A web server.
     Web {
+        /// Its host.
         host: String,
+        /// Its port, where it is not that of HTTPS.
         port: Option<u16>,
+        /// The path, with the query.
         path: String,
     },
 }
 
 /// Reads the TXT records of `_smtp._tls`, the strings of each joined. There are no places when the domain wants no
 /// reports, or none in a way that is known here.
-pub(super) fn places(records: &[Vec<u8>]) -> Vec<Place> {
+pub fn places(records: &[Vec<u8>]) -> Vec<Place> {
     let fields = only(records, VERSION).and_then(|text| fields(text, VERSION));
     let rua = fields.and_then(|fields| first(&fields, "rua"));
     let uris = rua.into_iter().flat_map(|rua| rua.split(','));

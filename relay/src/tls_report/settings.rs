@@ -2,11 +2,9 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
-/// Signs a message.
-type Seal = dyn Fn(Vec<u8>) -> Vec<u8> + Send + Sync;
+use crate::seal::Seal;
 
 /// How TLS reports are sent. See [`Options::tls_reports`](crate::Options::tls_reports).
 #[derive(Clone)]
@@ -22,7 +20,7 @@ pub struct TlsReports {
     pub spread: Duration,
     /// Signs a report that goes by mail. RFC 8460 §3 demands a DKIM signature of the contact's domain, and recipients
     /// ignore reports without one.
-    pub seal: Option<Arc<Seal>>,
+    pub seal: Option<Seal>,
     /// The port of servers whose URI names none: 443, but in tests.
     pub port: u16,
     /// Whether servers that take reports may have addresses of a private network, or of this machine. A stranger's DNS
