@@ -40,6 +40,23 @@ impl Examiner for Filters {
         })
     }
 
+    fn before_recipient<'a>(
+        &'a self,
+        client: &'a Client,
+        reverse_path: &'a ReversePath,
+        to: &'a str,
+    ) -> BoxFuture<'a, Option<Reply>> {
+        Box::pin(async move {
+            for filter in &self.0 {
+                let refusal = filter.before_recipient(client, reverse_path, to).await;
+                if refusal.is_some() {
+                    return refusal;
+                }
+            }
+            None
+        })
+    }
+
     fn recipient<'a>(
         &'a self,
         client: &'a Client,
@@ -58,10 +75,14 @@ impl Examiner for Filters {
         })
     }
 
+    fn reads_messages(&self) -> bool {
+        self.0.iter().any(|filter| filter.reads_messages())
+    }
+
     fn message<'a>(&'a self, arrival: Arrival<'a>) -> BoxFuture<'a, Opinion> {
         Box::pin(async move {
             let mut left = Remarks::default();
-            for filter in &self.0 {
+            for filter in self.0.iter().filter(|one| one.reads_messages()) {
                 let message = joined(&mut left, arrival.message);
                 let mut next = arrival;
                 next.message = &message;
@@ -71,10 +92,19 @@ impl Examiner for Filters {
                 };
                 left.fields = remarks.fields;
                 left.junk |= remarks.junk;
+                left.notes.extend(remarks.notes);
+                // What comes later stands above.
+                left.elsewhere = [remarks.elsewhere, left.elsewhere].concat().into();
                 left.message = remarks.message.or(left.message);
             }
             Opinion::Accept(left)
         })
+    }
+
+    fn accepted(&self, client: &Client, reverse_path: &ReversePath, recipients: &[String]) {
+        for filter in &self.0 {
+            filter.accepted(client, reverse_path, recipients);
+        }
     }
 }
 

@@ -157,6 +157,8 @@ pub struct StandsFor {
     /// Who is notified when a copy cannot be delivered, in place of the sender. With it the address is a mailing list
     /// (RFC 5321 §3.9.2), without it an alias (§3.9.1).
     pub owner: Option<Mailbox>,
+    /// Whether notifications alone are passed on: mail with a reverse-path is refused.
+    pub notifications_only: bool,
 }
 
 impl StandsFor {
@@ -172,6 +174,13 @@ impl StandsFor {
     #[must_use]
     pub fn and_account(mut self, name: impl Into<String>) -> Self {
         self.account = Some(name.into());
+        self
+    }
+
+    /// Makes it an address that notifications for another sender come back to, as those of SRS are.
+    #[must_use]
+    pub fn for_notifications(mut self) -> Self {
+        self.notifications_only = true;
         self
     }
 

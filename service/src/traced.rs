@@ -54,6 +54,11 @@ pub enum What<'a> {
         /// Why it was refused.
         refusal: Option<&'a Reply>,
     },
+    /// Somebody who looked at it has noted something.
+    Noted {
+        /// What.
+        note: &'a str,
+    },
     /// It is in a mailbox here.
     Delivered {
         /// The account.

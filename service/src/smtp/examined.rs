@@ -8,7 +8,7 @@ use super::incoming::{Arrived, Failure, Incoming};
 use super::recipient::{Local, Recipient};
 use crate::examiner::{Arrival, Opinion, Remarks};
 use crate::service::Service;
-use crate::traced::Client;
+use crate::traced::{Client, What};
 
 /// What a message belongs to.
 pub(super) struct Of<'a> {
@@ -25,6 +25,7 @@ pub(super) async fn examined(
     recipients: &mut [Recipient],
 ) -> Result<Arrived, Reply> {
     let addresses: Vec<String> = recipients.iter().map(|one| one.address.clone()).collect();
+    let goes_elsewhere = recipients.iter().any(|one| !one.elsewhere.is_empty());
     let examine = async |message: Bytes| match service.options.examiner.as_deref() {
         Some(examiner) => {
             let arrival = Arrival {
@@ -32,13 +33,18 @@ pub(super) async fn examined(
                 client: of.client,
                 reverse_path: of.reverse_path,
                 recipients: &addresses,
+                goes_elsewhere,
                 message: &message,
             };
             examiner.message(arrival).await
         }
         None => Opinion::Accept(Remarks::default()),
     };
-    if incoming.examined(examine).await? {
+    let (junk, notes) = incoming.examined(examine).await?;
+    for note in &notes {
+        service.trace(of.id, of.client, What::Noted { note });
+    }
+    if junk {
         for local in recipients.iter_mut().flat_map(|one| &mut one.here) {
             into_junk(service, local).await;
         }
@@ -75,7 +81,7 @@ mod tests {
     };
     use hikyaku_smtp_proto::{ForwardPath, Reply, ReversePath};
     use std::net::IpAddr;
-    use std::sync::Arc;
+    use std::sync::{Arc, Mutex};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use crate::{
@@ -91,12 +97,17 @@ mod tests {
 
         fn whose<'a>(&'a self, path: &'a ForwardPath) -> BoxFuture<'a, Result<Whose>> {
             let name = path.mailbox().map(ToString::to_string).unwrap_or_default();
+            assert!(!name.starts_with("early"), "it is refused before");
             Box::pin(async { Ok(Whose::Account(name)) })
         }
     }
 
-    /// Does what the addresses and the subject say.
-    struct Scripted;
+    /// Does what the addresses and the subject say, and notes for whom messages were accepted.
+    #[derive(Default)]
+    struct Scripted {
+        accepted: Mutex<Vec<String>>,
+        reads_none: bool,
+    }
 
     impl Examiner for Scripted {
         fn mail<'a>(
@@ -106,6 +117,25 @@ mod tests {
         ) -> BoxFuture<'a, Option<Reply>> {
             let refused = from.to_string().contains("refused");
             Box::pin(async move { refused.then(|| Reply::new(550, "5.7.25", "No")) })
+        }
+
+        fn before_recipient<'a>(
+            &'a self,
+            _: &'a Client,
+            _: &'a ReversePath,
+            to: &'a str,
+        ) -> BoxFuture<'a, Option<Reply>> {
+            let refused = to.starts_with("early");
+            Box::pin(async move { refused.then(|| Reply::new(450, "4.7.1", "Slowly")) })
+        }
+
+        fn reads_messages(&self) -> bool {
+            !self.reads_none
+        }
+
+        fn accepted(&self, _: &Client, from: &ReversePath, recipients: &[String]) {
+            let words = format!("{from} {}", recipients.join(","));
+            self.accepted.lock().unwrap().push(words);
         }
 
         fn recipient<'a>(
@@ -131,13 +161,19 @@ mod tests {
                 Opinion::Accept(Remarks {
                     fields: format!("X-To: {}\r\n", arrival.recipients.join(",")).into(),
                     message: message.then(|| Bytes::from("Subject: rewritten\r\n\r\nanew\r\n")),
+                    elsewhere: "X-Elsewhere: yes\r\n".into(),
                     junk: text.contains("Subject: junk"),
+                    notes: Vec::new(),
                 })
             })
         }
     }
 
     async fn house(examined: usize) -> (Arc<dyn Store>, Arc<Service>) {
+        with(examined, Arc::default()).await
+    }
+
+    async fn with(examined: usize, examiner: Arc<Scripted>) -> (Arc<dyn Store>, Arc<Service>) {
         let store: Arc<dyn Store> = Arc::new(Memory::new());
         let id = store.create_account("bob@x.test").await.unwrap();
         let junk = Operation::Create {
@@ -147,7 +183,7 @@ mod tests {
         };
         store.commit(Transaction::new(id).with(junk)).await.unwrap();
         let mut options = Options::new("mx.test");
-        options.examiner = Some(Arc::new(Scripted));
+        options.examiner = Some(examiner);
         options.examined = examined;
         let directory = Arc::new(Everybody(Arc::clone(&store)));
         let service = Arc::new(Service::new(Arc::clone(&store), directory, options));
@@ -201,6 +237,12 @@ mod tests {
             ),
             (
                 "a@y.test",
+                "early@x.test",
+                "Subject: a\r\n\r\n",
+                "450 4.7.1 Slowly",
+            ),
+            (
+                "a@y.test",
                 "bob@x.test",
                 "Subject: refuse\r\n\r\n",
                 "550 5.7.26 Forged",
@@ -245,6 +287,7 @@ mod tests {
                 "{stored}"
             );
             assert_eq!(stored.matches("X-To").count(), 1);
+            assert!(!stored.contains("X-Elsewhere"), "{stored}");
         }
     }
 
@@ -262,5 +305,23 @@ mod tests {
         assert!(answer.contains("250 2.0.0 Delivered"), "{answer}");
         let stored = last(&*store, "INBOX").await.unwrap();
         assert!(!stored.contains("X-To"), "{stored}");
+    }
+
+    #[tokio::test]
+    async fn what_nobody_reads_is_not_held_and_what_was_accepted_is_reported() {
+        let examiner = Arc::new(Scripted {
+            reads_none: true,
+            ..Scripted::default()
+        });
+        let (store, service) = with(8192, Arc::clone(&examiner)).await;
+        let large = format!("Subject: refuse\r\n\r\n{}", "0123456789\r\n".repeat(1000));
+        let lines = transaction("a@y.test", "bob@x.test", &large);
+        let answer = said(&service, Reception::Relay, &lines).await;
+        assert!(answer.contains("250 2.0.0 Accepted"), "{answer}");
+        assert!(!last(&*store, "INBOX").await.unwrap().contains("X-To"));
+        let lines = transaction("a@y.test", "nobody@x.test", "Subject: a\r\n\r\n");
+        said(&service, Reception::Relay, &lines).await;
+        let accepted = examiner.accepted.lock().unwrap().clone();
+        assert_eq!(accepted, ["<a@y.test> bob@x.test"]);
     }
 }

@@ -152,6 +152,7 @@ impl Walk<'_> {
     /// An address that stands for others: they are asked for next.
     async fn stands(&mut self, stands: StandsFor, step: Step) -> Result<(), Error> {
         self.recipient.stands = true;
+        self.recipient.notifications_only |= stands.notifications_only;
         let address = step.path.mailbox();
         let address = address.map_or_else(|| "postmaster".to_owned(), ToString::to_string);
         let count = stands.to.len() + usize::from(stands.account.is_some());

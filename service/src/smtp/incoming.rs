@@ -169,6 +169,18 @@ impl Incoming {
         self.stage(Bytes::from(received)).await;
     }
 
+    /// What copies for other servers have alone.
+    async fn stage_elsewhere(&mut self, fields: Bytes) {
+        if self.failed.is_some() || fields.is_empty() {
+            return;
+        }
+        for body in self.bodies.iter_mut().filter(|body| !body.form.is_here()) {
+            if body.write(fields.clone()).await.is_err() {
+                self.failed = Some(Failure::Store);
+            }
+        }
+    }
+
     async fn write(&mut self, octets: Bytes) {
         let Some(whole) = &mut self.whole else {
             return self.stage(octets).await;
@@ -192,26 +204,27 @@ impl Incoming {
     }
 
     /// The message has come: asks `examiner`, where it is to be looked at, and stages what becomes of it. Returns whether
-    /// it is junk.
+    /// it is junk, and what was noted.
     pub(super) async fn examined<F: Future<Output = Opinion>>(
         &mut self,
         examine: impl FnOnce(Bytes) -> F,
-    ) -> Result<bool, Reply> {
+    ) -> Result<(bool, Vec<String>), Reply> {
         self.header(true).await;
         if let Some(failed) = self.failed {
             return Err(failed.reply());
         }
         let Some(whole) = self.whole.take() else {
-            return Ok(false);
+            return Ok((false, Vec::new()));
         };
         let (message, _held) = whole.end();
         match examine(message.clone()).await {
             Opinion::Refuse(reply) => Err(reply),
             Opinion::Accept(remarks) => {
                 self.stage_trace().await;
+                self.stage_elsewhere(remarks.elsewhere).await;
                 self.stage(remarks.fields).await;
                 self.stage(remarks.message.unwrap_or(message)).await;
-                Ok(remarks.junk)
+                Ok((remarks.junk, remarks.notes))
             }
         }
     }

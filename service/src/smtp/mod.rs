@@ -352,18 +352,9 @@ impl Session<'_> {
         let Some(transaction) = &self.transaction else {
             return self.reply(503, "5.5.1", "MAIL first");
         };
-        let size = transaction.parameters.size.unwrap_or(0).max(1);
-        let mut found = self.recipient(forward_path, parameters, size).await;
         let to = forward_path.mailbox();
         let to = to.map_or("postmaster".into(), ToString::to_string);
-        if let Some(examiner) = self.examiner() {
-            let (client, from) = (self.client(), &transaction.reverse_path);
-            let refusal = examiner.recipient(&client, from, &to, found.is_ok());
-            found = match refusal.await {
-                Some(refusal) => Err(refusal),
-                None => found,
-            };
-        }
+        let found = self.found(transaction, forward_path, parameters, &to).await;
         let what = What::Recipient {
             to: &to,
             refusal: found.as_ref().err(),
@@ -379,9 +370,37 @@ impl Session<'_> {
         }
     }
 
+    /// Who a recipient is, as far as nobody refuses them.
+    async fn found(
+        &self,
+        transaction: &Transaction,
+        forward_path: &ForwardPath,
+        parameters: RcptParameters,
+        to: &str,
+    ) -> Result<Recipient, Reply> {
+        let (examiner, from) = (self.examiner(), &transaction.reverse_path);
+        let client = examiner.map(|_| self.client());
+        if let (Some(examiner), Some(client)) = (examiner, &client)
+            && let Some(refusal) = examiner.before_recipient(client, from, to).await
+        {
+            return Err(refusal);
+        }
+        let size = transaction.parameters.size.unwrap_or(0).max(1);
+        let found = self.recipient(from, forward_path, parameters, size).await;
+        if let (Some(examiner), Some(client)) = (examiner, &client) {
+            // Who cannot be looked up now may be there.
+            let exists = found.as_ref().err().is_none_or(Reply::is_transient);
+            if let Some(refusal) = examiner.recipient(client, from, to, exists).await {
+                return Err(refusal);
+            }
+        }
+        found
+    }
+
     /// Where mail for a path goes, or why it goes nowhere.
     async fn recipient(
         &self,
+        reverse_path: &ReversePath,
         forward_path: &ForwardPath,
         parameters: RcptParameters,
         size: u64,
@@ -396,7 +415,7 @@ impl Session<'_> {
             }
             // Whose accounts were lost with the database, their mail comes later.
             Ok(Means::Nobody) if self.service.store.health().has_lost_accounts() => Err(later()),
-            Ok(means) => known(means),
+            Ok(means) => known(means, reverse_path),
             Err(error) => {
                 warn!(%error, "the recipient could not be looked up");
                 Err(later())
@@ -406,6 +425,7 @@ impl Session<'_> {
 
     async fn data(&mut self) {
         let authors = self.authors();
+        let reads = self.examiner().is_some_and(Examiner::reads_messages);
         let Some(transaction) = &mut self.transaction else {
             return self.reply(503, "5.5.1", "MAIL first");
         };
@@ -443,8 +463,7 @@ impl Session<'_> {
             id: transaction.id.clone(),
         };
         let store = &*self.service.store;
-        let looks = self.service.options.examiner.is_some() && self.reception != Reception::Lmtp;
-        let room = looks.then_some(&self.service.room);
+        let room = reads.then_some(&self.service.room);
         let forms = shape(&mut transaction.recipients, &transaction.reverse_path);
         match Incoming::begin(store, forms, trace, room).await {
             Ok(incoming) => {
@@ -488,6 +507,11 @@ impl Session<'_> {
             }
             None => Err(Failure::Store.reply()),
         };
+        let envelope = self.examiner().map(|_| {
+            let all = transaction.recipients.iter();
+            let all: Vec<_> = all.map(|one| one.address.clone()).collect();
+            (transaction.reverse_path.clone(), all)
+        });
         let replies = match arrived {
             Ok(arrived) => {
                 let owner = self
@@ -509,6 +533,11 @@ impl Session<'_> {
         };
         let committed = Happened::Took(Step::Commit, ended.elapsed());
         self.service.happened(committed);
+        if let (Some(examiner), Some((from, to))) = (self.examiner(), &envelope)
+            && replies.iter().any(Reply::is_positive)
+        {
+            examiner.accepted(&self.client(), from, to);
+        }
         let wanted = if lmtp { recipients } else { 1 };
         for reply in replies.iter().take(wanted) {
             self.trace(&id, What::Answered { octets, reply });

@@ -41,6 +41,8 @@ pub(super) struct Recipient {
     pub(super) address: String,
     /// Whether it stands for others, rather than for one mailbox of its own.
     pub(super) stands: bool,
+    /// Whether it takes notifications alone.
+    pub(super) notifications_only: bool,
     /// What was asked for it.
     pub(super) parameters: RcptParameters,
     pub(super) here: Vec<Local>,
@@ -54,6 +56,7 @@ impl Recipient {
         Self {
             address,
             stands: false,
+            notifications_only: false,
             parameters,
             here: Vec::new(),
             elsewhere: Vec::new(),

@@ -1,13 +1,20 @@
 //! Why a recipient is refused.
 
-use hikyaku_smtp_proto::Reply;
+use hikyaku_smtp_proto::{Reply, ReversePath};
 
 use super::expand::Means;
 use super::recipient::Recipient;
 
-/// The recipient that a path means here, or why there is none.
-pub(super) fn known(means: Means) -> Result<Recipient, Reply> {
+/// The recipient that a path means here for mail from that reverse-path, or why there is none.
+pub(super) fn known(means: Means, reverse_path: &ReversePath) -> Result<Recipient, Reply> {
     Err(match means {
+        Means::Known(recipient) if recipient.notifications_only && reverse_path.0.is_some() => {
+            Reply::new(
+                550,
+                "5.7.1",
+                "Only notifications may be sent to this address",
+            )
+        }
         Means::Known(recipient) if recipient.has_room() => return Ok(recipient),
         Means::Known(_) => Reply::new(452, "4.2.2", "Mailbox full"),
         Means::Elsewhere(_) => Reply::new(550, "5.7.1", "Relaying denied"),

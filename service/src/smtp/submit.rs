@@ -14,6 +14,7 @@ use super::incoming::{Incoming, Trace};
 use super::recipient::Recipient;
 use super::refusal::known;
 use crate::Authors;
+use crate::examiner::Examiner;
 use crate::options::Happened;
 use crate::service::Service;
 use crate::traced::{Client, What};
@@ -43,34 +44,35 @@ impl Service {
             hello: String::new(),
             account: Some(account.name.clone()),
         };
+        let refusal = match self.options.examiner.as_deref() {
+            Some(examiner) => examiner.mail(&client, &reverse_path).await,
+            None => None,
+        };
         let from = reverse_path.0.as_ref();
         let what = What::Mail {
             from: &from.map_or("<>".into(), ToString::to_string),
-            refusal: None,
+            refusal: refusal.as_ref(),
         };
         self.trace(&id, &client, what);
+        if let Some(refusal) = refusal {
+            return Ok(vec![refusal; paths.len()]);
+        }
         let octets = message.len() as u64;
         let mut replies: Vec<Option<Reply>> = Vec::new();
         let mut recipients = Vec::new();
         for path in &paths {
-            let asked = RcptParameters::default();
-            let found = match means(self, path, asked.clone(), octets).await? {
-                Means::Elsewhere(_) if self.queue().is_none() => {
-                    Err(Reply::new(550, "5.7.1", "Relaying denied"))
-                }
-                Means::Elsewhere(mailbox) => Ok(Recipient::elsewhere(&mailbox, asked)),
-                means => known(means),
-            };
-            replies.push(match found {
+            let to = path.mailbox();
+            let to = to.map_or("postmaster".into(), ToString::to_string);
+            let found = self.submitted(&client, &reverse_path, (path, &to), octets);
+            replies.push(match found.await? {
                 Ok(recipient) => {
                     recipients.push(recipient);
                     None
                 }
                 Err(refusal) => Some(refusal),
             });
-            let to = path.mailbox();
             let what = What::Recipient {
-                to: &to.map_or("postmaster".into(), ToString::to_string),
+                to: &to,
                 refusal: replies.last().and_then(Option::as_ref),
             };
             self.trace(&id, &client, what);
@@ -90,7 +92,9 @@ impl Service {
         let outcome = if recipients.is_empty() {
             Vec::new()
         } else {
-            let room = self.options.examiner.is_some().then_some(&self.room);
+            let examiner = self.options.examiner.as_deref();
+            let reads = examiner.is_some_and(Examiner::reads_messages);
+            let room = reads.then_some(&self.room);
             let forms = shape(&mut recipients, &reverse_path);
             let mut incoming = Incoming::begin(&*self.store, forms, trace, room).await?;
             incoming.chunk(message).await;
@@ -136,5 +140,36 @@ impl Service {
                     .unwrap_or_else(|| lost.clone())
             })
             .collect())
+    }
+
+    /// Who a path means, as far as nobody refuses them.
+    async fn submitted(
+        &self,
+        client: &Client,
+        from: &ReversePath,
+        (path, to): (&ForwardPath, &str),
+        octets: u64,
+    ) -> Result<std::result::Result<Recipient, Reply>> {
+        let examiner = self.options.examiner.as_deref();
+        if let Some(examiner) = examiner
+            && let Some(refusal) = examiner.before_recipient(client, from, to).await
+        {
+            return Ok(Err(refusal));
+        }
+        let asked = RcptParameters::default();
+        let found = match means(self, path, asked.clone(), octets).await? {
+            Means::Elsewhere(_) if self.queue().is_none() => {
+                Err(Reply::new(550, "5.7.1", "Relaying denied"))
+            }
+            Means::Elsewhere(mailbox) => Ok(Recipient::elsewhere(&mailbox, asked)),
+            means => known(means, from),
+        };
+        if let Some(examiner) = examiner {
+            let exists = found.as_ref().err().is_none_or(Reply::is_transient);
+            if let Some(refusal) = examiner.recipient(client, from, to, exists).await {
+                return Ok(Err(refusal));
+            }
+        }
+        Ok(found)
     }
 }

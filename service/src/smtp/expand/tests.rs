@@ -218,3 +218,23 @@ async fn one_full_mailbox_of_several_is_no_reason_to_refuse() {
     fill("bob@a.test").await;
     assert!(!has_room("two@a.test").await && has_room("copy@a.test").await);
 }
+
+#[test]
+fn an_address_for_notifications_takes_nothing_else() {
+    use crate::smtp::refusal::known;
+    use hikyaku_smtp_proto::ReversePath;
+    let mailbox = |text: &str| Mailbox::parse(text.as_bytes()).unwrap();
+    for (is_for_them, path, expected) in [
+        (true, None, true),
+        (true, Some(mailbox("x@b.test")), false),
+        (false, Some(mailbox("x@b.test")), true),
+    ] {
+        let mut recipient = Recipient::elsewhere(&mailbox("y@b.test"), RcptParameters::default());
+        recipient.notifications_only = is_for_them;
+        let found = known(Means::Known(recipient), &ReversePath(path));
+        assert_eq!(found.is_ok(), expected);
+        if let Err(refusal) = found {
+            assert!(refusal.to_string().starts_with("550 5.7.1 "), "{refusal}");
+        }
+    }
+}
