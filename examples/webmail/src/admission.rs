@@ -5,7 +5,7 @@
 //! is silent closes its own.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -36,6 +36,21 @@ pub fn network(address: IpAddr) -> IpAddr {
         IpAddr::V6(address) => {
             let [a, b, c, d, ..] = address.segments();
             IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+    }
+}
+
+/// Returns the network around a peer: the /24 of its IPv4 address, or the /48 of its IPv6 address, which one site has.
+#[must_use]
+pub fn neighbourhood(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => {
+            let [a, b, c, _] = address.octets();
+            IpAddr::V4(Ipv4Addr::new(a, b, c, 0))
+        }
+        IpAddr::V6(address) => {
+            let [a, b, c, ..] = address.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0))
         }
     }
 }
@@ -287,6 +302,20 @@ mod tests {
         ];
         for (one, other, is_same) in same {
             let [one, other] = [one, other].map(|text| network(text.parse().unwrap()));
+            assert_eq!(one == other, is_same, "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn a_neighbourhood_is_a_24_or_a_48() {
+        for (one, other, is_same) in [
+            ("192.0.2.1", "192.0.2.254", true),
+            ("192.0.2.1", "192.0.3.1", false),
+            ("192.0.2.1", "::ffff:192.0.2.9", true),
+            ("2001:db8:0:1::1", "2001:db8:0:ffff::1", true),
+            ("2001:db8:1::1", "2001:db8:2::1", false),
+        ] {
+            let [one, other] = [one, other].map(|text| neighbourhood(text.parse().unwrap()));
             assert_eq!(one == other, is_same, "{one} {other}");
         }
     }

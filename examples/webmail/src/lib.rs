@@ -30,7 +30,7 @@ mod throttle;
 mod tls;
 mod words;
 
-pub use admission::{Admission, Admitted, Places, network};
+pub use admission::{Admission, Admitted, Places, neighbourhood, network};
 pub use backend::{Backend, NoPost, Post, User};
 pub use certificate::{Certificate, CertificateError, Untimely, Validity};
 pub use connection::{HandshakeError, converse, handshake};

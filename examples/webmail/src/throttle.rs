@@ -2,7 +2,7 @@
 //!
 //! An attempt waits for its turn by two rules. For one account from one network there is one at a time, and
 //! after each wrong password the next one waits longer. For one network, whatever the accounts, there is a
-//! limit to wrong ones in a time. Nothing goes by the account alone: guesses from elsewhere keep nobody out.
+//! limit to wrong ones in a time, and a higher one for the networks around it. Nothing goes by the account alone: guesses from elsewhere keep nobody out.
 //! Who has logged in to an account from a network before is not kept by what others there try on other
 //! accounts.
 //!
@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::sync::{Mutex as Gate, Notify, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use crate::admission::network;
+use crate::admission::{neighbourhood, network};
 
 /// How slowly a wrong password is answered.
 const WRONG: Duration = Duration::from_secs(2);
@@ -33,6 +33,8 @@ const PAUSES: [Duration; 6] = [
 /// Wrong passwords that a network may send at once, and how soon it may send one more.
 const AT_ONCE: u32 = 20;
 const ONE_MORE: Duration = Duration::from_secs(6);
+/// How many times that all addresses of a /24, or all networks of a /48, may send together.
+const WIDER: u32 = 4;
 /// An attempt that would wait longer is turned away.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How many wait for one account, and for one network: of more, no password is looked at.
@@ -86,6 +88,7 @@ type Pair = (IpAddr, u64);
 struct Memory {
     pairs: Recent<Pair, Arc<Account>>,
     networks: Recent<IpAddr, Network>,
+    neighbourhoods: Recent<IpAddr, Network>,
     known: Recent<Pair, Instant>,
 }
 
@@ -110,6 +113,7 @@ impl Throttle {
             memory: Mutex::new(Memory {
                 pairs: Recent::new(now, FORGOTTEN),
                 networks: Recent::new(now, FORGOTTEN),
+                neighbourhoods: Recent::new(now, FORGOTTEN),
                 known: Recent::new(now, KNOWN),
             }),
         }
@@ -146,10 +150,13 @@ impl Throttle {
     }
 
     async fn wait(self: &Arc<Self>, pair: Pair) -> Option<Taken> {
-        let (account, network, is_known) = {
+        let (account, network, around, is_known) = {
             let now = Instant::now();
             let mut memory = self.memory();
-            let network = memory.networks.find_or(now, pair.0, Network::new);
+            let network = || Network::new(1);
+            let network = memory.networks.find_or(now, pair.0, network);
+            let (wide, around) = (neighbourhood(pair.0), || Network::new(WIDER));
+            let around = memory.neighbourhoods.find_or(now, wide, around);
             let since = memory.known.find(now, &pair);
             let is_known = since.is_some_and(|since| now.duration_since(since) < KNOWN);
             let account = match memory.pairs.find(now, &pair) {
@@ -158,7 +165,7 @@ impl Throttle {
                 None if !is_known && network.first.places.available_permits() == 0 => return None,
                 None => memory.pairs.find_or(now, pair, Arc::default),
             };
-            (account, network, is_known)
+            (account, network, around, is_known)
         };
         let place = Arc::clone(&account.places).try_acquire_owned().ok()?;
         let gate = Arc::clone(&account.gate).lock_owned().await;
@@ -166,12 +173,9 @@ impl Throttle {
         sleep_until(next).await;
         let paid = match (is_known, wrong) {
             (true, _) => None,
-            (false, 0) => Some(network.first),
-            (false, _) => Some(network.again),
+            (false, 0) => Some(Paid::by(network.first, around.first).await?),
+            (false, _) => Some(Paid::by(network.again, around.again).await?),
         };
-        if let Some(budget) = &paid {
-            budget.pay().await?;
-        }
         Some(Taken {
             throttle: Arc::clone(self),
             pair,
@@ -197,7 +201,7 @@ struct Taken {
     throttle: Arc<Throttle>,
     pair: Pair,
     account: Arc<Account>,
-    paid: Option<Arc<Budget>>,
+    paid: Option<Paid>,
     // Dropped last: the next one sees what came of this one.
     _gate: OwnedMutexGuard<()>,
     _place: OwnedSemaphorePermit,
@@ -209,8 +213,8 @@ impl Turn {
         let Some(taken) = self.0.take() else { return };
         let now = Instant::now();
         taken.account.forget();
-        if let Some(budget) = &taken.paid {
-            budget.give_back();
+        if let Some(paid) = &taken.paid {
+            paid.give_back();
         }
         taken.throttle.memory().known.put(now, taken.pair, now);
     }
@@ -223,8 +227,9 @@ impl Turn {
 
     /// Reports that the password could not be checked.
     pub fn undecided(mut self) {
-        if let Some(budget) = self.0.take().and_then(|taken| taken.paid.clone()) {
-            budget.give_back();
+        let Some(taken) = self.0.take() else { return };
+        if let Some(paid) = &taken.paid {
+            paid.give_back();
         }
     }
 
@@ -297,16 +302,53 @@ struct Network {
 }
 
 impl Network {
-    fn new() -> Self {
+    fn new(times: u32) -> Self {
         Self {
-            first: Arc::new(Budget::new()),
-            again: Arc::new(Budget::new()),
+            first: Arc::new(Budget::new(times)),
+            again: Arc::new(Budget::new(times)),
         }
     }
 }
 
-/// Attempts that may be made: [`AT_ONCE`], and one more each [`ONE_MORE`].
+/// What an attempt took from the budgets of its network and of the one around it.
+struct Paid([Arc<Budget>; 2]);
+
+impl Paid {
+    /// Takes one of each, when they are there; `None` when too many wait.
+    async fn by(network: Arc<Budget>, around: Arc<Budget>) -> Option<Self> {
+        network.pay().await?;
+        // Whoever is turned away, or does not wait to the end, has that one back.
+        let taken = GivesBack(Some(&network));
+        around.pay().await?;
+        taken.keep();
+        Some(Self([network, around]))
+    }
+
+    fn give_back(&self) {
+        self.0.iter().for_each(|budget| budget.give_back());
+    }
+}
+
+struct GivesBack<'a>(Option<&'a Budget>);
+
+impl GivesBack<'_> {
+    fn keep(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for GivesBack<'_> {
+    fn drop(&mut self) {
+        if let Some(budget) = self.0 {
+            budget.give_back();
+        }
+    }
+}
+
+/// Attempts that may be made: [`AT_ONCE`], and one more each [`ONE_MORE`]; or a number of times that.
 struct Budget {
+    at_once: u32,
+    one_more: Duration,
     places: Arc<Semaphore>,
     gate: Gate<()>,
     given_back: Notify,
@@ -315,9 +357,11 @@ struct Budget {
 }
 
 impl Budget {
-    fn new() -> Self {
+    fn new(times: u32) -> Self {
         Self {
-            places: Arc::new(Semaphore::new(WAITING_FOR_NETWORK)),
+            at_once: AT_ONCE * times,
+            one_more: ONE_MORE / times,
+            places: Arc::new(Semaphore::new(WAITING_FOR_NETWORK * times as usize)),
             gate: Gate::default(),
             given_back: Notify::new(),
             full: Mutex::new(Instant::now()),
@@ -337,8 +381,9 @@ impl Budget {
             let there = {
                 let mut full = self.full();
                 let now = Instant::now();
-                let after = (*full).max(now) + ONE_MORE;
-                let there = after.checked_sub(ONE_MORE * AT_ONCE).unwrap_or(now);
+                let after = (*full).max(now) + self.one_more;
+                let all = self.one_more * self.at_once;
+                let there = after.checked_sub(all).unwrap_or(now);
                 if there <= now {
                     *full = after;
                     return Some(());
@@ -354,7 +399,7 @@ impl Budget {
 
     fn give_back(&self) {
         let mut full = self.full();
-        *full = full.checked_sub(ONE_MORE).unwrap_or(*full);
+        *full = full.checked_sub(self.one_more).unwrap_or(*full);
         drop(full);
         self.given_back.notify_one();
     }
@@ -486,7 +531,12 @@ mod tests {
         // Of one account at 0, 2, 4, 6, 10 and 18 seconds and each 15 from there, and the one that waits at the end.
         // Of a network 20, 100 more, and those that wait at the end.
         let time = Duration::from_secs(600);
-        let rows: [(&str, Of, Of, u32); 5] = [
+        // Of all networks of a /24 or a /48, however many there are, 80, 400 more, and those that wait at the end.
+        let wide = |number: u32| format!("198.51.100.{}", number % 256);
+        let wide_six = |number: u32| format!("2001:db8:0:{:x}::1", number % 65_536);
+        let rows: [(&str, Of, Of, u32); 7] = [
+            ("a /24", many, wide, 544),
+            ("a /48", many, wide_six, 544),
             ("one account", alice, here, 46),
             ("a network of IPv6", alice, six, 46),
             ("mapped addresses", alice, mapped, 46),
@@ -625,6 +675,8 @@ mod tests {
         let most = 2 * REMEMBERED;
         assert!(memory.pairs.new.len() + memory.pairs.old.len() <= most);
         assert!(memory.networks.new.len() + memory.networks.old.len() <= most);
+        let around = &memory.neighbourhoods;
+        assert!(around.new.len() + around.old.len() <= most);
         assert!(memory.known.new.len() + memory.known.old.len() <= most);
     }
 }
