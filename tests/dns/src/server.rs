@@ -43,7 +43,23 @@ impl DnsServer {
     /// # Panics
     /// No port of 127.0.0.1 is free.
     pub fn start(zones: impl IntoIterator<Item = Zone>) -> Self {
-        let (tcp, udp) = (0..PORTS).find_map(|_| bind().ok()).unwrap();
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let sockets = (0..PORTS).find_map(|_| bind(any).ok());
+        Self::over(sockets.unwrap(), zones)
+    }
+
+    /// Starts a server at that address, such as port 53 where a test has a network of its own.
+    ///
+    /// # Panics
+    /// It is not free.
+    pub fn at(address: SocketAddr, zones: impl IntoIterator<Item = Zone>) -> Self {
+        Self::over(bind(address).unwrap(), zones)
+    }
+
+    fn over(
+        (tcp, udp): (std::net::TcpListener, std::net::UdpSocket),
+        zones: impl IntoIterator<Item = Zone>,
+    ) -> Self {
         let address = tcp.local_addr().unwrap();
         let world = Arc::new(Mutex::new(World::new(zones)));
         let (stop, stopped) = oneshot::channel();
@@ -122,8 +138,8 @@ fn lock(world: &Mutex<World>) -> MutexGuard<'_, World> {
     world.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn bind() -> std::io::Result<(std::net::TcpListener, std::net::UdpSocket)> {
-    let tcp = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+fn bind(at: SocketAddr) -> std::io::Result<(std::net::TcpListener, std::net::UdpSocket)> {
+    let tcp = std::net::TcpListener::bind(at)?;
     let udp = std::net::UdpSocket::bind(tcp.local_addr()?)?;
     tcp.set_nonblocking(true)?;
     udp.set_nonblocking(true)?;

@@ -1,8 +1,9 @@
 //! A zone as a test sets it up: its records, how it is signed, and which of its names misbehave.
 
 use hickory_proto::rr::rdata::tlsa::{CertUsage, Matching, Selector};
-use hickory_proto::rr::rdata::{A, AAAA, CNAME, MX, TLSA, TXT};
+use hickory_proto::rr::rdata::{A, AAAA, CNAME, MX, PTR, TLSA, TXT};
 use hickory_proto::rr::{Name, RData, RecordType};
+use hickory_proto::serialize::txt::Parser;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -113,6 +114,13 @@ impl Zone {
         self.record(name, rdata)
     }
 
+    /// Adds the name of an address: in the zone `in-addr.arpa`, `name` is the address backwards.
+    #[must_use]
+    pub fn ptr(self, name: &str, target: &str) -> Self {
+        let target = self.name(target);
+        self.record(name, RData::PTR(PTR(target)))
+    }
+
     /// Adds an alias.
     #[must_use]
     pub fn cname(self, name: &str, target: &str) -> Self {
@@ -148,11 +156,46 @@ impl Zone {
         self
     }
 
+    /// Adds the records of a zone file (RFC 1035 §5), which lie in this zone.
+    #[must_use]
+    pub fn load(mut self, file: &str) -> Self {
+        let text = format!("$TTL {}\n{}", self.ttl, one_line_each(file));
+        let parser = Parser::new(text, None, Some(self.origin.clone()));
+        let (_, sets) = parser.parse().unwrap();
+        for record in sets.values().flat_map(|set| set.records_without_rrsigs()) {
+            let name = record.name.to_lowercase();
+            assert!(self.origin.zone_of(&name), "{name}");
+            let key = (name, record.record_type());
+            self.records
+                .entry(key)
+                .or_default()
+                .push(record.data.clone());
+        }
+        self
+    }
+
     /// Removes the records of a name that are of one kind.
     #[must_use]
     pub fn remove(mut self, name: &str, kind: RecordType) -> Self {
         self.records.remove(&(self.name(name), kind));
         self
+    }
+
+    /// Returns the first text of a name, its strings joined.
+    pub fn text(&self, name: &str) -> Option<String> {
+        let key = (self.name(name), RecordType::TXT);
+        let first = self.records.get(&key)?.first()?;
+        match first {
+            RData::TXT(text) => Some(String::from_utf8_lossy(&text.txt_data.concat()).into_owned()),
+            _ => None,
+        }
+    }
+
+    /// Returns the first name that has records of a kind, complete.
+    pub fn name_of(&self, kind: RecordType) -> Option<String> {
+        let mut all = self.records.keys();
+        let (name, _) = all.find(|(_, other)| *other == kind)?;
+        Some(name.to_ascii())
     }
 
     /// Makes a name misbehave, whatever it is asked.
@@ -187,6 +230,30 @@ impl Zone {
             }
         }
     }
+}
+
+/// A zone file with each record on one line, without parentheses and comments: the parser knows no strings in parentheses.
+fn one_line_each(file: &str) -> String {
+    let (mut quoted, mut comment, mut depth) = (false, false, 0);
+    let mut text = String::new();
+    for letter in file.chars() {
+        match letter {
+            '\n' => {
+                comment = false;
+                text.push(if depth > 0 { ' ' } else { '\n' });
+            }
+            _ if comment => {}
+            '"' => {
+                quoted = !quoted;
+                text.push('"');
+            }
+            ';' if !quoted => comment = true,
+            '(' if !quoted => depth += 1,
+            ')' if !quoted => depth -= 1,
+            letter => text.push(letter),
+        }
+    }
+    text
 }
 
 /// The name, complete and in small letters.

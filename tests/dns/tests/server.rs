@@ -115,6 +115,34 @@ fn questions_are_counted_and_records_change() {
 }
 
 #[test]
+fn a_zone_file_is_loaded() {
+    let zone = Zone::new("plain.test").a("@", "192.0.2.1").load(
+        "; of the mail server\n\
+         mail.plain.test. IN A 192.0.2.2\n\
+         @ IN MX 10 mail\n\
+         k._domainkey.plain.test. IN TXT ( \"v=DKIM1; \" ; a comment\n  \"p=abc\" )\n\
+         Mail IN A 192.0.2.3 ; another\n",
+    );
+    let server = DnsServer::start([zone]);
+    for (name, kind, expected) in [
+        ("plain.test.", RecordType::A, "192.0.2.1"),
+        ("plain.test.", RecordType::MX, "10 mail.plain.test."),
+        ("mail.plain.test.", RecordType::A, "192.0.2.2"),
+        ("mail.plain.test.", RecordType::A, "192.0.2.3"),
+        (
+            "k._domainkey.plain.test.",
+            RecordType::TXT,
+            "v=DKIM1; p=abc",
+        ),
+    ] {
+        let answer = tcp(&server, &request(name, kind, false));
+        let found = answer.answers.iter().map(|one| one.data.to_string());
+        let found: Vec<_> = found.collect();
+        assert!(found.iter().any(|one| one == expected), "{name} {found:?}");
+    }
+}
+
+#[test]
 fn it_ends_when_it_is_dropped() {
     let server = DnsServer::start([]);
     let address = server.address();

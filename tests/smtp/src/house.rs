@@ -40,7 +40,8 @@ impl House {
         let data = tempfile::tempdir().unwrap();
         let text = format!(
             "hostname = \"localhost\"\ndata = \"{}\"\ndomains = [\"{domain}\"]\n[auth]\nplaintext = \"always\"\n\
-             {more}\n[listen]\nsmtp = [\"127.0.0.1:0\", \"[::1]:0\"]\nsubmission = \"{submission}\"\n\
+             {more}\n[limits.account]\nmessages_per_hour = 0\nrecipients_per_hour = 0\nrecipients_per_day = 0\n\
+             sudden_recipients = 0\n[listen]\nsmtp = [\"127.0.0.1:0\", \"[::1]:0\"]\nsubmission = \"{submission}\"\n\
              submissions = \"127.0.0.1:0\"\nlmtp = \"127.0.0.1:0\"\n",
             data.path().display()
         );

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `house.rs` | a server in this process, with accounts |
 //! | `postfix.rs` | Debian's Postfix, with Dovecot for its logins |
+//! | `provider.rs` | Postfix with OpenDKIM, OpenDMARC and policyd-spf |
 //! | `exim.rs` | Debian's Exim |
 //! | `sink.rs` | `smtp-sink`, which takes mail and keeps its envelopes |
 //! | `program.rs` | a program that runs to its end, and one that serves until it is dropped |
@@ -24,6 +25,7 @@ mod exim;
 mod house;
 mod postfix;
 mod program;
+mod provider;
 mod sink;
 
 pub use certificate::Authority;
@@ -31,4 +33,5 @@ pub use exim::Exim;
 pub use house::{House, PASSWORD};
 pub use postfix::{Postfix, Smarthost};
 pub use program::{Done, free_port, run, run_with};
+pub use provider::Provider;
 pub use sink::{Sink, Taken};

@@ -64,12 +64,13 @@ fn main_cf(at: &Path, more: &str) -> String {
 }
 
 /// Which programs run. No service may be in a chroot: there is nothing in it.
-fn master_cf(ports: &[(u16, &str)]) -> String {
+fn master_cf(ports: &[(u16, &str)], more: &str) -> String {
     let smtpd = |(port, options): &(u16, &str)| {
         format!("127.0.0.1:{port} inet n - n - - smtpd {options}\n")
     };
     let listeners: String = ports.iter().map(smtpd).collect();
     listeners
+        + more
         + "pickup unix n - n 60 1 pickup\ncleanup unix n - n - 0 cleanup\nqmgr unix n - n 300 1 qmgr\n\
            tlsmgr unix - - n 1000? 1 tlsmgr\nrewrite unix - - n - - trivial-rewrite\nbounce unix - - n - 0 bounce\n\
            defer unix - - n - 0 bounce\ntrace unix - - n - 0 bounce\nverify unix - - n - 1 verify\n\
@@ -95,6 +96,20 @@ impl Postfix {
     /// It does not start.
     #[must_use]
     pub fn with(smtp: u16, ports: &[(u16, &str)], more: &str) -> Option<Self> {
+        Self::with_services(smtp, ports, more, "")
+    }
+
+    /// The same, with further lines of `master.cf`.
+    ///
+    /// # Panics
+    /// It does not start.
+    #[must_use]
+    pub fn with_services(
+        smtp: u16,
+        ports: &[(u16, &str)],
+        more: &str,
+        services: &str,
+    ) -> Option<Self> {
         if !is_root() {
             println!("not root: Postfix is left out");
             return None;
@@ -109,7 +124,7 @@ impl Postfix {
         prepare(Command::new("chown").arg("nobody").arg(at("mail")));
         let ports = [&[(smtp, "")], ports].concat();
         std::fs::write(at("conf/main.cf"), main_cf(folder.path(), more)).unwrap();
-        std::fs::write(at("conf/master.cf"), master_cf(&ports)).unwrap();
+        std::fs::write(at("conf/master.cf"), master_cf(&ports, services)).unwrap();
         // `check` makes the queue's folders.
         prepare(
             Command::new("postfix")
