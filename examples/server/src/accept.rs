@@ -120,8 +120,15 @@ impl Entrance {
             patience,
             web,
         } = self;
-        let purpose = Purpose::of(protocol) as usize;
-        let Some(admitted) = shared.admission.admit(purpose, peer, patience) else {
+        // A socket that takes both kinds of addresses has IPv4 peers as ::ffff:192.0.2.1: whoever limits networks and asks
+        // for names has to know them as what they are.
+        let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+        let purpose = Purpose::of(protocol);
+        let admitted = match shared.manners.admits(purpose, peer.ip()) {
+            true => shared.admission.admit(purpose as usize, peer, patience),
+            false => None,
+        };
+        let Some(admitted) = admitted else {
             count(&shared.metrics.connections_refused_total);
             refuse(protocol, &stream);
             return None;

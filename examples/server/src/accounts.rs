@@ -23,6 +23,9 @@ const PASSWORD: &str = "password";
 const SCRAM: &str = "scram-sha-256";
 /// The property of the store's own account that holds what salts are made of for names that nobody has.
 const NOBODY: &str = "nobody";
+/// The property that holds to how many recipients a day an account may send, 0 for no limit; without it the configuration
+/// says so.
+const SENDING: &str = "sending";
 /// RFC 7677 §4: at least 4096.
 const ITERATIONS: u32 = 10_000;
 /// Octets of a salt.
@@ -446,6 +449,29 @@ impl Accounts {
             .commit(Transaction::new(account.id).with(set))
             .await?;
         Ok(())
+    }
+
+    /// Sets to how many recipients a day an account may send, 0 for no limit; with `None` the configuration says so.
+    pub async fn set_sending(
+        &self,
+        address: &str,
+        recipients: Option<u32>,
+    ) -> Result<(), AccountError> {
+        let set = Operation::SetProperty {
+            key: SENDING.into(),
+            value: recipients.map(|many| many.to_string().into()),
+        };
+        let account = self.known(address).await?;
+        self.store
+            .commit(Transaction::new(account.id).with(set))
+            .await?;
+        Ok(())
+    }
+
+    /// To how many recipients a day an account may send, where that was set for it.
+    pub(crate) fn sending(account: &Account) -> Option<u32> {
+        let set = account.properties.get(SENDING)?;
+        std::str::from_utf8(set).ok()?.parse().ok()
     }
 
     /// Lists all accounts by name.

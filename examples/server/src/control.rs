@@ -53,6 +53,8 @@ pub enum Request {
     Holds(String),
     /// Sets a quota.
     Quota(String, Size),
+    /// Sets to how many recipients a day an account may send, 0 for no limit; without a number, as configured.
+    Sending(String, Option<u32>),
     /// Lists all accounts.
     List,
     /// Looks at addresses, or changes them.
@@ -91,6 +93,8 @@ impl Request {
             Self::Remove(address) => format!("remove\t{address}\n"),
             Self::Holds(address) => format!("holds\t{address}\n"),
             Self::Quota(address, size) => format!("quota\t{address}\t{}\n", size.0),
+            Self::Sending(address, Some(many)) => format!("sending\t{address}\t{many}\n"),
+            Self::Sending(address, None) => format!("sending\t{address}\n"),
             Self::List => "list\n".into(),
             // JSON has no tabs and newlines of its own.
             Self::Addresses(request) => format!(
@@ -120,6 +124,11 @@ impl Request {
             "remove" => Self::Remove(word()?),
             "holds" => Self::Holds(word()?),
             "quota" => Self::Quota(word()?, word()?.parse().ok()?),
+            "sending" => {
+                let address = word()?;
+                let many = word().map(|many| many.parse()).transpose();
+                Self::Sending(address, many.ok()?)
+            }
             "list" => Self::List,
             "addresses" => Self::Addresses(serde_json::from_str(&word()?).ok()?),
             "queue" => Self::Queue(serde_json::from_str(&word()?).ok()?),
@@ -165,6 +174,14 @@ impl Request {
             Self::Quota(address, size) => {
                 accounts.set_quota(address, size.0).await?;
                 Ok(format!("{address} may hold {size}\n"))
+            }
+            Self::Sending(address, many) => {
+                accounts.set_sending(address, *many).await?;
+                Ok(match many {
+                    Some(0) => format!("{address} may send without a limit\n"),
+                    Some(many) => format!("{address} may send to {many} recipients a day\n"),
+                    None => format!("{address} may send as [limits.account] says\n"),
+                })
             }
             Self::List => {
                 let mut list = String::new();

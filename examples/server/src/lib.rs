@@ -12,14 +12,19 @@ mod activation;
 mod address_request;
 mod addresses;
 mod admission;
+mod association;
 mod certificates;
 mod config;
 pub mod control;
 mod descriptors;
+mod dmarc;
+mod doctor;
 mod examine;
+mod forwarding;
 mod found;
 mod histogram;
 mod made;
+mod manners;
 mod metrics;
 mod metrics_page;
 mod network;
@@ -53,14 +58,18 @@ pub use activation::ActivationError;
 pub use address_request::AddressRequest;
 pub use addresses::{AddressBook, AddressError};
 pub use config::{
-    Addresses, Auth, Config, ConfigError, DnssecMode, Imap, Limits, Listen, MtaSts, MtaStsMode,
-    Plaintext, Proxies, Reading, Relay, RelayRoute, Senders, Size, Span, Store, StoreKind, Tls,
-    TlsCertificate, Trace, Webmail,
+    AccountLimits, Addresses, Auth, Config, ConfigError, DnssecMode, Imap, Limits, Listen, MtaSts,
+    MtaStsMode, Plaintext, Proxies, Reading, Relay, RelayRoute, Senders, Size, Span, Store,
+    StoreKind, Tls, TlsCertificate, Trace, Webmail,
 };
+pub use dmarc::dmarc_table;
+pub use doctor::{Consultation, Doctor, DoctorError, Report, Verdict, diagnose};
 pub use examine::{
     Check, Checks, DkimError, DkimKey, DmarcCheck, ExamineError, Filter, FilterAway, FilterKind,
     new_dkim_key,
 };
+pub use forwarding::{Forward, SrsError};
+pub use manners::{Courtesy, Delay, Dnsbl, Manner, Weights};
 pub use network::{Network, Networks};
 pub use open_store::open_store;
 pub use prepare::{Findings, check};

@@ -23,7 +23,9 @@ impl Made {
         let data = &config.data;
         let mut made = Self {
             folders: Vec::new(),
-            missing: ["store", "tls", "acme"].map(|name| data.join(name)).into(),
+            missing: ["store", "tls", "acme", "srs"]
+                .map(|name| data.join(name))
+                .into(),
             holds_store: false,
         };
         made.missing.retain(|path| !path.exists());

@@ -1,20 +1,21 @@
 //! The program `mailserver`.
 
 mod address_command;
+mod doctor_command;
 mod queue_command;
 
 use clap::{Parser, Subcommand};
 use mailserver::control::{Request, perform};
 use mailserver::trace::{Query, report};
 use mailserver::{
-    Config, Protocol, Server, Setup, Size, Span, check, drop_privileges, generated_password, hint,
-    new_dkim_key, setup,
+    Config, Protocol, Server, Setup, Size, Span, TlsCertificate, check, dmarc_table,
+    drop_privileges, generated_password, hint, new_dkim_key, setup,
 };
 use queue_command::Queue;
 use sd_notify::NotifyState;
 use std::io::{IsTerminal as _, Write as _};
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// A mail server: SMTP, submission, LMTP, POP3, IMAP and a webmail.
@@ -80,6 +81,25 @@ enum Action {
         /// The folder for mail, accounts, queue and keys.
         #[arg(long, value_name = "FOLDER", default_value = "mailserver-data")]
         data: PathBuf,
+        /// A certificate that is there, for all names of the server: a PEM file. Let's Encrypt's if left out.
+        #[arg(long, value_name = "FILE", requires = "key")]
+        cert: Option<PathBuf>,
+        /// The key of that certificate: a PEM file.
+        #[arg(long, value_name = "FILE", requires = "cert")]
+        key: Option<PathBuf>,
+        /// The user that the server becomes, where root starts it: "mailserver" of the Debian package.
+        #[arg(long, value_name = "USER")]
+        user: Option<String>,
+    },
+    /// Looks at what the world sees of the server and its domains, and says what to type where it is wrong: DNS, reverse
+    /// names, ports, certificates, clock, blocklists. Exits with 0 if nothing is wrong, 1 if something is, 2 if not all
+    /// could be looked at.
+    Doctor {
+        /// One domain only, such as example.org; it need not be in the configuration.
+        domain: Option<String>,
+        /// A DNS server to ask, in place of those of the configuration or the system; once for each.
+        #[arg(long = "dns", value_name = "ADDRESS:PORT")]
+        dns: Vec<String>,
     },
     /// Makes a key that signs what accounts send (DKIM), and prints its DNS record and its lines of the configuration.
     Dkim {
@@ -90,6 +110,16 @@ enum Action {
         /// Makes one for RSA, which all servers verify, in place of Ed25519.
         #[arg(long)]
         rsa: bool,
+    },
+    /// Sums up what other servers report about mail in the name of the domains here (DMARC): a line for each address that it
+    /// came from, with how many messages passed SPF and DKIM for the domain, and what became of them.
+    Dmarc {
+        /// One domain; all by default.
+        #[arg(long, value_name = "DOMAIN")]
+        domain: Option<String>,
+        /// How far back to look.
+        #[arg(long, value_name = "N", default_value_t = 7)]
+        days: u32,
     },
     /// Checks the configuration and everything a start needs; prints each problem with its remedy.
     Check,
@@ -124,6 +154,13 @@ enum Account {
         /// The quota, such as "2 GiB".
         size: Size,
     },
+    /// Sets to how many recipients a day an account may send, in place of what the configuration says.
+    Sending {
+        /// The address of the account.
+        address: String,
+        /// The number, 0 for no limit; without it the configuration says so again.
+        recipients: Option<u32>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -133,26 +170,48 @@ fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
+    // Of a diagnosis 1 says that there are faults.
+    let failed = match arguments.action {
+        Some(Action::Doctor { .. }) => ExitCode::from(2),
+        _ => ExitCode::FAILURE,
+    };
     let done = match runtime {
         Ok(runtime) => runtime.block_on(run(arguments)),
         Err(error) => Err(error.to_string()),
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("mailserver: {error}");
-            ExitCode::FAILURE
+    done.unwrap_or_else(|error| {
+        eprintln!("mailserver: {error}");
+        failed
+    })
+}
+
+async fn run(arguments: Arguments) -> Result<ExitCode, String> {
+    match arguments.action {
+        Some(Action::Doctor { domain, dns }) => {
+            let config = configured(arguments.config.as_deref())?;
+            doctor_command::run(&config, arguments.config.as_deref(), domain, dns).await
         }
+        _ => act(arguments).await.map(|()| ExitCode::SUCCESS),
     }
 }
 
-async fn run(arguments: Arguments) -> Result<(), String> {
+fn configured(file: Option<&Path>) -> Result<Config, String> {
+    match file {
+        Some(path) => Config::read(path).map_err(|error| error.to_string()),
+        None => Ok(Config::quickstart()),
+    }
+}
+
+async fn act(arguments: Arguments) -> Result<(), String> {
     let quickstart = arguments.config.is_none();
     if let Some(Action::Setup {
         domain,
         hostname,
         addresses,
         data,
+        cert,
+        key,
+        user,
     }) = arguments.action
     {
         let file = arguments.config.unwrap_or_else(|| "mailserver.toml".into());
@@ -165,22 +224,23 @@ async fn run(arguments: Arguments) -> Result<(), String> {
             hostname,
             addresses,
             data,
+            certificate: cert
+                .zip(key)
+                .map(|(cert, key)| TlsCertificate::new(cert, key)),
+            user,
         };
         let done = setup(&file, &wanted).map_err(|error| error.to_string())?;
         return queue_command::print(done.as_bytes());
     }
-    let config = match &arguments.config {
-        Some(path) => Config::read(path).map_err(|error| error.to_string())?,
-        None => Config::quickstart(),
-    };
+    let config = configured(arguments.config.as_deref())?;
     // What the server is to read is made by the server's user.
     if !matches!(arguments.action, None | Some(Action::Check)) {
         drop_privileges(&config.run, &config.data).map_err(|error| error.to_string())?;
     }
     match arguments.action {
         None => serve(config, quickstart).await,
-        // Done above: there is no configuration yet.
-        Some(Action::Setup { .. }) => Ok(()),
+        // Done above.
+        Some(Action::Setup { .. } | Action::Doctor { .. }) => Ok(()),
         Some(Action::Dkim {
             domain,
             selector,
@@ -190,6 +250,7 @@ async fn run(arguments: Arguments) -> Result<(), String> {
             let made = made.map_err(|error| error.to_string())?;
             queue_command::print(made.as_bytes())
         }
+        Some(Action::Dmarc { domain, days }) => dmarc(&config, domain.as_deref(), days),
         Some(Action::Check) => say_what_is_wrong(&config).await,
         Some(Action::Account(account)) => manage(&config, account).await,
         Some(Action::Alias(alias)) => address_command::run(&config, alias.into()).await,
@@ -241,6 +302,17 @@ fn trace(config: &Config, query: &Query) -> Result<(), String> {
     }
 }
 
+fn dmarc(config: &Config, domain: Option<&str>, days: u32) -> Result<(), String> {
+    let table = dmarc_table(&config.data, domain, days, hikyaku_mailstore::unix_now());
+    let table = table.map_err(|error| format!("{}: {error}", config.data.display()))?;
+    match table.is_empty() {
+        false => queue_command::print(table.as_bytes()),
+        true => Err(format!(
+            "no reports of the last {days} days: they come to the address of rua= in the DMARC record, if it is here"
+        )),
+    }
+}
+
 async fn say_what_is_wrong(config: &Config) -> Result<(), String> {
     let found = check(config).await;
     for warning in &found.warnings {
@@ -273,6 +345,10 @@ async fn manage(config: &Config, account: Account) -> Result<(), String> {
             Request::Remove(address)
         }
         Account::Quota { address, size } => Request::Quota(address, size),
+        Account::Sending {
+            address,
+            recipients,
+        } => Request::Sending(address, recipients),
         Account::List => Request::List,
     };
     let text = perform(config, &request)

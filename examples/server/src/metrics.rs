@@ -32,7 +32,7 @@ macro_rules! counters {
 
 counters! {
     connections_total "counter" "Connections accepted.",
-    connections_refused_total "counter" "Connections over a limit.",
+    connections_refused_total "counter" "Connections over a limit, at a time or in a minute.",
     connections_displaced_total "counter" "Connections that were silent and made room for others at a limit.",
     connections "gauge" "Connections open now.",
     logins_total "counter" "Logins that succeeded.",
@@ -46,6 +46,12 @@ counters! {
     acme_failures_total "counter" "Attempts to get a certificate from the ACME server that failed, or that left out names.",
     messages_received_total "counter" "Messages accepted by SMTP, submission and LMTP.",
     messages_delivered_total "counter" "Deliveries into mailboxes.",
+    clients_deferred_total "counter" "Messages and recipients of clients without a login that were deferred, since their network sends too many.",
+    searchers_deferred_total "counter" "Recipients that were deferred, since the client had named too many that are not here.",
+    strangers_refused_total "counter" "Recipients that were refused for the name or the address of the client, or a list that it is on.",
+    greylisted_total "counter" "Recipients that were greylisted.",
+    messages_scored_junk_total "counter" "Messages that were junk or refused by their score.",
+    accounts_deferred_total "counter" "Messages and recipients of accounts that were deferred, since the account sends unusually much.",
     messages_relayed_total "counter" "Recipients handed on to other servers.",
     messages_deferred_total "counter" "Attempts to hand on that are to be repeated.",
     messages_bounced_total "counter" "Recipients that were given up.",

@@ -32,6 +32,14 @@ impl FromStr for Network {
 }
 
 impl Network {
+    /// Creates the network of all addresses that begin with the same `bits` as this one.
+    #[must_use]
+    pub fn new(address: IpAddr, bits: u32) -> Self {
+        let most = if address.is_ipv4() { 32 } else { 128 };
+        let bits = bits.min(most);
+        Self { address, bits }
+    }
+
     /// Returns whether the network contains an address. An IPv4-mapped IPv6 address counts as the IPv4
     /// address.
     #[must_use]

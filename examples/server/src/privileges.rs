@@ -1,6 +1,6 @@
 //! Giving up root's rights once all ports are open: what strangers send is then read by a user who may do little.
 
-use nix::unistd::{Group, User, geteuid, setgroups, setresgid, setresuid};
+use nix::unistd::{Gid, Group, Uid, User, geteuid, setgroups, setresgid, setresuid};
 use serde::Deserialize;
 use std::path::Path;
 
@@ -44,18 +44,37 @@ pub enum PrivilegesError {
 /// One line, with the remedy.
 pub fn drop_privileges(run: &Run, data: &Path) -> Result<bool, PrivilegesError> {
     use PrivilegesError as E;
-    let Some(name) = &run.user else {
+    let Some((name, user, group)) = found(run)? else {
         return Ok(false);
+    };
+    let refused = |error: nix::Error| E::System(name.into(), error.into());
+    if geteuid() == user {
+        return Ok(false);
+    }
+    if !geteuid().is_root() {
+        return Err(E::NotRoot(name.into()));
+    }
+    let own = || match private::folder(data)? {
+        true => std::os::unix::fs::chown(data, Some(user.as_raw()), Some(group.as_raw())),
+        false => Ok(()),
+    };
+    own().map_err(|error| E::System(name.into(), error))?;
+    // In this order: who is not root any more cannot change groups. The saved IDs too, so that there is no way back.
+    setgroups(&[group]).map_err(refused)?;
+    setresgid(group, group, group).map_err(refused)?;
+    setresuid(user, user, user).map_err(refused)?;
+    Ok(true)
+}
+
+/// The configured user: its name, its ID, and the group to be in.
+fn found(run: &Run) -> Result<Option<(&str, Uid, Gid)>, PrivilegesError> {
+    use PrivilegesError as E;
+    let Some(name) = &run.user else {
+        return Ok(None);
     };
     let refused = |error: nix::Error| E::System(name.clone(), error.into());
     let user = User::from_name(name).map_err(refused)?;
     let user = user.ok_or_else(|| E::NoUser(name.clone()))?;
-    if geteuid() == user.uid {
-        return Ok(false);
-    }
-    if !geteuid().is_root() {
-        return Err(E::NotRoot(name.clone()));
-    }
     let group = match &run.group {
         None => user.gid,
         Some(group) => {
@@ -63,16 +82,16 @@ pub fn drop_privileges(run: &Run, data: &Path) -> Result<bool, PrivilegesError> 
             found.ok_or_else(|| E::NoGroup(group.clone()))?.gid
         }
     };
-    let own = || match private::folder(data)? {
-        true => std::os::unix::fs::chown(data, Some(user.uid.as_raw()), Some(group.as_raw())),
-        false => Ok(()),
-    };
-    own().map_err(|error| E::System(name.clone(), error))?;
-    // In this order: who is not root any more cannot change groups. The saved IDs too, so that there is no way back.
-    setgroups(&[group]).map_err(refused)?;
-    setresgid(group, group, group).map_err(refused)?;
-    setresuid(user.uid, user.uid, user.uid).map_err(refused)?;
-    Ok(true)
+    Ok(Some((name, user.uid, group)))
+}
+
+/// Whose the server's files are to be, where root makes them: the IDs of the configured user and of its group.
+///
+/// # Errors
+/// One line, with the remedy.
+pub(crate) fn owner(run: &Run) -> Result<Option<(u32, u32)>, PrivilegesError> {
+    let owner = found(run)?.filter(|_| geteuid().is_root());
+    Ok(owner.map(|(_, user, group)| (user.as_raw(), group.as_raw())))
 }
 
 #[cfg(test)]

@@ -18,6 +18,8 @@ use webmail::Throttle;
 use crate::Accounts;
 use crate::addresses::AddressBook;
 use crate::config::{Config, DnssecMode, RelayRoute, StoreKind};
+use crate::examine::{DkimError, OwnMail};
+use crate::forwarding::{Rewriter, SrsError};
 use crate::metrics::{Metrics, count};
 use crate::residents::Residents;
 use crate::shared::Shared;
@@ -41,11 +43,7 @@ fn options(config: &Config) -> std::result::Result<Options, RelayError> {
     options.connections = relay.connections;
     options.connections_per_destination = relay.connections_per_destination;
     options.patience = relay.patience.0;
-    options.dnssec = match relay.dnssec {
-        DnssecMode::Off => Dnssec::Off,
-        DnssecMode::Validate => Dnssec::Validate { anchors: None },
-        DnssecMode::TrustAd => Dnssec::TrustAd,
-    };
+    options.dnssec = dnssec(relay.dnssec);
     options.routes = relay
         .routes
         .iter()
@@ -61,6 +59,26 @@ fn options(config: &Config) -> std::result::Result<Options, RelayError> {
     let reports = |contact| TlsReports::new(contact, folder("tls-reports"));
     options.tls_reports = relay.tls_reports.as_ref().map(reports);
     Ok(options)
+}
+
+/// Has what the server itself writes signed.
+fn sign(options: &mut Options, config: &Config) -> std::result::Result<(), RelayError> {
+    let own = OwnMail::open(config)?;
+    options.notify_as = own.author(config);
+    options.seal = own.seal(&options.notify_as);
+    if let Some(reports) = &mut options.tls_reports {
+        reports.seal = own.seal(&reports.contact);
+    }
+    Ok(())
+}
+
+/// Who validates what DNS answers.
+pub(crate) fn dnssec(mode: DnssecMode) -> Dnssec {
+    match mode {
+        DnssecMode::Off => Dnssec::Off,
+        DnssecMode::Validate => Dnssec::Validate { anchors: None },
+        DnssecMode::TrustAd => Dnssec::TrustAd,
+    }
 }
 
 fn route(route: &RelayRoute) -> std::result::Result<Route, RelayError> {
@@ -95,7 +113,7 @@ fn read(path: &Path) -> std::result::Result<String, RelayError> {
 }
 
 /// The system's authorities, and one more.
-fn roots(ca: Option<&Path>) -> std::result::Result<Arc<RootCertStore>, RelayError> {
+pub(crate) fn roots(ca: Option<&Path>) -> std::result::Result<Arc<RootCertStore>, RelayError> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if let Some(path) = ca {
@@ -119,6 +137,12 @@ pub enum RelayError {
     /// A host of a rule.
     #[error(transparent)]
     Host(#[from] NotAHost),
+    /// The keys that sign what the server writes.
+    #[error(transparent)]
+    Dkim(#[from] DkimError),
+    /// Reverse-paths of mail that was passed on.
+    #[error(transparent)]
+    Srs(#[from] SrsError),
 }
 
 /// Whether mail can be handed on with that configuration.
@@ -179,6 +203,7 @@ pub(crate) fn start(
     tasks: &mut JoinSet<()>,
 ) -> std::result::Result<Arc<Relay>, RelayError> {
     let mut options = options(&shared.config)?;
+    sign(&mut options, &shared.config)?;
     let metrics = Arc::clone(&shared.metrics);
     options.observe = Arc::new(move |happened| observe(&metrics, happened));
     options.trace = shared.trace.clone().map(trace::relay);
@@ -200,12 +225,14 @@ pub(crate) fn idle(
     log: Option<Arc<TraceLog>>,
 ) -> std::result::Result<Arc<Relay>, RelayError> {
     let mut options = options(config)?;
+    sign(&mut options, config)?;
     options.trace = log.map(trace::relay);
     let residents = Arc::new(Residents {
         accounts: accounts.clone(),
         store: Arc::clone(store),
         throttle: Arc::new(Throttle::new(|_| false, |_| {})),
         config: Arc::clone(config),
+        srs: Rewriter::open(config, accounts.addresses())?,
     });
     let service = hikyaku_service::Options::new(config.hostname.clone());
     let service = Service::new(Arc::clone(store), residents, service);
@@ -238,5 +265,46 @@ mod tests {
             (&*reports.contact, &*reports.organization),
             ("postmaster@b.test", "b.test")
         );
+    }
+
+    #[test]
+    fn what_the_server_writes_is_signed_where_a_key_can() {
+        let data = tempfile::tempdir().unwrap();
+        let head = |hostname: &str| {
+            format!(
+                "hostname = \"{hostname}\"\ndomains = [\"a.test\", \"b.test\"]\ndata = {:?}\n\
+                 [relay]\ntls_reports = \"postmaster@b.test\"\n",
+                data.path()
+            )
+        };
+        let config = Config::parse(&head("mx.b.test")).unwrap();
+        let made = crate::new_dkim_key(&config, "b.test", "e1", false).unwrap();
+        // RFC 8460 §3: without s= a key is for TLS reports, too.
+        assert!(made.contains("\"v=DKIM1; k=ed25519; p="), "{made}");
+        let (_, lines) = made.split_once("\n\n").unwrap();
+        let signed = |hostname: &str, lines: &str| {
+            let config = Config::parse(&format!("{}{lines}", head(hostname))).unwrap();
+            let mut options = options(&config).unwrap();
+            sign(&mut options, &config).unwrap();
+            options
+        };
+        for (hostname, author) in [
+            ("mx.b.test", "MAILER-DAEMON@mx.b.test"),
+            ("mx.else.test", "postmaster@b.test"),
+        ] {
+            let options = signed(hostname, lines);
+            assert_eq!(options.notify_as, author);
+            for seal in [options.seal, options.tls_reports.unwrap().seal] {
+                let message = b"From: a@b.test\r\n\r\nx\r\n".to_vec();
+                let text = String::from_utf8(seal.unwrap()(message)).unwrap();
+                assert!(
+                    text.starts_with("DKIM-Signature: ") && text.contains("d=b.test;"),
+                    "{text}"
+                );
+            }
+        }
+        let options = signed("mx.b.test", "");
+        assert!(options.seal.is_none() && options.tls_reports.unwrap().seal.is_none());
+        assert_eq!(options.notify_as, "MAILER-DAEMON@mx.b.test");
     }
 }

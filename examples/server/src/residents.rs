@@ -2,13 +2,14 @@
 
 use hikyaku_mailstore::{Account, BoxFuture, Result, Store};
 use hikyaku_service::{Authors, Directory, Guess, ScramKeys, StandsFor, TooMany, Turn, Whose};
-use hikyaku_smtp_proto::ForwardPath;
+use hikyaku_smtp_proto::{ForwardPath, Mailbox};
 use hikyaku_wire::Secret;
 use std::net::IpAddr;
 use std::sync::Arc;
 use webmail::Throttle;
 
 use crate::addresses::Book;
+use crate::forwarding::{Returned, Rewriter};
 use crate::{Accounts, Config};
 
 /// The accounts of the store, what the configuration says of them, and what slows down guessing.
@@ -17,6 +18,8 @@ pub(crate) struct Residents {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) throttle: Arc<Throttle>,
     pub(crate) config: Arc<Config>,
+    /// Knows whom notifications for what was passed on are for.
+    pub(crate) srs: Option<Arc<Rewriter>>,
 }
 
 impl Directory for Residents {
@@ -35,6 +38,9 @@ impl Directory for Residents {
 
     fn whose<'a>(&'a self, path: &'a ForwardPath) -> BoxFuture<'a, Result<Whose>> {
         Box::pin(async move {
+            if let Some(whose) = path.mailbox().and_then(|address| self.returned(address)) {
+                return Ok(whose);
+            }
             let book = self.accounts.addresses().book();
             let (local_part, domain) = match path.mailbox() {
                 Some(mailbox) => match book.domain(mailbox.domain()) {
@@ -137,6 +143,16 @@ impl Directory for Residents {
             }
             _ => Authors::anybody(),
         }
+    }
+}
+
+impl Residents {
+    /// What a path that was rewritten here means: nothing that an account or an alias could have.
+    fn returned(&self, address: &Mailbox) -> Option<Whose> {
+        Some(match self.srs.as_ref()?.returned(address)? {
+            Returned::To(sender) => Whose::Stands(StandsFor::new([sender]).for_notifications()),
+            Returned::Nobody => Whose::Account(address.to_string()),
+        })
     }
 }
 

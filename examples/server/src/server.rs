@@ -10,14 +10,20 @@ use tracing::warn;
 
 use crate::accept::accept;
 use crate::addresses::AddressBook;
+use crate::examine::{ExamineError, Examining};
+use crate::forwarding::Rewriter;
 use crate::found::{self, Offers};
 use crate::made::Made;
+use crate::manners::Manners;
 use crate::open_store::open_store;
 use crate::privileges::drop_privileges;
 use crate::protocol::Protocol;
 use crate::shared::Shared;
 use crate::start_error::StartError;
-use crate::{Accounts, Config, acme, control, examine, prepare, relaying, store_health, tls, web};
+use crate::{
+    Accounts, Config, acme, control, dmarc, examine, forwarding, prepare, relaying, store_health,
+    tls, web,
+};
 
 /// How long open connections may continue after shutdown begins.
 const GRACE: Duration = Duration::from_secs(4);
@@ -90,12 +96,17 @@ impl Server {
         let (domains, separators) = (&config.domains, &config.addresses.separators);
         let addresses = AddressBook::open(Arc::clone(&store), domains, separators).await;
         let addresses = addresses.map_err(StartError::Addresses)?;
-        let examiner = examine::examiner(&config, &addresses)?;
+        let dns = examine::asked(&config)?;
+        let manners = Manners::new(&config, &store, &addresses, dns.clone());
+        let manners = manners.map_err(ExamineError::from)?;
+        let Examining { examiner, counts } = examine::examiner(&config, &addresses, dns, &manners)?;
+        let srs = Rewriter::open(&config, &addresses)?;
         let shared = Shared::new(
             config,
             store,
             addresses,
-            examiner,
+            (manners, examiner),
+            srs,
             Arc::new(certificates),
             stopping,
         )
@@ -109,6 +120,11 @@ impl Server {
             }
         });
         store_health::start(&shared, &mut tasks);
+        let polite = Arc::clone(&shared);
+        tasks.spawn(async move {
+            let (manners, stopping) = (&polite.manners, polite.stopping());
+            manners.run(&*polite.store, stopping).await;
+        });
         tls::start(&shared, &mut tasks);
         let relay = relaying::start(&shared, &mut tasks)?;
         control::start(&shared, &relay, &mut tasks);
@@ -119,6 +135,8 @@ impl Server {
             .collect();
         listen(&shared, listeners, &mut tasks);
         acme::start(&shared, &mut tasks);
+        forwarding::start(&shared, &mut tasks);
+        dmarc::start(&shared, counts, &mut tasks)?;
         Ok(Self {
             shared,
             addresses,
@@ -183,6 +201,7 @@ impl Server {
             warn!("some connections were still open and have been closed");
         }
         self.tasks.shutdown().await;
+        self.shared.manners.keep();
         if let Some(trace) = self.shared.trace.clone() {
             let _ = tokio::task::spawn_blocking(move || trace.close()).await;
         }

@@ -15,6 +15,8 @@ use crate::addresses::AddressBook;
 use crate::admission::admission;
 use crate::certificates::Certificates;
 use crate::config::{Config, Plaintext, StoreKind};
+use crate::forwarding::Rewriter;
+use crate::manners::Manners;
 use crate::metrics::{Metrics, count};
 use crate::queued::Queued;
 use crate::residents::Residents;
@@ -42,6 +44,7 @@ pub(crate) struct Shared {
     /// For IMAP, which reads all of a mailbox with each SELECT, and for all searches.
     pub(crate) cache: Arc<MessageCache>,
     pub(crate) admission: Arc<Admission>,
+    pub(crate) manners: Arc<Manners>,
     /// The log of what became of messages, when there is one.
     pub(crate) trace: Option<Arc<TraceLog>>,
     stopping: watch::Receiver<bool>,
@@ -52,14 +55,15 @@ impl Shared {
         config: Config,
         store: Arc<dyn Store>,
         addresses: AddressBook,
-        examiner: Option<Arc<dyn Examiner>>,
+        (manners, examiner): (Arc<Manners>, Arc<dyn Examiner>),
+        srs: Option<Arc<Rewriter>>,
         certificates: Arc<Certificates>,
         stopping: watch::Receiver<bool>,
     ) -> Result<Arc<Self>, CertificateError> {
         let quota = config.limits.quota.0;
         let accounts = Accounts::new(Arc::clone(&store), &config.domains, quota);
         let accounts = accounts.at(addresses).with_kept_salts().await;
-        let metrics = Arc::<Metrics>::default();
+        let metrics = Arc::clone(&manners.metrics);
         let throttle = throttle(&config, &metrics);
         let cache = MessageCache::new(ROWS, CACHE);
         let cache = Arc::new(match text_index(&config) {
@@ -72,10 +76,14 @@ impl Shared {
             store: Arc::clone(&store),
             throttle: Arc::clone(&throttle),
             config: Arc::clone(&config),
+            srs: srs.clone(),
         });
         let trace = TraceLog::open(&config.data, &config.trace, Arc::clone(&metrics));
         let mut options = options(&config, &metrics);
-        options.examiner = examiner;
+        options.examiner = Some(examiner);
+        if let Some(srs) = srs {
+            options.forwarded_from = Arc::new(move |path| srs.rewritten(path));
+        }
         options.trace = trace.clone().map(trace::service);
         let tls = certificates.server_config()?;
         options.tls = Some(Arc::clone(&tls));
@@ -83,6 +91,7 @@ impl Shared {
         let service = Service::new(Arc::clone(&store), residents.clone(), options);
         Ok(Arc::new(Self {
             admission: admission(&config.limits),
+            manners,
             trace,
             service: Arc::new(service),
             accounts,

@@ -54,6 +54,9 @@ pub enum StartError {
     /// What looks at mail.
     #[error(transparent)]
     Examine(#[from] crate::ExamineError),
+    /// Reverse-paths of mail that is passed on.
+    #[error(transparent)]
+    Srs(#[from] crate::SrsError),
     /// The DNS resolver.
     #[error("[relay]: {0}")]
     Relay(#[from] crate::RelayError),

@@ -20,13 +20,16 @@ use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
 use crate::acme::Acme;
+use crate::doctor::Doctor;
 use crate::examine::{Checks, DkimKey, Filter};
+use crate::forwarding::Forward;
+use crate::manners::Manner;
 use crate::privileges::Run;
 pub use auth::{Auth, Plaintext};
 pub use error::ConfigError;
-use error::{Wrong, is_host};
+use error::{Wrong, is_address, is_host};
 pub use imap::Imap;
-pub use limits::Limits;
+pub use limits::{AccountLimits, Limits};
 pub use listen::{Addresses, Listen};
 pub use mta_sts::{MtaSts, MtaStsMode};
 pub use proxies::Proxies;
@@ -87,12 +90,18 @@ pub struct Config {
     /// Whether mail is from whom it says it is; nothing is checked without it.
     #[serde(default)]
     pub checks: Option<Checks>,
+    /// What is looked at of clients that have not logged in; nothing without it.
+    #[serde(default)]
+    pub manners: Option<Manner>,
     /// Programs that look at mail before it is accepted, one after the other.
     #[serde(default)]
     pub filters: Vec<Filter>,
     /// The keys that sign what accounts send.
     #[serde(default)]
     pub dkim: Vec<DkimKey>,
+    /// How mail is passed on to other servers.
+    #[serde(default)]
+    pub forward: Forward,
     /// Mail to other domains.
     #[serde(default)]
     pub relay: Relay,
@@ -105,6 +114,9 @@ pub struct Config {
     /// The webmail.
     #[serde(default)]
     pub webmail: Webmail,
+    /// What `mailserver doctor` looks at.
+    #[serde(default)]
+    pub doctor: Doctor,
     /// Whether the server was started without a configuration; then LMTP is left out if its port is taken.
     #[serde(skip)]
     pub quickstart: bool,
@@ -167,11 +179,30 @@ impl Config {
         let names = self.acme.names(&self.hostname, &self.domains);
         let has_http = !self.listen.http.is_empty();
         self.acme.check(&names, has_http, self.listen.has_tls())?;
+        let forward = &self.forward.domain;
+        if let Some(bad) = forward.as_ref().filter(|name| !is_host(name)) {
+            return Err(("[forward]", format!("\"{bad}\" is not a domain")));
+        }
+        if let Some(checks) = &self.checks {
+            let all = checks.dmarc_reports.iter().chain(&checks.dmarc_inbox);
+            if let Some(bad) = all
+                .into_iter()
+                .find(|one| !one.is_ascii() || !is_address(one))
+            {
+                let what = format!(
+                    "\"{bad}\" is not an address: write, for example, \"dmarc@example.org\""
+                );
+                return Err(("dmarc_", what));
+            }
+        }
         self.mta_sts.check()?;
         self.store.check()?;
         self.relay.check()?;
         self.addresses.check()?;
         self.senders.check()?;
+        if let Some(wrong) = self.manners.as_ref().and_then(Manner::check) {
+            return Err(wrong);
+        }
         self.listen.check()
     }
 
@@ -207,12 +238,15 @@ impl Config {
             addresses: Reading::default(),
             senders: Senders::default(),
             checks: None,
+            manners: None,
             filters: Vec::new(),
             dkim: Vec::new(),
+            forward: Forward::default(),
             relay: Relay::default(),
             mta_sts: MtaSts::default(),
             trace: Trace::default(),
             webmail: Webmail::default(),
+            doctor: Doctor::default(),
             quickstart: true,
         }
     }

@@ -30,7 +30,7 @@ impl Default for Reading {
 pub struct Senders {
     /// Whether users write under their own addresses only: in MAIL FROM, From and Sender.
     pub own_only: bool,
-    /// Whether only users who have logged in write as one of [`Config::domains`].
+    /// Whether only users who have logged in write as one of [`Config::domains`](crate::Config::domains).
     pub protect: bool,
     /// Networks that `protect` does not apply to.
     pub exempt: Networks,
@@ -38,6 +38,8 @@ pub struct Senders {
     pub aliases: BTreeMap<String, Vec<String>>,
     /// Whether users may write as the aliases that stand for them, too.
     pub as_member: bool,
+    /// Whether what users send to other servers is encoded in 7 bits before it is signed (RFC 6376 §5.3).
+    pub seven_bit: bool,
 }
 
 impl Default for Senders {
@@ -48,6 +50,7 @@ impl Default for Senders {
             exempt: Networks::default(),
             aliases: BTreeMap::new(),
             as_member: true,
+            seven_bit: true,
         }
     }
 }

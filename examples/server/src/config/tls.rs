@@ -29,7 +29,20 @@ pub struct TlsCertificate {
     pub key: PathBuf,
 }
 
+impl TlsCertificate {
+    /// Names a certificate and its key.
+    #[must_use]
+    pub fn new(cert: PathBuf, key: PathBuf) -> Self {
+        Self { cert, key }
+    }
+}
+
 impl Tls {
+    /// Whether it names a certificate.
+    pub(crate) fn is_configured(&self) -> bool {
+        self.cert.is_some() || !self.certificates.is_empty()
+    }
+
     pub(super) fn check(&self) -> Result<(), Wrong> {
         if self.cert.is_some() != self.key.is_some() {
             return Err((

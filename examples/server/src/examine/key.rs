@@ -3,6 +3,7 @@
 use hikyaku_trust::signing::{Algorithm, Key, KeyError, NotSigned, Signer};
 use std::io;
 
+use super::settings::DkimKey;
 use crate::config::Config;
 use crate::private;
 
@@ -31,13 +32,25 @@ pub enum DkimError {
 pub(super) fn signer(config: &Config) -> Result<Signer, DkimError> {
     let mut signer = Signer::default();
     for one in &config.dkim {
-        let path = config.data.join(&one.key);
-        let name = || path.display().to_string();
-        let text = std::fs::read_to_string(&path).map_err(|e| DkimError::File(name(), e))?;
-        let key = Key::from_pem(&text).map_err(|e| DkimError::Key(name(), e))?;
-        signer.add(&one.domain, &one.selector, key)?;
+        signer.add(&one.domain, &one.selector, read(config, one)?)?;
     }
     Ok(signer)
+}
+
+/// Reads one key of the configuration.
+pub(crate) fn read(config: &Config, one: &DkimKey) -> Result<Key, DkimError> {
+    let path = config.data.join(&one.key);
+    let name = || path.display().to_string();
+    let text = std::fs::read_to_string(&path).map_err(|e| DkimError::File(name(), e))?;
+    Key::from_pem(&text).map_err(|e| DkimError::Key(name(), e))
+}
+
+/// Returns the record of a key, in the form of zone files.
+pub(crate) fn record(domain: &str, selector: &str, key: &Key) -> String {
+    let strings = key.record_strings();
+    let strings: Vec<_> = strings.iter().map(|one| format!("\"{one}\"")).collect();
+    let strings = strings.join(" ");
+    format!("{selector}._domainkey.{domain}. IN TXT ( {strings} )")
 }
 
 /// Where keys are, in the data folder.
@@ -64,7 +77,7 @@ pub(crate) fn made(
         Algorithm::Ed25519
     };
     let key = Key::generate(algorithm).map_err(DkimError::Make)?;
-    let (record, text) = (key.record_strings(), key.to_pem());
+    let (record, text) = (record(domain, selector, &key), key.to_pem());
     // The names are looked at before they are those of a file.
     Signer::default().add(domain, selector, key)?;
     let name = format!("{selector}.{domain}.pem");
@@ -74,10 +87,8 @@ pub(crate) fn made(
         return Err(failed(io::ErrorKind::AlreadyExists.into()));
     }
     private::write(&folder, &name, text.as_bytes()).map_err(failed)?;
-    let strings: Vec<_> = record.iter().map(|one| format!("\"{one}\"")).collect();
-    let strings = strings.join(" ");
     Ok(MadeKey {
-        record: format!("{selector}._domainkey.{domain}. IN TXT ( {strings} )"),
+        record,
         configuration: format!(
             "[[dkim]]\ndomain = \"{domain}\"\nselector = \"{selector}\"\nkey = \"{FOLDER}/{name}\"\n"
         ),

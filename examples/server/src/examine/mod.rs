@@ -3,23 +3,37 @@
 
 mod key;
 mod outside;
+mod own;
+mod row;
+mod scored;
+mod sealed;
 mod settings;
 mod signed;
+mod without;
 
 pub use key::{DkimError, new_dkim_key};
-pub(crate) use key::{MadeKey, made};
+pub(crate) use key::{made, read as dkim_key, record as dkim_record};
+pub(crate) use own::OwnMail;
 pub use settings::{Check, Checks, DkimKey, DmarcCheck, Filter, FilterAway, FilterKind};
 
 use hikyaku_filter::{Away, Endpoint, Filters, Milter, Rspamd};
 use hikyaku_service::Examiner;
-use hikyaku_trust::dns::{NoResolver, Resolver};
+use hikyaku_trust::dns::{Ask, NoResolver, Resolver};
 use hikyaku_trust::{DmarcPolicy, Policies, Policy};
 use std::sync::{Arc, Mutex};
 
 use crate::addresses::AddressBook;
-use crate::config::Config;
+use crate::config::{Config, StoreKind};
+use crate::dmarc::{Counts, Inbox};
+use crate::manners::Manners;
 use outside::Outside;
+use row::Row;
+use scored::Scorer;
+use sealed::Sealer;
 use signed::Signed;
+
+/// Where counts for reports are kept, in the data folder.
+const COUNTS: &str = "dmarc-counts";
 
 /// Why mail cannot be looked at: one line, with the remedy.
 #[derive(Debug, thiserror::Error)]
@@ -39,22 +53,61 @@ pub enum ExamineError {
     Address(String),
 }
 
-/// Reads what the configuration names, and returns who looks at mail; `None` when nobody is to.
+/// Who looks at mail.
+pub(crate) struct Examining {
+    pub(crate) examiner: Arc<dyn Examiner>,
+    /// What is to be reported to domains that want it.
+    pub(crate) counts: Option<Arc<Counts>>,
+}
+
+/// Reads what the configuration names.
 pub(crate) fn examiner(
     config: &Config,
     addresses: &AddressBook,
-) -> Result<Option<Arc<dyn Examiner>>, ExamineError> {
-    let mut all: Vec<Arc<dyn Examiner>> = Vec::new();
-    if let Some(checks) = &config.checks {
-        all.push(Arc::new(outside(config, checks, addresses)?));
-    }
+    dns: Option<Arc<dyn Ask>>,
+    manners: &Manners,
+) -> Result<Examining, ExamineError> {
+    let mut all = vec![manners.limits()];
+    let strangers = manners.strangers().cloned();
+    all.extend(strangers.clone().map(|one| one as Arc<dyn Examiner>));
+    let mut then: Vec<Arc<dyn Examiner>> = Vec::new();
     for filter in &config.filters {
-        all.push(filtered(filter, &config.hostname)?);
+        then.push(filtered(filter, &config.hostname)?);
     }
+    let signer = Arc::new(key::signer(config)?);
     if !config.dkim.is_empty() {
-        all.push(Arc::new(Signed(Arc::new(key::signer(config)?))));
+        then.push(Arc::new(Signed {
+            signer: Arc::clone(&signer),
+            seven_bit: config.senders.seven_bit,
+        }));
     }
-    Ok((!all.is_empty()).then(|| Arc::new(Filters(all)) as Arc<dyn Examiner>))
+    // What a store in memory loses is lost with it.
+    let is_kept = config.store.kind != StoreKind::Memory;
+    let checks = config.checks.as_ref();
+    let reports = checks.and_then(|checks| checks.dmarc_reports.as_ref());
+    let folder = is_kept.then(|| config.data.join(COUNTS));
+    let counts = reports.map(|_| Arc::new(Counts::open(folder)));
+    let inbox = checks.filter(|_| is_kept);
+    let inbox = inbox.map(|checks| Inbox::new(&config.data, addresses, &checks.dmarc_inbox));
+    let outside = checks.zip(dns);
+    let outside = outside.map(|(checks, dns)| outside_of(config, checks, addresses, dns));
+    if outside.is_none() && strangers.is_none() {
+        all.append(&mut then);
+    } else {
+        let metrics = Arc::clone(&manners.metrics);
+        all.push(Arc::new(Row {
+            outside,
+            scorer: strangers.map(|strangers| Scorer { strangers, metrics }),
+            then: Filters(then),
+            sealer: seals(config).then_some(Sealer(signer)),
+            counts: counts.clone(),
+            inbox: inbox.map(Arc::new),
+        }));
+    }
+    Ok(Examining {
+        examiner: Arc::new(Filters(all)),
+        counts,
+    })
 }
 
 /// Finds out whether that would work, for `mailserver check`.
@@ -66,16 +119,35 @@ pub(crate) fn check(config: &Config) -> Result<(), ExamineError> {
     Ok(())
 }
 
-fn outside(
-    config: &Config,
-    checks: &Checks,
-    addresses: &AddressBook,
-) -> Result<Outside, ExamineError> {
+/// Who is asked about names, where mail is looked at with DNS; `None` where it is not.
+pub(crate) fn asked(config: &Config) -> Result<Option<Arc<dyn Ask>>, ExamineError> {
+    if config.checks.is_none() && config.manners.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(Arc::new(resolver(config)?)))
+}
+
+/// The DNS servers of the configuration.
+pub(crate) fn resolver(config: &Config) -> Result<Resolver, ExamineError> {
     let address = |text: &String| {
         text.parse()
             .map_err(|_| ExamineError::Address(text.clone()))
     };
     let servers: Result<Vec<_>, _> = config.relay.dns.iter().map(address).collect();
+    Ok(Resolver::new(&servers?, config.relay.dns_timeout.0)?)
+}
+
+/// Whether what is passed on is sealed.
+fn seals(config: &Config) -> bool {
+    config.forward.seal && !config.dkim.is_empty()
+}
+
+fn outside_of(
+    config: &Config,
+    checks: &Checks,
+    addresses: &AddressBook,
+    dns: Arc<dyn Ask>,
+) -> Outside {
     let mut policies = Policies::default();
     policies.spf = policy(checks.spf);
     policies.dkim = policy(checks.dkim);
@@ -87,14 +159,15 @@ fn outside(
         DmarcCheck::Honour => DmarcPolicy::Honour,
         DmarcCheck::Reject => DmarcPolicy::Reject,
     };
-    Ok(Outside {
+    Outside {
         hostname: config.hostname.clone(),
-        dns: Arc::new(Resolver::new(&servers?, config.relay.dns_timeout.0)?),
+        dns,
+        seals: seals(config),
         policies,
         exempt: config.senders.exempt.clone(),
         addresses: addresses.clone(),
         last: Mutex::default(),
-    })
+    }
 }
 
 fn policy(check: Check) -> Policy {

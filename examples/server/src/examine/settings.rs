@@ -18,6 +18,10 @@ pub struct Checks {
     pub arc: Check,
     /// The name of the client's address (RFC 8601 §2.7.3).
     pub iprev: Check,
+    /// Who answers for DMARC's aggregate reports, which domains get that want them: an address. None are sent without.
+    pub dmarc_reports: Option<String>,
+    /// Addresses that reports of others come to, besides those that the records of the domains here name.
+    pub dmarc_inbox: Vec<String>,
 }
 
 /// What becomes of a message that fails a check.

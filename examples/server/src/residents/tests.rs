@@ -84,6 +84,7 @@ fn residents(more: &str) -> Residents {
     let separators = &config.addresses.separators;
     let addresses = AddressBook::configured(Arc::clone(&store), &config.domains, separators);
     Residents {
+        srs: None,
         accounts: Accounts::new(Arc::clone(&store), &config.domains, 0).at(addresses),
         store,
         throttle: Arc::default(),
@@ -329,4 +330,36 @@ async fn there_is_always_a_postmaster() {
     assert_eq!(whose, account("zoe@example.test"));
     let whose = residents.whose(&path("zoe@elsewhere.test")).await.unwrap();
     assert_eq!(whose, Whose::Elsewhere);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_webmail_counts_for_what_an_account_may_send() {
+    let data = tempfile::tempdir().unwrap();
+    let text = format!(
+        "hostname = \"mx.test\"\ndata = \"{}\"\ndomains = [\"example.test\"]\n[listen]\n\
+         imap = \"127.0.0.1:0\"\n[store]\nkind = \"memory\"\n[limits.account]\nrecipients_per_day = 2\n",
+        data.path().display()
+    );
+    let config = Config::parse(&text).unwrap();
+    let server = Server::start(config).await.unwrap();
+    for name in ["alice", "bob"] {
+        let address = format!("{name}@example.test");
+        server.accounts().add(&address, "a secret").await.unwrap();
+    }
+    let head = "From: Alice <alice@example.test>";
+    for expected in [
+        "250 ",
+        "250 ",
+        "450 4.7.1 This account sends unusually much",
+    ] {
+        let said = sent(&server, head).await;
+        assert!(said.starts_with(expected), "{said}");
+    }
+    let alice = "alice@example.test";
+    server.accounts().set_sending(alice, Some(3)).await.unwrap();
+    for expected in ["250 ", "450 "] {
+        let said = sent(&server, head).await;
+        assert!(said.starts_with(expected), "{said}");
+    }
+    server.stop().await;
 }

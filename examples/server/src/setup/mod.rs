@@ -1,14 +1,21 @@
 //! `mailserver setup`: the configuration of a domain, its keys, and the records of its zone.
 
-mod zone;
+mod owned;
+pub(crate) mod zone;
 
 use hikyaku_smtp_proto::Mailbox;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
 use std::io::{self, Write as _};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use webmail::{Certificate, CertificateError};
 
-use crate::config::{Config, ConfigError};
+use crate::association;
+use crate::config::{Config, ConfigError, TlsCertificate};
 use crate::examine::{DkimError, made};
+use crate::privileges::{PrivilegesError, owner};
+use zone::Zone;
 
 /// What cannot be known: the domain, and where the server is.
 #[derive(Debug, Clone)]
@@ -22,6 +29,10 @@ pub struct Setup {
     pub addresses: Vec<IpAddr>,
     /// The data folder.
     pub data: PathBuf,
+    /// A certificate that is there, in place of those of an ACME server.
+    pub certificate: Option<TlsCertificate>,
+    /// The user that the server becomes, where root starts it: keys are that user's, and it can read the configuration.
+    pub user: Option<String>,
 }
 
 /// Why nothing was set up: one line, with the remedy.
@@ -37,12 +48,21 @@ pub enum SetupError {
     /// The configuration.
     #[error("{0}: {1}: name another file with --config, or change that one")]
     File(String, io::Error),
+    /// The certificate.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
     /// What was written.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The keys.
     #[error(transparent)]
     Dkim(#[from] DkimError),
+    /// The user.
+    #[error(transparent)]
+    User(#[from] PrivilegesError),
+    /// The keys cannot be given to that user.
+    #[error("{0}: it cannot become that of the server's user: {1}")]
+    Owner(String, io::Error),
 }
 
 /// The name of a domain, in small letters.
@@ -75,8 +95,10 @@ pub fn setup(file: &Path, setup: &Setup) -> Result<String, SetupError> {
     if file.exists() {
         return Err(failed(io::ErrorKind::AlreadyExists.into()));
     }
+    let tlsa = association(setup)?;
     let text = configuration(&hostname, &domain, setup);
     let config = Config::parse(&text)?;
+    let owner = owner(&config.run)?;
     // Everybody verifies RSA, and Ed25519 is there for those who do.
     let mut keys = Vec::new();
     for (selector, rsa) in [("r1", true), ("e1", false)] {
@@ -84,13 +106,25 @@ pub fn setup(file: &Path, setup: &Setup) -> Result<String, SetupError> {
     }
     let lines = keys.iter().map(|key| format!("\n{}", key.configuration));
     let text = text + &lines.collect::<String>();
+    if let Some(owner) = owner {
+        owned::keys(&config.data, owner)
+            .map_err(|(path, error)| SetupError::Owner(path.display().to_string(), error))?;
+    }
     let write = || -> io::Result<()> {
         let mut file = std::fs::File::create_new(file)?;
         file.write_all(text.as_bytes())?;
+        if let Some((_, group)) = owner {
+            owned::configuration(&file, group)?;
+        }
         file.sync_all()
     };
     write().map_err(failed)?;
-    let records = zone::records(&hostname, &domain, &setup.addresses, &keys);
+    let zone = Zone {
+        hostname: &hostname,
+        domain: &domain,
+    };
+    let keys: Vec<_> = keys.into_iter().map(|key| key.record).collect();
+    let records = zone.all(&setup.addresses, &keys, tlsa.as_deref());
     Ok(records + &steps(file, &hostname, &domain, setup))
 }
 
@@ -112,31 +146,70 @@ fn configuration(hostname: &str, domain: &str, setup: &Setup) -> String {
     ];
     let listen = ports.map(|(protocol, port)| format!("{protocol} = \"{any}:{port}\"\n"));
     let data = setup.data.display().to_string();
+    let run = setup.user.as_ref().map(|user| {
+        format!("# Who the server is, once its ports are open.\n[run]\nuser = {user:?}\n\n")
+    });
+    let addresses = setup.addresses.iter().map(|one| format!("\"{one}\""));
+    let addresses: Vec<_> = addresses.collect();
     format!(
         "# Written by `mailserver setup {domain}`; mailserver.toml of the documentation describes every key.\n\
-         hostname = \"{hostname}\"\ndata = {data:?}\ndomains = [\"{domain}\"]\n\n[listen]\n{}\n\
-         # With it you agree to the terms of service of Let's Encrypt.\n\
-         [acme]\ndirectory = \"https://acme-v02.api.letsencrypt.org/directory\"\n\
-         contact = \"postmaster@{domain}\"\n\
-         names = [\"{hostname}\", \"autoconfig.{domain}\", \"autodiscover.{domain}\", \"mta-sts.{domain}\"]\n\n\
+         hostname = \"{hostname}\"\ndata = {data:?}\ndomains = [\"{domain}\"]\n\n{}[listen]\n{}\n\
+         {}\n\
          # \"enforce\" once the reports say that all is well.\n[mta_sts]\nmode = \"testing\"\n\n\
          # Whether mail from other servers is from whom it says it is.\n[checks]\n\n\
-         [relay]\ntls_reports = \"postmaster@{domain}\"\n",
-        listen.concat()
+         [relay]\ntls_reports = \"postmaster@{domain}\"\n\n\
+         # As the world sees the server.\n[doctor]\naddresses = [{}]\n",
+        run.unwrap_or_default(),
+        listen.concat(),
+        certificates(hostname, domain, setup),
+        addresses.join(", ")
     )
+}
+
+/// Where certificates come from.
+fn certificates(hostname: &str, domain: &str, setup: &Setup) -> String {
+    match &setup.certificate {
+        Some(TlsCertificate { cert, key }) => format!(
+            "[tls]\ncert = {:?}\nkey = {:?}\n",
+            cert.display().to_string(),
+            key.display().to_string()
+        ),
+        None => format!(
+            "# With it you agree to the terms of service of Let's Encrypt.\n\
+             [acme]\ndirectory = \"https://acme-v02.api.letsencrypt.org/directory\"\n\
+             contact = \"postmaster@{domain}\"\n\
+             names = [\"{hostname}\", \"autoconfig.{domain}\", \"autodiscover.{domain}\", \"mta-sts.{domain}\"]\n"
+        ),
+    }
+}
+
+/// What the TLSA record has: the key of a certificate that is there.
+fn association(setup: &Setup) -> Result<Option<String>, SetupError> {
+    let Some(TlsCertificate { cert, key }) = &setup.certificate else {
+        return Ok(None);
+    };
+    Certificate::load(cert, key)?;
+    let leaf = CertificateDer::from_pem_file(cert).ok();
+    let tlsa = leaf.and_then(|leaf| association::of(&leaf));
+    Ok(tlsa.map(|tlsa| tlsa.to_string()))
 }
 
 /// What only people can do.
 fn steps(file: &Path, hostname: &str, domain: &str, setup: &Setup) -> String {
     let addresses: Vec<_> = setup.addresses.iter().map(ToString::to_string).collect();
     let file = file.display();
+    let start = match setup.user {
+        Some(_) => "systemctl start mailserver".to_owned(),
+        None => format!("mailserver --config {file}"),
+    };
     format!(
         "\n; What is left:\n\
          ; 1. Add these records where the zone of {domain} is kept.\n\
          ; 2. Have the reverse name of {} say {hostname}: whoever gives you the address does that.\n\
          ; 3. Type: mailserver --config {file} check\n\
          ; 4. Type: mailserver --config {file} account add you@{domain}\n\
-         ; 5. Start the server: mailserver --config {file}\n",
+         ; 5. Start the server: {start}\n\
+         ; 6. See what the world sees: mailserver --config {file} doctor\n",
         addresses.join(" and ")
     )
 }

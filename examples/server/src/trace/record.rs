@@ -36,6 +36,8 @@ pub(crate) enum What<'a> {
         to: Cow<'a, str>,
         refusal: Option<Cow<'a, str>>,
     },
+    /// Somebody who looked at the message has noted something.
+    Noted { note: Cow<'a, str> },
     /// The message was put into a mailbox when it came.
     Mailbox { to: Cow<'a, str> },
     /// It was put into the queue.

@@ -43,6 +43,7 @@ pub(crate) fn service(log: Arc<TraceLog>) -> hikyaku_service::Trace {
                 to: lent(to),
                 refusal: refusal.map(|reply| short(reply.to_string())),
             },
+            Came::Noted { note } => What::Noted { note: lent(note) },
             Came::Delivered { to } => What::Mailbox { to: lent(to) },
             Came::Queued {
                 next_hop,

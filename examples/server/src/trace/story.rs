@@ -153,6 +153,7 @@ fn words(what: &What<'_>) -> Vec<String> {
         What::Recipient { to, refusal } => {
             format!("recipient {to} {}", outcome(refusal.as_deref()))
         }
+        What::Noted { note } => note.clone().into_owned(),
         What::Mailbox { to } => format!("delivered to the mailbox of {to}"),
         What::Queued {
             next_hop,

@@ -50,7 +50,8 @@ fn address(family: &str, number: u8) -> Ipv4Addr {
 
 async fn house(dns: SocketAddr, port: u16, more: &str) -> House {
     House::with(&format!(
-        "[auth]\nplaintext = \"always\"\n[relay]\ndns = [\"{dns}\"]\nport = {port}\n{more}"
+        "[auth]\nplaintext = \"always\"\n[limits.account]\nmessages_per_hour = 0\nrecipients_per_hour = 0\n\
+         sudden_recipients = 0\n[relay]\ndns = [\"{dns}\"]\nport = {port}\n{more}"
     ))
     .await
 }

@@ -6,13 +6,14 @@ use crate::harness::{PASSWORD, Talk, run};
 use crate::relay::base64;
 use hikyaku_test_dns::{DnsServer, Zone};
 use mailserver::{Addresses, Config, Protocol, Server};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use tempfile::TempDir;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_mailserver");
 
 /// Runs the command in a folder of its own; what it prints.
-async fn set_up(folder: &Path, words: &[&str]) -> (bool, String) {
+pub(crate) async fn set_up(folder: &Path, words: &[&str]) -> (bool, String) {
     let (file, data) = (folder.join("mailserver.toml"), folder.join("data"));
     let mut arguments = vec!["--config", file.to_str().unwrap(), "setup"];
     arguments.extend(words);
@@ -20,31 +21,15 @@ async fn set_up(folder: &Path, words: &[&str]) -> (bool, String) {
     run(PROGRAM, &arguments, "").await
 }
 
-/// Adds the records of a printed zone, and counts those of each type.
-fn loaded(mut zone: Zone, printed: &str, counts: &mut Vec<String>) -> Zone {
-    for line in printed
+/// How many records of each type a printed zone has.
+fn counts<const N: usize>(printed: &str, kinds: [&str; N]) -> [usize; N] {
+    let records = printed
         .lines()
-        .filter(|line| !line.starts_with(';') && !line.is_empty())
-    {
-        let words: Vec<_> = line.split(' ').collect();
-        assert_eq!(words[1], "IN", "{line}");
-        let (name, kind, rest) = (words[0], words[2], &words[3..]);
-        let within = |name: &'_ str| name.strip_suffix(".test.").expect(line).to_owned();
-        let name = &within(name);
-        counts.push(kind.to_owned());
-        zone = match kind {
-            "A" => zone.a(name, rest[0]),
-            "MX" => zone.mx_of(name, rest[0].parse().unwrap(), &within(rest[1])),
-            "CNAME" => zone.cname(name, &within(rest[0])),
-            "TXT" => {
-                let strings = line.split('"').skip(1).step_by(2);
-                zone.txt(name, &strings.collect::<String>())
-            }
-            "SRV" | "CAA" | "AAAA" => zone,
-            other => panic!("{other}: {line}"),
-        };
-    }
-    zone
+        .filter(|line| !line.starts_with(';') && !line.is_empty());
+    let found: Vec<_> = records
+        .map(|line| line.split(' ').nth(2).unwrap())
+        .collect();
+    kinds.map(|kind| found.iter().filter(|one| **one == kind).count())
 }
 
 /// Starts what was set up, on ports of loopback, with mail for `other` going to that port.
@@ -78,11 +63,10 @@ async fn mail_between_two_domains_that_were_set_up_passes_all_checks() {
             steps.contains(&format!("account add you@{domain}")),
             "{said}"
         );
-        let mut counts = Vec::new();
-        zone = loaded(zone, zone_file, &mut counts);
-        let count = |kind: &str| counts.iter().filter(|one| *one == kind).count();
-        let found = ["A", "AAAA", "MX", "TXT", "CNAME", "SRV", "CAA"].map(count);
-        assert_eq!(found, [1, 1, 1, 7, 3, 5, 1], "{said}");
+        zone = zone.load(&said);
+        let kinds = ["A", "AAAA", "MX", "TXT", "CNAME", "SRV", "CAA"];
+        let found = counts(zone_file, kinds);
+        assert_eq!(found, [1, 1, 1, 7, 3, 6, 1], "{said}");
         // What is there is not written over.
         let (ok, said) = set_up(folder.path(), &words).await;
         assert!(!ok && said.contains("name another file"), "{said}");
@@ -120,6 +104,42 @@ async fn mail_between_two_domains_that_were_set_up_passes_all_checks() {
 }
 
 #[tokio::test]
+async fn what_root_sets_up_is_the_servers_users() {
+    let folder = tempfile::tempdir().unwrap();
+    let of = |path: &Path| {
+        let found = std::fs::metadata(path).unwrap();
+        (found.uid(), found.gid(), found.mode() & 0o777)
+    };
+    if of(folder.path()).0 != 0 {
+        eprintln!("not tested, since only root can give files away");
+        return;
+    }
+    let words = ["one.test", "--address", "127.0.0.1", "--user"];
+    let no_user = [&words[..], &["no-such-user-here"]].concat();
+    let (ok, said) = set_up(folder.path(), &no_user).await;
+    assert!(!ok && said.contains("adduser --system"), "{said}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    let (ok, said) = set_up(folder.path(), &[&words[..], &["nobody"]].concat()).await;
+    assert!(ok && said.contains("systemctl start mailserver"), "{said}");
+    let id = async |flag: &str| run("id", &[flag, "nobody"], "").await.1;
+    let [user, group] = [id("-u").await, id("-g").await];
+    let [user, group] = [user, group].map(|id| id.trim().parse::<u32>().unwrap());
+    let data = folder.path().join("data");
+    for (path, mode) in [
+        (data.clone(), 0o700),
+        (data.join("dkim"), 0o700),
+        (data.join("dkim/r1.one.test.pem"), 0o600),
+        (data.join("dkim/e1.one.test.pem"), 0o600),
+    ] {
+        assert_eq!(of(&path), (user, group, mode), "{}", path.display());
+    }
+    let file = folder.path().join("mailserver.toml");
+    assert_eq!(of(&file), (0, group, 0o640));
+    let config = Config::parse(&std::fs::read_to_string(file).unwrap()).unwrap();
+    assert_eq!(config.run.user.as_deref(), Some("nobody"));
+}
+
+#[tokio::test]
 async fn what_is_missing_is_said() {
     let folder = tempfile::tempdir().unwrap();
     for (words, expected) in [
@@ -129,6 +149,18 @@ async fn what_is_missing_is_said() {
             "is not the name of a domain",
         ),
         (&["one.test", "--address", "192.0.2"], "invalid value"),
+        (
+            &[
+                "one.test",
+                "--address",
+                "192.0.2.1",
+                "--cert",
+                "/none",
+                "--key",
+                "/none",
+            ],
+            "/none: No such file",
+        ),
     ] {
         let (ok, said) = set_up(folder.path(), words).await;
         assert!(!ok && said.contains(expected), "{said}");

@@ -10,7 +10,12 @@ use std::net::SocketAddr;
 use tempfile::TempDir;
 
 /// Makes a key with the command: its record, and its lines of the configuration.
-async fn key(data: &TempDir, domain: &str, selector: &str, more: &str) -> (String, String) {
+pub(crate) async fn key(
+    data: &TempDir,
+    domain: &str,
+    selector: &str,
+    more: &str,
+) -> (String, String) {
     let command = format!("dkim {domain} {selector}{more}");
     let (ok, said) = mailserver(data.path(), domain, &command).await;
     assert!(ok, "{said}");
@@ -20,7 +25,7 @@ async fn key(data: &TempDir, domain: &str, selector: &str, more: &str) -> (Strin
 }
 
 /// What the server answers to the end of a message.
-async fn reception(at: SocketAddr, from: &str, to: &str, message: &str) -> String {
+pub(crate) async fn reception(at: SocketAddr, from: &str, to: &str, message: &str) -> String {
     let mut talk = Talk::new(at).await;
     talk.send(&format!(
         "EHLO mail.{}\r\nMAIL FROM:<{from}>\r\nRCPT TO:<{to}>\r\nDATA\r\n{message}\r\n.\r\nQUIT\r\n",

@@ -1,0 +1,261 @@
+//! Limits by time on what clients and accounts send: who is over one is asked to come again later.
+
+use hikyaku_mailstore::{BoxFuture, Store};
+use hikyaku_service::{Arrival, Client, Examiner, Opinion, Remarks};
+use hikyaku_smtp_proto::{Reply, ReversePath};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+use tracing::{info, warn};
+
+use super::by_network::ByNetwork;
+use super::notice::Notice;
+use super::sending::{Sending, Slowed};
+use crate::Accounts;
+use crate::config::Limits;
+use crate::metrics::{Metrics, count};
+use crate::network::Networks;
+
+/// How long a client waits that is over a limit.
+const PAUSE: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3_600);
+/// What each limit counts; there is one kind in each.
+const ALL: u8 = 0;
+/// A recipient that is not here costs as much as so many give back that are here and get a message: a list with a few dead
+/// addresses never reaches the limit.
+const UNKNOWN: u32 = 10;
+
+/// What clients and accounts have sent lately.
+pub(super) struct Limited {
+    exempt: Networks,
+    messages: Option<ByNetwork>,
+    recipients: Option<ByNetwork>,
+    /// In tenths of a recipient.
+    unknown: Option<ByNetwork>,
+    sending: Mutex<Sending>,
+    store: Arc<dyn Store>,
+    metrics: Arc<Metrics>,
+    notices: mpsc::Sender<Notice>,
+}
+
+impl Limited {
+    pub(super) fn new(
+        limits: &Limits,
+        sending: Sending,
+        store: Arc<dyn Store>,
+        metrics: Arc<Metrics>,
+        notices: mpsc::Sender<Notice>,
+    ) -> Self {
+        let unknown = limits.unknown_recipients_per_hour;
+        Self {
+            exempt: limits.exempt.clone(),
+            messages: ByNetwork::per(limits.messages_per_minute, MINUTE),
+            recipients: ByNetwork::per(limits.recipients_per_minute, MINUTE),
+            unknown: ByNetwork::per(unknown.saturating_mul(UNKNOWN), HOUR),
+            sending: Mutex::new(sending),
+            store,
+            metrics,
+            notices,
+        }
+    }
+
+    pub(super) fn sending(&self) -> MutexGuard<'_, Sending> {
+        self.sending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The address of a client that has not logged in, and that the limits hold for.
+    fn outsider(&self, client: &Client) -> Option<IpAddr> {
+        let address = client.address.filter(|_| client.account.is_none())?;
+        (!self.exempt.contains(address)).then_some(address)
+    }
+
+    /// Takes one, or says why not.
+    async fn take(&self, limit: Option<&ByNetwork>, of: IpAddr, refusal: Refusal) -> Option<Reply> {
+        let wait = limit?.take(ALL, of, 1, Instant::now()).err()?;
+        count(&self.metrics.clients_deferred_total);
+        info!(%of, ?wait, ?refusal, "a client is over a limit");
+        tokio::time::sleep(PAUSE).await;
+        Some(refusal.reply(wait))
+    }
+
+    /// Lets somebody wait who has named many recipients that are not here, whether this one is or not.
+    async fn search(&self, of: IpAddr) -> Option<Reply> {
+        let (unknown, now) = (self.unknown.as_ref()?, Instant::now());
+        let wait = unknown.wait(ALL, of, UNKNOWN, now);
+        let is_over = !wait.is_zero();
+        if is_over || unknown.is_half_taken(ALL, of, now) {
+            tokio::time::sleep(PAUSE).await;
+        }
+        if !is_over {
+            return None;
+        }
+        count(&self.metrics.searchers_deferred_total);
+        info!(%of, ?wait, "a client has named too many recipients that are not here");
+        Some(Refusal::Unknown.reply(wait))
+    }
+
+    async fn own_limit(&self, account: &str) -> Option<u32> {
+        let found = self.store.account(account).await;
+        let found =
+            found.inspect_err(|error| warn!(%error, "what an account may send is not known"));
+        Accounts::sending(&found.ok()??)
+    }
+
+    async fn slowed(&self, account: &str, slowed: Slowed) -> Reply {
+        let Slowed {
+            wait,
+            limit,
+            is_first,
+        } = slowed;
+        count(&self.metrics.accounts_deferred_total);
+        if is_first {
+            warn!(
+                account,
+                limit, "an account sends unusually much: it is slowed"
+            );
+            let account = account.to_owned();
+            let noticed = self.notices.try_send(Notice { account, limit });
+            if noticed.is_err() {
+                warn!("the operator is not notified: too many notices wait");
+            }
+        }
+        tokio::time::sleep(PAUSE).await;
+        Refusal::Account.reply(wait)
+    }
+}
+
+/// Why somebody is to come again.
+#[derive(Debug, Clone, Copy)]
+enum Refusal {
+    Messages,
+    Recipients,
+    Unknown,
+    Account,
+}
+
+impl Refusal {
+    /// RFC 5321 §4.2.2, §4.5.3.1.10; RFC 3463 §3.6, §3.8.
+    fn reply(self, wait: Duration) -> Reply {
+        let (code, enhanced, what) = match self {
+            Self::Messages => (450, "4.7.1", "Too many messages from your network"),
+            Self::Recipients => (452, "4.5.3", "Too many recipients from your network"),
+            Self::Unknown => (
+                450,
+                "4.7.1",
+                "Too many recipients that are not here from your network",
+            ),
+            Self::Account => (450, "4.7.1", "This account sends unusually much"),
+        };
+        let seconds = wait.as_secs().max(1);
+        let text = match seconds {
+            0..120 => format!("{what}, try again in {seconds} s"),
+            _ => format!("{what}, try again in {} min", seconds.div_ceil(60)),
+        };
+        Reply::new(code, enhanced, text.into_bytes())
+    }
+}
+
+/// Seconds since 1970.
+fn unix() -> u64 {
+    u64::try_from(hikyaku_mailstore::unix_now()).unwrap_or(0)
+}
+
+impl Examiner for Limited {
+    fn mail<'a>(&'a self, client: &'a Client, _: &'a ReversePath) -> BoxFuture<'a, Option<Reply>> {
+        Box::pin(async move {
+            if let Some(account) = &client.account {
+                let own = self.own_limit(account).await;
+                let taken = self.sending().message(account, own, unix());
+                return Some(self.slowed(account, taken.err()?).await);
+            }
+            let of = self.outsider(client)?;
+            self.take(self.messages.as_ref(), of, Refusal::Messages)
+                .await
+        })
+    }
+
+    fn before_recipient<'a>(
+        &'a self,
+        client: &'a Client,
+        _: &'a ReversePath,
+        _: &'a str,
+    ) -> BoxFuture<'a, Option<Reply>> {
+        Box::pin(async move {
+            let of = self.outsider(client)?;
+            if let Some(refusal) = self.search(of).await {
+                return Some(refusal);
+            }
+            self.take(self.recipients.as_ref(), of, Refusal::Recipients)
+                .await
+        })
+    }
+
+    fn recipient<'a>(
+        &'a self,
+        client: &'a Client,
+        _: &'a ReversePath,
+        _: &'a str,
+        exists: bool,
+    ) -> BoxFuture<'a, Option<Reply>> {
+        Box::pin(async move {
+            if let Some(account) = client.account.as_ref().filter(|_| exists) {
+                let taken = self.sending().recipient(account, unix());
+                return Some(self.slowed(account, taken.err()?).await);
+            }
+            if let (Some(of), Some(unknown), false) = (self.outsider(client), &self.unknown, exists)
+            {
+                // Another connection may have taken the last one meanwhile: it is refused in any case.
+                let _ = unknown.take(ALL, of, UNKNOWN, Instant::now());
+            }
+            None
+        })
+    }
+
+    fn reads_messages(&self) -> bool {
+        false
+    }
+
+    fn message<'a>(&'a self, _: Arrival<'a>) -> BoxFuture<'a, Opinion> {
+        Box::pin(async { Opinion::Accept(Remarks::default()) })
+    }
+
+    fn accepted(&self, client: &Client, _: &ReversePath, recipients: &[String]) {
+        if let (Some(of), Some(unknown)) = (self.outsider(client), &self.unknown) {
+            let different: BTreeSet<_> = recipients.iter().map(|one| one.to_lowercase()).collect();
+            let many = u32::try_from(different.len()).unwrap_or(u32::MAX);
+            unknown.give_back(ALL, of, many, Instant::now());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_says_when_to_come_again() {
+        for (refusal, wait, expected) in [
+            (
+                Refusal::Messages,
+                7,
+                "450 4.7.1 Too many messages from your network, try again in 7 s",
+            ),
+            (
+                Refusal::Recipients,
+                0,
+                "452 4.5.3 Too many recipients from your network, try again in 1 s",
+            ),
+            (
+                Refusal::Account,
+                121,
+                "450 4.7.1 This account sends unusually much, try again in 3 min",
+            ),
+        ] {
+            let reply = refusal.reply(Duration::from_secs(wait));
+            assert_eq!(reply.to_string(), expected);
+        }
+    }
+}

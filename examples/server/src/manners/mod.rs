@@ -1,0 +1,204 @@
+//! Reception with manners: limits by time for connections, messages, recipients and accounts; and what is looked at of
+//! clients that have not logged in.
+
+mod by_network;
+mod dnsbl;
+mod greylist;
+mod helo;
+mod lately;
+mod limited;
+mod mark;
+mod notice;
+mod reverse;
+mod score;
+mod sending;
+mod settings;
+mod strangers;
+
+pub(crate) use score::{FIELD, Score};
+pub use settings::{Courtesy, Delay, Dnsbl, Manner, Weights};
+pub(crate) use strangers::Strangers;
+
+use hikyaku_mailstore::Store;
+use hikyaku_service::Examiner;
+use hikyaku_trust::Checker;
+use hikyaku_trust::dns::{Ask, NoResolver};
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+use tracing::warn;
+
+use crate::addresses::AddressBook;
+use crate::admission::Purpose;
+use crate::config::{Config, StoreKind};
+use crate::metrics::Metrics;
+use crate::network::Networks;
+use crate::private;
+use by_network::ByNetwork;
+use greylist::Greylist;
+use limited::Limited;
+use notice::Notice;
+use sending::Sending;
+use strangers::Means;
+
+/// The folder of what is kept, in the data folder.
+const FOLDER: &str = "manners";
+/// What accounts have sent.
+const SENDING: &str = "sending.json";
+/// Whom greylisting knows.
+const GREYLIST: &str = "greylist.json";
+/// How often they are kept.
+const KEEP: Duration = Duration::from_secs(10);
+const KEEP_GREYLIST: Duration = Duration::from_secs(60);
+/// Notices that wait to be posted.
+const NOTICES: usize = 64;
+
+/// What limits clients and accounts by time.
+pub(crate) struct Manners {
+    pub(crate) metrics: Arc<Metrics>,
+    exempt: Networks,
+    connections: Option<ByNetwork>,
+    limited: Arc<Limited>,
+    strangers: Option<Arc<Strangers>>,
+    folder: Option<PathBuf>,
+    notices: Mutex<Option<mpsc::Receiver<Notice>>>,
+    hostname: String,
+    domain: String,
+}
+
+impl Manners {
+    /// As configured, with what was kept. `dns` is for `[manners]`.
+    pub(crate) fn new(
+        config: &Config,
+        store: &Arc<dyn Store>,
+        addresses: &AddressBook,
+        dns: Option<Arc<dyn Ask>>,
+    ) -> Result<Arc<Self>, NoResolver> {
+        let metrics = Arc::<Metrics>::default();
+        let limits = &config.limits;
+        // What a store in memory loses is lost with it.
+        let on_disk = config.store.kind != StoreKind::Memory;
+        let folder = on_disk.then(|| config.data.join(FOLDER));
+        let mut sending = Sending::new(limits.account.clone());
+        let kept = |name| {
+            folder
+                .as_ref()
+                .and_then(|folder| std::fs::read(folder.join(name)).ok())
+        };
+        if let Some(kept) = kept(SENDING) {
+            sending.read(&kept);
+        }
+        let strangers = match (&config.manners, dns) {
+            (Some(manner), Some(dns)) => {
+                let mut greylist = Greylist::new(manner.greylisting_delay.0.0);
+                if let Some(kept) = kept(GREYLIST) {
+                    greylist.read(&kept);
+                }
+                let own = std::slice::from_ref(&config.hostname);
+                let means = Means {
+                    hostname: config.hostname.clone(),
+                    exempt: limits.exempt.clone(),
+                    addresses: addresses.clone(),
+                    checker: Checker::new(&config.hostname, own, Arc::clone(&dns))?,
+                    dns,
+                    greylist,
+                    metrics: Arc::clone(&metrics),
+                };
+                Some(Arc::new(Strangers::new(manner.clone(), means)))
+            }
+            _ => None,
+        };
+        let (sender, notices) = mpsc::channel(NOTICES);
+        let store = Arc::clone(store);
+        let limited = Limited::new(limits, sending, store, Arc::clone(&metrics), sender);
+        Ok(Arc::new(Self {
+            metrics,
+            exempt: limits.exempt.clone(),
+            connections: ByNetwork::per(limits.connections_per_minute, Duration::from_secs(60)),
+            limited: Arc::new(limited),
+            strangers,
+            folder,
+            notices: Mutex::new(Some(notices)),
+            hostname: config.hostname.clone(),
+            domain: config.domains.first().cloned().unwrap_or_default(),
+        }))
+    }
+
+    /// Who looks at strangers.
+    pub(crate) fn strangers(&self) -> Option<&Arc<Strangers>> {
+        self.strangers.as_ref()
+    }
+
+    /// What looks at clients and recipients.
+    pub(crate) fn limits(&self) -> Arc<dyn Examiner> {
+        Arc::<Limited>::clone(&self.limited)
+    }
+
+    /// Whether a connection may come in, after those that came from there lately.
+    pub(crate) fn admits(&self, purpose: Purpose, address: IpAddr) -> bool {
+        let is_free = matches!(purpose, Purpose::Lmtp | Purpose::Metrics);
+        let Some(connections) = self.connections.as_ref().filter(|_| !is_free) else {
+            return true;
+        };
+        let taken = || connections.take(purpose as u8, address, 1, Instant::now());
+        self.exempt.contains(address) || taken().is_ok()
+    }
+
+    /// Keeps what is to outlast a restart, and posts notices, until `stopping`.
+    pub(crate) async fn run(&self, store: &dyn Store, stopping: impl Future<Output = ()>) {
+        let notices = self
+            .notices
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let Some(mut notices) = notices else { return };
+        let mut stopping = std::pin::pin!(stopping);
+        let mut keep = tokio::time::interval(KEEP);
+        let mut keep_greylist = tokio::time::interval(KEEP_GREYLIST);
+        loop {
+            tokio::select! {
+                _ = keep.tick() => self.keep_sending(),
+                _ = keep_greylist.tick() => self.keep_greylist(),
+                Some(notice) = notices.recv() => {
+                    let posted = notice::post(store, &self.hostname, &self.domain, &notice).await;
+                    if let Err(error) = posted {
+                        warn!(%error, "the operator could not be notified of an account that sends much");
+                    }
+                }
+                () = &mut stopping => break,
+            }
+        }
+    }
+
+    /// Writes what has changed.
+    pub(crate) fn keep(&self) {
+        self.keep_sending();
+        self.keep_greylist();
+    }
+
+    fn keep_sending(&self) {
+        let text = {
+            let mut sending = self.limited.sending();
+            std::mem::take(&mut sending.is_changed).then(|| sending.written())
+        };
+        self.write(SENDING, text);
+    }
+
+    fn keep_greylist(&self) {
+        let text = self.strangers.as_ref().and_then(|strangers| {
+            let mut greylist = strangers.greylist();
+            std::mem::take(&mut greylist.is_changed).then(|| greylist.written())
+        });
+        self.write(GREYLIST, text);
+    }
+
+    fn write(&self, name: &str, text: Option<Vec<u8>>) {
+        if let (Some(folder), Some(text)) = (&self.folder, text)
+            && let Err(error) = private::write(folder, name, &text)
+        {
+            warn!(%error, name, "what was found out about clients could not be kept: a restart forgets it");
+        }
+    }
+}
