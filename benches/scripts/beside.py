@@ -59,6 +59,7 @@ class Hikyaku:
             f'[listen]\nimap = "127.0.0.1:{self.imap}"\nsmtp = "127.0.0.1:{self.smtp}"\n'
             f'submission = "127.0.0.1:{self.submission}"\n'
             '[auth]\nplaintext = "always"\n[limits]\nconnections_per_ip = 5000\nquota = "100 GiB"\n'
+            '[limits.account]\nmessages_per_hour = 0\nrecipients_per_hour = 0\nrecipients_per_day = 0\nsudden_recipients = 0\n'
             f"{self.more}",
         )
         for number in range(1, USERS + 1):
