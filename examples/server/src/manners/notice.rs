@@ -71,7 +71,7 @@ fn text(hostname: &str, postmaster: &str, id: &str, now: SystemTime, notice: &No
          If somebody else knows the password, change it, and look at what waits:\r\n\
          \r\n\
          \x20   mailserver account passwd {account}\r\n\
-         \x20   mailserver queue list --sender {account}\r\n\
+         \x20   mailserver queue list --from {account}\r\n\
          \x20   mailserver trace {account}\r\n\
          \r\n\
          If the account is to send that much, set its recipients a day:\r\n\
