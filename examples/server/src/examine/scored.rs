@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tracing::info;
 
 use super::without::without;
-use crate::manners::{FIELD, Score, Strangers};
+use crate::manners::{FIELD, Score, Strangers, is_open};
 use crate::metrics::{Metrics, count};
 
 /// Adds up what speaks against mail from strangers.
@@ -54,7 +54,8 @@ impl Scorer {
                 "the score of the message is high"
             );
         }
-        if is_over(manner.refuse) {
+        let is_asking = arrival.recipients.iter().all(|to| is_open(to));
+        if is_over(manner.refuse) && !is_asking {
             let text = format!("Too much speaks against this message: {words}");
             let text: String = text.chars().take(400).collect();
             return Opinion::Refuse(Reply::new(550, "5.7.1", text.into_bytes()));

@@ -100,7 +100,8 @@ impl Greylist {
             came_again: false,
         };
         let attempt = self.kept.attempts.entry(key).or_insert(new);
-        if attempt.is_over(now) {
+        // One from the future is of a clock that was wrong.
+        if attempt.is_over(now) || attempt.first > now {
             *attempt = new;
         }
         let may = attempt.first + self.delay;

@@ -17,7 +17,7 @@ mod strangers;
 
 pub(crate) use score::{FIELD, Score};
 pub use settings::{Courtesy, Delay, Dnsbl, Manner, Weights};
-pub(crate) use strangers::Strangers;
+pub(crate) use strangers::{Strangers, is_open};
 
 use hikyaku_mailstore::Store;
 use hikyaku_service::Examiner;
@@ -183,7 +183,9 @@ impl Manners {
             let mut sending = self.limited.sending();
             std::mem::take(&mut sending.is_changed).then(|| sending.written())
         };
-        self.write(SENDING, text);
+        if !self.write(SENDING, text) {
+            self.limited.sending().is_changed = true;
+        }
     }
 
     fn keep_greylist(&self) {
@@ -191,14 +193,21 @@ impl Manners {
             let mut greylist = strangers.greylist();
             std::mem::take(&mut greylist.is_changed).then(|| greylist.written())
         });
-        self.write(GREYLIST, text);
+        if !self.write(GREYLIST, text)
+            && let Some(strangers) = &self.strangers
+        {
+            strangers.greylist().is_changed = true;
+        }
     }
 
-    fn write(&self, name: &str, text: Option<Vec<u8>>) {
+    /// Returns whether it is there, or nothing was to be.
+    fn write(&self, name: &str, text: Option<Vec<u8>>) -> bool {
         if let (Some(folder), Some(text)) = (&self.folder, text)
             && let Err(error) = private::write(folder, name, &text)
         {
-            warn!(%error, name, "what was found out about clients could not be kept: a restart forgets it");
+            warn!(%error, name, "what was found out about clients could not be kept: it is tried again");
+            return false;
         }
+        true
     }
 }

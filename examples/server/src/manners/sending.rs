@@ -12,6 +12,8 @@ const MOST: usize = 20_000;
 const DAYS: f64 = 14.0;
 /// What is forgotten has long ended.
 const FORGOTTEN: u64 = 60;
+/// A clock that was further ahead than so many seconds was wrong.
+const AHEAD: u64 = 30 * DAY;
 /// Seconds.
 const HOUR: u64 = 3_600;
 const DAY: u64 = 24 * HOUR;
@@ -83,6 +85,22 @@ impl Used {
 }
 
 impl Sender {
+    /// Forgets times that a clock said which was wrong.
+    fn set_right(&mut self, now: u64) {
+        if self.day > (now + AHEAD) / DAY {
+            self.day = now / DAY;
+        }
+        for used in [
+            &mut self.messages_in_hour,
+            &mut self.recipients_in_hour,
+            &mut self.recipients_in_day,
+        ] {
+            if used.at > now + AHEAD {
+                used.at = now;
+            }
+        }
+    }
+
     /// Begins a day: the one before becomes part of what is usual.
     fn begin(&mut self, day: u64) {
         if day <= self.day {
@@ -192,6 +210,7 @@ impl Sending {
             self.make_room(now / DAY);
         }
         let sender = self.senders.entry(account.to_owned()).or_default();
+        sender.set_right(now);
         sender.begin(now / DAY);
         sender
     }
@@ -341,5 +360,14 @@ mod tests {
         assert_eq!(sends(&mut sending, "ann", 600, NOW), 503);
         assert!(sending.recipient("ann", NOW - 3 * DAY).is_err());
         assert!(sending.recipient("ann", NOW + 600).is_err());
+    }
+
+    #[test]
+    fn a_clock_that_was_years_ahead_costs_an_hour_or_a_day_and_no_more() {
+        let mut sending = sending();
+        let ahead = NOW + 3_650 * DAY;
+        assert!(sends(&mut sending, "ann", 600, ahead) >= 500);
+        assert!(sending.recipient("ann", NOW).is_err());
+        assert!(sends(&mut sending, "ann", 600, NOW + DAY) >= 500);
     }
 }

@@ -178,9 +178,13 @@ impl Strangers {
             return who;
         }
         let asked = self.checker.sender(address, &client.hello, &key.1);
+        let network = neighbourhood(address).to_string();
         let who = match tokio::time::timeout(PATIENCE, asked).await {
             Ok(spf) if spf.outcome == Outcome::Pass => spf.domain,
-            _ => neighbourhood(address).to_string(),
+            // The next one asks again.
+            Err(_) => return network,
+            Ok(spf) if spf.outcome == Outcome::TempError => return network,
+            Ok(_) => network,
         };
         self.senders.put(key, who.clone(), Instant::now());
         who
@@ -188,7 +192,7 @@ impl Strangers {
 }
 
 /// Whoever is refused may ask why (RFC 5321 §4.5.1, RFC 2142 §4).
-fn is_open(to: &str) -> bool {
+pub(crate) fn is_open(to: &str) -> bool {
     let local_part = to.split('@').next().unwrap_or_default();
     ["postmaster", "abuse"]
         .iter()
@@ -252,8 +256,9 @@ impl Examiner for Strangers {
             return;
         };
         let path = from.0.as_ref().map(ToString::to_string).unwrap_or_default();
-        let who = self.senders.find(&(address, path), Instant::now());
-        let who = who.unwrap_or_else(|| neighbourhood(address).to_string());
-        self.greylist().accepted(&who, unix());
+        // Whoever it was asked for: another one earns nothing by it.
+        if let Some(who) = self.senders.find(&(address, path), Instant::now()) {
+            self.greylist().accepted(&who, unix());
+        }
     }
 }
