@@ -1,6 +1,7 @@
 //! HTTPS, as far as a relay needs it: one request, one answer, no redirects (RFC 8461 §3.3, RFC 8460 §5.4).
 
 use bytes::Bytes;
+use hikyaku_wire::is_global;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::client::conn::http1;
 use hyper::header::{CONTENT_TYPE, HOST, HeaderName};
@@ -9,7 +10,7 @@ use hyper_util::rt::TokioIo;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::ServerName;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -174,7 +175,7 @@ impl Https {
         let found = self.dns.host(host).await?;
         let mut last = HttpsError::NoAddress(host.to_owned());
         let allowed = found.addresses.into_iter();
-        let allowed = allowed.filter(|ip| self.may_ask_private || is_public(*ip));
+        let allowed = allowed.filter(|ip| self.may_ask_private || is_global(*ip));
         for ip in allowed.take(ADDRESSES) {
             let stream = TcpStream::connect(SocketAddr::new(ip, port));
             match timeout(CONNECT, stream).await {
@@ -192,64 +193,5 @@ fn refused(error: io::Error) -> HttpsError {
     match of_rustls {
         Some(rustls::Error::InvalidCertificate(why)) => HttpsError::Certificate(why.clone()),
         _ => HttpsError::Tls(error),
-    }
-}
-
-/// Whether an address is on the Internet, and not within a network of somebody's own.
-fn is_public(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(four) => is_public_v4(four),
-        IpAddr::V6(six) => match six.to_ipv4_mapped() {
-            Some(four) => is_public_v4(four),
-            None => is_public_v6(six),
-        },
-    }
-}
-
-fn is_public_v4(address: Ipv4Addr) -> bool {
-    let [a, b, ..] = address.octets();
-    !(address.is_loopback()
-        || address.is_private()
-        || address.is_link_local()
-        || address.is_broadcast()
-        || address.is_multicast()
-        || a == 0
-        || (a == 100 && (64..128).contains(&b)))
-}
-
-fn is_public_v6(address: Ipv6Addr) -> bool {
-    !(address.is_loopback()
-        || address.is_unspecified()
-        || address.is_multicast()
-        || address.is_unique_local()
-        || address.is_unicast_link_local())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_lies_within_a_network_is_not_public() {
-        for (address, expected) in [
-            ("192.0.43.8", true),
-            ("2a00:1450::1", true),
-            ("127.0.0.1", false),
-            ("10.1.2.3", false),
-            ("172.16.0.1", false),
-            ("192.168.1.1", false),
-            ("169.254.169.254", false),
-            ("100.64.0.1", false),
-            ("0.0.0.0", false),
-            ("224.0.0.1", false),
-            ("::1", false),
-            ("::", false),
-            ("fd00::1", false),
-            ("fe80::1", false),
-            ("::ffff:10.0.0.1", false),
-            ("::ffff:192.0.43.8", true),
-        ] {
-            assert_eq!(is_public(address.parse().unwrap()), expected, "{address}");
-        }
     }
 }

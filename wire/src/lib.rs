@@ -20,6 +20,7 @@ mod dot;
 #[cfg(feature = "std")]
 pub mod drive;
 mod excerpt;
+mod global;
 mod line;
 mod login;
 mod machine;
@@ -33,6 +34,7 @@ pub mod testkit;
 
 pub use dot::{DotDecoder, DotEncoder, DotStep, Irregular};
 pub use excerpt::Excerpt;
+pub use global::is_global;
 pub use line::{LineError, LineFramer};
 pub use login::LoginRefusal;
 pub use machine::{Machine, Step};

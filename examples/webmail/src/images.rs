@@ -4,6 +4,7 @@
 use axum::extract::Query;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use hikyaku_wire::is_global;
 use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +13,6 @@ use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
 use crate::State;
-use crate::outside::is_public;
 use crate::words::Language;
 
 /// The most octets of one.
@@ -52,7 +52,7 @@ impl Resolver for Public {
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
         let found = self.inner.resolve(uri, config, timeout)?;
-        match self.private || found.iter().all(|address| is_public(address.ip())) {
+        match self.private || found.iter().all(|address| is_global(address.ip())) {
             true => Ok(found),
             false => Err(ureq::Error::HostNotFound),
         }

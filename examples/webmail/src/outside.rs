@@ -8,8 +8,9 @@ use hikyaku_client::{
     Result, Server, Submission, Tcp, Wire, sync,
 };
 use hikyaku_mailstore::{AccountId, BoxFuture, Operation, Store, Transaction};
+use hikyaku_wire::is_global;
 use serde::{Deserialize, Serialize};
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -150,7 +151,7 @@ impl Dial for Guarded {
             let found = tokio::net::lookup_host((server.host.as_str(), server.port)).await;
             let all: Vec<SocketAddr> = found.map_err(|_| failed("no such host"))?.collect();
             // All of them: a name may stand for several, and be looked up anew each time.
-            if !self.private && all.iter().any(|address| !is_public(address.ip())) {
+            if !self.private && all.iter().any(|address| !is_global(address.ip())) {
                 return Err(failed("this address may not be reached from here"));
             }
             for address in all {
@@ -174,44 +175,6 @@ impl Dial for Guarded {
 
     fn limits(&self) -> Limits {
         self.inner.limits()
-    }
-}
-
-/// Whether an address is one of the world's.
-pub(crate) fn is_public(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => {
-            let [a, b, ..] = v4.octets();
-            let shared = a == 100 && (64..128).contains(&b);
-            let benchmarks = a == 198 && (18..20).contains(&b);
-            let reserved = a == 0 || a >= 240 || shared || benchmarks || (a == 192 && b == 0);
-            !(reserved
-                || v4.is_private()
-                || v4.is_loopback()
-                || v4.is_link_local()
-                || v4.is_multicast()
-                || v4.is_broadcast()
-                || v4.is_documentation())
-        }
-        IpAddr::V6(v6) => match embedded(v6) {
-            Some(v4) => is_public(IpAddr::V4(v4)),
-            // Global unicast is 2000::/3.
-            None => v6.segments()[0] & 0xe000 == 0x2000 && v6.segments()[..2] != [0x2001, 0xdb8],
-        },
-    }
-}
-
-/// The IPv4 address that an IPv6 address stands for: mapped, or by NAT64 or 6to4.
-fn embedded(v6: Ipv6Addr) -> Option<std::net::Ipv4Addr> {
-    let octets = v6.octets();
-    let four = |at: usize| <[u8; 4]>::try_from(octets.get(at..at + 4)?).ok();
-    let nat64 = v6.segments()[..6] == [0x64, 0xff9b, 0, 0, 0, 0];
-    let six_to_four = v6.segments()[0] == 0x2002;
-    match v6.to_ipv4_mapped() {
-        Some(v4) => Some(v4),
-        None if nat64 => four(12).map(Into::into),
-        None if six_to_four => four(2).map(Into::into),
-        None => None,
     }
 }
 
@@ -392,36 +355,6 @@ mod tests {
                 owner.folder("In").await.is_err(),
                 "made before it is needed"
             );
-        }
-    }
-
-    #[test]
-    fn what_is_within_is_not_public() {
-        for inside in [
-            "127.0.0.1",
-            "10.1.2.3",
-            "192.168.0.1",
-            "172.16.0.1",
-            "169.254.169.254",
-            "100.64.0.1",
-            "0.0.0.0",
-            "224.0.0.1",
-            "255.255.255.255",
-            "198.18.0.1",
-            "::1",
-            "::",
-            "fe80::1",
-            "fd00::1",
-            "::ffff:127.0.0.1",
-            "64:ff9b::7f00:1",
-            "2002:7f00:1::",
-            "ff02::1",
-            "2001:db8::1",
-        ] {
-            assert!(!is_public(inside.parse().unwrap()), "{inside}");
-        }
-        for outside in ["9.9.9.9", "2620:fe::fe", "::ffff:9.9.9.9"] {
-            assert!(is_public(outside.parse().unwrap()), "{outside}");
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Where the server is: the addresses that DNS has for its name (RFC 5321 §5.1).
 
+use hikyaku_wire::is_global;
 use std::net::IpAddr;
 
 use super::finding::Finding;
-use super::global::is_global;
 use super::subject::{Subject, unanswered};
 
 /// Addresses that are looked at.

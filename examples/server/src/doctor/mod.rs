@@ -29,7 +29,6 @@ mod exchanges;
 mod files;
 mod finding;
 mod found;
-mod global;
 mod mta_sts;
 mod page;
 mod reach;

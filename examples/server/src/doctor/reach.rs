@@ -1,10 +1,10 @@
 //! Port 25: whether others reach the server, and whether it reaches them.
 
+use hikyaku_wire::is_global;
 use std::net::{IpAddr, SocketAddr};
 
 use super::dialogue::Speech;
 use super::finding::Finding;
-use super::global::is_global;
 use super::shown::Shown;
 use super::subject::{Subject, unanswered};
 use super::visit::{Trouble, greeted, visit};
