@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use super::by_network::ByNetwork;
+use super::correspondents::Correspondents;
 use super::notice::Notice;
 use super::sending::{Sending, Slowed};
 use crate::Accounts;
@@ -21,12 +22,12 @@ use crate::network::Networks;
 /// How long a client waits that is over a limit.
 const PAUSE: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(3_600);
+pub(super) const HOUR: Duration = Duration::from_secs(3_600);
 /// What each limit counts; there is one kind in each.
-const ALL: u8 = 0;
+pub(super) const ALL: u8 = 0;
 /// A recipient that is not here costs as much as so many give back that are here and get a message: a list with a few dead
 /// addresses never reaches the limit.
-const UNKNOWN: u32 = 10;
+pub(super) const UNKNOWN: u32 = 10;
 
 /// What clients and accounts have sent lately.
 pub(super) struct Limited {
@@ -35,6 +36,7 @@ pub(super) struct Limited {
     recipients: Option<ByNetwork>,
     /// In tenths of a recipient.
     unknown: Option<ByNetwork>,
+    known: Option<Correspondents>,
     sending: Mutex<Sending>,
     store: Arc<dyn Store>,
     metrics: Arc<Metrics>,
@@ -50,11 +52,13 @@ impl Limited {
         notices: mpsc::Sender<Notice>,
     ) -> Self {
         let unknown = limits.unknown_recipients_per_hour;
+        let unknown = unknown.saturating_mul(UNKNOWN);
         Self {
             exempt: limits.exempt.clone(),
             messages: ByNetwork::per(limits.messages_per_minute, MINUTE),
             recipients: ByNetwork::per(limits.recipients_per_minute, MINUTE),
-            unknown: ByNetwork::per(unknown.saturating_mul(UNKNOWN), HOUR),
+            unknown: ByNetwork::per(unknown, HOUR),
+            known: Correspondents::new(unknown),
             sending: Mutex::new(sending),
             store,
             metrics,
@@ -82,8 +86,12 @@ impl Limited {
     }
 
     /// Lets somebody wait who has named many recipients that are not here, whether this one is or not.
-    async fn search(&self, of: IpAddr) -> Option<Reply> {
+    async fn search(&self, of: IpAddr, from: &ReversePath) -> Option<Reply> {
         let (unknown, now) = (self.unknown.as_ref()?, Instant::now());
+        let known = self.known.as_ref();
+        if known.is_some_and(|known| known.has(of, from, now)) {
+            return None;
+        }
         let wait = unknown.wait(ALL, of, UNKNOWN, now);
         let is_over = !wait.is_zero();
         if is_over || unknown.is_half_taken(ALL, of, now) {
@@ -180,12 +188,12 @@ impl Examiner for Limited {
     fn before_recipient<'a>(
         &'a self,
         client: &'a Client,
-        _: &'a ReversePath,
+        from: &'a ReversePath,
         _: &'a str,
     ) -> BoxFuture<'a, Option<Reply>> {
         Box::pin(async move {
             let of = self.outsider(client)?;
-            if let Some(refusal) = self.search(of).await {
+            if let Some(refusal) = self.search(of, from).await {
                 return Some(refusal);
             }
             self.take(self.recipients.as_ref(), of, Refusal::Recipients)
@@ -196,7 +204,7 @@ impl Examiner for Limited {
     fn recipient<'a>(
         &'a self,
         client: &'a Client,
-        _: &'a ReversePath,
+        from: &'a ReversePath,
         _: &'a str,
         exists: bool,
     ) -> BoxFuture<'a, Option<Reply>> {
@@ -207,8 +215,11 @@ impl Examiner for Limited {
             }
             if let (Some(of), Some(unknown), false) = (self.outsider(client), &self.unknown, exists)
             {
-                // Another connection may have taken the last one meanwhile: it is refused in any case.
-                let _ = unknown.take(ALL, of, UNKNOWN, Instant::now());
+                let (known, now) = (self.known.as_ref(), Instant::now());
+                if !known.is_some_and(|known| known.mistake(of, from, now)) {
+                    // Another connection may have taken the last one meanwhile: it is refused in any case.
+                    let _ = unknown.take(ALL, of, UNKNOWN, now);
+                }
             }
             None
         })
@@ -222,11 +233,15 @@ impl Examiner for Limited {
         Box::pin(async { Opinion::Accept(Remarks::default()) })
     }
 
-    fn accepted(&self, client: &Client, _: &ReversePath, recipients: &[String]) {
+    fn accepted(&self, client: &Client, from: &ReversePath, recipients: &[String]) {
         if let (Some(of), Some(unknown)) = (self.outsider(client), &self.unknown) {
             let different: BTreeSet<_> = recipients.iter().map(|one| one.to_lowercase()).collect();
             let many = u32::try_from(different.len()).unwrap_or(u32::MAX);
-            unknown.give_back(ALL, of, many, Instant::now());
+            let now = Instant::now();
+            unknown.give_back(ALL, of, many, now);
+            if let Some(known) = &self.known {
+                known.wrote(of, from, many, now);
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 //! clients that have not logged in.
 
 mod by_network;
+mod correspondents;
 mod dnsbl;
 mod greylist;
 mod helo;

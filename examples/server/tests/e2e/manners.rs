@@ -294,6 +294,11 @@ async fn a_stolen_account_is_slowed_over_a_restart_and_the_operator_is_notified_
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_scanner_of_names_learns_few_and_a_list_with_dead_addresses_is_served() {
     let house = House::with(&limits("unknown_recipients_per_hour = 8")).await;
+    // A correspondent behind the same address, as at a large provider.
+    let mut friend = greeted(ATTACKER, house.at(Protocol::Smtp)).await.unwrap();
+    ask(&mut friend, "EHLO mail.provider.test").await;
+    let said = message(&mut friend, "friend@provider.test", &["bob@example.test"]).await;
+    assert!(said.starts_with("250 2.0.0"), "{said}");
     let mut scanner = greeted(ATTACKER, house.at(Protocol::Smtp)).await.unwrap();
     ask(&mut scanner, "EHLO mail.scanner.test").await;
     ask(&mut scanner, "MAIL FROM:<x@scanner.test>").await;
@@ -323,6 +328,23 @@ async fn a_scanner_of_names_learns_few_and_a_list_with_dead_addresses_is_served(
         "{said}"
     );
     assert!(metric(&house.server, "searchers_deferred_total").await >= 7);
+    // The correspondent notices nothing, and may mistype a few; whoever is new comes later.
+    let began = Instant::now();
+    let said = message(&mut friend, "friend@provider.test", &["bob@example.test"]).await;
+    assert!(said.starts_with("250 2.0.0"), "{said}");
+    ask(&mut friend, "MAIL FROM:<friend@provider.test>").await;
+    for (number, expected) in ["550 5.1.1", "550 5.1.1", "550 5.1.1", "450 4.7.1"]
+        .iter()
+        .enumerate()
+    {
+        // Nobody is made to wait before they search.
+        assert!(number > 2 || began.elapsed() < Duration::from_secs(1));
+        let said = ask(&mut friend, &format!("RCPT TO:<bop{number}@example.test>")).await;
+        assert!(said.starts_with(expected), "{said}");
+    }
+    ask(&mut friend, "RSET").await;
+    let said = message(&mut friend, "stranger@provider.test", &["bob@example.test"]).await;
+    assert!(said.starts_with("450 4.7.1"), "{said}");
     // A list, from elsewhere: one of eleven is dead in each message, and of the last all others are here.
     let mut list = greeted(HONEST, house.at(Protocol::Smtp)).await.unwrap();
     ask(&mut list, "EHLO mail.list.test").await;
