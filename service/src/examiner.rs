@@ -56,7 +56,7 @@ pub trait Examiner: Send + Sync {
     }
 
     /// Looks at RCPT, once it is looked up. Where `exists` is false there is no such recipient, and it is refused for good
-    /// anyway. A reply refuses it.
+    /// anyway. What is refused for good for another reason, as relaying is, is not asked about. A reply refuses the recipient.
     fn recipient<'a>(
         &'a self,
         client: &'a Client,

@@ -33,7 +33,8 @@ pub(crate) trait Conversation: Sized + Send {
         async { Heard::Client(self.driver().next_async().await) }
     }
 
-    /// Does what the client asks for.
+    /// Does what the client asks for. What takes much room is boxed: a connection that waits has room for the largest of its
+    /// steps.
     fn event(
         &mut self,
         event: <Self::Machine as Machine>::Event,
@@ -118,8 +119,7 @@ async fn held<C: Conversation>(mut conversation: Box<C>, guest: &dyn Guest) {
             }
         };
         match heard {
-            // What is done is boxed, since a connection that waits has room for the largest of its steps.
-            Heard::Client(Ok(Next::Event(event))) => Box::pin(conversation.event(event)).await,
+            Heard::Client(Ok(Next::Event(event))) => conversation.event(event).await,
             Heard::Client(Ok(Next::StartTls)) => match Box::pin(conversation.encrypt()).await {
                 Some(encrypted) => *conversation = encrypted,
                 None => return,

@@ -2,11 +2,10 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Returns whether an address is on the Internet, and not of a network of somebody's own, of this machine, or of none (RFC
-/// 6890 §2.2).
+/// Returns whether an address belongs to the public Internet (RFC 6890 §2.2).
 ///
-/// Who connects to names that a stranger chose asks this of each address found, or the stranger looks around within. An
-/// IPv6 address that stands for one of IPv4 (mapped, by NAT64 or 6to4) is as global as that one.
+/// A program that connects to names chosen by strangers checks every address that it finds: otherwise a stranger could
+/// reach the network within. An IPv6 address that stands for one of IPv4 (mapped, by NAT64 or 6to4) is as global as that one.
 ///
 /// ```
 /// use hikyaku_wire::is_global;
@@ -41,10 +40,13 @@ fn is_global_v4(address: Ipv4Addr) -> bool {
         || address.is_documentation())
 }
 
-/// Global unicast is 2000::/3 (RFC 4291 §2.4, RFC 3587 §3), without 2001:db8::/32 for documentation.
+/// Global unicast is 2000::/3 (RFC 4291 §2.4, RFC 3587 §3), without what the IETF assigns for protocols, Teredo among it
+/// (2001::/23), and what is for documentation (2001:db8::/32; 3fff::/20, RFC 9637).
 fn is_global_v6(address: Ipv6Addr) -> bool {
     let [a, b, ..] = address.segments();
-    a & 0xe000 == 0x2000 && [a, b] != [0x2001, 0xdb8]
+    let assigned = a == 0x2001 && b < 0x200;
+    let documentation = [a, b] == [0x2001, 0xdb8] || (a == 0x3fff && b < 0x1000);
+    a & 0xe000 == 0x2000 && !assigned && !documentation
 }
 
 /// The IPv4 address that an IPv6 address stands for.
@@ -103,6 +105,15 @@ mod tests {
             ("fd00::1", false),
             ("ff02::1", false),
             ("2001:db8::1", false),
+            ("2001:4860:4860::8888", true),
+            ("2001::7f00:1", false),
+            ("2001:2::1", false),
+            ("2001:10::1", false),
+            ("3fff::1", false),
+            ("fec0::1", false),
+            ("::10.0.0.1", false),
+            ("::ffff:0:10.0.0.1", false),
+            ("64:ff9b:1::1", false),
             ("::ffff:10.0.0.1", false),
             ("64:ff9b::7f00:1", false),
             ("2002:7f00:1::", false),

@@ -3,6 +3,7 @@
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How many entries are looked at, and how deep: the folders of the bodies are among them, not each body.
 const MOST: usize = 20_000;
@@ -27,7 +28,10 @@ pub(crate) fn folder(path: &Path) -> io::Result<bool> {
 /// now, also after a crash.
 pub(crate) fn write(folder: &Path, name: &str, octets: &[u8]) -> io::Result<()> {
     self::folder(folder)?;
-    let unfinished = folder.join(format!(".new-{}-{name}", std::process::id()));
+    // Two may write the same file at once: each its own.
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let (process, number) = (std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    let unfinished = folder.join(format!(".new-{process}-{number}-{name}"));
     let fill = || {
         let mut options = std::fs::OpenOptions::new();
         options.write(true).create(true).truncate(true).mode(0o600);

@@ -51,10 +51,9 @@ impl Directory for Residents {
             };
             let names = book.bases(&local_part, &domain);
             for name in &names {
-                let account = self.store.account(name);
                 if book.is_alias(name) || names.len() > 1 {
-                    // A later account of that name gets its own mail.
-                    if let Some(account) = account.await? {
+                    // A later account of that name gets its own mail. The store reads as soon as it is asked.
+                    if let Some(account) = self.store.account(name).await? {
                         return Ok(of_account(&book, &account));
                     }
                     if let Some(alias) = of_alias(&book, name) {

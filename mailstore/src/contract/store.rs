@@ -66,7 +66,8 @@ pub type Visitor = Box<dyn FnMut(&Row, &mut dyn Bodies) -> Result<bool> + Send>;
 /// Mail at rest. Applications hold an `Arc<dyn Store>`.
 ///
 /// Every read is short and names the state it is true at; every change is a [`Transaction`].
-/// Dropping a future does not undo what it asked for: a commit may still happen.
+/// Work may begin when a method is called, before its future is polled: call it where the answer is wanted. Dropping a future
+/// does not undo what it asked for: a commit may still happen.
 pub trait Store: Send + Sync + 'static {
     /// Returns what the backend promises.
     ///

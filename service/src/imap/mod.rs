@@ -147,8 +147,50 @@ impl Conversation for Session<'_> {
         self.driver.flush_async().await
     }
 
-    // What is large is boxed: a connection that waits has room for the largest of its steps.
-    async fn event(&mut self, event: Event) {
+    fn event(&mut self, event: Event) -> impl Future<Output = ()> + Send {
+        Box::pin(self.does(event))
+    }
+
+    async fn encrypt(mut self) -> Option<Self> {
+        self.driver = starttls(self.service, self.driver).await?;
+        self.japanese = false;
+        Some(self)
+    }
+
+    fn compress(mut self) -> Self {
+        self.driver = self.driver.compress(Stream::deflated);
+        self
+    }
+
+    fn leave(&mut self, why: Leave) {
+        let (machine, output) = self.driver.split();
+        match why {
+            Leave::Stopping => machine.shut_down(output),
+            Leave::NoRoom => self.bye(T::TooManyConnections),
+        }
+    }
+
+    fn challenge(&mut self, challenge: &[u8]) {
+        self.driver
+            .answer(|machine, output| machine.challenge(challenge, output));
+    }
+
+    async fn granted(&mut self, account: Box<Account>) {
+        self.account = account.id;
+        self.name.clone_from(&account.name);
+        self.watch = Some(self.service.store.watch(Scope::Account(account.id)));
+        self.driver.answer(Connection::grant);
+    }
+
+    fn refused(&mut self, why: LoginRefusal) {
+        self.driver
+            .answer(|machine, output| machine.refuse(why, output));
+    }
+}
+
+impl Session<'_> {
+    /// Does what the client asks for.
+    async fn does(&mut self, event: Event) {
         match event {
             Event::Connected => {
                 let greeting = format!("{} IMAP ready", self.service.options.hostname);
@@ -202,44 +244,6 @@ impl Conversation for Session<'_> {
         }
     }
 
-    async fn encrypt(mut self) -> Option<Self> {
-        self.driver = starttls(self.service, self.driver).await?;
-        self.japanese = false;
-        Some(self)
-    }
-
-    fn compress(mut self) -> Self {
-        self.driver = self.driver.compress(Stream::deflated);
-        self
-    }
-
-    fn leave(&mut self, why: Leave) {
-        let (machine, output) = self.driver.split();
-        match why {
-            Leave::Stopping => machine.shut_down(output),
-            Leave::NoRoom => self.bye(T::TooManyConnections),
-        }
-    }
-
-    fn challenge(&mut self, challenge: &[u8]) {
-        self.driver
-            .answer(|machine, output| machine.challenge(challenge, output));
-    }
-
-    async fn granted(&mut self, account: Box<Account>) {
-        self.account = account.id;
-        self.name.clone_from(&account.name);
-        self.watch = Some(self.service.store.watch(Scope::Account(account.id)));
-        self.driver.answer(Connection::grant);
-    }
-
-    fn refused(&mut self, why: LoginRefusal) {
-        self.driver
-            .answer(|machine, output| machine.refuse(why, output));
-    }
-}
-
-impl Session<'_> {
     /// RFC 7162 §3.1.2: when mod-sequences are turned on with a mailbox open, its highest is sent.
     fn send_condstore(&mut self, command: &Command) {
         let on = self.driver.machine.condstore();

@@ -70,30 +70,8 @@ impl Conversation for Session<'_> {
         self.guest
     }
 
-    async fn event(&mut self, event: Event) {
-        match event {
-            Event::Connected => {
-                let greeting = format!("{} POP3 ready", self.service.options.hostname);
-                self.driver
-                    .answer(|machine, output| machine.greet(&greeting, output));
-            }
-            Event::Login { name, password } => {
-                let step = self.login.password(&name, &password).await;
-                self.logged_in(step).await;
-            }
-            Event::Authenticate { mechanism, initial } => {
-                let step = self.login.begin(&mechanism, initial.as_ref()).await;
-                self.logged_in(step).await;
-            }
-            Event::SaslResponse(response) => {
-                let step = self.login.respond(&response).await;
-                self.logged_in(step).await;
-            }
-            Event::SaslCancelled => self.login.cancel(),
-            Event::Message { number, .. } => self.message(number).await,
-            Event::Update { deleted } => self.update(&deleted).await,
-            _ => self.err(None, "Not here"),
-        }
+    fn event(&mut self, event: Event) -> impl Future<Output = ()> + Send {
+        Box::pin(self.does(event))
     }
 
     async fn encrypt(mut self) -> Option<Self> {
@@ -129,6 +107,33 @@ impl Conversation for Session<'_> {
 }
 
 impl<'a> Session<'a> {
+    /// Does what the client asks for.
+    async fn does(&mut self, event: Event) {
+        match event {
+            Event::Connected => {
+                let greeting = format!("{} POP3 ready", self.service.options.hostname);
+                self.driver
+                    .answer(|machine, output| machine.greet(&greeting, output));
+            }
+            Event::Login { name, password } => {
+                let step = self.login.password(&name, &password).await;
+                self.logged_in(step).await;
+            }
+            Event::Authenticate { mechanism, initial } => {
+                let step = self.login.begin(&mechanism, initial.as_ref()).await;
+                self.logged_in(step).await;
+            }
+            Event::SaslResponse(response) => {
+                let step = self.login.respond(&response).await;
+                self.logged_in(step).await;
+            }
+            Event::SaslCancelled => self.login.cancel(),
+            Event::Message { number, .. } => self.message(number).await,
+            Event::Update { deleted } => self.update(&deleted).await,
+            _ => self.err(None, "Not here"),
+        }
+    }
+
     fn err(&mut self, code: Option<ResponseCode>, text: &str) {
         self.driver
             .answer(|machine, output| machine.err(code, text, output));

@@ -16,14 +16,14 @@ use crate::traced::{Client, What};
 use hikyaku_mailstore::unix_now;
 
 /// A message that has arrived.
-pub(super) struct Parcel {
+pub(super) struct Parcel<'a> {
     pub(super) arrived: Arrived,
     pub(super) reverse_path: ReversePath,
     pub(super) parameters: MailParameters,
     pub(super) recipients: Vec<Recipient>,
     pub(super) id: String,
     pub(super) owner: AccountId,
-    pub(super) client: Client,
+    pub(super) client: &'a Client,
 }
 
 /// What became of the mailboxes here: nothing where it was delivered, else why not. Those that the queue delivers to are
@@ -34,11 +34,13 @@ type Outcomes = HashMap<MailboxId, Option<Reply>>;
 ///
 /// Where each recipient has a reply, nothing of it is in the queue unless somebody else of those that it stands for has
 /// the message.
-pub(super) async fn deliver(service: &Service, parcel: Parcel, each: bool) -> Vec<Reply> {
+pub(super) async fn deliver(service: &Service, parcel: Parcel<'_>, each: bool) -> Vec<Reply> {
     let (here, post) = sorted(service, &parcel, each);
     let id = &parcel.id;
     // The queue first: what it refuses is refused whole, before anybody has it.
-    if let Err(error) = enqueue(service, &parcel, &post).await {
+    if !post.is_empty()
+        && let Err(error) = Box::pin(enqueue(service, &parcel, &post)).await
+    {
         warn!(%error, id, "the message could not be put into the queue");
         let replies = if each { parcel.recipients.len() } else { 1 };
         return vec![reply_of(&error); replies];
@@ -59,7 +61,7 @@ pub(super) async fn deliver(service: &Service, parcel: Parcel, each: bool) -> Ve
         }
     }
     if !rest.is_empty()
-        && let Err(error) = enqueue_patiently(service, &parcel, &rest).await
+        && let Err(error) = Box::pin(enqueue_patiently(service, &parcel, &rest)).await
     {
         warn!(%error, id, "the message could not be put into the queue");
         let replies = if each { parcel.recipients.len() } else { 1 };
@@ -99,7 +101,13 @@ fn share(answers: &mut [(&Recipient, Result<Reply, Reply>)], outcomes: &Outcomes
 }
 
 /// Puts into the queue what is left of a recipient that was accepted, and what its sender is to hear.
-fn wait(rest: &mut Post, parcel: &Parcel, recipient: &Recipient, outcomes: &Outcomes, each: bool) {
+fn wait(
+    rest: &mut Post,
+    parcel: &Parcel<'_>,
+    recipient: &Recipient,
+    outcomes: &Outcomes,
+    each: bool,
+) {
     if is_looped(parcel, recipient) {
         return rest.nowhere(Became::Looped, &recipient.address, &recipient.parameters);
     }
@@ -115,7 +123,7 @@ fn wait(rest: &mut Post, parcel: &Parcel, recipient: &Recipient, outcomes: &Outc
 }
 
 /// What goes into mailboxes here at once, each once, and what goes into the queue.
-fn sorted<'a>(service: &Service, parcel: &'a Parcel, each: bool) -> (Vec<&'a Local>, Post) {
+fn sorted<'a>(service: &Service, parcel: &'a Parcel<'_>, each: bool) -> (Vec<&'a Local>, Post) {
     let (mut here, mut post) = (Vec::new(), Post::default());
     let mut inboxes = HashSet::new();
     // Whoever is named is served as such, also where an alias would have led there.
@@ -140,12 +148,12 @@ fn sorted<'a>(service: &Service, parcel: &'a Parcel, each: bool) -> (Vec<&'a Loc
 }
 
 /// Whether the address has passed the message on already (RFC 5321 §6.3).
-fn is_looped(parcel: &Parcel, recipient: &Recipient) -> bool {
+fn is_looped(parcel: &Parcel<'_>, recipient: &Recipient) -> bool {
     let been = &parcel.arrived.delivered_to;
     recipient.stands && been.contains(&recipient.address.to_lowercase())
 }
 
-async fn deliver_here(service: &Service, parcel: &Parcel, here: &[&Local]) -> Outcomes {
+async fn deliver_here(service: &Service, parcel: &Parcel<'_>, here: &[&Local]) -> Outcomes {
     let mut outcomes = Outcomes::new();
     let id = &parcel.id;
     for (form, (body, summary)) in parcel.arrived.bodies.iter().enumerate() {
@@ -171,7 +179,7 @@ async fn deliver_here(service: &Service, parcel: &Parcel, here: &[&Local]) -> Ou
                     service.happened(Happened::Delivered);
                     info!(id, to = local.address, %uid, "delivered");
                     let to = &local.address[..];
-                    service.trace(id, &parcel.client, What::Delivered { to });
+                    service.trace(id, parcel.client, What::Delivered { to });
                     None
                 }
                 Ok(_) => Some(Reply::new(451, "4.3.0", "Try again later")),
@@ -187,7 +195,7 @@ async fn deliver_here(service: &Service, parcel: &Parcel, here: &[&Local]) -> Ou
 }
 
 /// What is answered for a recipient: it is taken when anybody that it stands for has it.
-fn answer(parcel: &Parcel, recipient: &Recipient, outcomes: &Outcomes) -> Result<Reply, Reply> {
+fn answer(parcel: &Parcel<'_>, recipient: &Recipient, outcomes: &Outcomes) -> Result<Reply, Reply> {
     if is_looped(parcel, recipient) {
         return Err(Reply::new(
             554,
@@ -220,7 +228,11 @@ fn is_reported(service: &Service, local: &Local) -> bool {
 }
 
 /// Gives a store whose disk has failed the time to recover.
-async fn enqueue_patiently(service: &Service, parcel: &Parcel, post: &Post) -> Result<(), Error> {
+async fn enqueue_patiently(
+    service: &Service,
+    parcel: &Parcel<'_>,
+    post: &Post,
+) -> Result<(), Error> {
     for pause in [200, 500, 1_000, 2_000, 4_000] {
         let done = enqueue(service, parcel, post).await;
         // What may be there already is not put there again.
@@ -232,10 +244,7 @@ async fn enqueue_patiently(service: &Service, parcel: &Parcel, post: &Post) -> R
     enqueue(service, parcel, post).await
 }
 
-async fn enqueue(service: &Service, parcel: &Parcel, post: &Post) -> Result<(), Error> {
-    if post.is_empty() {
-        return Ok(());
-    }
+async fn enqueue(service: &Service, parcel: &Parcel<'_>, post: &Post) -> Result<(), Error> {
     // Without a queue nobody is accepted for elsewhere. Who has no room here gets it when it comes again, and who had
     // room gets it twice: it is doubled, not lost.
     let queue = service
@@ -276,7 +285,7 @@ async fn enqueue(service: &Service, parcel: &Parcel, post: &Post) -> Result<(), 
             next_hop,
             recipients,
         };
-        service.trace(&parcel.id, &parcel.client, what);
+        service.trace(&parcel.id, parcel.client, what);
     }
     service.store.commit(transaction).await?;
     Ok(())

@@ -20,7 +20,7 @@ pub(super) struct Of<'a> {
 /// Has the message looked at, where somebody does, and ends it. Junk goes into the recipients' mailboxes for junk.
 pub(super) async fn examined(
     service: &Service,
-    mut incoming: Incoming,
+    mut incoming: Box<Incoming>,
     of: Of<'_>,
     recipients: &mut [Recipient],
 ) -> Result<Arrived, Reply> {

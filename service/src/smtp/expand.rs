@@ -1,6 +1,6 @@
 //! What a forward-path means: one mailbox, or all that an alias, a list or a forward stands for (RFC 5321 §3.9).
 
-use hikyaku_mailstore::{Error, MailboxId};
+use hikyaku_mailstore::{Account, Error, MailboxId};
 use hikyaku_smtp_proto::{ForwardPath, Mailbox, Notify, OriginalRecipient, RcptParameters};
 use std::collections::{HashSet, VecDeque};
 use tracing::warn;
@@ -58,55 +58,103 @@ fn key(path: &ForwardPath) -> String {
 pub(super) async fn means(
     service: &Service,
     path: &ForwardPath,
-    parameters: RcptParameters,
+    parameters: &RcptParameters,
     size: u64,
 ) -> Result<Means, Error> {
     let address = path
         .mailbox()
         .map_or_else(|| "postmaster".to_owned(), ToString::to_string);
-    let mut walk = Walk {
-        service,
-        size,
-        recipient: Recipient::new(address, parameters.clone()),
-        steps: VecDeque::new(),
-        seen: HashSet::from([key(path)]),
-        inboxes: HashSet::new(),
-        leads_back: false,
-    };
-    walk.steps.push_back(Step {
-        path: path.clone(),
-        parameters,
-        owner: None,
-        depth: 0,
-    });
-    while let Some(step) = walk.steps.pop_front() {
-        match service.directory.whose(&step.path).await? {
-            Whose::Account(name) => walk.account(&name, step.parameters, step.owner).await?,
-            Whose::Elsewhere => match step.path.mailbox().cloned() {
-                Some(mailbox) if step.depth == 0 => return Ok(Means::Elsewhere(mailbox)),
-                Some(mailbox) => walk.elsewhere(mailbox, step),
-                None => {}
-            },
-            Whose::Stands(_) if step.depth >= service.options.alias_depth => {
-                return Ok(Means::Loop);
-            }
-            Whose::Stands(stands) => walk.stands(stands, step).await?,
+    let mut recipient = Recipient::new(address, parameters.clone());
+    match service.directory.whose(path).await? {
+        // Nearly all of them.
+        Whose::Account(name) => {
+            let Some((account, inbox)) = service.store.find(&name, "INBOX").await? else {
+                return Ok(Means::Nobody);
+            };
+            let local = local(name, &account, inbox.id, size, parameters.clone());
+            recipient.here.push(local);
+            Ok(Means::Known(recipient))
         }
-        if walk.seen.len() > service.options.alias_addresses.saturating_add(1) {
-            return Ok(Means::TooMany);
+        Whose::Elsewhere => Ok(path
+            .mailbox()
+            .cloned()
+            .map_or(Means::Nobody, Means::Elsewhere)),
+        Whose::Stands(stands) => {
+            let first = Step {
+                path: path.clone(),
+                parameters: parameters.clone(),
+                owner: None,
+                depth: 0,
+            };
+            let walk = Walk {
+                service,
+                size,
+                recipient,
+                steps: VecDeque::new(),
+                seen: HashSet::from([key(path)]),
+                inboxes: HashSet::new(),
+                leads_back: false,
+            };
+            // Boxed: it needs much more room than the others, and is rare.
+            Box::pin(walk.all(stands, first)).await
         }
     }
-    let recipient = walk.recipient;
-    Ok(
-        match recipient.here.is_empty() && recipient.elsewhere.is_empty() {
-            true if walk.leads_back => Means::Loop,
-            true => Means::Nobody,
-            false => Means::Known(recipient),
-        },
-    )
+}
+
+/// An INBOX here.
+fn local(
+    address: String,
+    account: &Account,
+    mailbox: MailboxId,
+    size: u64,
+    parameters: RcptParameters,
+) -> Local {
+    Local {
+        address,
+        mailbox,
+        parameters,
+        has_room: account.quota.admits(size, 1),
+        owner: None,
+        form: 0,
+    }
 }
 
 impl Walk<'_> {
+    /// Finds all that the first address stands for.
+    async fn all(mut self, stands: StandsFor, first: Step) -> Result<Means, Error> {
+        let service = self.service;
+        if service.options.alias_depth == 0 {
+            return Ok(Means::Loop);
+        }
+        self.stands(stands, first).await?;
+        loop {
+            if self.has_too_many() {
+                return Ok(Means::TooMany);
+            }
+            let Some(step) = self.steps.pop_front() else {
+                break;
+            };
+            match service.directory.whose(&step.path).await? {
+                Whose::Account(name) => self.account(&name, step.parameters, step.owner).await?,
+                Whose::Elsewhere => self.elsewhere(step),
+                Whose::Stands(_) if step.depth >= service.options.alias_depth => {
+                    return Ok(Means::Loop);
+                }
+                Whose::Stands(stands) => self.stands(stands, step).await?,
+            }
+        }
+        let is_nobody = self.recipient.here.is_empty() && self.recipient.elsewhere.is_empty();
+        Ok(match is_nobody {
+            true if self.leads_back => Means::Loop,
+            true => Means::Nobody,
+            false => Means::Known(self.recipient),
+        })
+    }
+
+    fn has_too_many(&self) -> bool {
+        self.seen.len() > self.service.options.alias_addresses.saturating_add(1)
+    }
+
     /// An account: its INBOX, once.
     async fn account(
         &mut self,
@@ -115,29 +163,24 @@ impl Walk<'_> {
         owner: Option<Mailbox>,
     ) -> Result<(), Error> {
         let Some((account, inbox)) = self.service.store.find(name, "INBOX").await? else {
-            if self.recipient.stands {
-                warn!(
-                    alias = self.recipient.address,
-                    member = name,
-                    "an alias names an account that is not there"
-                );
-            }
+            warn!(
+                alias = self.recipient.address,
+                member = name,
+                "an alias names an account that is not there"
+            );
             return Ok(());
         };
         if self.inboxes.insert(inbox.id) {
-            self.recipient.here.push(Local {
-                address: name.to_owned(),
-                mailbox: inbox.id,
-                parameters,
-                has_room: account.quota.admits(self.size, 1),
-                owner,
-                form: 0,
-            });
+            let local = local(name.to_owned(), &account, inbox.id, self.size, parameters);
+            self.recipient.here.push(Local { owner, ..local });
         }
         Ok(())
     }
 
-    fn elsewhere(&mut self, mailbox: Mailbox, step: Step) {
+    fn elsewhere(&mut self, step: Step) {
+        let Some(mailbox) = step.path.mailbox().cloned() else {
+            return;
+        };
         if self.service.queue().is_none() {
             return warn!(%mailbox, "nothing is relayed, so that nothing is forwarded");
         }
@@ -178,7 +221,7 @@ impl Walk<'_> {
         for mailbox in stands.to {
             let path = ForwardPath::Mailbox(mailbox);
             // What is too much already need not be gathered.
-            if self.seen.len() > self.service.options.alias_addresses.saturating_add(1) {
+            if self.has_too_many() {
                 break;
             }
             if !self.seen.insert(key(&path)) {
@@ -248,7 +291,7 @@ impl Service {
             return Ok(Default::default());
         };
         let path = ForwardPath::Mailbox(mailbox);
-        let means = means(self, &path, RcptParameters::default(), 0).await?;
+        let means = means(self, &path, &RcptParameters::default(), 0).await?;
         let Means::Known(recipient) = means else {
             return Ok(Default::default());
         };

@@ -87,7 +87,7 @@ impl Incoming {
         forms: Vec<Form>,
         trace: Trace,
         examined: Option<&Room>,
-    ) -> hikyaku_mailstore::Result<Self> {
+    ) -> hikyaku_mailstore::Result<Box<Self>> {
         let mut bodies = Vec::with_capacity(forms.len());
         for form in forms {
             bodies.push(Body {
@@ -96,14 +96,15 @@ impl Incoming {
                 form,
             });
         }
-        Ok(Self {
+        // It is large, and handed on from step to step.
+        Ok(Box::new(Self {
             bodies,
             delivered_to: HashSet::new(),
             head: Some(BytesMut::new()),
             trace,
             whole: examined.map(Whole::begin),
             failed: None,
-        })
+        }))
     }
 
     pub(super) async fn chunk(&mut self, chunk: Bytes) {
@@ -229,7 +230,7 @@ impl Incoming {
         }
     }
 
-    pub(super) async fn finish(mut self) -> Result<Arrived, Failure> {
+    pub(super) async fn finish(mut self: Box<Self>) -> Result<Arrived, Failure> {
         self.header(true).await;
         if let Some(failed) = self.failed {
             return Err(failed);

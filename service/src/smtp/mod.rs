@@ -25,7 +25,7 @@ use hikyaku_wire::drive::Driver;
 use hikyaku_wire::{LoginRefusal, Machine as _};
 use std::net::IpAddr;
 use std::time::Instant;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::Guest;
 use crate::examiner::Examiner;
@@ -45,7 +45,7 @@ use id::queue_id;
 use incoming::{Failure, Incoming, Trace};
 use pace::Pace;
 use recipient::Recipient;
-use refusal::known;
+use refusal::{exists, known};
 
 /// The kind of client that sends mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,9 +65,8 @@ struct Session<'a> {
     reception: Reception,
     guest: &'a dyn Guest,
     driver: Driver<Connection, Stream>,
-    /// The client's, or that of the client that a proxy speaks for.
-    address: IpAddr,
-    name: String,
+    /// Whoever a proxy speaks for, where one does.
+    client: Client,
     account: Option<Box<Account>>,
     login: Login<'a>,
     transaction: Option<Transaction>,
@@ -78,7 +77,7 @@ struct Transaction {
     reverse_path: ReversePath,
     parameters: MailParameters,
     recipients: Vec<Recipient>,
-    incoming: Option<Incoming>,
+    incoming: Option<Box<Incoming>>,
     pace: Pace,
     id: String,
     /// When its octets began to come.
@@ -104,13 +103,23 @@ impl Service {
             options.auth_required = true;
             options.login_needs_tls = self.options.login_needs_tls;
         }
+        let tls = stream.cipher();
         let session = Session {
             service: self,
             reception,
             guest,
             driver: Driver::new(Connection::new(options), stream),
-            address: guest.address(),
-            name: String::new(),
+            client: Client {
+                by: match reception {
+                    Reception::Relay => "SMTP",
+                    Reception::Submission => "submission",
+                    Reception::Lmtp => "LMTP",
+                },
+                address: Some(guest.address()),
+                tls,
+                hello: String::new(),
+                account: None,
+            },
             account: None,
             login: Login::new(self, guest.address()),
             transaction: None,
@@ -143,7 +152,7 @@ impl Conversation for Session<'_> {
     async fn event(&mut self, event: Event) {
         match event {
             Event::Hello { name, .. } => {
-                self.name = String::from_utf8_lossy(&name).into_owned();
+                self.client.hello = String::from_utf8_lossy(&name).into_owned();
                 self.transaction = None;
                 self.accept();
             }
@@ -154,10 +163,10 @@ impl Conversation for Session<'_> {
             Event::Rcpt {
                 forward_path,
                 parameters,
-            } => self.rcpt(&forward_path, parameters).await,
-            Event::Data => self.data().await,
+            } => Box::pin(self.rcpt(&forward_path, &parameters)).await,
+            Event::Data => Box::pin(self.data()).await,
             Event::Chunk(chunk) => self.chunk(chunk).await,
-            Event::EndOfBody => self.end_of_data().await,
+            Event::EndOfBody => Box::pin(self.end_of_data()).await,
             Event::BodyRefused => {
                 if let Some(transaction) = self.transaction.take() {
                     self.trace(&transaction.id, What::TooLarge);
@@ -165,11 +174,11 @@ impl Conversation for Session<'_> {
             }
             Event::Reset => self.transaction = None,
             Event::Authenticate { mechanism, initial } => {
-                let step = self.login.begin(&mechanism, initial.as_ref()).await;
+                let step = Box::pin(self.login.begin(&mechanism, initial.as_ref())).await;
                 self.logged_in(step).await;
             }
             Event::SaslResponse(response) => {
-                let step = self.login.respond(&response).await;
+                let step = Box::pin(self.login.respond(&response)).await;
                 self.logged_in(step).await;
             }
             Event::SaslCancelled => self.login.cancel(),
@@ -190,8 +199,8 @@ impl Conversation for Session<'_> {
     async fn encrypt(mut self) -> Option<Self> {
         self.driver = starttls(self.service, self.driver).await?;
         // RFC 3207 §4.2: who somebody is has to be said again.
-        self.account = None;
-        self.transaction = None;
+        self.client.tls = self.driver.stream().cipher();
+        self.forget();
         Some(self)
     }
 
@@ -208,6 +217,7 @@ impl Conversation for Session<'_> {
     }
 
     async fn granted(&mut self, account: Box<Account>) {
+        self.client.account = Some(account.name.clone());
         self.account = Some(account);
         self.driver.answer(Connection::grant);
     }
@@ -225,12 +235,15 @@ impl Session<'_> {
         let address = address.and_then(Attribute::available);
         if let Some(address) = address.as_deref().and_then(address_of) {
             info!(%address, "a proxy speaks for this client");
-            self.address = address;
+            self.client.address = Some(address);
             self.login = Login::new(self.service, address);
         }
-        self.account = None;
-        self.transaction = None;
+        self.forget();
         self.accept();
+    }
+
+    fn address(&self) -> IpAddr {
+        self.client.address.unwrap_or_else(|| self.guest.address())
     }
 
     fn accept(&mut self) {
@@ -246,19 +259,11 @@ impl Session<'_> {
             .answer(|machine, output| machine.reply(reply, output));
     }
 
-    /// The client, as far as it is known.
-    fn client(&self) -> Client {
-        Client {
-            by: match self.reception {
-                Reception::Relay => "SMTP",
-                Reception::Submission => "submission",
-                Reception::Lmtp => "LMTP",
-            },
-            address: Some(self.address),
-            tls: self.driver.stream().cipher(),
-            hello: self.name.clone(),
-            account: self.account.as_ref().map(|account| account.name.clone()),
-        }
+    /// Forgets who has logged in and what was to be sent.
+    fn forget(&mut self) {
+        self.account = None;
+        self.client.account = None;
+        self.transaction = None;
     }
 
     /// Who looks at what comes.
@@ -269,7 +274,7 @@ impl Session<'_> {
 
     fn trace(&self, id: &str, what: What<'_>) {
         if self.service.options.trace.is_some() {
-            self.service.trace(id, &self.client(), what);
+            self.service.trace(id, &self.client, what);
         }
     }
 
@@ -294,14 +299,14 @@ impl Session<'_> {
         match self.reception {
             // Who hands it over has checked it.
             Reception::Lmtp => Authors::anybody(),
-            _ => self.service.directory.authors(account, self.address),
+            _ => self.service.directory.authors(account, self.address()),
         }
     }
 
     async fn mail(&mut self, reverse_path: ReversePath, parameters: MailParameters) {
         let id = queue_id();
         let refusal = match (self.refusal(&reverse_path), self.examiner()) {
-            (None, Some(examiner)) => examiner.mail(&self.client(), &reverse_path).await,
+            (None, Some(examiner)) => examiner.mail(&self.client, &reverse_path).await,
             (refusal, _) => refusal,
         };
         let from = reverse_path.0.as_ref();
@@ -348,7 +353,7 @@ impl Session<'_> {
         })
     }
 
-    async fn rcpt(&mut self, forward_path: &ForwardPath, parameters: RcptParameters) {
+    async fn rcpt(&mut self, forward_path: &ForwardPath, parameters: &RcptParameters) {
         let Some(transaction) = &self.transaction else {
             return self.reply(503, "5.5.1", "MAIL first");
         };
@@ -375,24 +380,23 @@ impl Session<'_> {
         &self,
         transaction: &Transaction,
         forward_path: &ForwardPath,
-        parameters: RcptParameters,
+        parameters: &RcptParameters,
         to: &str,
     ) -> Result<Recipient, Reply> {
         let (examiner, from) = (self.examiner(), &transaction.reverse_path);
-        let client = examiner.map(|_| self.client());
-        if let (Some(examiner), Some(client)) = (examiner, &client)
+        let client = examiner.map(|_| &self.client);
+        if let (Some(examiner), Some(client)) = (examiner, client)
             && let Some(refusal) = examiner.before_recipient(client, from, to).await
         {
             return Err(refusal);
         }
         let size = transaction.parameters.size.unwrap_or(0).max(1);
         let found = self.recipient(from, forward_path, parameters, size).await;
-        if let (Some(examiner), Some(client)) = (examiner, &client) {
-            // Who cannot be looked up now may be there.
-            let exists = found.as_ref().err().is_none_or(Reply::is_transient);
-            if let Some(refusal) = examiner.recipient(client, from, to, exists).await {
-                return Err(refusal);
-            }
+        if let (Some(examiner), Some(client)) = (examiner, client)
+            && let Some(exists) = exists(&found)
+            && let Some(refusal) = examiner.recipient(client, from, to, exists).await
+        {
+            return Err(refusal);
         }
         found
     }
@@ -402,16 +406,16 @@ impl Session<'_> {
         &self,
         reverse_path: &ReversePath,
         forward_path: &ForwardPath,
-        parameters: RcptParameters,
+        parameters: &RcptParameters,
         size: u64,
     ) -> Result<Recipient, Reply> {
         let later = || Reply::new(451, "4.3.0", "Try again later");
-        match means(self.service, forward_path, parameters.clone(), size).await {
+        match means(self.service, forward_path, parameters, size).await {
             Ok(Means::Elsewhere(mailbox)) => {
                 if self.account.is_none() || self.service.queue().is_none() {
                     return Err(Reply::new(550, "5.7.1", "Relaying denied"));
                 }
-                Ok(Recipient::elsewhere(&mailbox, parameters))
+                Ok(Recipient::elsewhere(&mailbox, parameters.clone()))
             }
             // Whose accounts were lost with the database, their mail comes later.
             Ok(Means::Nobody) if self.service.store.health().has_lost_accounts() => Err(later()),
@@ -450,8 +454,8 @@ impl Session<'_> {
         let hostname = &self.service.options.hostname;
         let received = format!(
             "Received: from {} ({})\r\n\tby {hostname} with {with} id {}{only};\r\n\t{}\r\n",
-            self.name,
-            literal(self.address),
+            self.client.hello,
+            literal(self.address()),
             transaction.id,
             DateTime::utc(unix_now())
         );
@@ -497,10 +501,9 @@ impl Session<'_> {
         let id = transaction.id.clone();
         let arrived = match transaction.incoming.take() {
             Some(incoming) => {
-                let client = self.client();
                 let of = Of {
                     id: &id,
-                    client: &client,
+                    client: &self.client,
                     reverse_path: &transaction.reverse_path,
                 };
                 examined(self.service, incoming, of, &mut transaction.recipients).await
@@ -525,7 +528,7 @@ impl Session<'_> {
                     recipients: transaction.recipients,
                     id: transaction.id,
                     owner,
-                    client: self.client(),
+                    client: &self.client,
                 };
                 deliver(self.service, parcel, lmtp).await
             }
@@ -536,14 +539,17 @@ impl Session<'_> {
         if let (Some(examiner), Some((from, to))) = (self.examiner(), &envelope)
             && replies.iter().any(Reply::is_positive)
         {
-            examiner.accepted(&self.client(), from, to);
+            examiner.accepted(&self.client, from, to);
         }
         let wanted = if lmtp { recipients } else { 1 };
         for reply in replies.iter().take(wanted) {
             self.trace(&id, What::Answered { octets, reply });
-            info!(%reply, "answered the message");
             if reply.is_positive() {
+                // Delivery and queueing are already logged.
+                debug!(%reply, "answered the message");
                 self.service.happened(Happened::Received);
+            } else {
+                info!(%reply, "answered the message");
             }
             self.answer(reply);
         }

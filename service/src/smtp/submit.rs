@@ -12,7 +12,7 @@ use super::form::shape;
 use super::id::queue_id;
 use super::incoming::{Incoming, Trace};
 use super::recipient::Recipient;
-use super::refusal::known;
+use super::refusal::{exists, known};
 use crate::Authors;
 use crate::examiner::Examiner;
 use crate::options::Happened;
@@ -116,7 +116,7 @@ impl Service {
                         recipients,
                         id,
                         owner: account.id,
-                        client,
+                        client: &client,
                     };
                     deliver(self, parcel, true).await
                 }
@@ -157,18 +157,18 @@ impl Service {
             return Ok(Err(refusal));
         }
         let asked = RcptParameters::default();
-        let found = match means(self, path, asked.clone(), octets).await? {
+        let found = match means(self, path, &asked, octets).await? {
             Means::Elsewhere(_) if self.queue().is_none() => {
                 Err(Reply::new(550, "5.7.1", "Relaying denied"))
             }
             Means::Elsewhere(mailbox) => Ok(Recipient::elsewhere(&mailbox, asked)),
             means => known(means, from),
         };
-        if let Some(examiner) = examiner {
-            let exists = found.as_ref().err().is_none_or(Reply::is_transient);
-            if let Some(refusal) = examiner.recipient(client, from, to, exists).await {
-                return Ok(Err(refusal));
-            }
+        if let Some(examiner) = examiner
+            && let Some(exists) = exists(&found)
+            && let Some(refusal) = examiner.recipient(client, from, to, exists).await
+        {
+            return Ok(Err(refusal));
         }
         Ok(found)
     }

@@ -119,6 +119,12 @@ impl Rewriter {
 
     /// Whom mail to an address is for; `None` when it is no rewritten path.
     pub(crate) fn returned(&self, address: &Mailbox) -> Option<Returned> {
+        // Nearly all recipients are nothing of the kind, and cost nothing.
+        let local_part = address.local_part();
+        let tag = local_part.get(..3)?;
+        if !tag.eq_ignore_ascii_case("srs") {
+            return None;
+        }
         let address = address.to_string();
         let found = self.srs().reverse(&address, SystemTime::now());
         if found == Err(srs::SrsError::NotRewritten) {

@@ -12,7 +12,7 @@ use webmail::neighbourhood;
 use super::by_network::ByNetwork;
 use super::limited::{ALL, HOUR, UNKNOWN};
 
-/// How many are remembered, about 8 MiB; with more, whoever was there first is forgotten.
+/// How many are remembered, about 11 MiB with their mistakes; with more, whoever was there first is forgotten.
 const REMEMBERED: usize = 50_000;
 /// Recipients that are not here, an hour, of each: more than somebody mistypes.
 const MISTAKES: u32 = 3;

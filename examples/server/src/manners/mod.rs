@@ -24,6 +24,7 @@ use hikyaku_mailstore::Store;
 use hikyaku_service::Examiner;
 use hikyaku_trust::Checker;
 use hikyaku_trust::dns::{Ask, NoResolver};
+use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -160,8 +161,8 @@ impl Manners {
         let mut keep_greylist = tokio::time::interval(KEEP_GREYLIST);
         loop {
             tokio::select! {
-                _ = keep.tick() => self.keep_sending(),
-                _ = keep_greylist.tick() => self.keep_greylist(),
+                _ = keep.tick() => self.kept(SENDING).await,
+                _ = keep_greylist.tick() => self.kept(GREYLIST).await,
                 Some(notice) = notices.recv() => {
                     let posted = notice::post(store, &self.hostname, &self.domain, &notice).await;
                     if let Err(error) = posted {
@@ -173,42 +174,42 @@ impl Manners {
         }
     }
 
-    /// Writes what has changed.
+    /// Writes what has changed. It waits for the disk.
     pub(crate) fn keep(&self) {
-        self.keep_sending();
-        self.keep_greylist();
+        for name in [SENDING, GREYLIST] {
+            if let (Some(folder), Some(text)) = (&self.folder, self.changed(name)) {
+                self.is_written(name, &private::write(folder, name, &text));
+            }
+        }
     }
 
-    fn keep_sending(&self) {
-        let text = {
-            let mut sending = self.limited.sending();
-            std::mem::take(&mut sending.is_changed).then(|| sending.written())
+    /// The same for one of them, on a thread that may wait.
+    async fn kept(&self, name: &'static str) {
+        let (Some(folder), Some(text)) = (self.folder.clone(), self.changed(name)) else {
+            return;
         };
-        if !self.write(SENDING, text) {
-            self.limited.sending().is_changed = true;
-        }
+        let write = move || private::write(&folder, name, &text);
+        let written = tokio::task::spawn_blocking(write).await;
+        self.is_written(name, &written.unwrap_or_else(|error| Err(error.into())));
     }
 
-    fn keep_greylist(&self) {
-        let text = self.strangers.as_ref().and_then(|strangers| {
-            let mut greylist = strangers.greylist();
-            std::mem::take(&mut greylist.is_changed).then(|| greylist.written())
-        });
-        if !self.write(GREYLIST, text)
-            && let Some(strangers) = &self.strangers
-        {
-            strangers.greylist().is_changed = true;
+    /// What is to be written, if it has changed.
+    fn changed(&self, name: &str) -> Option<Vec<u8>> {
+        if name == SENDING {
+            let mut sending = self.limited.sending();
+            return std::mem::take(&mut sending.is_changed).then(|| sending.written());
         }
+        let mut greylist = self.strangers.as_ref()?.greylist();
+        std::mem::take(&mut greylist.is_changed).then(|| greylist.written())
     }
 
-    /// Returns whether it is there, or nothing was to be.
-    fn write(&self, name: &str, text: Option<Vec<u8>>) -> bool {
-        if let (Some(folder), Some(text)) = (&self.folder, text)
-            && let Err(error) = private::write(folder, name, &text)
-        {
-            warn!(%error, name, "what was found out about clients could not be kept: it is tried again");
-            return false;
+    /// What could not be written is tried again.
+    fn is_written(&self, name: &str, written: &io::Result<()>) {
+        let Err(error) = written else { return };
+        warn!(%error, name, "what was found out about clients could not be kept: it is tried again");
+        match &self.strangers {
+            Some(strangers) if name == GREYLIST => strangers.greylist().is_changed = true,
+            _ => self.limited.sending().is_changed = true,
         }
-        true
     }
 }

@@ -87,7 +87,11 @@ pub(crate) enum What<'a> {
 impl Record<'_> {
     /// The line, with its end.
     pub(crate) fn line(&self) -> Vec<u8> {
-        let mut line = serde_json::to_vec(self).unwrap_or_default();
+        // Most lines fit.
+        let mut line = Vec::with_capacity(512);
+        if serde_json::to_writer(&mut line, self).is_err() {
+            line.clear();
+        }
         line.push(b'\n');
         line
     }

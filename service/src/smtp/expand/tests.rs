@@ -89,7 +89,7 @@ async fn service() -> Service {
 async fn meant(service: &Service, address: &str, parameters: RcptParameters) -> Means {
     let mailbox = Mailbox::parse(address.as_bytes()).unwrap();
     let path = ForwardPath::Mailbox(mailbox);
-    means(service, &path, parameters, 1).await.unwrap()
+    means(service, &path, &parameters, 1).await.unwrap()
 }
 
 #[tokio::test]
