@@ -60,6 +60,9 @@ pub struct Limiter<K> {
 }
 
 impl<K: Clone + Eq + Hash + Ord> Limiter<K> {
+    /// How many times what the rate allows at once may be owed after [`charge`](Self::charge).
+    pub const DEBT: u32 = 4;
+
     /// Creates a limiter that remembers at most `most` keys.
     #[must_use]
     pub fn new(rate: Rate, most: usize) -> Self {
@@ -89,6 +92,15 @@ impl<K: Clone + Eq + Hash + Ord> Limiter<K> {
         let after = self.full_at(key, now) + self.cost(count);
         self.put(key, after, now);
         Ok(())
+    }
+
+    /// Takes `count`, whether there are that many or not: what is missing has to come back first. The debt is never more than
+    /// [`DEBT`](Self::DEBT) times what the rate allows at once.
+    pub fn charge(&mut self, key: &K, count: u32, now: Instant) {
+        let all = self.rate.one_more * self.rate.at_once;
+        let most = now + all * (1 + Self::DEBT);
+        let after = self.full_at(key, now) + self.cost(count);
+        self.put(key, after.min(most), now);
     }
 
     /// Returns how long it takes until `count` can be taken; nothing where they can be taken now.
@@ -194,6 +206,21 @@ mod tests {
             count += u32::from(limiter.take(&1, 1, at).is_ok());
         }
         assert!((365..=366).contains(&count), "{count}");
+    }
+
+    #[test]
+    fn what_is_charged_comes_back_first() {
+        let (mut limiter, now) = (limiter(6, 10), Instant::now());
+        for count in 1..=8 {
+            limiter.charge(&1, 1, now);
+            assert_eq!(limiter.taken(&1, now), count);
+        }
+        // Two are owed.
+        assert_eq!(limiter.wait(&1, 1, now), Duration::from_secs(30));
+        for _ in 0..100 {
+            limiter.charge(&1, 1, now);
+        }
+        assert_eq!(limiter.taken(&1, now), 6 * (1 + Limiter::<u32>::DEBT));
     }
 
     #[test]

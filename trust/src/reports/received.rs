@@ -19,6 +19,8 @@ pub struct ReportLimits {
     pub unpacked: usize,
     /// Parts of the message that are looked at: each may be as large as that.
     pub parts: usize,
+    /// Records in the report: each takes more memory than it has octets.
+    pub records: usize,
     /// Sources that a summary lists. The others are counted together.
     pub sources: usize,
 }
@@ -29,6 +31,7 @@ impl Default for ReportLimits {
             message: 10 << 20,
             unpacked: 20 << 20,
             parts: 3,
+            records: 50_000,
             sources: 1000,
         }
     }
@@ -127,6 +130,9 @@ pub fn read_report(message: &[u8], limits: &ReportLimits) -> Result<Summary, Rep
     Err(failure)
 }
 
+/// The beginning of a record.
+const RECORD: &[u8] = b"<record";
+
 enum Packing {
     Gzip,
     Zip,
@@ -179,6 +185,11 @@ fn bounded(reader: impl Read, most: usize) -> Result<Vec<u8>, ReportError> {
 }
 
 fn summary(xml: &[u8], limits: &ReportLimits) -> Result<Summary, ReportError> {
+    // Those that begin, whatever they end with.
+    let records = xml.windows(RECORD.len()).filter(|octets| *octets == RECORD);
+    if records.take(limits.records + 1).count() > limits.records {
+        return Err(ReportError::TooLarge);
+    }
     let report = Report::parse_xml(xml).map_err(|error| ReportError::Wrong(short(&error)))?;
     let mut summary = Summary {
         organization: short(report.org_name()),
@@ -274,6 +285,20 @@ mod tests {
              </policy_evaluated></row><identifiers><header_from>one.test</header_from></identifiers>\
              <auth_results><spf><domain>one.test</domain><result>{spf}</result></spf></auth_results></record>"
         )
+    }
+
+    #[test]
+    fn a_report_of_empty_records_is_too_large() {
+        let limits = ReportLimits::default();
+        let packed = |count: usize| {
+            let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
+            let rows = "<record></record>".repeat(count);
+            packer.write_all(xml(&rows).as_bytes()).unwrap();
+            message("application/gzip", &packer.finish().unwrap())
+        };
+        assert!(read_report(&packed(limits.records), &limits).is_ok());
+        let refused = read_report(&packed(limits.records + 1), &limits);
+        assert_eq!(refused, Err(ReportError::TooLarge));
     }
 
     fn message(kind: &str, body: &[u8]) -> Vec<u8> {

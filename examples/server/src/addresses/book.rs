@@ -134,6 +134,13 @@ impl Book {
             .collect()
     }
 
+    /// An address without any details, in lower case, for telling apart who is meant.
+    pub(crate) fn base(&self, address: &str) -> String {
+        let (local_part, domain) = address.rsplit_once('@').unwrap_or((address, ""));
+        let bases = self.bases(local_part, &domain.to_lowercase());
+        bases.into_iter().next_back().unwrap_or_default()
+    }
+
     /// What an alias of that name, or what is left of a domain for `@` and its name, stands for.
     pub(crate) fn alias(&self, name: &str) -> Option<(Vec<Mailbox>, Option<Mailbox>)> {
         let alias = self.aliases.get(name)?;

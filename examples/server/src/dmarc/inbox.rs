@@ -10,11 +10,13 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tracing::{info, warn};
 
-use super::log::{self, FOLDER};
+use super::log::{self, FOLDER, Received};
 use crate::addresses::AddressBook;
 
-/// Reports that are read at a time, or wait for it. Further ones are in their mailbox all the same.
-const WAITING: usize = 32;
+/// Octets of reports that are read at a time, or wait for it. Further ones are in their mailbox all the same.
+const WAITING: usize = 32 << 20;
+/// Octets of a permit.
+const UNIT: usize = 4096;
 /// How much of a header section is looked through.
 const HEADER: usize = 16 * 1024;
 
@@ -35,7 +37,7 @@ impl Inbox {
             folder: data.join(FOLDER),
             addresses: addresses.clone(),
             named: named.to_vec(),
-            waiting: Arc::new(Semaphore::new(WAITING)),
+            waiting: Arc::new(Semaphore::new(WAITING / UNIT)),
             reading: Semaphore::new(1),
         }
     }
@@ -47,17 +49,18 @@ impl Inbox {
         checked: &Checked,
         checker: Arc<Checker>,
     ) {
-        // RFC 7489 §7.2.1.1: reports pass DMARC, so that nobody sends some in another's name.
-        let dmarc = checked.verdicts.dmarc.as_ref().map(|one| one.outcome);
-        let is_proven = !matches!(
-            dmarc,
-            Some(Outcome::Fail | Outcome::PermError | Outcome::TempError)
-        );
         let is_small = arrival.message.len() <= ReportLimits::default().message;
-        if !is_proven || !is_small || !is_report(arrival.message) {
+        if !is_small || !is_report(arrival.message) {
             return;
         }
-        let Ok(waiting) = Arc::clone(&self.waiting).try_acquire_owned() else {
+        let Some(from) = proven(checked) else {
+            return info!(
+                id = arrival.id,
+                "a DMARC report is not counted: neither SPF nor DKIM shows who sends it"
+            );
+        };
+        let room = u32::try_from(arrival.message.len().div_ceil(UNIT)).unwrap_or(u32::MAX);
+        let Ok(waiting) = Arc::clone(&self.waiting).try_acquire_many_owned(room) else {
             return warn!(
                 id = arrival.id,
                 "a DMARC report is not read: too many came at a time"
@@ -67,7 +70,7 @@ impl Inbox {
         let (message, to) = (arrival.message.clone(), arrival.recipients.to_vec());
         tokio::spawn(async move {
             let _waiting = waiting;
-            match inbox.read(message, &to, &checker).await {
+            match inbox.read(message, from, &to, &checker).await {
                 Ok(summary) => {
                     let (domain, by) = (summary.domain, summary.organization);
                     info!(id, domain, by, "a DMARC report was read");
@@ -80,6 +83,7 @@ impl Inbox {
     async fn read(
         self: &Arc<Self>,
         message: Bytes,
+        from: String,
         to: &[String],
         checker: &Checker,
     ) -> Result<Summary, String> {
@@ -98,13 +102,26 @@ impl Inbox {
                 return Err("it came to an address that reports are not wanted at".into());
             }
         }
-        let (inbox, kept) = (Arc::clone(self), summary.clone());
+        let (inbox, summary_kept) = (Arc::clone(self), summary.clone());
+        let kept = Received {
+            from,
+            summary: summary_kept,
+        };
         let keeping =
             tokio::task::spawn_blocking(move || log::keep(&inbox.folder, &kept, unix_now()));
         let kept = keeping.await.map_err(|error| error.to_string())?;
         kept.map_err(|error| format!("it cannot be kept: {error}"))?;
         Ok(summary)
     }
+}
+
+/// The author's domain, as far as SPF or DKIM shows that it is from there (RFC 7489 §7.2.1.1 wants DMARC to pass; not all who
+/// report have a record).
+fn proven(checked: &Checked) -> Option<String> {
+    let dmarc = checked.verdicts.dmarc.as_ref()?;
+    let is_aligned = dmarc.is_spf_aligned || dmarc.is_dkim_aligned;
+    let is_proven = dmarc.outcome == Outcome::Pass || dmarc.outcome == Outcome::None && is_aligned;
+    is_proven.then(|| dmarc.domain.to_lowercase())
 }
 
 /// Whether a message bears the subject of a report (RFC 7489 §7.2.1.1).

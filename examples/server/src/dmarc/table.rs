@@ -32,9 +32,11 @@ pub fn dmarc_table(data: &Path, domain: Option<&str>, days: u32, now: i64) -> io
     let mut all: BTreeMap<String, OfDomain> = BTreeMap::new();
     // A report comes after the time that it is about.
     log::read(&data.join(FOLDER), came, |one| {
+        let (from, one) = (one.from, one.summary);
         let name = one.domain.to_lowercase();
         let is_wanted = domain.is_none_or(|domain| domain.eq_ignore_ascii_case(&name));
         let id = (
+            from,
             one.organization.clone(),
             one.id.clone(),
             name.clone(),

@@ -80,13 +80,15 @@ impl Examiner for Row {
                 Ok(checked) => checked,
                 Err(reply) => return Opinion::Refuse(reply),
             };
-            if let (Some(counts), Some(checked)) = (&self.counts, &checked) {
-                counts.count(checked, &reverse_path(arrival), unix_now());
-            }
             let thought = self.thought(arrival, checked.as_ref()).await;
             let mut row: Vec<Arc<dyn Examiner>> = vec![Arc::new(Given(thought))];
             row.extend(self.then.0.iter().cloned());
             let mut opinion = Filters(row).message(arrival).await;
+            // What comes again is counted then.
+            let is_deferred = matches!(&opinion, Opinion::Refuse(reply) if reply.is_transient());
+            if let (Some(counts), Some(checked), false) = (&self.counts, &checked, is_deferred) {
+                counts.count(checked, &reverse_path(arrival), unix_now());
+            }
             if let (Opinion::Accept(remarks), Some(checked), Some(outside)) =
                 (&mut opinion, checked, &self.outside)
             {

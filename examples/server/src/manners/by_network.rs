@@ -54,6 +54,14 @@ impl ByNetwork {
         both.around.take(&around, count, now)
     }
 
+    /// Takes `count`, whether there are that many or not.
+    pub(super) fn charge(&self, what: u8, address: IpAddr, count: u32, now: Instant) {
+        let (near, around) = keys(what, address);
+        let mut both = self.both();
+        both.near.charge(&near, count, now);
+        both.around.charge(&around, count, now);
+    }
+
     /// How long it takes until `count` can be taken.
     pub(super) fn wait(&self, what: u8, address: IpAddr, count: u32, now: Instant) -> Duration {
         let (near, around) = keys(what, address);

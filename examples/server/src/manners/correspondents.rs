@@ -2,7 +2,7 @@
 
 use hikyaku_service::{Limiter, Rate};
 use hikyaku_smtp_proto::ReversePath;
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,7 +12,7 @@ use webmail::neighbourhood;
 use super::by_network::ByNetwork;
 use super::limited::{ALL, HOUR, UNKNOWN};
 
-/// How many are remembered, about 11 MiB with their mistakes; with more, whoever was there first is forgotten.
+/// How many are remembered, about 11 MiB with their mistakes; with more, whoever has not written for longest is forgotten.
 const REMEMBERED: usize = 50_000;
 /// Recipients that are not here, an hour, of each: more than somebody mistypes.
 const MISTAKES: u32 = 3;
@@ -31,9 +31,11 @@ pub(super) struct Correspondents {
 }
 
 struct Seen {
-    known: HashSet<Key>,
-    /// The same, whoever came first at the front.
-    order: VecDeque<Key>,
+    /// Each with the number of their last message.
+    known: HashMap<Key, u64>,
+    /// Messages, the oldest first; of each only the last one counts.
+    order: VecDeque<(Key, u64)>,
+    messages: u64,
     mistakes: Limiter<Key>,
 }
 
@@ -45,8 +47,9 @@ impl Correspondents {
             hasher: RandomState::new(),
             mistakes: ByNetwork::per(mistakes, HOUR)?,
             seen: Mutex::new(Seen {
-                known: HashSet::new(),
+                known: HashMap::new(),
                 order: VecDeque::new(),
+                messages: 0,
                 mistakes: Limiter::new(each, REMEMBERED),
             }),
         })
@@ -69,7 +72,7 @@ impl Correspondents {
         };
         let seen = self.seen();
         let free = |wait: Duration| wait.is_zero();
-        seen.known.contains(&key)
+        seen.known.contains_key(&key)
             && free(seen.mistakes.wait(&key, UNKNOWN, now))
             && free(self.mistakes.wait(ALL, of, UNKNOWN, now))
     }
@@ -77,10 +80,11 @@ impl Correspondents {
     /// Somebody named a recipient that is not here. Returns whether that was one of their mistakes.
     pub(super) fn mistake(&self, of: IpAddr, from: &ReversePath, now: Instant) -> bool {
         let key = self.key(of, from).filter(|_| self.has(of, from, now));
-        key.is_some_and(|key| {
-            self.seen().mistakes.take(&key, UNKNOWN, now).is_ok()
-                && self.mistakes.take(ALL, of, UNKNOWN, now).is_ok()
-        })
+        let Some(key) = key else { return false };
+        // Other connections may have made the last one meanwhile: it is owed.
+        self.seen().mistakes.charge(&key, UNKNOWN, now);
+        self.mistakes.charge(ALL, of, UNKNOWN, now);
+        true
     }
 
     /// A message of somebody was accepted, for so many.
@@ -91,14 +95,23 @@ impl Correspondents {
         self.mistakes.give_back(ALL, of, recipients, now);
         let mut seen = self.seen();
         seen.mistakes.give_back(&key, recipients, now);
-        if !seen.known.insert(key) {
-            return;
-        }
-        seen.order.push_back(key);
-        if seen.order.len() > REMEMBERED
-            && let Some(first) = seen.order.pop_front()
+        seen.wrote(key);
+    }
+}
+
+impl Seen {
+    fn wrote(&mut self, key: Key) {
+        self.messages += 1;
+        self.known.insert(key, self.messages);
+        self.order.push_back((key, self.messages));
+        // Of whoever wrote again, earlier messages are still there: at most as many as are remembered.
+        while (self.known.len() > REMEMBERED || self.order.len() > 2 * REMEMBERED)
+            && let Some((first, number)) = self.order.pop_front()
         {
-            seen.known.remove(&first);
+            if self.known.get(&first) != Some(&number) {
+                continue;
+            }
+            self.known.remove(&first);
         }
     }
 }
@@ -156,14 +169,16 @@ mod tests {
         let at = IpAddr::from([192, 0, 2, 1]);
         for number in 0..REMEMBERED + 2 {
             known.wrote(at, &path(&format!("a{number}@x.test")), 1, now);
+            // Whoever writes again and again stays.
+            known.wrote(at, &path("a0@x.test"), 1, now);
         }
         let seen = known.seen();
-        assert_eq!(
-            (seen.known.len(), seen.order.len()),
-            (REMEMBERED, REMEMBERED)
-        );
+        assert_eq!(seen.known.len(), REMEMBERED);
+        assert!(seen.order.len() <= 2 * REMEMBERED);
         drop(seen);
-        assert!(!known.has(at, &path("a1@x.test"), now));
-        assert!(known.has(at, &path("a2@x.test"), now));
+        assert!(!known.has(at, &path("a2@x.test"), now));
+        for name in ["a0@x.test", "a3@x.test"] {
+            assert!(known.has(at, &path(name), now), "{name}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -38,6 +39,9 @@ struct Attempt {
     first: u64,
     last: u64,
     came_again: bool,
+    /// The network that it came from, by a hash.
+    #[serde(default)]
+    network: u32,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -78,11 +82,11 @@ impl Greylist {
         serde_json::to_vec(&self.kept).unwrap_or_default()
     }
 
-    /// Looks at a recipient: the error is when to come again. `who` is the client's network, or the domain that SPF passes
+    /// Looks at a recipient: the error is when to come again. `who` is the client's `network`, or the domain that SPF passes
     /// for.
     pub(super) fn meet(
         &mut self,
-        who: &str,
+        (who, network): (&str, &str),
         from: &str,
         to: &str,
         now: u64,
@@ -98,6 +102,7 @@ impl Greylist {
             first: now,
             last: now,
             came_again: false,
+            network: u32::try_from(hash(&[network]) >> 32).unwrap_or_default(),
         };
         let attempt = self.kept.attempts.entry(key).or_insert(new);
         // One from the future is of a clock that was wrong.
@@ -134,8 +139,15 @@ impl Greylist {
         let attempts = &mut self.kept.attempts;
         if attempts.len() >= MOST {
             attempts.retain(|_, one| !one.is_over(now));
-            // Who came again stays: a flood of those who never do makes nobody wait twice.
-            forget(attempts, |one| (one.came_again, one.last));
+            let mut flood: HashMap<u32, usize> = HashMap::new();
+            for one in attempts.values().filter(|one| !one.came_again) {
+                *flood.entry(one.network).or_default() += 1;
+            }
+            // Whoever came again stays, and a network that never does forgets its own: a flood makes nobody else wait twice.
+            forget(attempts, |one| {
+                let many = flood.get(&one.network).copied().unwrap_or_default();
+                (one.came_again, Reverse(many), one.last)
+            });
         }
     }
 }
@@ -173,16 +185,33 @@ mod tests {
     }
 
     fn met(greylist: &mut Greylist, who: &str, from: &str, to: &str, at: u64) -> bool {
-        greylist.meet(who, from, to, NOW + at).is_ok()
+        greylist.meet((who, who), from, to, NOW + at).is_ok()
+    }
+
+    #[test]
+    fn a_flood_makes_nobody_else_come_a_third_time() {
+        let mut greylist = greylist();
+        assert!(!met(&mut greylist, "honest", "a@x.test", "b@y.test", 0));
+        for number in 0..MOST + MOST / 5 {
+            let from = format!("r{number}@flood.test");
+            assert!(!met(&mut greylist, "flood", &from, "b@y.test", 1));
+        }
+        assert!(greylist.kept.attempts.len() <= MOST);
+        assert!(met(&mut greylist, "honest", "a@x.test", "b@y.test", DELAY));
     }
 
     #[test]
     fn who_comes_again_in_time_is_taken_from_then_on() {
         let mut greylist = greylist();
-        let first = greylist.meet("192.0.2.0", "a@x.test", "b@y.test", NOW);
+        let first = greylist.meet(("192.0.2.0", "192.0.2.0"), "a@x.test", "b@y.test", NOW);
         assert_eq!(first, Err(Duration::from_secs(DELAY)));
         assert_eq!(
-            greylist.meet("192.0.2.0", "a@x.test", "b@y.test", NOW + 100),
+            greylist.meet(
+                ("192.0.2.0", "192.0.2.0"),
+                "a@x.test",
+                "b@y.test",
+                NOW + 100
+            ),
             Err(Duration::from_secs(200))
         );
         let mut met = |who, from, to, at| met(&mut greylist, who, from, to, at);

@@ -15,6 +15,7 @@ use super::correspondents::Correspondents;
 use super::notice::Notice;
 use super::sending::{Sending, Slowed};
 use crate::Accounts;
+use crate::addresses::AddressBook;
 use crate::config::Limits;
 use crate::metrics::{Metrics, count};
 use crate::network::Networks;
@@ -29,6 +30,9 @@ pub(super) const ALL: u8 = 0;
 /// addresses never reaches the limit.
 pub(super) const UNKNOWN: u32 = 10;
 
+/// So many times as much as the limit comes back at most in an hour: a stranger finds somebody who is here, too.
+const RETURNED: u32 = 10;
+
 /// What clients and accounts have sent lately.
 pub(super) struct Limited {
     exempt: Networks,
@@ -37,6 +41,9 @@ pub(super) struct Limited {
     /// In tenths of a recipient.
     unknown: Option<ByNetwork>,
     known: Option<Correspondents>,
+    /// What accepted messages have given back of it.
+    returned: Option<ByNetwork>,
+    addresses: AddressBook,
     sending: Mutex<Sending>,
     store: Arc<dyn Store>,
     metrics: Arc<Metrics>,
@@ -48,6 +55,7 @@ impl Limited {
         limits: &Limits,
         sending: Sending,
         store: Arc<dyn Store>,
+        addresses: &AddressBook,
         metrics: Arc<Metrics>,
         notices: mpsc::Sender<Notice>,
     ) -> Self {
@@ -59,6 +67,8 @@ impl Limited {
             recipients: ByNetwork::per(limits.recipients_per_minute, MINUTE),
             unknown: ByNetwork::per(unknown, HOUR),
             known: Correspondents::new(unknown),
+            returned: ByNetwork::per(unknown.saturating_mul(RETURNED), HOUR),
+            addresses: addresses.clone(),
             sending: Mutex::new(sending),
             store,
             metrics,
@@ -93,11 +103,12 @@ impl Limited {
             return None;
         }
         let wait = unknown.wait(ALL, of, UNKNOWN, now);
-        let is_over = !wait.is_zero();
-        if is_over || unknown.is_half_taken(ALL, of, now) {
+        if !wait.is_zero() || unknown.is_half_taken(ALL, of, now) {
             tokio::time::sleep(PAUSE).await;
         }
-        if !is_over {
+        // Other connections may have searched meanwhile.
+        let wait = wait.max(unknown.wait(ALL, of, UNKNOWN, Instant::now()));
+        if wait.is_zero() {
             return None;
         }
         count(&self.metrics.searchers_deferred_total);
@@ -217,8 +228,8 @@ impl Examiner for Limited {
             {
                 let (known, now) = (self.known.as_ref(), Instant::now());
                 if !known.is_some_and(|known| known.mistake(of, from, now)) {
-                    // Another connection may have taken the last one meanwhile: it is refused in any case.
-                    let _ = unknown.take(ALL, of, UNKNOWN, now);
+                    // Other connections may have taken the last one meanwhile: it is owed.
+                    unknown.charge(ALL, of, UNKNOWN, now);
                 }
             }
             None
@@ -235,9 +246,14 @@ impl Examiner for Limited {
 
     fn accepted(&self, client: &Client, from: &ReversePath, recipients: &[String]) {
         if let (Some(of), Some(unknown)) = (self.outsider(client), &self.unknown) {
-            let different: BTreeSet<_> = recipients.iter().map(|one| one.to_lowercase()).collect();
+            // Details behind a separator make one recipient look like many.
+            let book = self.addresses.book();
+            let different: BTreeSet<_> = recipients.iter().map(|one| book.base(one)).collect();
             let many = u32::try_from(different.len()).unwrap_or(u32::MAX);
             let now = Instant::now();
+            let returned = self.returned.as_ref();
+            let may = returned.is_some_and(|returned| returned.take(ALL, of, many, now).is_ok());
+            let many = if may { many } else { 0 };
             unknown.give_back(ALL, of, many, now);
             if let Some(known) = &self.known {
                 known.wrote(of, from, many, now);

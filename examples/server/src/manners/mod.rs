@@ -114,7 +114,14 @@ impl Manners {
         };
         let (sender, notices) = mpsc::channel(NOTICES);
         let store = Arc::clone(store);
-        let limited = Limited::new(limits, sending, store, Arc::clone(&metrics), sender);
+        let limited = Limited::new(
+            limits,
+            sending,
+            store,
+            addresses,
+            Arc::clone(&metrics),
+            sender,
+        );
         Ok(Arc::new(Self {
             metrics,
             exempt: limits.exempt.clone(),

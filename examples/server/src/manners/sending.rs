@@ -13,7 +13,7 @@ const DAYS: f64 = 14.0;
 /// What is forgotten has long ended.
 const FORGOTTEN: u64 = 60;
 /// A clock that was further ahead than so many seconds was wrong.
-const AHEAD: u64 = 30 * DAY;
+const AHEAD: u64 = HOUR;
 /// Seconds.
 const HOUR: u64 = 3_600;
 const DAY: u64 = 24 * HOUR;
@@ -87,7 +87,8 @@ impl Used {
 impl Sender {
     /// Forgets times that a clock said which was wrong.
     fn set_right(&mut self, now: u64) {
-        if self.day > (now + AHEAD) / DAY {
+        // One day ahead, midnight may be near.
+        if self.day > now / DAY + 1 {
             self.day = now / DAY;
         }
         for used in [

@@ -114,6 +114,24 @@ impl Manner {
             );
             return Some(("zone", what));
         }
+        let weights = &self.weights;
+        let weights = [
+            weights.helo,
+            weights.reverse_name,
+            weights.spf_fail,
+            weights.spf_softfail,
+            weights.dkim_fail,
+            weights.dmarc_fail,
+        ];
+        let lists = self.dnsbl.iter().map(|list| list.weight);
+        if !lists.chain(weights).all(f64::is_finite) {
+            return Some(("weights", "a weight is no number".into()));
+        }
+        for (key, score) in [("junk", self.junk), ("refuse", self.refuse)] {
+            if !score.is_finite() || score < 0.0 {
+                return Some((key, "a score is a number of 0 or more; 0 is never".into()));
+            }
+        }
         if self.refuse != 0.0 && self.refuse < self.junk {
             return Some((
                 "refuse",

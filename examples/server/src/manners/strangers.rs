@@ -235,7 +235,9 @@ impl Examiner for Strangers {
             }
             let who = self.who(client, address, from).await;
             let path = from.to_string();
-            let wait = self.greylist().meet(&who, &path, to, unix()).err()?;
+            let network = neighbourhood(address).to_string();
+            let met = (&*who, &*network);
+            let wait = self.greylist().meet(met, &path, to, unix()).err()?;
             count(&self.metrics.greylisted_total);
             let minutes = wait.as_secs().div_ceil(60);
             let text = format!("Greylisted, try again in {minutes} min");

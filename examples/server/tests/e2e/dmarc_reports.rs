@@ -196,6 +196,8 @@ async fn reports_are_read_in_the_shapes_that_others_send() {
     let zone = Zone::new("test")
         .txt("google", "v=spf1 ip4:127.0.0.1 -all")
         .txt("_dmarc.google", "v=DMARC1; p=reject")
+        // Not all who report have a record themselves.
+        .txt("plain", "v=spf1 ip4:127.0.0.1 -all")
         .txt("_dmarc.strict", "v=DMARC1; p=none")
         .txt("_dmarc.two", "v=DMARC1; p=none; rua=mailto:Dmarc@two.test");
     let dns = DnsServer::start([zone]);
@@ -243,7 +245,8 @@ async fn reports_are_read_in_the_shapes_that_others_send() {
             "dmarc@two.test",
             microsoft("a@plain.test", &gzip),
         ),
-        // None of these counts: unpacked too large, about another domain, not from whom it says, to somebody else.
+        // None of these counts: unpacked too large, about another domain, not from whom it says, from nobody who can be known, to
+        // somebody else.
         (
             "a@plain.test",
             "dmarc@two.test",
@@ -258,6 +261,11 @@ async fn reports_are_read_in_the_shapes_that_others_send() {
             "a@plain.test",
             "dmarc@two.test",
             microsoft("a@strict.test", &forged),
+        ),
+        (
+            "a@nobody.test",
+            "dmarc@two.test",
+            microsoft("a@nobody.test", &forged),
         ),
         (
             "a@plain.test",
@@ -278,7 +286,7 @@ async fn reports_are_read_in_the_shapes_that_others_send() {
     )
     .await;
     assert!(said.starts_with("250"), "{said}");
-    has(&server, "dmarc@two.test", 7).await;
+    has(&server, "dmarc@two.test", 8).await;
     let said = table(
         data.path(),
         "two.test",
