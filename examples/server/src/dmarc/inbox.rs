@@ -118,10 +118,31 @@ impl Inbox {
 /// The author's domain, as far as SPF or DKIM shows that it is from there (RFC 7489 §7.2.1.1 wants DMARC to pass; not all who
 /// report have a record).
 fn proven(checked: &Checked) -> Option<String> {
-    let dmarc = checked.verdicts.dmarc.as_ref()?;
-    let is_aligned = dmarc.is_spf_aligned || dmarc.is_dkim_aligned;
-    let is_proven = dmarc.outcome == Outcome::Pass || dmarc.outcome == Outcome::None && is_aligned;
-    is_proven.then(|| dmarc.domain.to_lowercase())
+    let verdicts = &checked.verdicts;
+    let dmarc = verdicts.dmarc.as_ref()?;
+    let author = dmarc.domain.to_lowercase();
+    let passes = |outcome, domain: &str| outcome == Outcome::Pass && is_related(domain, &author);
+    let spf = verdicts.spf.as_ref();
+    let mut signatures = verdicts.dkim.iter().flatten();
+    let is_proven = match dmarc.outcome {
+        Outcome::Pass => true,
+        Outcome::None => {
+            spf.is_some_and(|spf| passes(spf.outcome, &spf.domain))
+                || signatures.any(|one| passes(one.outcome, &one.domain))
+        }
+        _ => false,
+    };
+    is_proven.then_some(author)
+}
+
+/// Whether two domains are the same, or one is below the other, which is no top-level domain.
+fn is_related(one: &str, author: &str) -> bool {
+    let one = one.to_lowercase();
+    let is_below = |name: &str, above: &str| {
+        let rest = name.strip_suffix(above);
+        above.contains('.') && rest.is_some_and(|rest| rest.ends_with('.'))
+    };
+    one == author || is_below(&one, author) || is_below(author, &one)
 }
 
 /// Whether a message bears the subject of a report (RFC 7489 §7.2.1.1).
@@ -140,6 +161,20 @@ fn is_report(message: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn domains_are_related_where_one_is_below_the_other() {
+        for (one, author, expected) in [
+            ("a.test", "a.test", true),
+            ("mail.A.test", "a.test", true),
+            ("a.test", "mail.a.test", true),
+            ("test", "a.test", false),
+            ("ba.test", "a.test", false),
+            ("b.a.test", "c.a.test", false),
+        ] {
+            assert_eq!(is_related(one, author), expected, "{one} {author}");
+        }
+    }
 
     #[test]
     fn a_report_is_known_by_its_subject() {
