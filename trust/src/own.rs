@@ -50,6 +50,11 @@ impl Own {
         mail_from: &str,
     ) -> Option<Decision> {
         let authors = &verdicts.authors;
+        if authors.is_too_large && !self.names.is_empty() {
+            // Our name may stand where it was not read.
+            let text = "the From fields are too large to be read";
+            return Some(Decision::Refuse(Reply::never(1, text)));
+        }
         if authors.unclear.iter().any(|text| self.is_in(text)) {
             let text = "the From field bears our name and cannot be read";
             return Some(Decision::Refuse(Reply::never(1, text)));

@@ -78,6 +78,31 @@ const STRANGER: [u8; 4] = [198, 51, 100, 1];
 const OURS: [u8; 4] = [192, 0, 2, 1];
 
 #[test]
+fn our_name_does_not_hide_behind_what_is_not_read() {
+    for filler in [
+        "@".repeat(1001),
+        " ".repeat(1 << 16),
+        "x@evil.test, ".repeat(1000),
+    ] {
+        let from = format!("From: x@evil.test, {filler} ceo@our.test");
+        for (policy, dmarc) in [
+            (Policy::Off, DmarcPolicy::Off),
+            (Policy::Mark, DmarcPolicy::Honour),
+        ] {
+            let decision = decide(
+                policy,
+                dmarc,
+                &from,
+                "mail.evil.test",
+                "x@evil.test",
+                STRANGER,
+            );
+            assert!(matches!(decision, Decision::Refuse(_)), "{decision:?}");
+        }
+    }
+}
+
+#[test]
 fn no_forged_author_is_accepted() {
     let mut wrong = Vec::new();
     for from in FORGED {
