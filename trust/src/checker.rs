@@ -21,6 +21,7 @@ use crate::outcome::Outcome;
 use crate::own::Own;
 use crate::policy::{DmarcPolicy, Policies, Policy};
 use crate::results::{Results, foreign_results};
+use crate::section::size;
 use crate::spf;
 use crate::verdicts::{self, Spf, Verdicts};
 
@@ -209,9 +210,17 @@ impl Checker {
 
     /// DKIM and ARC read the same headers and hash the same body.
     async fn signatures(&self, message: &[u8], verdicts: &mut Verdicts, is_needed: bool) {
-        let (mut parsed, patience) = (hashed(message), self.limits.patience);
         let wants_arc = self.seals || self.policies.arc != Policy::Off;
-        if is_needed || self.policies.dkim != Policy::Off {
+        let wants_dkim = is_needed || self.policies.dkim != Policy::Off;
+        let (count, octets) = size(message);
+        if verdicts.authors.is_too_large || !self.limits.admit(count, octets) {
+            // Nor is it read here: each field, and each address in From, takes more memory than octets.
+            verdicts.dkim = wants_dkim.then(|| dkim::too_large(message, &self.limits));
+            verdicts.arc = wants_arc.then(|| arc::too_large(message));
+            return;
+        }
+        let (mut parsed, patience) = (hashed(message), self.limits.patience);
+        if wants_dkim {
             let dns = self.questions();
             let late = dkim::unverified(&parsed, &self.limits, TOO_LATE);
             let checking = dkim::check(&self.deaf, &dns, &self.limits, &mut parsed);

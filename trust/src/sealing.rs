@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::checker::{Checked, Checker};
 use crate::outcome::Outcome;
-use crate::section::{Field, fields};
+use crate::section::{Field, fields, size};
 use crate::signing::{NotSigned, Set, Signer, Validation};
 
 /// The fields of a set, in the order in which a seal signs them (RFC 8617 §5.1.1).
@@ -36,12 +36,9 @@ impl Checker {
         let key = keys
             .first()
             .ok_or_else(|| NotSigned::NoKey(domain.to_owned()))?;
-        let count = fields(message).count();
-        let octets = fields(message).last().map_or(0, |last| last.place.end);
-        if !self
-            .limits
-            .admit(count, u32::try_from(octets).unwrap_or(u32::MAX))
-        {
+        let (count, octets) = size(message);
+        // No chain was looked at there.
+        if checked.verdicts.authors.is_too_large || !self.limits.admit(count, octets) {
             return Ok(None);
         }
         let Some(arc) = &checked.verdicts.arc else {

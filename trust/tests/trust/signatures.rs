@@ -182,6 +182,50 @@ fn signatures_beyond_the_limit_cost_nothing() {
 }
 
 #[test]
+fn a_header_section_that_is_too_large_is_not_read() {
+    let world = World::new("");
+    let signed = signer(&world, "one.test")
+        .sign("one.test", MESSAGE.as_bytes(), SystemTime::now())
+        .unwrap()
+        + MESSAGE;
+    let fields = "X: y\r\n".repeat(1001);
+    let octets = format!("X: {}\r\n", "y".repeat(1 << 20));
+    let from = format!("From: {}\r\n", "@".repeat(1001));
+    // Some end the header section at such a line.
+    let invisible = format!("X: y\n\x0c\n{octets}");
+    let sets = "ARC-Seal: i=1; cv=none\r\n";
+    for more in [&fields, &octets, &from, &invisible] {
+        let mut checker = checker(&world);
+        checker.seals = true;
+        let message = format!("{sets}{signed}").replace("Subject: ", &format!("{more}Subject: "));
+        let arrival = Arrival {
+            address: [192, 0, 2, 1].into(),
+            helo: "mail.one.test",
+            mail_from: "ann@elsewhere.test",
+            message: message.as_bytes(),
+        };
+        let checked = check(&checker, arrival);
+        let found = checked.verdicts.dkim.as_ref().unwrap();
+        assert_eq!(found.len(), 2);
+        for one in found {
+            let reason = "not verified: the header section is too large";
+            assert_eq!((one.outcome, one.domain.as_str()), (Outcome::Neutral, ""));
+            assert_eq!(one.reason.as_deref(), Some(reason));
+        }
+        let arc = checked.verdicts.arc.as_ref().unwrap();
+        assert_eq!(arc.outcome, Outcome::Fail);
+        assert_eq!(
+            arc.reason.as_deref(),
+            Some("the header section is too large")
+        );
+        let sealer = signer(&world, "our.test");
+        let now = SystemTime::now();
+        let sealed = checker.seal(&sealer, "our.test", message.as_bytes(), &checked, now);
+        assert_eq!(sealed.unwrap(), None);
+    }
+}
+
+#[test]
 fn weak_and_empty_signatures_never_pass() {
     let world = World::new("");
     let signer = signer(&world, "one.test");
