@@ -19,8 +19,8 @@ impl Checker {
     /// sent, with all that was changed in it; `checked` is what came of it when it arrived.
     ///
     /// Returns the fields to put above the message. A chain that was found broken is marked so (`cv=fail`). `None` for a
-    /// chain that is marked already (§5.1), for one that has as many sets as there may be, and for one that was not
-    /// looked at, or could not be: see [`Checker::seals`].
+    /// chain that is marked already (§5.1), for one that has as many sets as there may be, for one whose sets have no number
+    /// above zero, and for one that was not looked at, or could not be: see [`Checker::seals`].
     ///
     /// # Errors
     /// [`NotSigned`].
@@ -48,7 +48,9 @@ impl Checker {
         let validation = match arc.outcome {
             Outcome::TempError => return Ok(None),
             _ if chain.is_marked || chain.last >= self.limits.arc_sets => return Ok(None),
-            Outcome::None if chain.last == 0 => Validation::None,
+            Outcome::None if chain.fields.is_empty() => Validation::None,
+            // The first set has cv=none (§5.2, step 3 C), which would hide that there is something broken.
+            _ if chain.last == 0 => return Ok(None),
             Outcome::Pass => Validation::Pass,
             _ => Validation::Fail,
         };

@@ -319,6 +319,25 @@ fn a_chain_of_seals_passes_until_it_is_broken() {
 }
 
 #[test]
+fn a_set_whose_number_is_zero_is_not_followed_by_a_first_one() {
+    let world = World::new("");
+    let sealer = signer(&world, "forward.test");
+    let sets = "ARC-Seal: i=0; cv=none; a=rsa-sha256; d=one.test; s=rsa; t=1; b=AAAA\r\n\
+        ARC-Message-Signature: i=0; a=rsa-sha256; d=one.test; s=rsa; h=from; bh=AAAA; b=AAAA\r\n\
+        ARC-Authentication-Results: i=0; mx.one.test; none\r\n";
+    let seal = &sets[..sets.find("ARC-Message").unwrap()];
+    let results = &sets[sets.find("ARC-Auth").unwrap()..];
+    for fields in [sets, seal, results] {
+        let message = format!("{fields}{MESSAGE}");
+        let checker = checker(&world);
+        let checked = arrive(&world, &message);
+        let now = SystemTime::now();
+        let sealed = checker.seal(&sealer, "forward.test", message.as_bytes(), &checked, now);
+        assert_eq!(sealed.unwrap(), None, "{fields}");
+    }
+}
+
+#[test]
 fn a_chain_has_fifty_sets_at_most() {
     let world = World::new("");
     let sealer = signer(&world, "forward.test");
