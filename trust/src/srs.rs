@@ -38,6 +38,11 @@ const CYCLE: u64 = 1024;
 /// The longest path (RFC 5321 §4.5.3.1.3), without its brackets.
 const PATH: usize = 254;
 
+/// The longest local part (RFC 5321 §4.5.3.1.1), in octets without its quoting. Many refuse a longer one, and so the
+/// notification that comes back to it. `SRS0` takes 18 of these octets: domain and local part of the sender may have 46
+/// together.
+pub const LOCAL_PART: usize = 64;
+
 /// Rewrites reverse-paths, and finds the address behind a rewritten one.
 ///
 /// A server that forwards a message keeps the sender's reverse-path, and SPF fails at the next one. With a path of its own
@@ -76,7 +81,8 @@ pub enum SrsError {
     /// The domain of the forwarder is none.
     #[error("no domain to forward from")]
     NoDomain,
-    /// The rewritten path would be longer than a path may be.
+    /// The rewritten path would be longer than a path may be, or its local part longer than [`LOCAL_PART`]. The message may
+    /// go on with the path that it has: SPF fails at the next server, where DKIM or ARC has to stand in.
     #[error("the rewritten path would be too long")]
     TooLong,
     /// It is no rewritten path of this domain: mail to it is none of SRS's business.
@@ -144,8 +150,9 @@ impl Srs {
             let digits: String = digits.into_iter().collect();
             self.signed("SRS0", &format!("{digits}={domain}={local}"))
         };
+        let is_short = rewritten.len() <= LOCAL_PART;
         let rewritten = format!("{}@{}", quoted(&rewritten), self.domain);
-        match rewritten.len() <= PATH {
+        match is_short && rewritten.len() <= PATH {
             true => Ok(rewritten),
             false => Err(SrsError::TooLong),
         }
@@ -486,6 +493,28 @@ mod tests {
         }
         let long = format!("{}@one.test", "a".repeat(240));
         assert_eq!(srs.forward(&long, at(1)), Err(SrsError::TooLong));
+    }
+
+    #[test]
+    fn a_local_part_has_64_octets_at_most() {
+        let srs = srs("first.test");
+        // With `one.test` 46 and 47 octets; quotes and escapes do not count.
+        for letter in ["a", "\\ "] {
+            let local = |count| match letter {
+                "a" => letter.repeat(count),
+                _ => format!("\"{}\"", letter.repeat(count)),
+            };
+            let path = srs
+                .forward(&format!("{}@one.test", local(38)), at(1))
+                .unwrap();
+            let (rewritten, _) = path.rsplit_once('@').unwrap();
+            assert_eq!(unquoted(rewritten).unwrap().len(), LOCAL_PART);
+            let long = srs.forward(&format!("{}@one.test", local(39)), at(1));
+            assert_eq!(long, Err(SrsError::TooLong));
+        }
+        let domain = format!("{}.test", "d".repeat(60));
+        let long = srs.forward(&format!("SRS0=h=aa=one.test=a@{domain}"), at(1));
+        assert_eq!(long, Err(SrsError::TooLong));
     }
 
     proptest! {
