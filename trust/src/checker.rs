@@ -53,6 +53,10 @@ pub struct Checked {
     pub foreign: Vec<Range<usize>>,
 }
 
+/// Returns whether a reverse-path, without its brackets, was rewritten here: [`Srs::reverse`](crate::srs::Srs::reverse)
+/// finds the sender behind it.
+pub type IsRewritten = Arc<dyn Fn(&str) -> bool + Send + Sync>;
+
 /// Checks messages that come from outside.
 ///
 /// Mail that bears a name of our own, in a From field, in MAIL FROM or in HELO, is refused unless it is authenticated,
@@ -60,7 +64,8 @@ pub struct Checked {
 ///
 /// * for a From field by a DKIM signature that passes with `d=` the author's domain or one above it, or by SPF that passes
 ///   for MAIL FROM of that very domain;
-/// * for MAIL FROM by SPF that passes for it, or by such a signature;
+/// * for MAIL FROM by SPF that passes for it, by such a signature, or by being a path that was rewritten here
+///   ([`Checker::is_rewritten`]);
 /// * for HELO by SPF that passes for the name, or by the address having that very name.
 ///
 /// Neither DMARC's relaxed alignment nor ARC counts here.
@@ -73,6 +78,9 @@ pub struct Checker {
     pub policies: Policies,
     /// Whether messages are sealed when they are passed on: then chains are looked at, whatever the policy for ARC is.
     pub seals: bool,
+    /// Which paths were rewritten here. Such a one is proof for MAIL FROM: another server that passes mail on may leave it,
+    /// and send the message here again. Whoever got it can use it for as long as it is good, so it proves no author.
+    pub is_rewritten: Option<IsRewritten>,
     /// What a message may cost.
     pub limits: Limits,
 }
@@ -111,6 +119,7 @@ impl Checker {
             deaf: deaf()?,
             policies: Policies::default(),
             seals: false,
+            is_rewritten: None,
             limits: Limits::default(),
         })
     }
@@ -131,7 +140,9 @@ impl Checker {
         // A socket for both kinds of addresses has IPv4 ones as ::ffff:192.0.2.1.
         arrival.address = arrival.address.to_canonical();
         let verdicts = self.verdicts(arrival).await;
-        let own = self.own.decide(&verdicts, arrival.helo, arrival.mail_from);
+        let is_rewritten = |path: &str| self.is_rewritten.as_ref().is_some_and(|is| is(path));
+        let (helo, mail_from) = (arrival.helo, arrival.mail_from);
+        let own = self.own.decide(&verdicts, helo, mail_from, is_rewritten);
         let decision = own.unwrap_or_else(|| decide(&self.policies, &verdicts, sample()));
         Checked {
             decision,

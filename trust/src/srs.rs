@@ -125,7 +125,8 @@ impl Srs {
         self
     }
 
-    /// Rewrites a reverse-path. One of the forwarder's own domain and the null path stay as they are.
+    /// Rewrites a reverse-path. One of the forwarder's own domain and the null path stay as they are. One that was rewritten
+    /// here before, and then by another forwarder, becomes what it was here.
     ///
     /// # Errors
     /// [`SrsError::NoAddress`], [`SrsError::TooLong`].
@@ -143,6 +144,10 @@ impl Srs {
             // Another forwarder rewrote it: bounces go to that one, past all others.
             self.signed("SRS1", &format!("{domain}={rest}"))
         } else if let Some((first, rest)) = second_hand(&local) {
+            let path = first_path(&first, rest);
+            if self.reverse(&path, now).is_ok() {
+                return Ok(path);
+            }
             self.signed("SRS1", &format!("{first}={rest}"))
         } else {
             let day = day(now) % CYCLE;
@@ -179,7 +184,7 @@ impl Srs {
         if let Some(rest) = tagged(&local, "srs1") {
             let signed = self.verified(rest)?;
             let (domain, rest) = signed.split_once('=').ok_or(SrsError::Forged)?;
-            return Ok(format!("{}@{domain}", quoted(&format!("SRS0{rest}"))));
+            return Ok(first_path(domain, rest));
         }
         Err(none)
     }
@@ -249,6 +254,11 @@ fn second_hand(local: &str) -> Option<(String, &str)> {
     let (first, rest) = rest.split_once('=')?;
     let first = canonical(first)?;
     (!hash.is_empty() && is_first_hand(rest)).then_some((first, rest))
+}
+
+/// The path that the first forwarder wrote: `rest` has its separator.
+fn first_path(first: &str, rest: &str) -> String {
+    format!("{}@{first}", quoted(&format!("SRS0{rest}")))
 }
 
 /// Whether these are a separator, a hash, the day, a domain and a local part: `srs0-team` is an ordinary address.
@@ -404,6 +414,20 @@ mod tests {
         let thrice = srs.forward(twice, now).unwrap();
         let first = "SRS0+hash=bb=one.test=a==b@first.test";
         assert_eq!(srs.reverse(&thrice, now).unwrap(), first);
+    }
+
+    #[test]
+    fn what_comes_back_from_another_forwarder_is_what_it_was() {
+        let (first, second, now) = (srs("first.test"), srs("second.test"), at(20_000));
+        let once = first.forward("ann@one.test", now).unwrap();
+        assert_eq!(first.forward(&once, now).unwrap(), once);
+        let twice = second.forward(&once, now).unwrap();
+        assert_eq!(first.forward(&twice, now).unwrap(), once);
+        // Not so what nobody here would take.
+        let forged = first.forward(&twice.replace("=ann", "=eve"), now).unwrap();
+        assert!(forged.starts_with("SRS1="), "{forged}");
+        let expired = first.forward(&twice, at(20_022)).unwrap();
+        assert!(expired.starts_with("SRS1="), "{expired}");
     }
 
     #[test]
