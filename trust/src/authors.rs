@@ -7,6 +7,11 @@ use crate::domain::canonical;
 use crate::section::fields;
 use std::collections::BTreeSet;
 
+/// Octets of all From fields together. A message of 50 MiB may be nothing but a From field.
+const OCTETS: usize = 64 * 1024;
+/// Addresses in all From fields together. Each `@` counts, and may have nothing behind it.
+const ADDRESSES: usize = 1000;
+
 /// The authors of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -17,6 +22,9 @@ pub struct Authors {
     pub fields: usize,
     /// Domains that cannot be read, in small letters.
     pub unclear: Vec<String>,
+    /// The From fields have more than 64 KiB or 1000 addresses together, and were not read to their end. Any name may
+    /// stand behind that.
+    pub is_too_large: bool,
 }
 
 impl Authors {
@@ -24,14 +32,26 @@ impl Authors {
     pub fn find(message: &[u8]) -> Self {
         let mut authors = Self::default();
         let mut domains = BTreeSet::new();
+        let (mut octets, mut addresses) = (0, 0);
         for field in fields(message).filter(|field| field.is("From")) {
             authors.fields += 1;
-            let text = String::from_utf8_lossy(field.value);
-            let mut found = addressed(&text);
-            if found.is_empty() {
-                // An address in an encoded word is none, and is shown as if it were one.
-                found = addressed(&hikyaku_message::decode_header(field.value));
+            octets += field.place.len();
+            authors.is_too_large |= octets > OCTETS;
+            if authors.is_too_large {
+                continue;
             }
+            let text = String::from_utf8_lossy(field.value);
+            let most = ADDRESSES - addresses;
+            let mut found = addressed(&text, most);
+            if found.as_ref().is_some_and(Vec::is_empty) {
+                // An address in an encoded word is none, and is shown as if it were one.
+                found = addressed(&hikyaku_message::decode_header(field.value), most);
+            }
+            let Some(found) = found else {
+                authors.is_too_large = true;
+                continue;
+            };
+            addresses += found.len();
             for domain in found {
                 match canonical(&domain) {
                     Some(domain) => drop(domains.insert(domain)),
@@ -46,14 +66,16 @@ impl Authors {
     /// Returns the domain that DMARC is about: that of all authors, when it is one (RFC 7489 §6.6.1).
     pub fn one(&self) -> Option<&str> {
         match self.domains.as_slice() {
-            [domain] if self.fields == 1 && self.unclear.is_empty() => Some(domain),
+            [domain] if self.fields == 1 && self.unclear.is_empty() && !self.is_too_large => {
+                Some(domain)
+            }
             _ => None,
         }
     }
 }
 
-/// What stands behind each `@` that is neither quoted nor in a comment.
-fn addressed(text: &str) -> Vec<String> {
+/// What stands behind each `@` that is neither quoted nor in a comment. `None` for more of them than `most`.
+fn addressed(text: &str, most: usize) -> Option<Vec<String>> {
     let letters: Vec<char> = text.chars().collect();
     let mut found = Vec::new();
     let mut at = 0;
@@ -71,6 +93,7 @@ fn addressed(text: &str) -> Vec<String> {
                 None => may_comment = false,
             },
             '\\' => at += 1,
+            '@' if found.len() == most => return None,
             '@' => {
                 let (domain, end) = domain(&letters, at + 1, may_comment);
                 found.push(domain);
@@ -81,7 +104,7 @@ fn addressed(text: &str) -> Vec<String> {
         }
         at += 1;
     }
-    found
+    Some(found)
 }
 
 /// The domain that begins here, and where it ends. Spaces and comments may stand around its dots (RFC 5322 §4.4).
@@ -196,6 +219,35 @@ mod tests {
         assert_eq!(one("From: a@one.test, b@[192.0.2.1]\r\n"), None);
         assert_eq!(one("From: nobody\r\n"), None);
         assert_eq!(one("Subject: x\r\n"), None);
+    }
+
+    #[test]
+    fn from_fields_are_read_up_to_a_bound() {
+        // As in a message of 50 MiB, which took gigabytes.
+        let folded = format!(
+            "From: x@one.test\r\n{}",
+            " @@@@@@@@@@@@@\r\n".repeat(1 << 20)
+        );
+        let many = "From: x@one.test\r\n".repeat(1 << 12);
+        let empty = "From:\r\n".repeat(1 << 16);
+        for message in [folded.as_str(), &many, &empty] {
+            let found = Authors::find(message.as_bytes());
+            assert!(found.is_too_large, "{}", &message[..40]);
+            assert!(found.unclear.len() <= ADDRESSES && found.domains.len() <= 1);
+            assert_eq!(found.one(), None);
+        }
+        let few = |count: usize| Authors::find(format!("From: {}", "x@,".repeat(count)).as_bytes());
+        assert!(!few(ADDRESSES).is_too_large);
+        assert_eq!(few(ADDRESSES).unclear.len(), ADDRESSES);
+        assert!(few(ADDRESSES + 1).is_too_large);
+        let two = format!("From: {}\r\n", "x@a.test,".repeat(ADDRESSES / 2 + 1)).repeat(2);
+        assert!(Authors::find(two.as_bytes()).is_too_large);
+        let long = |octets: usize| format!("From: a@one.test {}", "x".repeat(octets - 17));
+        assert_eq!(
+            Authors::find(long(OCTETS).as_bytes()).one(),
+            Some("one.test")
+        );
+        assert_eq!(Authors::find(long(OCTETS + 1).as_bytes()).one(), None);
     }
 
     proptest! {

@@ -21,6 +21,7 @@ use crate::outcome::Outcome;
 use crate::own::Own;
 use crate::policy::{DmarcPolicy, Policies, Policy};
 use crate::results::{Results, foreign_results};
+use crate::section::size;
 use crate::spf;
 use crate::verdicts::{self, Spf, Verdicts};
 
@@ -52,6 +53,10 @@ pub struct Checked {
     pub foreign: Vec<Range<usize>>,
 }
 
+/// Returns whether a reverse-path, without its brackets, was rewritten here: [`Srs::reverse`](crate::srs::Srs::reverse)
+/// finds the sender behind it.
+pub type IsRewritten = Arc<dyn Fn(&str) -> bool + Send + Sync>;
+
 /// Checks messages that come from outside.
 ///
 /// Mail that bears a name of our own, in a From field, in MAIL FROM or in HELO, is refused unless it is authenticated,
@@ -59,7 +64,8 @@ pub struct Checked {
 ///
 /// * for a From field by a DKIM signature that passes with `d=` the author's domain or one above it, or by SPF that passes
 ///   for MAIL FROM of that very domain;
-/// * for MAIL FROM by SPF that passes for it, or by such a signature;
+/// * for MAIL FROM by SPF that passes for it, by such a signature, or by being a path that was rewritten here
+///   ([`Checker::is_rewritten`]);
 /// * for HELO by SPF that passes for the name, or by the address having that very name.
 ///
 /// Neither DMARC's relaxed alignment nor ARC counts here.
@@ -72,6 +78,9 @@ pub struct Checker {
     pub policies: Policies,
     /// Whether messages are sealed when they are passed on: then chains are looked at, whatever the policy for ARC is.
     pub seals: bool,
+    /// Which paths were rewritten here. Such a one is proof for MAIL FROM: another server that passes mail on may leave it,
+    /// and send the message here again. Whoever got it can use it for as long as it is good, so it proves no author.
+    pub is_rewritten: Option<IsRewritten>,
     /// What a message may cost.
     pub limits: Limits,
 }
@@ -110,6 +119,7 @@ impl Checker {
             deaf: deaf()?,
             policies: Policies::default(),
             seals: false,
+            is_rewritten: None,
             limits: Limits::default(),
         })
     }
@@ -130,7 +140,9 @@ impl Checker {
         // A socket for both kinds of addresses has IPv4 ones as ::ffff:192.0.2.1.
         arrival.address = arrival.address.to_canonical();
         let verdicts = self.verdicts(arrival).await;
-        let own = self.own.decide(&verdicts, arrival.helo, arrival.mail_from);
+        let is_rewritten = |path: &str| self.is_rewritten.as_ref().is_some_and(|is| is(path));
+        let (helo, mail_from) = (arrival.helo, arrival.mail_from);
+        let own = self.own.decide(&verdicts, helo, mail_from, is_rewritten);
         let decision = own.unwrap_or_else(|| decide(&self.policies, &verdicts, sample()));
         Checked {
             decision,
@@ -209,9 +221,17 @@ impl Checker {
 
     /// DKIM and ARC read the same headers and hash the same body.
     async fn signatures(&self, message: &[u8], verdicts: &mut Verdicts, is_needed: bool) {
-        let (mut parsed, patience) = (hashed(message), self.limits.patience);
         let wants_arc = self.seals || self.policies.arc != Policy::Off;
-        if is_needed || self.policies.dkim != Policy::Off {
+        let wants_dkim = is_needed || self.policies.dkim != Policy::Off;
+        let (count, octets) = size(message);
+        if verdicts.authors.is_too_large || !self.limits.admit(count, octets) {
+            // Nor is it read here: each field, and each address in From, takes more memory than octets.
+            verdicts.dkim = wants_dkim.then(|| dkim::too_large(message, &self.limits));
+            verdicts.arc = wants_arc.then(|| arc::too_large(message));
+            return;
+        }
+        let (mut parsed, patience) = (hashed(message), self.limits.patience);
+        if wants_dkim {
             let dns = self.questions();
             let late = dkim::unverified(&parsed, &self.limits, TOO_LATE);
             let checking = dkim::check(&self.deaf, &dns, &self.limits, &mut parsed);

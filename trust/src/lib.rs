@@ -23,7 +23,7 @@ pub mod srs;
 mod verdicts;
 
 pub use authors::Authors;
-pub use checker::{Arrival, Checked, Checker};
+pub use checker::{Arrival, Checked, Checker, IsRewritten};
 pub use decision::{Decision, Reply};
 pub use limits::Limits;
 pub use outcome::Outcome;

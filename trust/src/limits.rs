@@ -23,7 +23,7 @@ pub struct Limits {
     /// ARC sets (RFC 8617 §4.2.1 allows 50): each costs a verification of all headers of those below it.
     pub arc_sets: usize,
     /// Fields in a header section, beyond which signatures are not verified: each field that a signature names is looked
-    /// for among all of them.
+    /// for among all of them, and a message of 50 MiB has millions.
     pub fields: usize,
     /// Octets of a header section, beyond which signatures are not verified: each seal of a chain hashes all sets below it.
     pub header_octets: usize,
@@ -56,8 +56,7 @@ impl Default for Limits {
 
 impl Limits {
     /// Whether signatures in a header section are verified.
-    pub(crate) fn admit(&self, fields: usize, octets: u32) -> bool {
-        let octets = usize::try_from(octets).unwrap_or(usize::MAX);
+    pub(crate) fn admit(&self, fields: usize, octets: usize) -> bool {
         fields <= self.fields && octets <= self.header_octets
     }
 }

@@ -48,8 +48,14 @@ impl Own {
         verdicts: &Verdicts,
         helo: &str,
         mail_from: &str,
+        is_rewritten: impl Fn(&str) -> bool,
     ) -> Option<Decision> {
         let authors = &verdicts.authors;
+        if authors.is_too_large && !self.names.is_empty() {
+            // Our name may stand where it was not read.
+            let text = "the From fields are too large to be read";
+            return Some(Decision::Refuse(Reply::never(1, text)));
+        }
         if authors.unclear.iter().any(|text| self.is_in(text)) {
             let text = "the From field bears our name and cannot be read";
             return Some(Decision::Refuse(Reply::never(1, text)));
@@ -67,7 +73,8 @@ impl Own {
             }
         }
         let sender = of_address(mail_from).and_then(canonical);
-        if let Some(domain) = sender.filter(|domain| self.has(domain)) {
+        let sender = sender.filter(|domain| self.has(domain));
+        if let Some(domain) = sender.filter(|_| !is_rewritten(mail_from)) {
             let proof = either(
                 by_dkim(verdicts, &domain),
                 by_spf(verdicts.spf.as_ref(), &domain),

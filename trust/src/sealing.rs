@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::checker::{Checked, Checker};
 use crate::outcome::Outcome;
-use crate::section::{Field, fields};
+use crate::section::{Field, fields, size};
 use crate::signing::{NotSigned, Set, Signer, Validation};
 
 /// The fields of a set, in the order in which a seal signs them (RFC 8617 §5.1.1).
@@ -19,8 +19,8 @@ impl Checker {
     /// sent, with all that was changed in it; `checked` is what came of it when it arrived.
     ///
     /// Returns the fields to put above the message. A chain that was found broken is marked so (`cv=fail`). `None` for a
-    /// chain that is marked already (§5.1), for one that has as many sets as there may be, and for one that was not
-    /// looked at, or could not be: see [`Checker::seals`].
+    /// chain that is marked already (§5.1), for one that has as many sets as there may be, for one whose sets have no number
+    /// above zero, and for one that was not looked at, or could not be: see [`Checker::seals`].
     ///
     /// # Errors
     /// [`NotSigned`].
@@ -36,12 +36,9 @@ impl Checker {
         let key = keys
             .first()
             .ok_or_else(|| NotSigned::NoKey(domain.to_owned()))?;
-        let count = fields(message).count();
-        let octets = fields(message).last().map_or(0, |last| last.place.end);
-        if !self
-            .limits
-            .admit(count, u32::try_from(octets).unwrap_or(u32::MAX))
-        {
+        let (count, octets) = size(message);
+        // No chain was looked at there.
+        if checked.verdicts.authors.is_too_large || !self.limits.admit(count, octets) {
             return Ok(None);
         }
         let Some(arc) = &checked.verdicts.arc else {
@@ -51,7 +48,9 @@ impl Checker {
         let validation = match arc.outcome {
             Outcome::TempError => return Ok(None),
             _ if chain.is_marked || chain.last >= self.limits.arc_sets => return Ok(None),
-            Outcome::None if chain.last == 0 => Validation::None,
+            Outcome::None if chain.fields.is_empty() => Validation::None,
+            // The first set has cv=none (§5.2, step 3 C), which would hide that there is something broken.
+            _ if chain.last == 0 => return Ok(None),
             Outcome::Pass => Validation::Pass,
             _ => Validation::Fail,
         };

@@ -50,6 +50,20 @@ pub(crate) fn fields(message: &[u8]) -> impl Iterator<Item = Field<'_>> {
     })
 }
 
+/// Returns how many fields a header section has, and how many octets. These count up to the first empty line, since some
+/// read beyond a line that has something invisible.
+pub(crate) fn size(message: &[u8]) -> (usize, usize) {
+    let (count, mut end) =
+        fields(message).fold((0, 0), |(count, _), field| (count + 1, field.place.end));
+    while let Some(next) = line(message, end) {
+        if matches!(next, b"\n" | b"\r\n") {
+            break;
+        }
+        end += next.len();
+    }
+    (count, end)
+}
+
 /// The line that begins here, with its end.
 fn line(message: &[u8], begin: usize) -> Option<&[u8]> {
     let rest = message.get(begin..).filter(|rest| !rest.is_empty())?;
@@ -70,6 +84,14 @@ mod tests {
         assert_eq!(all, want);
         assert_eq!(fields[0].place, 0..14);
         assert!(fields[2].is("TO"));
+    }
+
+    #[test]
+    fn the_size_counts_up_to_the_empty_line() {
+        assert_eq!(size(b"A: 1\r\n 2\r\nB: 3\r\n\r\nC: 4\r\n"), (2, 16));
+        assert_eq!(size(b"A: 1\n\x0c\nB: 3\n\nC: 4\n"), (1, 12));
+        assert_eq!(size(b"A: 1"), (1, 4));
+        assert_eq!(size(b"\r\nA: 1"), (0, 0));
     }
 
     #[test]

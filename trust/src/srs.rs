@@ -6,7 +6,8 @@
 //! ```
 //!
 //! The hash is an HMAC-SHA256 of what follows it, in small letters, as five octets of base32: local parts lose their case
-//! on the way. The day is that of the rewriting, modulo 1024.
+//! on the way. The day is that of the rewriting, modulo 1024. In SRS1, the second `=` behind the first forwarder is what
+//! that one has behind `SRS0`: `=`, `+` or `-`.
 //!
 //! ```
 //! use hikyaku_trust::srs::Srs;
@@ -30,10 +31,17 @@ use crate::domain::{ascii, canonical};
 const HASH: usize = 8;
 /// Digits of base32 (RFC 4648 §6).
 const DIGITS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+/// What stands behind a tag. Here it is `=`.
+const SEPARATORS: [char; 3] = ['=', '+', '-'];
 /// Days until a day has the same two digits again.
 const CYCLE: u64 = 1024;
 /// The longest path (RFC 5321 §4.5.3.1.3), without its brackets.
 const PATH: usize = 254;
+
+/// The longest local part (RFC 5321 §4.5.3.1.1), in octets without its quoting. Many refuse a longer one, and so the
+/// notification that comes back to it. `SRS0` takes 18 of these octets: domain and local part of the sender may have 46
+/// together.
+pub const LOCAL_PART: usize = 64;
 
 /// Rewrites reverse-paths, and finds the address behind a rewritten one.
 ///
@@ -73,7 +81,8 @@ pub enum SrsError {
     /// The domain of the forwarder is none.
     #[error("no domain to forward from")]
     NoDomain,
-    /// The rewritten path would be longer than a path may be.
+    /// The rewritten path would be longer than a path may be, or its local part longer than [`LOCAL_PART`]. The message may
+    /// go on with the path that it has: SPF fails at the next server, where DKIM or ARC has to stand in.
     #[error("the rewritten path would be too long")]
     TooLong,
     /// It is no rewritten path of this domain: mail to it is none of SRS's business.
@@ -116,7 +125,8 @@ impl Srs {
         self
     }
 
-    /// Rewrites a reverse-path. One of the forwarder's own domain and the null path stay as they are.
+    /// Rewrites a reverse-path. One of the forwarder's own domain and the null path stay as they are. One that was rewritten
+    /// here before, and then by another forwarder, becomes what it was here.
     ///
     /// # Errors
     /// [`SrsError::NoAddress`], [`SrsError::TooLong`].
@@ -130,19 +140,24 @@ impl Srs {
         if domain == self.domain {
             return Ok(path.to_owned());
         }
-        let rewritten = if let Some(rest) = tagged(&local, "srs0") {
+        let rewritten = if let Some(rest) = first_hand(&local) {
             // Another forwarder rewrote it: bounces go to that one, past all others.
-            self.signed("SRS1", &format!("{domain}=={rest}"))
-        } else if let Some((first, rest)) = tagged(&local, "srs1").and_then(second_hand) {
-            self.signed("SRS1", &format!("{first}=={rest}"))
+            self.signed("SRS1", &format!("{domain}={rest}"))
+        } else if let Some((first, rest)) = second_hand(&local) {
+            let path = first_path(&first, rest);
+            if self.reverse(&path, now).is_ok() {
+                return Ok(path);
+            }
+            self.signed("SRS1", &format!("{first}={rest}"))
         } else {
             let day = day(now) % CYCLE;
             let digits = [digit(day >> 5), digit(day)];
             let digits: String = digits.into_iter().collect();
             self.signed("SRS0", &format!("{digits}={domain}={local}"))
         };
+        let is_short = rewritten.len() <= LOCAL_PART;
         let rewritten = format!("{}@{}", quoted(&rewritten), self.domain);
-        match rewritten.len() <= PATH {
+        match is_short && rewritten.len() <= PATH {
             true => Ok(rewritten),
             false => Err(SrsError::TooLong),
         }
@@ -168,8 +183,8 @@ impl Srs {
         }
         if let Some(rest) = tagged(&local, "srs1") {
             let signed = self.verified(rest)?;
-            let (domain, rest) = signed.split_once("==").ok_or(SrsError::Forged)?;
-            return Ok(format!("{}@{domain}", quoted(&format!("SRS0={rest}"))));
+            let (domain, rest) = signed.split_once('=').ok_or(SrsError::Forged)?;
+            return Ok(first_path(domain, rest));
         }
         Err(none)
     }
@@ -183,21 +198,26 @@ impl Srs {
         format!("{tag}={hash}={rest}")
     }
 
+    /// What is signed, of what follows a tag.
     fn verified<'a>(&self, rest: &'a str) -> Result<&'a str, SrsError> {
-        let (found, signed) = rest.split_once('=').ok_or(SrsError::Forged)?;
+        // With another separator it was not written here, and may be an ordinary address: `srs0-team`.
+        let wrong = match rest.starts_with('=') {
+            true => SrsError::Forged,
+            false => SrsError::NotRewritten,
+        };
+        let rest = rest.strip_prefix(SEPARATORS).unwrap_or(rest);
+        let Some((found, signed)) = rest.split_once('=') else {
+            return Err(wrong);
+        };
         let found = found.to_ascii_lowercase();
         let is_it = |key: &hmac::Key| is_equal(hash(key, signed).as_bytes(), found.as_bytes());
         match self.keys.iter().any(is_it) {
             true => Ok(signed),
-            false => Err(SrsError::Forged),
+            false => Err(wrong),
         }
     }
 
     fn is_fresh(&self, digits: &str, now: SystemTime) -> Result<(), SrsError> {
-        let value = |letter: u8| {
-            let letter = letter.to_ascii_lowercase();
-            DIGITS.iter().position(|digit| *digit == letter)
-        };
         let [first, second] = digits.as_bytes() else {
             return Err(SrsError::Forged);
         };
@@ -215,17 +235,42 @@ impl Srs {
     }
 }
 
-/// What follows the tag, in any case, and one of the separators that are in use.
+/// What follows the tag, in any case, with the separator before it.
 fn tagged<'a>(local: &'a str, tag: &str) -> Option<&'a str> {
     let (found, rest) = local.split_at_checked(tag.len())?;
-    let rest = rest.strip_prefix(['=', '+', '-'])?;
-    found.eq_ignore_ascii_case(tag).then_some(rest)
+    (found.eq_ignore_ascii_case(tag) && rest.starts_with(SEPARATORS)).then_some(rest)
 }
 
-/// First forwarder and what it wrote, of what follows `SRS1=`: the hash between is that of another one.
-fn second_hand(rest: &str) -> Option<(&str, &str)> {
-    let (_, rest) = rest.split_once('=')?;
-    rest.split_once("==")
+/// What follows `SRS0` in a path that another forwarder rewrote, with the separator before it.
+fn first_hand(local: &str) -> Option<&str> {
+    tagged(local, "srs0").filter(|rest| is_first_hand(rest))
+}
+
+/// First forwarder and what it wrote behind `SRS0`, of a path that was rewritten twice or more. The hash before them is
+/// that of the last one.
+fn second_hand(local: &str) -> Option<(String, &str)> {
+    let rest = tagged(local, "srs1")?.strip_prefix(SEPARATORS)?;
+    let (hash, rest) = rest.split_once('=')?;
+    let (first, rest) = rest.split_once('=')?;
+    let first = canonical(first)?;
+    (!hash.is_empty() && is_first_hand(rest)).then_some((first, rest))
+}
+
+/// The path that the first forwarder wrote: `rest` has its separator.
+fn first_path(first: &str, rest: &str) -> String {
+    format!("{}@{first}", quoted(&format!("SRS0{rest}")))
+}
+
+/// Whether these are a separator, a hash, the day, a domain and a local part: `srs0-team` is an ordinary address.
+fn is_first_hand(rest: &str) -> bool {
+    let Some(rest) = rest.strip_prefix(SEPARATORS) else {
+        return false;
+    };
+    let mut parts = rest.splitn(4, '=');
+    let mut next = || parts.next().unwrap_or_default();
+    let (hash, day, domain, local) = (next(), next(), next(), next());
+    let is_day = day.len() == 2 && day.bytes().all(|digit| value(digit).is_some());
+    !hash.is_empty() && is_day && canonical(domain).is_some() && !local.is_empty()
 }
 
 fn hash(key: &hmac::Key, signed: &str) -> String {
@@ -240,6 +285,12 @@ fn hash(key: &hmac::Key, signed: &str) -> String {
 fn digit(number: u64) -> char {
     let place = usize::try_from(number % 32).unwrap_or(0);
     DIGITS.get(place).map_or('a', |digit| char::from(*digit))
+}
+
+/// The number that a digit stands for, in any case.
+fn value(digit: u8) -> Option<usize> {
+    let digit = digit.to_ascii_lowercase();
+    DIGITS.iter().position(|other| *other == digit)
 }
 
 /// Compares in the same time whatever differs.
@@ -331,6 +382,55 @@ mod tests {
     }
 
     #[test]
+    fn what_only_begins_as_a_rewritten_path_is_an_ordinary_one() {
+        let (srs, now) = (srs("first.test"), at(20_000));
+        for local in [
+            "srs0-team",
+            "srs0+list=a",
+            "SRS0=",
+            "srs0-a=bb=c=d",
+            "srs0-a=b1=c.test=d",
+            "srs0-a=bb=c.test=",
+            "srs0-=bb=c.test=d",
+            "srs1-team",
+            "srs1-h=c.test==team",
+            "srs1-h=c=+a=bb=c.test=d",
+        ] {
+            let address = format!("{local}@else.test");
+            let path = srs.forward(&address, now).unwrap();
+            assert!(path.starts_with("SRS0="), "{path}");
+            assert_eq!(srs.reverse(&path, now).unwrap(), address);
+        }
+        // Nor is it a forgery where it may be a mailbox.
+        for own in ["srs0-team@first.test", "SRS1+x=y=z@first.test"] {
+            assert_eq!(srs.reverse(own, now), Err(SrsError::NotRewritten), "{own}");
+        }
+    }
+
+    #[test]
+    fn the_first_forwarder_is_found_before_any_separator() {
+        let (srs, now) = (srs("third.test"), at(20_000));
+        let twice = "SRS1=hash=first.test=+hash=bb=one.test=a==b@second.test";
+        let thrice = srs.forward(twice, now).unwrap();
+        let first = "SRS0+hash=bb=one.test=a==b@first.test";
+        assert_eq!(srs.reverse(&thrice, now).unwrap(), first);
+    }
+
+    #[test]
+    fn what_comes_back_from_another_forwarder_is_what_it_was() {
+        let (first, second, now) = (srs("first.test"), srs("second.test"), at(20_000));
+        let once = first.forward("ann@one.test", now).unwrap();
+        assert_eq!(first.forward(&once, now).unwrap(), once);
+        let twice = second.forward(&once, now).unwrap();
+        assert_eq!(first.forward(&twice, now).unwrap(), once);
+        // Not so what nobody here would take.
+        let forged = first.forward(&twice.replace("=ann", "=eve"), now).unwrap();
+        assert!(forged.starts_with("SRS1="), "{forged}");
+        let expired = first.forward(&twice, at(20_022)).unwrap();
+        assert!(expired.starts_with("SRS1="), "{expired}");
+    }
+
+    #[test]
     fn a_path_expires() {
         let srs = srs("first.test");
         let path = srs.forward("a@one.test", at(1020)).unwrap();
@@ -419,14 +519,51 @@ mod tests {
         assert_eq!(srs.forward(&long, at(1)), Err(SrsError::TooLong));
     }
 
+    #[test]
+    fn a_local_part_has_64_octets_at_most() {
+        let srs = srs("first.test");
+        // With `one.test` 46 and 47 octets; quotes and escapes do not count.
+        for letter in ["a", "\\ "] {
+            let local = |count| match letter {
+                "a" => letter.repeat(count),
+                _ => format!("\"{}\"", letter.repeat(count)),
+            };
+            let path = srs
+                .forward(&format!("{}@one.test", local(38)), at(1))
+                .unwrap();
+            let (rewritten, _) = path.rsplit_once('@').unwrap();
+            assert_eq!(unquoted(rewritten).unwrap().len(), LOCAL_PART);
+            let long = srs.forward(&format!("{}@one.test", local(39)), at(1));
+            assert_eq!(long, Err(SrsError::TooLong));
+        }
+        let domain = format!("{}.test", "d".repeat(60));
+        let long = srs.forward(&format!("SRS0=h=aa=one.test=a@{domain}"), at(1));
+        assert_eq!(long, Err(SrsError::TooLong));
+    }
+
     proptest! {
         #[test]
         fn every_address_comes_back(local in "[a-zA-Z0-9=+ \"\\\\.@-]{1,20}", day in 0..100_000_u32) {
             let srs = srs("first.test");
             let address = format!("{}@one.test", quoted(&local));
-            prop_assume!(tagged(&local, "srs0").is_none() && tagged(&local, "srs1").is_none());
+            prop_assume!(first_hand(&local).is_none() && second_hand(&local).is_none());
             let path = srs.forward(&address, at(day)).unwrap();
             prop_assert_eq!(srs.reverse(&path, at(day)).unwrap(), address);
+        }
+
+        #[test]
+        fn another_forwarders_separator_comes_back(
+            separator in "[=+-]", rest in "[a-z0-9+/]{4}=[a-z2-7]{2}=one[.]test=[a-z=+-]{1,8}", day in 0..100_000_u32
+        ) {
+            let (second, third) = (srs("second.test"), srs("third.test"));
+            let once = format!("SRS0{separator}{rest}@first.test");
+            let twice = second.forward(&once, at(day)).unwrap();
+            let thrice = third.forward(&twice, at(day)).unwrap();
+            for path in [&twice, &thrice] {
+                prop_assert!(path.starts_with("SRS1="), "{}", path);
+            }
+            prop_assert_eq!(second.reverse(&twice, at(day)).unwrap(), once.as_str());
+            prop_assert_eq!(third.reverse(&thrice, at(day)).unwrap(), once);
         }
 
         #[test]

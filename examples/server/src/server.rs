@@ -99,8 +99,9 @@ impl Server {
         let dns = examine::asked(&config)?;
         let manners = Manners::new(&config, &store, &addresses, dns.clone());
         let manners = manners.map_err(ExamineError::from)?;
-        let Examining { examiner, counts } = examine::examiner(&config, &addresses, dns, &manners)?;
         let srs = Rewriter::open(&config, &addresses)?;
+        let Examining { examiner, counts } =
+            examine::examiner(&config, &addresses, dns, srs.as_ref(), &manners)?;
         let shared = Shared::new(
             config,
             store,

@@ -12,6 +12,7 @@ use crate::dns::Questions;
 use crate::domain::canonical;
 use crate::limits::Limits;
 use crate::outcome::Outcome;
+use crate::section::{Field, fields};
 use crate::verdicts::Arc;
 
 /// Looks up the keys of a chain: of the last signature, and of all seals.
@@ -73,6 +74,20 @@ pub(crate) fn check(
     arc
 }
 
+/// What is known of a chain in a header section that is too large to be read.
+pub(crate) fn too_large(message: &[u8]) -> Arc {
+    let is_set = |field: Field<'_>| field.is("ARC-Seal") || field.is("ARC-Message-Signature");
+    let (outcome, reason) = match fields(message).any(is_set) {
+        true => (Outcome::Fail, Some("the header section is too large")),
+        false => (Outcome::None, None),
+    };
+    Arc {
+        outcome,
+        sealers: Vec::new(),
+        reason: reason.map(str::to_owned),
+    }
+}
+
 /// Why a chain is not looked at.
 fn hopeless(limits: &Limits, message: &AuthenticatedMessage<'_>) -> Option<&'static str> {
     let sets = message.as_headers.len().max(message.ams_headers.len());
@@ -82,8 +97,6 @@ fn hopeless(limits: &Limits, message: &AuthenticatedMessage<'_>) -> Option<&'sta
     let mut seals = message.as_headers.iter().map(|header| &header.header);
     if sets > limits.arc_sets {
         Some("too many sets")
-    } else if sets > 0 && !limits.admit(message.headers.len(), message.body_offset) {
-        Some("the header section is too large")
     } else if signatures.any(|one| is_weak(one.a) || one.h.len() > limits.signed_fields) {
         Some("a signature that nobody should accept")
     } else if seals.any(|one| is_weak(one.a)) {

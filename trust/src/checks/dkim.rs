@@ -13,7 +13,10 @@ use crate::dns::Questions;
 use crate::domain::canonical;
 use crate::limits::Limits;
 use crate::outcome::Outcome;
+use crate::section::fields;
 use crate::verdicts::Signature;
+
+const TOO_MANY: &str = "not verified: too many signatures";
 
 /// Verifies the signatures of a message. Those beyond the limit, and those that nobody should accept, leave it.
 pub(crate) async fn check(
@@ -23,20 +26,13 @@ pub(crate) async fn check(
     message: &mut AuthenticatedMessage<'_>,
 ) -> Vec<Signature> {
     let mut verdicts = Vec::new();
-    let is_too_large = !limits.admit(message.headers.len(), message.body_offset);
     let mut taken = 0;
     message.dkim_headers.retain_mut(|header| {
         let signature = &mut header.header;
         // RFC 6541, which nobody uses, would let another domain sign for the author's.
         signature.atps = None;
         let refused = match unacceptable(signature, limits) {
-            _ if taken >= limits.signatures => {
-                Some((Outcome::Neutral, "not verified: too many signatures"))
-            }
-            _ if is_too_large => Some((
-                Outcome::Neutral,
-                "not verified: the header section is too large",
-            )),
+            _ if taken >= limits.signatures => Some((Outcome::Neutral, TOO_MANY)),
             refused => refused,
         };
         taken += 1;
@@ -50,14 +46,7 @@ pub(crate) async fn check(
     });
     let unreadable = message.errors.iter().filter(|one| is_dkim(one.name));
     for error in unreadable.take(limits.signatures) {
-        verdicts.push(Signature {
-            domain: String::new(),
-            selector: String::new(),
-            algorithm: "",
-            beginning: String::new(),
-            outcome: Outcome::PermError,
-            reason: Some(error.header.to_string()),
-        });
+        verdicts.push(unread(Outcome::PermError, error.header.to_string()));
     }
     let names: BTreeSet<String> = message
         .dkim_headers
@@ -85,6 +74,30 @@ pub(crate) fn unverified(
     let signatures = message.dkim_headers.iter().take(limits.signatures);
     let late = |one| verdict(one, Outcome::TempError, Some(reason.to_owned()));
     signatures.map(|header| late(&header.header)).collect()
+}
+
+/// What is known of the signatures in a header section that is too large to be read.
+pub(crate) fn too_large(message: &[u8], limits: &Limits) -> Vec<Signature> {
+    let signatures = fields(message).filter(|field| is_dkim(field.name));
+    let counted = signatures.take(limits.signatures + 1).enumerate();
+    let reason = |count: usize| match count < limits.signatures {
+        true => "not verified: the header section is too large",
+        false => TOO_MANY,
+    };
+    counted
+        .map(|(count, _)| unread(Outcome::Neutral, reason(count).to_owned()))
+        .collect()
+}
+
+fn unread(outcome: Outcome, reason: String) -> Signature {
+    Signature {
+        domain: String::new(),
+        selector: String::new(),
+        algorithm: "",
+        beginning: String::new(),
+        outcome,
+        reason: Some(reason),
+    }
 }
 
 fn is_dkim(name: &[u8]) -> bool {

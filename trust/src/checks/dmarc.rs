@@ -46,6 +46,7 @@ pub(crate) async fn check(
     };
     let Some(author) = authors.one() else {
         verdict.reason = Some(match authors.domains.len() {
+            _ if authors.is_too_large => "too many authors".to_owned(),
             0 => "no author".to_owned(),
             some if some > limits.authors => "too many authors".to_owned(),
             _ => "more than one author's domain or From field".to_owned(),

@@ -5,11 +5,14 @@ use std::ops::Range;
 use crate::domain::ascii;
 use crate::section::fields;
 
+/// Octets of a field that is read: an id, or a comment before it, may be as long as the message.
+const OCTETS: usize = 64 * 1024;
+
 /// Finds the Authentication-Results fields that bear an authserv-id, which only the server of that name may have written.
 ///
 /// `message` begins with the header section. Returns where each field lies in it, the end of its line included, in
 /// order. A field that cannot be read counts when the id stands anywhere before its first semicolon, since others may
-/// read it.
+/// read it; one of more than 64 KiB counts in any case.
 ///
 /// ```
 /// use hikyaku_trust::foreign_results;
@@ -20,6 +23,9 @@ use crate::section::fields;
 pub fn foreign_results(message: &[u8], authserv_id: &str) -> Vec<Range<usize>> {
     let own = comparable(authserv_id);
     let is_own = |value: &[u8]| {
+        if value.len() > OCTETS {
+            return true;
+        }
         let text = String::from_utf8_lossy(value);
         match identifier(&text) {
             Some(found) => comparable(&found) == own,
@@ -139,6 +145,15 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn a_field_without_end_is_not_read() {
+        let field = |octets| format!("Authentication-Results:{}\r\n", "a".repeat(octets));
+        assert_eq!(foreign_results(field(OCTETS).as_bytes(), "mx.our.test"), []);
+        let long = field(OCTETS + 1);
+        let found = foreign_results(long.as_bytes(), "mx.our.test");
+        assert_eq!(found.first(), Some(&(0..long.len())));
     }
 
     #[test]

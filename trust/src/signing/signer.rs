@@ -8,7 +8,8 @@ use std::time::{Duration, SystemTime};
 use super::key::{Algorithm, Key};
 use super::ringed::Ringed;
 use crate::domain::{ascii, canonical, is_within};
-use crate::section::fields;
+use crate::limits::Limits;
+use crate::section::{fields, size};
 
 /// Fields that are signed, and once more than they are there, so that nobody can add one (RFC 6376 §8.15).
 const SIGNED: [&str; 14] = [
@@ -65,6 +66,10 @@ pub enum NotSigned {
     /// The message has no From field (RFC 6376 §5.4).
     #[error("no From field")]
     NoFrom,
+    /// The header section has more fields or octets than [`Limits`] has by default: few would verify it, and all its
+    /// fields have to be held.
+    #[error("the header section is too large")]
+    TooLarge,
     /// The signature failed.
     #[error("signing failed: {0}")]
     Failed(String),
@@ -114,6 +119,10 @@ impl Signer {
     /// [`NotSigned`].
     pub fn sign(&self, domain: &str, message: &[u8], now: SystemTime) -> Result<String, NotSigned> {
         let keys = self.keys_of(domain, now)?;
+        let (count, octets) = size(message);
+        if !Limits::default().admit(count, octets) {
+            return Err(NotSigned::TooLarge);
+        }
         let names = signed_fields(message);
         if !fields(message).any(|field| field.is("From")) {
             return Err(NotSigned::NoFrom);
@@ -192,6 +201,19 @@ pub(crate) fn signed_once_more(message: &[u8]) -> Vec<&'static str> {
 mod tests {
     use super::*;
     use std::time::UNIX_EPOCH;
+
+    #[test]
+    fn a_header_section_that_is_too_large_is_not_signed() {
+        let mut signer = Signer::default();
+        let key = Key::generate(Algorithm::Ed25519).unwrap();
+        signer.add("one.test", "s", key).unwrap();
+        let sign = |count| {
+            let message = format!("From: a@one.test\r\n{}\r\n", "To: b\r\n".repeat(count));
+            signer.sign("one.test", message.as_bytes(), at(0))
+        };
+        assert!(sign(999).is_ok());
+        assert_eq!(sign(1000), Err(NotSigned::TooLarge));
+    }
 
     const MESSAGE: &[u8] = b"From: a@one.test\r\nSubject: x\r\nReceived: y\r\n\r\nHello\r\n";
 

@@ -1,7 +1,10 @@
 //! Our own name in mail from outside: in no disguise is it accepted without proof, whatever the policies are.
 
 use crate::world::{World, check, checker};
+use hikyaku_trust::srs::Srs;
 use hikyaku_trust::{Arrival, Decision, DmarcPolicy, Policy};
+use std::sync::Arc;
+use std::time::SystemTime;
 
 const RECORDS: &str = "
     our.test TXT v=spf1 ip4:192.0.2.1 -all
@@ -76,6 +79,60 @@ fn decide(
 
 const STRANGER: [u8; 4] = [198, 51, 100, 1];
 const OURS: [u8; 4] = [192, 0, 2, 1];
+
+#[test]
+fn a_path_that_was_rewritten_here_may_come_back() {
+    let srs = Srs::new("our.test", b"a secret").unwrap();
+    let ours = srs.forward("x@else.test", SystemTime::now()).unwrap();
+    let forged = ours.replace("=x@", "=y@");
+    let is_refused = |from: &str, helo: &str, mail_from: &str| {
+        let mut checker = checker(&World::new(RECORDS));
+        let srs = srs.clone();
+        checker.is_rewritten = Some(Arc::new(move |path| {
+            srs.reverse(path, SystemTime::now()).is_ok()
+        }));
+        let message = format!("From: {from}\r\n\r\nHello\r\n");
+        let arrival = Arrival {
+            address: STRANGER.into(),
+            helo,
+            mail_from,
+            message: message.as_bytes(),
+        };
+        matches!(check(&checker, arrival).decision, Decision::Refuse(_))
+    };
+    let helo = "mail.evil.test";
+    assert!(!is_refused("x@else.test", helo, &ours));
+    assert!(is_refused("x@else.test", helo, &forged));
+    assert!(is_refused("x@else.test", helo, "x@our.test"));
+    // It proves neither an author nor a host.
+    assert!(is_refused("ceo@our.test", helo, &ours));
+    assert!(is_refused("x@else.test", "mx.our.test", &ours));
+}
+
+#[test]
+fn our_name_does_not_hide_behind_what_is_not_read() {
+    for filler in [
+        "@".repeat(1001),
+        " ".repeat(1 << 16),
+        "x@evil.test, ".repeat(1000),
+    ] {
+        let from = format!("From: x@evil.test, {filler} ceo@our.test");
+        for (policy, dmarc) in [
+            (Policy::Off, DmarcPolicy::Off),
+            (Policy::Mark, DmarcPolicy::Honour),
+        ] {
+            let decision = decide(
+                policy,
+                dmarc,
+                &from,
+                "mail.evil.test",
+                "x@evil.test",
+                STRANGER,
+            );
+            assert!(matches!(decision, Decision::Refuse(_)), "{decision:?}");
+        }
+    }
+}
 
 #[test]
 fn no_forged_author_is_accepted() {

@@ -182,6 +182,50 @@ fn signatures_beyond_the_limit_cost_nothing() {
 }
 
 #[test]
+fn a_header_section_that_is_too_large_is_not_read() {
+    let world = World::new("");
+    let signed = signer(&world, "one.test")
+        .sign("one.test", MESSAGE.as_bytes(), SystemTime::now())
+        .unwrap()
+        + MESSAGE;
+    let fields = "X: y\r\n".repeat(1001);
+    let octets = format!("X: {}\r\n", "y".repeat(1 << 20));
+    let from = format!("From: {}\r\n", "@".repeat(1001));
+    // Some end the header section at such a line.
+    let invisible = format!("X: y\n\x0c\n{octets}");
+    let sets = "ARC-Seal: i=1; cv=none\r\n";
+    for more in [&fields, &octets, &from, &invisible] {
+        let mut checker = checker(&world);
+        checker.seals = true;
+        let message = format!("{sets}{signed}").replace("Subject: ", &format!("{more}Subject: "));
+        let arrival = Arrival {
+            address: [192, 0, 2, 1].into(),
+            helo: "mail.one.test",
+            mail_from: "ann@elsewhere.test",
+            message: message.as_bytes(),
+        };
+        let checked = check(&checker, arrival);
+        let found = checked.verdicts.dkim.as_ref().unwrap();
+        assert_eq!(found.len(), 2);
+        for one in found {
+            let reason = "not verified: the header section is too large";
+            assert_eq!((one.outcome, one.domain.as_str()), (Outcome::Neutral, ""));
+            assert_eq!(one.reason.as_deref(), Some(reason));
+        }
+        let arc = checked.verdicts.arc.as_ref().unwrap();
+        assert_eq!(arc.outcome, Outcome::Fail);
+        assert_eq!(
+            arc.reason.as_deref(),
+            Some("the header section is too large")
+        );
+        let sealer = signer(&world, "our.test");
+        let now = SystemTime::now();
+        let sealed = checker.seal(&sealer, "our.test", message.as_bytes(), &checked, now);
+        assert_eq!(sealed.unwrap(), None);
+    }
+}
+
+#[test]
 fn weak_and_empty_signatures_never_pass() {
     let world = World::new("");
     let signer = signer(&world, "one.test");
@@ -272,6 +316,25 @@ fn a_chain_of_seals_passes_until_it_is_broken() {
         Outcome::Fail
     );
     assert_eq!(sealed(&broken, &checked), None);
+}
+
+#[test]
+fn a_set_whose_number_is_zero_is_not_followed_by_a_first_one() {
+    let world = World::new("");
+    let sealer = signer(&world, "forward.test");
+    let sets = "ARC-Seal: i=0; cv=none; a=rsa-sha256; d=one.test; s=rsa; t=1; b=AAAA\r\n\
+        ARC-Message-Signature: i=0; a=rsa-sha256; d=one.test; s=rsa; h=from; bh=AAAA; b=AAAA\r\n\
+        ARC-Authentication-Results: i=0; mx.one.test; none\r\n";
+    let seal = &sets[..sets.find("ARC-Message").unwrap()];
+    let results = &sets[sets.find("ARC-Auth").unwrap()..];
+    for fields in [sets, seal, results] {
+        let message = format!("{fields}{MESSAGE}");
+        let checker = checker(&world);
+        let checked = arrive(&world, &message);
+        let now = SystemTime::now();
+        let sealed = checker.seal(&sealer, "forward.test", message.as_bytes(), &checked, now);
+        assert_eq!(sealed.unwrap(), None, "{fields}");
+    }
 }
 
 #[test]

@@ -25,6 +25,7 @@ use std::sync::{Arc, Mutex};
 use crate::addresses::AddressBook;
 use crate::config::{Config, StoreKind};
 use crate::dmarc::{Counts, Inbox};
+use crate::forwarding::Rewriter;
 use crate::manners::Manners;
 use outside::Outside;
 use row::Row;
@@ -65,6 +66,7 @@ pub(crate) fn examiner(
     config: &Config,
     addresses: &AddressBook,
     dns: Option<Arc<dyn Ask>>,
+    srs: Option<&Arc<Rewriter>>,
     manners: &Manners,
 ) -> Result<Examining, ExamineError> {
     let mut all = vec![manners.limits()];
@@ -90,7 +92,10 @@ pub(crate) fn examiner(
     let inbox = checks.filter(|_| is_kept);
     let inbox = inbox.map(|checks| Inbox::new(&config.data, addresses, &checks.dmarc_inbox));
     let outside = checks.zip(dns);
-    let outside = outside.map(|(checks, dns)| outside_of(config, checks, addresses, dns));
+    let outside = outside.map(|(checks, dns)| Outside {
+        srs: srs.cloned(),
+        ..outside_of(config, checks, addresses, dns)
+    });
     if outside.is_none() && strangers.is_none() {
         all.append(&mut then);
     } else {
@@ -164,6 +169,7 @@ fn outside_of(
         dns,
         seals: seals(config),
         policies,
+        srs: None,
         exempt: config.senders.exempt.clone(),
         addresses: addresses.clone(),
         last: Mutex::default(),

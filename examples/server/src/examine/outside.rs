@@ -3,12 +3,13 @@
 use hikyaku_service::{Arrival, Opinion, Remarks};
 use hikyaku_smtp_proto::Reply;
 use hikyaku_trust::dns::{Ask, NoResolver};
-use hikyaku_trust::{Checked, Checker, Decision, Policies};
+use hikyaku_trust::{Checked, Checker, Decision, IsRewritten, Policies};
 use std::sync::{Arc, Mutex, PoisonError};
 use tracing::{info, warn};
 
 use super::without::without;
 use crate::addresses::AddressBook;
+use crate::forwarding::Rewriter;
 use crate::network::Networks;
 
 /// Checks mail that nobody has logged in to send.
@@ -18,6 +19,8 @@ pub(super) struct Outside {
     pub(super) policies: Policies,
     /// Whether what is passed on is sealed.
     pub(super) seals: bool,
+    /// Knows the paths that were rewritten here.
+    pub(super) srs: Option<Arc<Rewriter>>,
     /// Networks that may send in our name.
     pub(super) exempt: Networks,
     pub(super) addresses: AddressBook,
@@ -38,6 +41,10 @@ impl Outside {
         let mut checker = Checker::new(&self.hostname, &domains, Arc::clone(&self.dns))?;
         checker.policies = self.policies.clone();
         checker.seals = self.seals;
+        checker.is_rewritten = self
+            .srs
+            .clone()
+            .map(|srs| -> IsRewritten { Arc::new(move |path| srs.has_written(path)) });
         let checker = Arc::new(checker);
         *last = Some((domains, Arc::clone(&checker)));
         Ok(checker)

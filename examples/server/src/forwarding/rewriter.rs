@@ -117,6 +117,11 @@ impl Rewriter {
         }
     }
 
+    /// Whether a reverse-path was rewritten here, and is still good.
+    pub(crate) fn has_written(&self, path: &str) -> bool {
+        self.srs().reverse(path, SystemTime::now()).is_ok()
+    }
+
     /// Whom mail to an address is for; `None` when it is no rewritten path.
     pub(crate) fn returned(&self, address: &Mailbox) -> Option<Returned> {
         // Nearly all recipients are nothing of the kind, and cost nothing.
@@ -203,6 +208,8 @@ mod tests {
         let ann = Mailbox::parse(b"ann@else.test").unwrap();
         let rewritten = first.rewritten(path("ann@else.test")).0.unwrap();
         assert!(rewritten.to_string().ends_with("=else.test=ann@a.test"));
+        assert!(first.has_written(&rewritten.to_string()));
+        assert!(!first.has_written("ann@a.test"));
         let second = rewriter(data.path(), "");
         assert_eq!(second.returned(&rewritten), Some(Returned::To(ann.clone())));
         let later = SystemTime::now() + Duration::from_secs(100 * 86_400);
