@@ -22,45 +22,26 @@ pub struct Authors {
     pub fields: usize,
     /// Domains that cannot be read, in small letters.
     pub unclear: Vec<String>,
-    /// The From fields have more than 64 KiB or 1000 addresses together, and were not read to their end. Any name may
-    /// stand behind that.
+    /// The domains in Sender, Resent-From and Resent-Sender, which readers show, too; those that cannot be read in small
+    /// letters.
+    pub senders: Vec<String>,
+    /// The From fields, or those of senders, have more than 64 KiB or 1000 addresses together, and were not read to their
+    /// end. Any name may stand behind that.
     pub is_too_large: bool,
 }
 
 impl Authors {
     /// Finds the authors in the header section of a message.
     pub fn find(message: &[u8]) -> Self {
-        let mut authors = Self::default();
-        let mut domains = BTreeSet::new();
-        let (mut octets, mut addresses) = (0, 0);
-        for field in fields(message).filter(|field| field.is("From")) {
-            authors.fields += 1;
-            octets += field.place.len();
-            authors.is_too_large |= octets > OCTETS;
-            if authors.is_too_large {
-                continue;
-            }
-            let text = String::from_utf8_lossy(field.value);
-            let most = ADDRESSES - addresses;
-            let mut found = addressed(&text, most);
-            if found.as_ref().is_some_and(Vec::is_empty) {
-                // An address in an encoded word is none, and is shown as if it were one.
-                found = addressed(&hikyaku_message::decode_header(field.value), most);
-            }
-            let Some(found) = found else {
-                authors.is_too_large = true;
-                continue;
-            };
-            addresses += found.len();
-            for domain in found {
-                match canonical(&domain) {
-                    Some(domain) => drop(domains.insert(domain)),
-                    None => authors.unclear.push(domain.to_lowercase()),
-                }
-            }
+        let from = Found::of(message, &["From"]);
+        let senders = Found::of(message, &["Sender", "Resent-From", "Resent-Sender"]);
+        Self {
+            domains: from.domains.into_iter().collect(),
+            fields: from.fields,
+            unclear: from.unclear,
+            senders: senders.domains.into_iter().chain(senders.unclear).collect(),
+            is_too_large: from.is_too_large || senders.is_too_large,
         }
-        authors.domains = domains.into_iter().collect();
-        authors
     }
 
     /// Returns the domain that DMARC is about: that of all authors, when it is one (RFC 7489 §6.6.1).
@@ -71,6 +52,50 @@ impl Authors {
             }
             _ => None,
         }
+    }
+}
+
+/// What some fields hold.
+#[derive(Default)]
+struct Found {
+    domains: BTreeSet<String>,
+    unclear: Vec<String>,
+    fields: usize,
+    is_too_large: bool,
+}
+
+impl Found {
+    fn of(message: &[u8], names: &[&str]) -> Self {
+        let mut all = Self::default();
+        let (mut octets, mut addresses) = (0, 0);
+        let is_one = |field: &crate::section::Field<'_>| names.iter().any(|name| field.is(name));
+        for field in fields(message).filter(is_one) {
+            all.fields += 1;
+            octets += field.place.len();
+            all.is_too_large |= octets > OCTETS;
+            if all.is_too_large {
+                continue;
+            }
+            let text = String::from_utf8_lossy(field.value);
+            let most = ADDRESSES - addresses;
+            let mut found = addressed(&text, most);
+            if found.as_ref().is_some_and(Vec::is_empty) {
+                // An address in an encoded word is none, and is shown as if it were one.
+                found = addressed(&hikyaku_message::decode_header(field.value), most);
+            }
+            let Some(found) = found else {
+                all.is_too_large = true;
+                continue;
+            };
+            addresses += found.len();
+            for domain in found {
+                match canonical(&domain) {
+                    Some(domain) => drop(all.domains.insert(domain)),
+                    None => all.unclear.push(domain.to_lowercase()),
+                }
+            }
+        }
+        all
     }
 }
 

@@ -40,6 +40,7 @@ impl Own {
             || is_ours(of_address(mail_from).and_then(canonical))
             || authors.domains.iter().any(|domain| self.has(domain))
             || authors.unclear.iter().any(|text| self.is_in(text))
+            || authors.senders.iter().any(|domain| self.has(domain))
     }
 
     /// Decides about mail that bears our name. `None` when it bears none, or is authenticated.
@@ -68,6 +69,17 @@ impl Own {
             );
             if let Some(decision) = refusal(proof, 26, || {
                 format!("From {domain} without a DKIM or SPF pass for it")
+            }) {
+                return Some(decision);
+            }
+        }
+        for domain in authors.senders.iter().filter(|domain| self.has(domain)) {
+            let proof = either(
+                by_dkim(verdicts, domain),
+                by_spf(verdicts.spf.as_ref(), domain),
+            );
+            if let Some(decision) = refusal(proof, 26, || {
+                format!("Sender {domain} without a DKIM or SPF pass for it")
             }) {
                 return Some(decision);
             }

@@ -1,5 +1,6 @@
 //! Servers that nobody here wrote: Debian's Dovecot, and Postfix handing to it.
 
+use hikyaku_test_dns::free_port;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -25,12 +26,6 @@ pub struct Foreign {
     pub submission: u16,
     /// The authority that all certificates are from.
     pub ca: PathBuf,
-}
-
-/// A port that was free a moment ago.
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 fn wait_for(port: u16, log: &Path) {

@@ -30,8 +30,9 @@ mod sink;
 
 pub use certificate::Authority;
 pub use exim::Exim;
+pub use hikyaku_test_dns::free_port;
 pub use house::{House, PASSWORD};
 pub use postfix::{Postfix, Smarthost};
-pub use program::{Done, free_port, run, run_with};
+pub use program::{Done, run, run_with};
 pub use provider::Provider;
 pub use sink::{Sink, Taken};

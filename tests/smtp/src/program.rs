@@ -76,13 +76,6 @@ pub(crate) fn is_root() -> bool {
     id.trim_ascii() == b"0"
 }
 
-/// Returns a port of 127.0.0.1 that was free a moment ago.
-#[must_use]
-pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
-}
-
 /// A server. It ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Serving {

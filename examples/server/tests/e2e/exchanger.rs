@@ -1,5 +1,7 @@
 //! Mail exchangers for a test: each on an address of its own, all on one port.
 
+pub(crate) use hikyaku_test_dns::free_port as port;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -42,12 +44,6 @@ pub(crate) struct Seen {
 pub(crate) struct Exchanger {
     pub(crate) seen: Arc<Mutex<Seen>>,
     pub(crate) manner: Arc<Mutex<Manner>>,
-}
-
-/// A port for exchangers at many addresses.
-pub(crate) fn port() -> u16 {
-    let any = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    any.local_addr().unwrap().port()
 }
 
 impl Exchanger {

@@ -1,6 +1,7 @@
 //! Pebble, Let's Encrypt's ACME server for tests, and its DNS server.
 
 use crate::harness::run;
+use hikyaku_test_dns::free_port;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -19,12 +20,6 @@ pub(crate) struct Place {
     host: String,
     address: String,
     port: u16,
-}
-
-/// A port that nobody has.
-fn free() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 impl Place {
@@ -53,7 +48,7 @@ impl Place {
             folder: folder.into(),
             host: host.into(),
             address: address.into(),
-            port: free(),
+            port: free_port(),
         }
     }
 
@@ -76,7 +71,7 @@ impl Place {
         names: &[&str],
         seconds: u32,
     ) -> Pebble {
-        let (dns, names_at) = (free(), free());
+        let (dns, names_at) = (free_port(), free_port());
         let default = if names.is_empty() { "127.0.0.1" } else { "" };
         let dns = format!("127.0.0.1:{dns}");
         let records = format!("127.0.0.1:{names_at}");
@@ -116,7 +111,7 @@ impl Place {
         tls: Option<SocketAddr>,
         seconds: u32,
     ) -> Pebble {
-        let management = free();
+        let management = free_port();
         let port = |at: Option<SocketAddr>| at.map_or(1, |at| at.port());
         let at = |name: &str| self.folder.join(name).display().to_string();
         let text = format!(
