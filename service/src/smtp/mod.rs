@@ -428,7 +428,7 @@ impl Session<'_> {
     }
 
     async fn data(&mut self) {
-        let authors = self.authors();
+        let (authors, address) = (self.authors(), self.address());
         let reads = self.examiner().is_some_and(Examiner::reads_messages);
         let Some(transaction) = &mut self.transaction else {
             return self.reply(503, "5.5.1", "MAIL first");
@@ -455,7 +455,7 @@ impl Session<'_> {
         let received = format!(
             "Received: from {} ({})\r\n\tby {hostname} with {with} id {}{only};\r\n\t{}\r\n",
             self.client.hello,
-            literal(self.address()),
+            literal(address),
             transaction.id,
             DateTime::utc(unix_now())
         );
