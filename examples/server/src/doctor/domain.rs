@@ -23,9 +23,9 @@ pub(super) async fn look(
         blocklists::look(subject, Listed::Domain(domain)),
     );
     let mut found = Found::default();
-    let mx_is_right = exchanges::are_right(&mx);
-    found.add([mx], []);
-    match (are_right, mx_is_right) {
+    let hosts = mx.right().map(<[String]>::to_vec);
+    found.add([mx.finding], []);
+    match (are_right, hosts.is_some()) {
         (true, true) => found.add([spf::look(subject, domain, own).await], []),
         (false, _) => found.wait(format!("SPF of {domain}"), "the addresses are"),
         (_, false) => found.wait(format!("SPF of {domain}"), "the MX record is"),
@@ -33,7 +33,7 @@ pub(super) async fn look(
     found.add(dkim, []);
     found.add([dmarc, reports], []);
     match are_right {
-        true => leading_here(subject, domain, &mut found).await,
+        true => leading_here(subject, domain, hosts.as_deref(), &mut found).await,
         false => {
             let what = format!("MTA-STS and mail programs of {domain}");
             found.wait(what, "the addresses are");
@@ -44,9 +44,14 @@ pub(super) async fn look(
 }
 
 /// Looks at what leads to the server's ports and pages.
-async fn leading_here(subject: &Subject<'_>, domain: &str, found: &mut Found) {
+async fn leading_here(
+    subject: &Subject<'_>,
+    domain: &str,
+    hosts: Option<&[String]>,
+    found: &mut Found,
+) {
     let (policy, services, files) = tokio::join!(
-        mta_sts::look(subject, domain),
+        mta_sts::look(subject, domain, hosts),
         services::look(subject, domain),
         files::look(subject, domain),
     );

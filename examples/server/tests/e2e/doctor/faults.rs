@@ -346,6 +346,14 @@ fn policies() -> Vec<Fault> {
             ],
         ),
         dns(
+            "an exchanger that the policy does not name",
+            |zone, _| zone.mx_of("one", 20, "mx.other"),
+            &[
+                "wanted: mx: mx.other.test;",
+                "[mta_sts] mx = [\"mail.one.test\", \"mx.other.test\"]",
+            ],
+        ),
+        dns(
             "TLS reports to nobody",
             |zone, _| {
                 text(
@@ -595,8 +603,12 @@ pub(super) fn advised() -> Vec<Fault> {
             ],
         ),
         dns(
-            "another exchanger beside",
-            |zone, _| zone.mx_of("one", 20, "mx.other"),
+            // The policy would have to name it.
+            "another exchanger beside, without a policy",
+            |zone, _| {
+                let zone = zone.remove("_mta-sts.one", RecordType::TXT);
+                zone.mx_of("one", 20, "mx.other")
+            },
             &["mail.one.test, and mx.other.test"],
         ),
         dns(
