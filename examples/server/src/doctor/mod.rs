@@ -8,11 +8,12 @@
 //! | addresses of the server, names of the addresses | `addresses.rs`, `reverse.rs` |
 //! | port 25 inward and outward, ports of mail programs | `reach.rs`, `services.rs` |
 //! | certificates, TLSA, CAA | `certificate.rs`, `tlsa.rs`, `caa.rs` |
-//! | MX, SPF, DKIM, DMARC, MTA-STS, TLSRPT, autoconfig | `exchanges.rs`, `spf.rs`, `dkim.rs`, `dmarc.rs`, `mta_sts.rs`, `tls_reports.rs`, `files.rs` |
+//! | MX, SPF, DKIM, DMARC, MTA-STS, TLSRPT, autoconfig | `exchanges.rs`, `spf.rs`, `spf_record.rs`, `dkim.rs`, `dmarc.rs`, `mta_sts.rs`, `tls_reports.rs`, `files.rs` |
 //! | clock, blocklists | `clock.rs`, `blocklists.rs` |
 //! | the server, a domain: what is looked at before what | `server.rs`, `domain.rs` |
 //! | one thing that was looked at; all of them | `finding.rs`, `found.rs`, `report.rs` |
 //! | DNS, a port, a page, the certificates that are shown | `subject.rs`, `visit.rs`, `page.rs`, `shown.rs` |
+//! | tags of a record, a text for the zone | `tags.rs`, `quoted.rs` |
 
 mod addresses;
 mod asking;
@@ -31,6 +32,7 @@ mod finding;
 mod found;
 mod mta_sts;
 mod page;
+mod quoted;
 mod reach;
 mod report;
 mod reverse;
@@ -39,6 +41,7 @@ mod services;
 mod settings;
 mod shown;
 mod spf;
+mod spf_record;
 mod subject;
 mod tags;
 mod tls_reports;

@@ -4,7 +4,10 @@ use hikyaku_trust::{Arrival, Checker, Outcome, Spf};
 use std::net::IpAddr;
 
 use super::finding::Finding;
+use super::quoted;
+use super::spf_record::{Mend, Own, is_record, mended};
 use super::subject::Subject;
+use crate::printable::printable;
 
 /// Addresses of documentation (RFC 5737, RFC 3849), from which nobody sends.
 const STRANGERS: [&str; 4] = [
@@ -18,34 +21,69 @@ const STRANGERS: [&str; 4] = [
 pub(super) async fn look(subject: &Subject<'_>, domain: &str, addresses: &[IpAddr]) -> Finding {
     let about = format!("SPF of {domain}");
     let line = subject.zone(domain).spf();
-    let finding = judge(subject, &about, domain, addresses).await;
-    remedied(finding, line)
+    let own = ["mx", &format!("a:{}", subject.hostname)];
+    match judge(subject, &about, domain, addresses).await {
+        Ok(finding) | Err(Judged::Unknown(finding)) => finding,
+        Err(Judged::Missing(finding)) => finding.record(line),
+        Err(Judged::Wrong(finding, mend)) => {
+            remedied(subject, domain, finding, &mend, Some(own)).await
+        }
+    }
 }
 
 /// Looks at the record of the server's name, which counts where the reverse-path is empty (RFC 7208 §2.4).
 pub(super) async fn look_at_host(subject: &Subject<'_>, addresses: &[IpAddr]) -> Finding {
-    let about = format!("SPF of {}", subject.hostname);
-    let line = subject.zone(&subject.hostname).spf_of_host();
-    match judge(subject, &about, &subject.hostname, addresses).await {
+    let host = &subject.hostname;
+    let about = format!("SPF of {host}");
+    let own = ["a", &format!("a:{host}")];
+    match judge(subject, &about, host, addresses).await {
+        Ok(finding) | Err(Judged::Unknown(finding)) => finding,
         // Nothing is refused for the lack of it.
         Err(Judged::Missing(_)) => Finding::advice(about, "none")
             .wanted("a record: notifications have no other sender")
-            .record(line),
-        other => remedied(other, line),
+            .record(subject.zone(host).spf_of_host()),
+        Err(Judged::Wrong(finding, mend)) => {
+            remedied(subject, host, finding, &mend, Some(own)).await
+        }
     }
 }
 
 enum Judged {
     Missing(Finding),
-    Wrong(Finding),
+    Wrong(Finding, Mend),
     Unknown(Finding),
 }
 
-fn remedied(judged: Result<Finding, Judged>, line: String) -> Finding {
-    match judged {
-        Ok(finding) | Err(Judged::Unknown(finding)) => finding,
-        Err(Judged::Missing(finding) | Judged::Wrong(finding)) => finding.record(line),
+/// Adds the record with what is at fault changed. What is in it for others stays.
+async fn remedied(
+    subject: &Subject<'_>,
+    domain: &str,
+    mut finding: Finding,
+    mend: &Mend,
+    own: Option<Own<'_>>,
+) -> Finding {
+    let Ok(records) = records(subject, domain).await else {
+        return finding;
+    };
+    let records: Vec<&str> = records.iter().map(String::as_str).collect();
+    let (text, broken) = mended(&records, mend, own);
+    if !broken.is_empty() {
+        let broken = printable(&broken.join(" "));
+        finding = finding.deed(format!(
+            "{broken}: write it right behind v=spf1, if it is needed"
+        ));
     }
+    let line = quoted::line(domain, &text).filter(|_| records != [text.as_str()]);
+    match line {
+        Some(line) => finding.record(line),
+        None => finding.deed("correct the term that is to blame, or the record that it names"),
+    }
+}
+
+async fn records(subject: &Subject<'_>, domain: &str) -> Result<Vec<String>, Finding> {
+    let mut texts = subject.txt("SPF", domain).await?;
+    texts.retain(|text| is_record(text));
+    Ok(texts)
 }
 
 async fn judge(
@@ -69,13 +107,19 @@ async fn judge(
             Outcome::TempError => return Err(Judged::Unknown(Finding::unknown(about, why))),
             Outcome::PermError => {
                 let finding = Finding::fault(about, format!("it cannot be used: {why}"));
-                return Err(Judged::Wrong(finding.wanted("one record, well-formed")));
+                let finding = finding.wanted("one record, well-formed");
+                return Err(Judged::Wrong(finding, Mend::default()));
             }
             other => {
                 let seen = format!("{other} for {address}, by \"{why}\"");
                 let finding = Finding::fault(about, seen);
+                let mend = Mend {
+                    lacks: true,
+                    opens: Vec::new(),
+                };
                 return Err(Judged::Wrong(
                     finding.wanted("pass for all addresses of the server"),
+                    mend,
                 ));
             }
         }
@@ -84,31 +128,34 @@ async fn judge(
         let seen = "not looked at: the server has no address";
         return Err(Judged::Unknown(Finding::unknown(about, seen)));
     }
-    if is_open(&checker, subject, domain, addresses).await {
+    let opens = opens(&checker, subject, domain, addresses).await;
+    if opens.len() > 1 {
         let finding = Finding::fault(about, "pass for everybody: anyone may send in your name");
-        return Err(Judged::Wrong(
-            finding.wanted("pass for the server, fail for others"),
-        ));
+        let finding = finding.wanted("pass for the server, fail for others");
+        // The server must not lose what it passes by.
+        let lacks = passing.iter().any(|term| opens.contains(term));
+        return Err(Judged::Wrong(finding, Mend { lacks, opens }));
     }
     passing.dedup();
     let terms = passing.join(", ");
     Ok(Finding::well(about, format!("pass by \"{terms}\"")))
 }
 
-/// Whether strangers pass: none of ours, and from networks that have nothing in common.
-async fn is_open(
+/// The terms by which strangers pass: none of ours, and from networks that have nothing in common.
+async fn opens(
     checker: &Checker,
     subject: &Subject<'_>,
     domain: &str,
     addresses: &[IpAddr],
-) -> bool {
+) -> Vec<String> {
     let strangers = STRANGERS.iter().filter_map(|one| one.parse().ok());
-    let mut passed = 0;
+    let mut opens = Vec::new();
     for stranger in strangers.filter(|one| !addresses.contains(one)) {
         let found = evaluate(checker, subject, domain, stranger).await;
-        passed += usize::from(found.is_some_and(|spf| spf.outcome == Outcome::Pass));
+        let passing = found.filter(|spf| spf.outcome == Outcome::Pass);
+        opens.extend(passing.map(|spf| spf.reason.unwrap_or_default()));
     }
-    passed > 1
+    opens
 }
 
 async fn evaluate(

@@ -179,12 +179,18 @@ fn mail() -> Vec<Fault> {
         dns(
             "SPF of others alone",
             |zone, _| text(zone, "one", "v=spf1 ip4:192.0.2.1 -all"),
-            &["fail for {address}, by \"-all\"", SPF],
+            &[
+                "fail for {address}, by \"-all\"",
+                "zone: one.test. IN TXT \"v=spf1 mx ip4:192.0.2.1 -all\"",
+            ],
         ),
         dns(
             "SPF that lets nobody pass",
             |zone, _| text(zone, "one", "v=spf1 a:mx.other.test ~all"),
-            &["softfail for {address}", SPF],
+            &[
+                "softfail for {address}",
+                "zone: one.test. IN TXT \"v=spf1 mx a:mx.other.test ~all\"",
+            ],
         ),
         dns(
             "SPF for everybody",
@@ -266,18 +272,24 @@ fn mail() -> Vec<Fault> {
         ),
         dns(
             "DMARC with a policy that is none",
-            |zone, _| text(zone, "_dmarc.one", "v=DMARC1; p=refuse"),
-            &["p= is none, quarantine or reject", DMARC],
+            |zone, _| text(zone, "_dmarc.one", "v=DMARC1; p=refuse; adkim=s"),
+            &[
+                "p= is none, quarantine or reject",
+                "zone: _dmarc.one.test. IN TXT \"v=DMARC1; p=quarantine; adkim=s\"",
+            ],
         ),
         dns(
             "DMARC of another version",
             |zone, _| text(zone, "_dmarc.one", "v=dmarc; p=reject"),
-            &["DMARC of one.test: v=dmarc; p=reject", DMARC],
+            &[
+                "DMARC of one.test: v=dmarc; p=reject",
+                "zone: _dmarc.one.test. IN TXT \"v=DMARC1; p=reject\"",
+            ],
         ),
         dns(
             "two DMARC records",
             |zone, _| zone.txt("_dmarc.one", "v=DMARC1; p=reject"),
-            &["2 records, which are none", DMARC],
+            &["2 records, which are none", "do: keep one of them"],
         ),
     ]
 }
@@ -591,8 +603,17 @@ pub(super) fn advised() -> Vec<Fault> {
         ),
         dns(
             "DMARC that wants nothing",
-            |zone, _| text(zone, "_dmarc.one", "v=DMARC1; p=none"),
-            &["p=none", DMARC],
+            |zone, _| {
+                text(
+                    zone,
+                    "_dmarc.one",
+                    "v=DMARC1; p=none; rua=mailto:r@two.test",
+                )
+            },
+            &[
+                "p=none",
+                "zone: _dmarc.one.test. IN TXT \"v=DMARC1; p=quarantine; rua=mailto:r@two.test\"",
+            ],
         ),
         dns(
             "no SPF of the server",
