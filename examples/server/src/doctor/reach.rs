@@ -119,7 +119,7 @@ pub(super) async fn outward(subject: &Subject<'_>, own: &[IpAddr]) -> Vec<Findin
 }
 
 /// The host that all mail goes to in place of exchangers.
-fn elsewhere(relay: &Relay) -> Option<&str> {
+pub(super) fn elsewhere(relay: &Relay) -> Option<&str> {
     let is_for_all = |route: &&RelayRoute| {
         let mut domains = route.domains.iter();
         let domains = route.domains.is_empty() || domains.any(|domain| domain == "*");

@@ -1,12 +1,16 @@
 //! SPF (RFC 7208): the records are evaluated as other servers do, for each address of the server and for a stranger.
 
+use hikyaku_relay::dns::LookupError;
+use hikyaku_relay::{NextHost, Place};
 use hikyaku_trust::{Arrival, Checker, Outcome, Spf};
+use hikyaku_wire::is_global;
 use std::net::IpAddr;
 
 use super::finding::Finding;
 use super::quoted;
-use super::spf_record::{Mend, Own, is_record, mended};
-use super::subject::Subject;
+use super::reach::elsewhere;
+use super::spf_record::{Mend, Own, is_record, mended, names_nobody_else};
+use super::subject::{Subject, unanswered};
 use crate::printable::printable;
 
 /// Addresses of documentation (RFC 5737, RFC 3849), from which nobody sends.
@@ -20,6 +24,9 @@ const STRANGERS: [&str; 4] = [
 /// Looks at the record of a domain.
 pub(super) async fn look(subject: &Subject<'_>, domain: &str, addresses: &[IpAddr]) -> Finding {
     let about = format!("SPF of {domain}");
+    if let Some(host) = elsewhere(&subject.config.relay) {
+        return of_smarthost(subject, &about, domain, host).await;
+    }
     let line = subject.zone(domain).spf();
     let own = ["mx", &format!("a:{}", subject.hostname)];
     match judge(subject, &about, domain, addresses).await {
@@ -35,6 +42,9 @@ pub(super) async fn look(subject: &Subject<'_>, domain: &str, addresses: &[IpAdd
 pub(super) async fn look_at_host(subject: &Subject<'_>, addresses: &[IpAddr]) -> Finding {
     let host = &subject.hostname;
     let about = format!("SPF of {host}");
+    if let Some(other) = elsewhere(&subject.config.relay) {
+        return Finding::well(about, format!("not needed: mail goes to {other}"));
+    }
     let own = ["a", &format!("a:{host}")];
     match judge(subject, &about, host, addresses).await {
         Ok(finding) | Err(Judged::Unknown(finding)) => finding,
@@ -84,6 +94,77 @@ async fn records(subject: &Subject<'_>, domain: &str) -> Result<Vec<String>, Fin
     let mut texts = subject.txt("SPF", domain).await?;
     texts.retain(|text| is_record(text));
     Ok(texts)
+}
+
+/// Looks at the record of a domain whose mail leaves through another host. From which addresses that sends, only those
+/// know who run it: it is likely, and not sure, that those in DNS are among them.
+async fn of_smarthost(subject: &Subject<'_>, about: &str, domain: &str, host: &str) -> Finding {
+    let name = name_of(host);
+    let shown = name.as_deref().unwrap_or(host);
+    let addresses = match &name {
+        Some(name) => match public(subject, name).await {
+            Ok(addresses) => addresses,
+            Err(error) => return unanswered(about, &error),
+        },
+        None => Vec::new(),
+    };
+    let ask = |finding: Finding| {
+        finding.deed(format!(
+            "put what whoever runs {shown} says, such as include:DOMAIN, behind v=spf1"
+        ))
+    };
+    // Nobody sends from there: what is to be known is whether there is a record at all.
+    let nobody: Vec<IpAddr> = STRANGERS
+        .iter()
+        .filter_map(|one| one.parse().ok())
+        .take(1)
+        .collect();
+    let is_known = !addresses.is_empty();
+    let asked = if is_known { &addresses } else { &nobody };
+    let unsure = || {
+        let seen = format!("whether {shown} may send is not seen from here");
+        Finding::advice(about, seen)
+            .wanted(format!("pass for the addresses that {shown} sends from"))
+    };
+    match judge(subject, about, domain, asked).await {
+        Ok(finding) if is_known => finding,
+        Err(Judged::Unknown(finding)) => finding,
+        Err(Judged::Missing(finding)) => ask(finding),
+        Err(Judged::Wrong(finding, mend)) if !mend.lacks || !mend.opens.is_empty() => {
+            let finding = remedied(subject, domain, finding, &mend, None).await;
+            if mend.lacks { ask(finding) } else { finding }
+        }
+        Err(Judged::Wrong(finding, _)) if is_known => {
+            let records = records(subject, domain).await.unwrap_or_default();
+            match records.iter().all(|record| names_nobody_else(record)) {
+                true => ask(finding.wanted(format!("pass for {shown}, through which mail leaves"))),
+                false => ask(unsure()),
+            }
+        }
+        Ok(_) | Err(Judged::Wrong(..)) => ask(unsure()),
+    }
+}
+
+/// The name or the address of a host as the configuration writes it; `None` for a socket.
+fn name_of(host: &str) -> Option<String> {
+    let text = match host.contains("://") || host.starts_with("lmtp:/") {
+        true => host.to_owned(),
+        false => format!("smtp://{host}"),
+    };
+    match text.parse::<NextHost>().ok()?.place {
+        Place::Host { name, .. } => Some(name),
+        _ => None,
+    }
+}
+
+/// The addresses of a host that others see; one of a private network leaves by another.
+async fn public(subject: &Subject<'_>, name: &str) -> Result<Vec<IpAddr>, LookupError> {
+    let mut addresses = match name.parse() {
+        Ok(address) => vec![address],
+        Err(_) => subject.dns.host(name).await?.addresses,
+    };
+    addresses.retain(|one| is_global(*one));
+    Ok(addresses)
 }
 
 async fn judge(
@@ -172,4 +253,22 @@ async fn evaluate(
         message: b"",
     };
     checker.check(arrival).await.verdicts.spf
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_known_by_their_names() {
+        for (host, name) in [
+            ("b.test", Some("b.test")),
+            ("b.test:587", Some("b.test")),
+            ("[2001:db8::1]:25", Some("2001:db8::1")),
+            ("smtps://b.test", Some("b.test")),
+            ("lmtp:/run/lmtp", None),
+        ] {
+            assert_eq!(name_of(host).as_deref(), name, "{host}");
+        }
+    }
 }

@@ -197,6 +197,29 @@ fn mail() -> Vec<Fault> {
             |zone, _| text(zone, "one", "v=spf1 mx +all"),
             &["anyone may send in your name", SPF],
         ),
+        fault(
+            "a smarthost that SPF does not let pass",
+            Change::Both(|zone, _| zone.a("smart", "192.0.43.8"), smarthost),
+            &[
+                "SPF of one.test: fail for 192.0.43.8, by \"-all\"",
+                "wanted: pass for smart.test, through which mail leaves",
+                "do: put what whoever runs smart.test says",
+            ],
+        ),
+        fault(
+            "no SPF with a smarthost of a private network",
+            Change::Both(
+                |zone, net| {
+                    let zone = zone.a("smart", &format!("{net}.3"));
+                    zone.remove("one", RecordType::TXT)
+                },
+                smarthost,
+            ),
+            &[
+                "SPF of one.test: none",
+                "do: put what whoever runs smart.test says",
+            ],
+        ),
         dns(
             "SPF that is none",
             |zone, _| text(zone, "one", "v=spf1 mx al"),
@@ -420,6 +443,10 @@ fn policies() -> Vec<Fault> {
             &["riddle"],
         ),
     ]
+}
+
+fn smarthost(config: &mut Config) {
+    config.relay.smarthost = Some("smart.test".into());
 }
 
 fn acme(config: &mut Config) {
@@ -651,6 +678,34 @@ pub(super) fn advised() -> Vec<Fault> {
             &[
                 "reverse name of {address}: generic.test",
                 "IN PTR mail.one.test.",
+            ],
+        ),
+        fault(
+            "a smarthost that SPF lets pass",
+            Change::Both(
+                |zone, _| {
+                    text(
+                        zone.a("smart", "192.0.43.8"),
+                        "one",
+                        "v=spf1 ip4:192.0.43.8 -all",
+                    )
+                },
+                smarthost,
+            ),
+            &[],
+        ),
+        fault(
+            "a smarthost and others in SPF",
+            Change::Both(
+                |zone, _| {
+                    let zone = zone.a("smart", "192.0.43.8");
+                    text(zone, "one", "v=spf1 a:mx.other.test -all")
+                },
+                smarthost,
+            ),
+            &[
+                "SPF of one.test: whether smart.test may send is not seen from here",
+                "do: put what whoever runs smart.test says",
             ],
         ),
         fault(
