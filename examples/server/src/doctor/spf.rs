@@ -13,12 +13,13 @@ use super::spf_record::{Mend, Own, is_record, mended, names_nobody_else};
 use super::subject::{Subject, unanswered};
 use crate::printable::printable;
 
-/// Addresses of documentation (RFC 5737, RFC 3849), from which nobody sends.
-const STRANGERS: [&str; 4] = [
+/// Addresses of documentation (RFC 5737, RFC 3849, RFC 9637), from which nobody sends.
+const STRANGERS: [&str; 5] = [
     "192.0.2.217",
     "198.51.100.217",
     "203.0.113.217",
     "2001:db8:217::d9",
+    "3fff:217::d9",
 ];
 
 /// Looks at the record of a domain.

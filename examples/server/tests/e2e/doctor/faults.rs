@@ -197,6 +197,11 @@ fn mail() -> Vec<Fault> {
             |zone, _| text(zone, "one", "v=spf1 mx +all"),
             &["anyone may send in your name", SPF],
         ),
+        dns(
+            "SPF for everybody with IPv6",
+            |zone, _| text(zone, "one", "v=spf1 mx ip6:::/0 -all"),
+            &["anyone may send in your name", SPF],
+        ),
         fault(
             "a smarthost that SPF does not let pass",
             Change::Both(|zone, _| zone.a("smart", "192.0.43.8"), smarthost),
