@@ -3,6 +3,7 @@
 use super::front::Manner;
 use super::papers::Flaw;
 use crate::zone::issue;
+use hickory_resolver::proto::rr::rdata::caa::KeyValue;
 use hickory_resolver::proto::rr::rdata::{CAA, PTR, SRV};
 use hickory_resolver::proto::rr::{Name, RData};
 use hikyaku_test_dns::{Fault as Misbehaviour, RecordType, Zone};
@@ -433,6 +434,36 @@ fn policies() -> Vec<Fault> {
             &[
                 "CAA for mail.one.test",
                 "zone: one.test. IN CAA 0 issue \"letsencrypt.org\"",
+                "do: add it: the CAA records that are there may stay",
+            ],
+        ),
+        fault(
+            "CAA at the end of aliases",
+            Change::Both(
+                |zone, _| zone.record("mail.one", issue(name("ca.example."))),
+                |config| {
+                    acme(config);
+                    let more = ["autoconfig.one.test", "mta-sts.one.test"];
+                    config.acme.names.extend(more.map(str::to_owned));
+                },
+            ),
+            &[
+                "CAA for mail.one.test and 2 more: mail.one.test has issue \"ca.example",
+                "zone: mail.one.test. IN CAA 0 issue \"letsencrypt.org\"",
+            ],
+        ),
+        fault(
+            "CAA for another method",
+            Change::Both(
+                |zone, _| {
+                    let zone = zone.remove("one", RecordType::CAA);
+                    zone.record("one", issue_with("validationmethods", "dns-01"))
+                },
+                acme,
+            ),
+            &[
+                "letsencrypt.org may issue by tls-alpn-01",
+                "zone: one.test. IN CAA 0 issue \"letsencrypt.org; validationmethods=tls-alpn-01\"",
             ],
         ),
         fault(
@@ -448,6 +479,16 @@ fn policies() -> Vec<Fault> {
             &["riddle"],
         ),
     ]
+}
+
+/// A record for the authority, with a parameter.
+fn issue_with(tag: &str, value: &str) -> RData {
+    let parameter = KeyValue::new(tag, value);
+    RData::CAA(CAA::new_issue(
+        false,
+        Some(name("letsencrypt.org")),
+        vec![parameter],
+    ))
 }
 
 fn smarthost(config: &mut Config) {
@@ -712,6 +753,17 @@ pub(super) fn advised() -> Vec<Fault> {
                 "SPF of one.test: whether smart.test may send is not seen from here",
                 "do: put what whoever runs smart.test says",
             ],
+        ),
+        fault(
+            "CAA for one account",
+            Change::Both(
+                |zone, _| {
+                    let zone = zone.remove("one", RecordType::CAA);
+                    zone.record("one", issue_with("accounturi", "https://ca.test/1"))
+                },
+                acme,
+            ),
+            &["one.test lets one account alone issue: https://ca.test/1"],
         ),
         fault(
             "no CAA",
