@@ -156,9 +156,10 @@ async fn exchangers(
     }
 }
 
-/// An address that mail leaves from and that nobody knows. One of a network behind NAT says nothing.
+/// An address that mail leaves from and that nobody knows. One of a network behind NAT says nothing, nor does any while
+/// our own are not known.
 fn stranger(subject: &Subject<'_>, own: &[IpAddr], from: IpAddr) -> Option<Finding> {
-    if !is_global(from) || own.contains(&from) {
+    if !is_global(from) || own.is_empty() || own.contains(&from) {
         return None;
     }
     let finding = Finding::fault("address that mail leaves from", from)
@@ -210,5 +211,7 @@ mod tests {
         );
         assert_eq!(found("192.0.43.8"), None);
         assert_eq!(found("10.0.0.5"), None);
+        // Nobody knows ours.
+        assert!(stranger(&subject, &[], ip("2a00:1450::1")).is_none());
     }
 }
