@@ -727,6 +727,11 @@ pub(super) fn advised() -> Vec<Fault> {
             ],
         ),
         fault(
+            "a second reverse name that cannot be looked up",
+            Change::Reverse(|zone| zone.record("1", RData::PTR(PTR(name("broken.test."))))),
+            &[],
+        ),
+        fault(
             "a smarthost that SPF lets pass",
             Change::Both(
                 |zone, _| {
