@@ -150,7 +150,7 @@ async fn visited(
     (answers, refused)
 }
 
-/// The host that all mail goes to in place of exchangers.
+/// The host that all mail goes to in place of exchangers. A rule comes before the smarthost.
 pub(super) fn elsewhere(relay: &Relay) -> Option<&str> {
     let is_for_all = |route: &&RelayRoute| {
         let mut domains = route.domains.iter();
@@ -159,7 +159,7 @@ pub(super) fn elsewhere(relay: &Relay) -> Option<&str> {
     };
     let route = relay.routes.iter().find(is_for_all);
     let host = route.and_then(|route| route.hosts.first());
-    relay.smarthost.as_ref().or(host).map(String::as_str)
+    host.or(relay.smarthost.as_ref()).map(String::as_str)
 }
 
 /// Addresses of the domain's exchangers, each with its host's name.
@@ -224,6 +224,10 @@ mod tests {
         assert_eq!(of(&format!("{route}domains = [\"c.test\"]\n")), None);
         assert_eq!(of(&format!("{route}senders = [\"@a.test\"]\n")), None);
         assert_eq!(of("[[relay.routes]]\nmust_verify = true\n"), None);
+        assert_eq!(
+            of(&format!("smarthost = \"c.test\"\n{route}")).as_deref(),
+            Some("smtp://b.test")
+        );
     }
 
     #[test]
