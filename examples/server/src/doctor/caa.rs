@@ -1,9 +1,11 @@
 //! Who may issue certificates for the server's names (RFC 8659).
 
-use hikyaku_relay::dns::{Caa, LookupError};
+use hikyaku_relay::dns::{Answer, Caa, LookupError};
 
 use super::finding::Finding;
 use super::subject::{Subject, unanswered};
+use super::tags::Tags;
+use crate::acme::AcmeChallenge;
 
 /// Names that are looked at; a certificate from an ACME server has a hundred at most.
 const NAMES: usize = 100;
@@ -19,6 +21,31 @@ const ISSUERS: [(&str, &str); 5] = [
     ("ssl.com", "ssl.com"),
 ];
 
+/// A record that was read.
+struct Record {
+    is_critical: bool,
+    tag: String,
+    value: String,
+}
+
+impl From<Caa> for Record {
+    fn from(one: Caa) -> Self {
+        Self {
+            is_critical: one.is_critical,
+            tag: one.tag,
+            value: String::from_utf8_lossy(&one.value).into_owned(),
+        }
+    }
+}
+
+/// Records, and the names that they are for.
+struct Group {
+    /// Where the records are.
+    owner: String,
+    records: Vec<Record>,
+    names: Vec<String>,
+}
+
 /// Looks at the names of the certificate that the ACME server is asked for.
 pub(super) async fn look(subject: &Subject<'_>) -> Vec<Finding> {
     let acme = &subject.config.acme;
@@ -26,31 +53,35 @@ pub(super) async fn look(subject: &Subject<'_>) -> Vec<Finding> {
     let Some(issuer) = directory.and_then(issuer) else {
         return Vec::new();
     };
+    let method = match acme.challenge(!subject.config.listen.http.is_empty()) {
+        AcmeChallenge::Http01 => "http-01",
+        AcmeChallenge::TlsAlpn01 => "tls-alpn-01",
+    };
     let names = acme.names(&subject.config.hostname, &subject.config.domains);
     let mut findings = Vec::new();
-    let mut is_restricted = true;
-    for name in names.iter().take(NAMES) {
-        let about = format!("CAA for {name}");
-        let (owner, records) = match relevant(subject, name).await {
+    let mut groups: Vec<Group> = Vec::new();
+    for name in names.into_iter().take(NAMES) {
+        let found = match relevant(subject, &name).await {
             Ok(found) => found,
             Err(error) => {
-                findings.push(unanswered(about, &error));
+                findings.push(unanswered(format!("CAA for {name}"), &error));
                 continue;
             }
         };
-        is_restricted &= !records.is_empty();
-        if !allows(&records, issuer) {
-            let there: Vec<_> = records.iter().map(shown).collect();
-            let seen = format!("{owner} has {}", there.join(", "));
-            findings.push(
-                Finding::fault(about, seen)
-                    .wanted(format!(
-                        "{issuer} may issue: the next certificate is refused"
-                    ))
-                    .record(subject.zone(&owner).issuer(issuer)),
-            );
+        match groups.iter_mut().find(|one| one.owner == found.name) {
+            Some(group) => group.names.push(name),
+            None => groups.push(Group {
+                owner: found.name,
+                records: found.records.into_iter().map(Record::from).collect(),
+                names: vec![name],
+            }),
         }
     }
+    let judged = groups
+        .iter()
+        .filter_map(|one| judge(subject, one, issuer, method));
+    findings.extend(judged);
+    let is_restricted = groups.iter().all(|one| one.records.iter().any(is_issue));
     match (findings.is_empty(), is_restricted) {
         (false, _) => findings,
         (true, true) => vec![Finding::well("CAA", format!("{issuer} may issue"))],
@@ -63,6 +94,46 @@ pub(super) async fn look(subject: &Subject<'_>) -> Vec<Finding> {
             };
             vec![lines.take(NAMES).fold(finding, add)]
         }
+    }
+}
+
+/// Judges the records of one owner; `None` if all is well, or if there are none.
+fn judge(subject: &Subject<'_>, group: &Group, issuer: &str, method: &str) -> Option<Finding> {
+    let about = match group.names.as_slice() {
+        [name] => format!("CAA for {name}"),
+        [name, others @ ..] => format!("CAA for {name} and {} more", others.len()),
+        [] => return None,
+    };
+    let owner = &group.owner;
+    let there: Vec<_> = group.records.iter().map(shown).collect();
+    let fault = Finding::fault(&about, format!("{owner} has {}", there.join(", ")));
+    let beside = "add it: the CAA records that are there may stay";
+    let record = |value: &str| subject.zone(owner).issuer(value);
+    match allows(&group.records, issuer, method) {
+        Allowed::Yes => None,
+        Allowed::One(accounts) => Some(
+            Finding::advice(about, format!("{owner} lets one account alone issue: {accounts}"))
+                .wanted("the account that the server has: another, as a new server makes it, is refused")
+                .deed("change accounturi, or take it out, whenever the data folder does not come along"),
+        ),
+        Allowed::Not => Some(
+            fault
+                .wanted(format!("{issuer} may issue: the next certificate is refused"))
+                .record(record(issuer))
+                .deed(beside),
+        ),
+        Allowed::Otherwise => Some(
+            fault
+                .wanted(format!("{issuer} may issue by {method}: the next certificate is refused"))
+                .record(record(&format!("{issuer}; validationmethods={method}")))
+                .deed(beside)
+                .deed("or set challenge of [acme] to http-01 or tls-alpn-01, if a record has that"),
+        ),
+        Allowed::Strange => Some(
+            fault
+                .wanted("no critical record that authorities do not know: the next certificate is refused")
+                .deed(format!("take it out of the zone of {owner}")),
+        ),
     }
 }
 
@@ -80,22 +151,40 @@ fn issuer(directory: &str) -> Option<&'static str> {
     found.map(|(_, issuer)| *issuer)
 }
 
-/// §3: the records of the name, else those of the nearest name above it that has some, and which that is.
-async fn relevant(subject: &Subject<'_>, name: &str) -> Result<(String, Vec<Caa>), LookupError> {
+/// §3: the records of the name, else those of the nearest name above it that has some. The answer's name is where they
+/// are: nothing can be put beside an alias.
+async fn relevant(subject: &Subject<'_>, name: &str) -> Result<Answer<Caa>, LookupError> {
     let mut at = name;
     loop {
-        let found = subject.dns.caa(at).await?.records;
+        let found = subject.dns.caa(at).await?;
         let above = at.split_once('.').map(|(_, above)| above);
         match above.filter(|above| above.split('.').count() >= TOP) {
-            Some(above) if found.is_empty() => at = above,
-            _ => return Ok((at.to_owned(), found)),
+            Some(above) if found.records.is_empty() => at = above,
+            _ => return Ok(found),
         }
     }
 }
 
-/// §4.2: whether the records let that issuer issue.
-fn allows(records: &[Caa], issuer: &str) -> bool {
-    let is_strange = |one: &Caa| {
+/// What records say to an issuer.
+#[derive(Debug, PartialEq, Eq)]
+enum Allowed {
+    Yes,
+    /// It may issue to these accounts (RFC 8657 §3).
+    One(String),
+    /// It may, though not by this method (RFC 8657 §4).
+    Otherwise,
+    Not,
+    /// Nobody may: one is critical and not known.
+    Strange,
+}
+
+fn is_issue(record: &Record) -> bool {
+    record.tag == "issue"
+}
+
+/// §4.2: whether the records let that issuer issue, to those who show control of the names by that method.
+fn allows(records: &[Record], issuer: &str, method: &str) -> Allowed {
+    let is_strange = |one: &Record| {
         let known = [
             "issue",
             "issuewild",
@@ -107,24 +196,36 @@ fn allows(records: &[Caa], issuer: &str) -> bool {
         one.is_critical && !known.contains(&one.tag.as_str())
     };
     if records.iter().any(is_strange) {
-        return false;
+        return Allowed::Strange;
     }
-    let mut named = records.iter().filter(|one| one.tag == "issue").peekable();
-    let is_unrestricted = named.peek().is_none();
-    is_unrestricted
-        || named.any(|one| {
-            let text = String::from_utf8_lossy(&one.value);
-            let name = text.split(';').next().unwrap_or("").trim();
-            name.eq_ignore_ascii_case(issuer)
-        })
+    if !records.iter().any(is_issue) {
+        return Allowed::Yes;
+    }
+    let is_named = |value: &&str| {
+        let name = value.split(';').next().unwrap_or("").trim();
+        name.eq_ignore_ascii_case(issuer)
+    };
+    let issue = records.iter().filter(|one| is_issue(one));
+    let named = issue.map(|one| one.value.as_str()).filter(is_named);
+    let named: Vec<Tags<'_>> = named.map(Tags::of).collect();
+    if named.is_empty() {
+        return Allowed::Not;
+    }
+    let is_by_it = |one: &&Tags<'_>| {
+        let methods = one.value("validationmethods");
+        methods.is_none_or(|all| all.split(',').any(|one| one.trim() == method))
+    };
+    let usable: Vec<&Tags<'_>> = named.iter().filter(is_by_it).collect();
+    let accounts: Option<Vec<&str>> = usable.iter().map(|one| one.value("accounturi")).collect();
+    match (usable.is_empty(), accounts) {
+        (true, _) => Allowed::Otherwise,
+        (false, Some(accounts)) => Allowed::One(accounts.join(", ")),
+        (false, None) => Allowed::Yes,
+    }
 }
 
-fn shown(record: &Caa) -> String {
-    format!(
-        "{} \"{}\"",
-        record.tag,
-        String::from_utf8_lossy(&record.value)
-    )
+fn shown(record: &Record) -> String {
+    format!("{} \"{}\"", record.tag, record.value)
 }
 
 #[cfg(test)]
@@ -147,5 +248,56 @@ mod tests {
         ] {
             assert_eq!(issuer(directory), expected, "{directory}");
         }
+    }
+
+    fn allowed(records: &[(bool, &str, &str)]) -> Allowed {
+        let records = records.iter().map(|&(is_critical, tag, value)| Record {
+            is_critical,
+            tag: tag.into(),
+            value: value.into(),
+        });
+        allows(&records.collect::<Vec<_>>(), "ca.test", "http-01")
+    }
+
+    #[test]
+    fn a_named_issuer_may_issue() {
+        let other = (false, "issue", "other.test");
+        for (records, expected) in [
+            (&[][..], Allowed::Yes),
+            (&[(false, "iodef", "mailto:a@b.test")], Allowed::Yes),
+            (&[other], Allowed::Not),
+            (&[(false, "issue", ";")], Allowed::Not),
+            (&[other, (false, "issue", " CA.test ; x=y")], Allowed::Yes),
+            (
+                &[(true, "riddle", ""), (false, "issue", "ca.test")],
+                Allowed::Strange,
+            ),
+        ] {
+            assert_eq!(allowed(records), expected, "{records:?}");
+        }
+    }
+
+    #[test]
+    fn methods_and_accounts_restrict_it_further() {
+        let one = |value| allowed(&[(false, "issue", value)]);
+        assert_eq!(
+            one("ca.test; validationmethods=dns-01, http-01"),
+            Allowed::Yes
+        );
+        assert_eq!(one("ca.test; validationmethods=dns-01"), Allowed::Otherwise);
+        let uri = "https://ca.test/acct/1";
+        let account = format!("ca.test; accounturi={uri}");
+        assert_eq!(one(&account), Allowed::One(uri.into()));
+        // Another record lets more.
+        let both = [
+            (false, "issue", account.as_str()),
+            (false, "issue", "ca.test"),
+        ];
+        assert_eq!(allowed(&both), Allowed::Yes);
+        let both = [
+            (false, "issue", account.as_str()),
+            (false, "issue", "ca.test; validationmethods=dns-01"),
+        ];
+        assert_eq!(allowed(&both), Allowed::One(uri.into()));
     }
 }

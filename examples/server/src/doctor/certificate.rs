@@ -15,7 +15,7 @@ use super::shown::Shown;
 use super::subject::Subject;
 use crate::tls;
 
-/// A certificate, and everything that showed it.
+/// A certificate with its chain, and everything that showed them.
 struct Group<'a> {
     shown: &'a Shown,
     /// Where it was shown for a name that it is not for.
@@ -62,7 +62,10 @@ pub(super) fn judge(subject: &Subject<'_>, shown: &[Shown]) -> Vec<Finding> {
 fn groups(shown: &[Shown]) -> Vec<Group<'_>> {
     let mut groups: Vec<Group<'_>> = Vec::new();
     for one in shown {
-        let known = groups.iter_mut().find(|group| group.shown.leaf == one.leaf);
+        let known = groups.iter_mut().find(|group| {
+            // The same certificate may be shown with another chain elsewhere.
+            group.shown.leaf == one.leaf && group.shown.others == one.others
+        });
         let is_for = is_for(&one.leaf, &one.name);
         let stranger = (!is_for).then_some(one.name.as_str());
         match known {
@@ -234,4 +237,31 @@ fn date(seconds: i64) -> String {
     OffsetDateTime::from_unix_timestamp(seconds)
         .map(|time| time.date().to_string())
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_judged_once_for_each_chain() {
+        let of = |place: &str, leaf: u8, chain: &[u8]| Shown {
+            place: place.to_owned(),
+            name: "a.test".to_owned(),
+            leaf: CertificateDer::from(vec![leaf]),
+            others: chain
+                .iter()
+                .map(|one| CertificateDer::from(vec![*one]))
+                .collect(),
+        };
+        let shown = [
+            of("25", 1, &[2]),
+            of("993", 1, &[]),
+            of("465", 1, &[2]),
+            of("443", 3, &[]),
+        ];
+        let groups = groups(&shown);
+        let places: Vec<_> = groups.iter().map(|group| group.places.join(" ")).collect();
+        assert_eq!(places, ["25 465", "993", "443"]);
+    }
 }

@@ -9,15 +9,47 @@ use super::subject::{Subject, unanswered};
 /// Exchangers that are looked at.
 const MOST: usize = 16;
 
+/// Where a domain's mail goes.
+pub(super) struct Exchangers {
+    pub(super) finding: Finding,
+    /// Their names, in the order in which they are tried.
+    pub(super) hosts: Vec<String>,
+}
+
+impl Exchangers {
+    /// Returns the names, unless what depends on them cannot be looked at yet.
+    pub(super) fn right(&self) -> Option<&[String]> {
+        let is_right = matches!(self.finding.grade, Grade::Well | Grade::Advice);
+        is_right.then_some(self.hosts.as_slice())
+    }
+}
+
+impl From<Finding> for Exchangers {
+    /// None are known.
+    fn from(finding: Finding) -> Self {
+        Self {
+            finding,
+            hosts: Vec::new(),
+        }
+    }
+}
+
 /// Looks at the MX records of a domain.
-pub(super) async fn look(subject: &Subject<'_>, domain: &str) -> Finding {
+pub(super) async fn look(subject: &Subject<'_>, domain: &str) -> Exchangers {
     let about = format!("MX of {domain}");
     let mut found = match subject.dns.mx(domain).await {
         Ok(found) => found.records,
-        Err(error) => return unanswered(about, &error),
+        Err(error) => return unanswered(about, &error).into(),
     };
     found.sort_by_key(|mx| mx.preference);
     found.truncate(MOST);
+    Exchangers {
+        finding: judge(subject, domain, about, &found).await,
+        hosts: found.into_iter().map(|mx| mx.exchange).collect(),
+    }
+}
+
+async fn judge(subject: &Subject<'_>, domain: &str, about: String, found: &[Mx]) -> Finding {
     let host = &subject.hostname;
     let (others, own): (Vec<&Mx>, Vec<&Mx>) =
         found.iter().partition(|mx| !is_own(subject, &mx.exchange));
@@ -29,7 +61,7 @@ pub(super) async fn look(subject: &Subject<'_>, domain: &str) -> Finding {
         let finding = finding.wanted(host.as_str());
         finding.record(subject.zone(domain).mx())
     };
-    for mx in &found {
+    for mx in found {
         if let Some(finding) = broken(subject, &about, mx).await {
             return wanted(finding);
         }
@@ -75,9 +107,4 @@ async fn broken(subject: &Subject<'_>, about: &str, mx: &Mx) -> Option<Finding> 
         }),
         Err(error) => Some(unanswered(about, &error)),
     }
-}
-
-/// Whether what depends on the exchangers can be looked at.
-pub(super) fn are_right(finding: &Finding) -> bool {
-    matches!(finding.grade, Grade::Well | Grade::Advice)
 }

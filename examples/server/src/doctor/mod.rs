@@ -8,11 +8,12 @@
 //! | addresses of the server, names of the addresses | `addresses.rs`, `reverse.rs` |
 //! | port 25 inward and outward, ports of mail programs | `reach.rs`, `services.rs` |
 //! | certificates, TLSA, CAA | `certificate.rs`, `tlsa.rs`, `caa.rs` |
-//! | MX, SPF, DKIM, DMARC, MTA-STS, TLSRPT, autoconfig | `exchanges.rs`, `spf.rs`, `dkim.rs`, `dmarc.rs`, `mta_sts.rs`, `tls_reports.rs`, `files.rs` |
+//! | MX, SPF, DKIM, DMARC, MTA-STS, TLSRPT, autoconfig | `exchanges.rs`, `spf.rs`, `spf_record.rs`, `dkim.rs`, `dmarc.rs`, `mta_sts.rs`, `tls_reports.rs`, `files.rs` |
 //! | clock, blocklists | `clock.rs`, `blocklists.rs` |
-//! | the server, a domain: what is looked at before what | `server.rs`, `domain.rs` |
+//! | the server, a domain: what is looked at before what, and for how long | `server.rs`, `domain.rs`, `patience.rs` |
 //! | one thing that was looked at; all of them | `finding.rs`, `found.rs`, `report.rs` |
 //! | DNS, a port, a page, the certificates that are shown | `subject.rs`, `visit.rs`, `page.rs`, `shown.rs` |
+//! | tags of a record, a text for the zone | `tags.rs`, `quoted.rs` |
 
 mod addresses;
 mod asking;
@@ -31,6 +32,8 @@ mod finding;
 mod found;
 mod mta_sts;
 mod page;
+mod patience;
+mod quoted;
 mod reach;
 mod report;
 mod reverse;
@@ -39,6 +42,7 @@ mod services;
 mod settings;
 mod shown;
 mod spf;
+mod spf_record;
 mod subject;
 mod tags;
 mod tls_reports;
@@ -47,20 +51,15 @@ mod visit;
 
 use hikyaku_smtp_proto::Mailbox;
 use std::net::IpAddr;
-use std::time::Duration;
-use tokio::time::timeout;
 
 use crate::config::Config;
 use crate::relaying::{self, RelayError};
-use finding::Finding;
 use found::Found;
+use patience::Patience;
 pub use report::{Report, Verdict};
 pub use settings::Doctor;
 use shown::Shown;
 use subject::Subject;
-
-/// The longest that looking at the server, or at one domain, takes. What is not done then is not known.
-const PATIENCE: Duration = Duration::from_secs(180);
 
 /// What is to be looked at.
 #[derive(Debug, Clone, Default)]
@@ -117,7 +116,7 @@ pub async fn diagnose(config: &Config, wanted: &Consultation) -> Result<Report, 
     let about = format!("The server {}", subject.hostname);
     let are_right = addresses.are_right;
     let (of_server, of_domains) = tokio::join!(
-        patiently(&about, server::look(&subject, are_right, &own)),
+        server::look(&subject, Patience::new(), are_right, &own),
         each(&subject, &domains, are_right, &own)
     );
     let tlsa = tlsa::look(&subject, of_server.shown.first()).await;
@@ -145,24 +144,10 @@ async fn each(
     let mut all = Vec::new();
     for domain in domains {
         let about = format!("The domain {domain}");
-        let looking = domain::look(subject, domain, are_right, own);
-        let found = patiently(&about, looking).await;
+        let found = domain::look(subject, Patience::new(), domain, are_right, own).await;
         all.push((about, found));
     }
     all
-}
-
-async fn patiently(about: &str, looking: impl Future<Output = Found>) -> Found {
-    let late = || {
-        let finding = Finding::unknown(about, "looking at it takes too long");
-        Found {
-            findings: vec![
-                finding.deed("look again later, with another DNS server: --dns ADDRESS:53"),
-            ],
-            shown: Vec::new(),
-        }
-    };
-    timeout(PATIENCE, looking).await.unwrap_or_else(|_| late())
 }
 
 fn domain_of(text: &str) -> Result<String, DoctorError> {

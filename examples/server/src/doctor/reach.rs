@@ -1,6 +1,7 @@
 //! Port 25: whether others reach the server, and whether it reaches them.
 
 use hikyaku_wire::is_global;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 
 use super::dialogue::Speech;
@@ -92,23 +93,25 @@ pub(super) async fn outward(subject: &Subject<'_>, own: &[IpAddr]) -> Vec<Findin
         Ok(hosts) => hosts,
         Err(finding) => return vec![finding],
     };
-    let mut refused = Vec::new();
-    for (host, address) in hosts {
-        match greeted(SocketAddr::new(address, port)).await {
-            Ok((_, from)) => {
-                let mut findings = vec![Finding::well(&about, format!("{host} answers"))];
-                findings.extend(stranger(subject, own, from));
-                return findings;
-            }
+    let visit = |address| greeted(SocketAddr::new(address, port));
+    let (answers, refused) = visited(hosts, visit).await;
+    let mut findings: Vec<Finding> = Vec::new();
+    for (host, answer) in answers {
+        let answered = match &answer {
+            Ok(_) => Finding::well(&about, format!("{host} answers")),
             // It answers, though not to us: the port is open.
-            Err(Trouble::Words(error)) => {
-                return vec![
-                    Finding::advice(&about, format!("{host} answers, and then {error}"))
-                        .deed("if it names a blocklist, ask there to be removed"),
-                ];
+            Err(error) => Finding::advice(&about, format!("{host} answers, and then {error}"))
+                .deed("if it names a blocklist, ask there to be removed"),
+        };
+        let stranger = answer.ok().and_then(|from| stranger(subject, own, from));
+        for finding in [answered].into_iter().chain(stranger) {
+            if !findings.contains(&finding) {
+                findings.push(finding);
             }
-            Err(error) => refused.push(format!("{host} ({address}): {error}")),
         }
+    }
+    if !findings.is_empty() {
+        return findings;
     }
     vec![
         Finding::fault(about, refused.join("; "))
@@ -118,8 +121,37 @@ pub(super) async fn outward(subject: &Subject<'_>, own: &[IpAddr]) -> Vec<Findin
     ]
 }
 
-/// The host that all mail goes to in place of exchangers.
-fn elsewhere(relay: &Relay) -> Option<&str> {
+/// A host that answered, and the address that mail to it leaves from.
+type Answered = (String, Result<IpAddr, io::Error>);
+
+/// Visits the hosts until one of each family answers: a family that the machine has no route for never does. Returns
+/// those, and why others did not.
+async fn visited(
+    hosts: Vec<(String, IpAddr)>,
+    visit: impl AsyncFn(IpAddr) -> Result<(String, IpAddr), Trouble>,
+) -> (Vec<Answered>, Vec<String>) {
+    let (mut answers, mut refused) = (Vec::new(), Vec::new());
+    let mut families = Vec::new();
+    for (host, address) in hosts {
+        if families.contains(&address.is_ipv4()) {
+            continue;
+        }
+        let answer = match visit(address).await {
+            Ok((_, from)) => Ok(from),
+            Err(Trouble::Words(error)) => Err(error),
+            Err(error) => {
+                refused.push(format!("{host} ({address}): {error}"));
+                continue;
+            }
+        };
+        families.push(address.is_ipv4());
+        answers.push((host, answer));
+    }
+    (answers, refused)
+}
+
+/// The host that all mail goes to in place of exchangers. A rule comes before the smarthost.
+pub(super) fn elsewhere(relay: &Relay) -> Option<&str> {
     let is_for_all = |route: &&RelayRoute| {
         let mut domains = route.domains.iter();
         let domains = route.domains.is_empty() || domains.any(|domain| domain == "*");
@@ -127,7 +159,7 @@ fn elsewhere(relay: &Relay) -> Option<&str> {
     };
     let route = relay.routes.iter().find(is_for_all);
     let host = route.and_then(|route| route.hosts.first());
-    relay.smarthost.as_ref().or(host).map(String::as_str)
+    host.or(relay.smarthost.as_ref()).map(String::as_str)
 }
 
 /// Addresses of the domain's exchangers, each with its host's name.
@@ -156,9 +188,10 @@ async fn exchangers(
     }
 }
 
-/// An address that mail leaves from and that nobody knows. One of a network behind NAT says nothing.
+/// An address that mail leaves from and that nobody knows. One of a network behind NAT says nothing, nor does any while
+/// our own are not known.
 fn stranger(subject: &Subject<'_>, own: &[IpAddr], from: IpAddr) -> Option<Finding> {
-    if !is_global(from) || own.contains(&from) {
+    if !is_global(from) || own.is_empty() || own.contains(&from) {
         return None;
     }
     let finding = Finding::fault("address that mail leaves from", from)
@@ -172,7 +205,7 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use rustls::RootCertStore;
-    use std::sync::Arc;
+    use std::sync::{Arc, Mutex};
 
     #[test]
     fn mail_that_all_goes_to_one_host_needs_no_port_25() {
@@ -191,6 +224,10 @@ mod tests {
         assert_eq!(of(&format!("{route}domains = [\"c.test\"]\n")), None);
         assert_eq!(of(&format!("{route}senders = [\"@a.test\"]\n")), None);
         assert_eq!(of("[[relay.routes]]\nmust_verify = true\n"), None);
+        assert_eq!(
+            of(&format!("smarthost = \"c.test\"\n{route}")).as_deref(),
+            Some("smtp://b.test")
+        );
     }
 
     #[test]
@@ -210,5 +247,34 @@ mod tests {
         );
         assert_eq!(found("192.0.43.8"), None);
         assert_eq!(found("10.0.0.5"), None);
+        // Nobody knows ours.
+        assert!(stranger(&subject, &[], ip("2a00:1450::1")).is_none());
+    }
+
+    #[tokio::test]
+    async fn one_address_of_each_family_is_visited() {
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        let hosts = ["2001:db8::1", "192.0.2.1", "2001:db8::2", "192.0.2.2"];
+        let hosts: Vec<_> = hosts.map(|one| (format!("at {one}"), ip(one))).into();
+        let asked = Mutex::new(Vec::new());
+        let visit = async |address: IpAddr| {
+            asked.lock().unwrap().push(address);
+            match address == ip("2001:db8::1") {
+                true => Err(Trouble::Connect(io::Error::other("closed"))),
+                false => Ok((String::new(), address)),
+            }
+        };
+        let (answers, refused) = visited(hosts.clone(), visit).await;
+        let from: Vec<_> = answers.into_iter().map(|(_, from)| from.unwrap()).collect();
+        assert_eq!(from, [ip("192.0.2.1"), ip("2001:db8::2")]);
+        assert_eq!(refused, ["at 2001:db8::1 (2001:db8::1): closed"]);
+        assert_eq!(asked.lock().unwrap().len(), 3);
+        // Without a route all of a family are refused, which says nothing where the other answers.
+        let no_route = async |address: IpAddr| match address {
+            IpAddr::V6(_) => Err(Trouble::Connect(io::ErrorKind::NetworkUnreachable.into())),
+            IpAddr::V4(_) => Err(Trouble::Words(io::Error::other("554"))),
+        };
+        let (answers, refused) = visited(hosts, no_route).await;
+        assert!(answers.len() == 1 && answers[0].1.is_err() && refused.len() == 2);
     }
 }

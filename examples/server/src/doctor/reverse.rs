@@ -28,21 +28,23 @@ pub(super) async fn look(subject: &Subject<'_>, address: IpAddr) -> Finding {
     if names.is_empty() {
         return remedy(Finding::fault(about, "none"));
     }
-    let mut leading_back = Vec::new();
+    let (mut leading_back, mut silence) = (Vec::new(), None);
     for name in names.iter().take(NAMES) {
         match subject.dns.host(name).await {
             Ok(found) if found.addresses.contains(&address) => leading_back.push(name.as_str()),
             Ok(_) => {}
-            Err(error) => return unanswered(about, &error),
+            Err(error) => silence = Some(error),
         }
     }
-    match leading_back.as_slice() {
-        [] => {
+    match (leading_back.as_slice(), silence) {
+        // It may well be the one that leads back.
+        ([], Some(error)) => unanswered(about, &error),
+        ([], None) => {
             let seen = format!("{}, which does not lead back to it", names.join(", "));
             remedy(Finding::fault(about, seen))
         }
-        names if names.contains(&host.as_str()) => Finding::well(about, host),
-        names => remedy(Finding::advice(about, names.join(", "))),
+        (names, _) if names.contains(&host.as_str()) => Finding::well(about, host),
+        (names, _) => remedy(Finding::advice(about, names.join(", "))),
     }
 }
 

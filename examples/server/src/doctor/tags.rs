@@ -17,6 +17,11 @@ impl<'a> Tags<'a> {
         let found = all.find(|(other, _)| other.eq_ignore_ascii_case(name));
         found.map(|(_, value)| *value)
     }
+
+    /// Returns all of them, name and value, in their order.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.0.iter().copied()
+    }
 }
 
 #[cfg(test)]

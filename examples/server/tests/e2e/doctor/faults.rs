@@ -3,6 +3,7 @@
 use super::front::Manner;
 use super::papers::Flaw;
 use crate::zone::issue;
+use hickory_resolver::proto::rr::rdata::caa::KeyValue;
 use hickory_resolver::proto::rr::rdata::{CAA, PTR, SRV};
 use hickory_resolver::proto::rr::{Name, RData};
 use hikyaku_test_dns::{Fault as Misbehaviour, RecordType, Zone};
@@ -179,17 +180,51 @@ fn mail() -> Vec<Fault> {
         dns(
             "SPF of others alone",
             |zone, _| text(zone, "one", "v=spf1 ip4:192.0.2.1 -all"),
-            &["fail for {address}, by \"-all\"", SPF],
+            &[
+                "fail for {address}, by \"-all\"",
+                "zone: one.test. IN TXT \"v=spf1 mx ip4:192.0.2.1 -all\"",
+            ],
         ),
         dns(
             "SPF that lets nobody pass",
             |zone, _| text(zone, "one", "v=spf1 a:mx.other.test ~all"),
-            &["softfail for {address}", SPF],
+            &[
+                "softfail for {address}",
+                "zone: one.test. IN TXT \"v=spf1 mx a:mx.other.test ~all\"",
+            ],
         ),
         dns(
             "SPF for everybody",
             |zone, _| text(zone, "one", "v=spf1 mx +all"),
             &["anyone may send in your name", SPF],
+        ),
+        dns(
+            "SPF for everybody with IPv6",
+            |zone, _| text(zone, "one", "v=spf1 mx ip6:::/0 -all"),
+            &["anyone may send in your name", SPF],
+        ),
+        fault(
+            "a smarthost that SPF does not let pass",
+            Change::Both(|zone, _| zone.a("smart", "192.0.43.8"), smarthost),
+            &[
+                "SPF of one.test: fail for 192.0.43.8, by \"-all\"",
+                "wanted: pass for smart.test, through which mail leaves",
+                "do: put what whoever runs smart.test says",
+            ],
+        ),
+        fault(
+            "no SPF with a smarthost of a private network",
+            Change::Both(
+                |zone, net| {
+                    let zone = zone.a("smart", &format!("{net}.3"));
+                    zone.remove("one", RecordType::TXT)
+                },
+                smarthost,
+            ),
+            &[
+                "SPF of one.test: none",
+                "do: put what whoever runs smart.test says",
+            ],
         ),
         dns(
             "SPF that is none",
@@ -266,18 +301,24 @@ fn mail() -> Vec<Fault> {
         ),
         dns(
             "DMARC with a policy that is none",
-            |zone, _| text(zone, "_dmarc.one", "v=DMARC1; p=refuse"),
-            &["p= is none, quarantine or reject", DMARC],
+            |zone, _| text(zone, "_dmarc.one", "v=DMARC1; p=refuse; adkim=s"),
+            &[
+                "p= is none, quarantine or reject",
+                "zone: _dmarc.one.test. IN TXT \"v=DMARC1; p=quarantine; adkim=s\"",
+            ],
         ),
         dns(
             "DMARC of another version",
             |zone, _| text(zone, "_dmarc.one", "v=dmarc; p=reject"),
-            &["DMARC of one.test: v=dmarc; p=reject", DMARC],
+            &[
+                "DMARC of one.test: v=dmarc; p=reject",
+                "zone: _dmarc.one.test. IN TXT \"v=DMARC1; p=reject\"",
+            ],
         ),
         dns(
             "two DMARC records",
             |zone, _| zone.txt("_dmarc.one", "v=DMARC1; p=reject"),
-            &["2 records, which are none", DMARC],
+            &["2 records, which are none", "do: keep one of them"],
         ),
     ]
 }
@@ -346,6 +387,14 @@ fn policies() -> Vec<Fault> {
             ],
         ),
         dns(
+            "an exchanger that the policy does not name",
+            |zone, _| zone.mx_of("one", 20, "mx.other"),
+            &[
+                "wanted: mx: mx.other.test;",
+                "[mta_sts] mx = [\"mail.one.test\", \"mx.other.test\"]",
+            ],
+        ),
+        dns(
             "TLS reports to nobody",
             |zone, _| {
                 text(
@@ -385,6 +434,36 @@ fn policies() -> Vec<Fault> {
             &[
                 "CAA for mail.one.test",
                 "zone: one.test. IN CAA 0 issue \"letsencrypt.org\"",
+                "do: add it: the CAA records that are there may stay",
+            ],
+        ),
+        fault(
+            "CAA at the end of aliases",
+            Change::Both(
+                |zone, _| zone.record("mail.one", issue(name("ca.example."))),
+                |config| {
+                    acme(config);
+                    let more = ["autoconfig.one.test", "mta-sts.one.test"];
+                    config.acme.names.extend(more.map(str::to_owned));
+                },
+            ),
+            &[
+                "CAA for mail.one.test and 2 more: mail.one.test has issue \"ca.example",
+                "zone: mail.one.test. IN CAA 0 issue \"letsencrypt.org\"",
+            ],
+        ),
+        fault(
+            "CAA for another method",
+            Change::Both(
+                |zone, _| {
+                    let zone = zone.remove("one", RecordType::CAA);
+                    zone.record("one", issue_with("validationmethods", "dns-01"))
+                },
+                acme,
+            ),
+            &[
+                "letsencrypt.org may issue by tls-alpn-01",
+                "zone: one.test. IN CAA 0 issue \"letsencrypt.org; validationmethods=tls-alpn-01\"",
             ],
         ),
         fault(
@@ -400,6 +479,20 @@ fn policies() -> Vec<Fault> {
             &["riddle"],
         ),
     ]
+}
+
+/// A record for the authority, with a parameter.
+fn issue_with(tag: &str, value: &str) -> RData {
+    let parameter = KeyValue::new(tag, value);
+    RData::CAA(CAA::new_issue(
+        false,
+        Some(name("letsencrypt.org")),
+        vec![parameter],
+    ))
+}
+
+fn smarthost(config: &mut Config) {
+    config.relay.smarthost = Some("smart.test".into());
 }
 
 fn acme(config: &mut Config) {
@@ -583,8 +676,17 @@ pub(super) fn advised() -> Vec<Fault> {
         ),
         dns(
             "DMARC that wants nothing",
-            |zone, _| text(zone, "_dmarc.one", "v=DMARC1; p=none"),
-            &["p=none", DMARC],
+            |zone, _| {
+                text(
+                    zone,
+                    "_dmarc.one",
+                    "v=DMARC1; p=none; rua=mailto:r@two.test",
+                )
+            },
+            &[
+                "p=none",
+                "zone: _dmarc.one.test. IN TXT \"v=DMARC1; p=quarantine; rua=mailto:r@two.test\"",
+            ],
         ),
         dns(
             "no SPF of the server",
@@ -595,8 +697,12 @@ pub(super) fn advised() -> Vec<Fault> {
             ],
         ),
         dns(
-            "another exchanger beside",
-            |zone, _| zone.mx_of("one", 20, "mx.other"),
+            // The policy would have to name it.
+            "another exchanger beside, without a policy",
+            |zone, _| {
+                let zone = zone.remove("_mta-sts.one", RecordType::TXT);
+                zone.mx_of("one", 20, "mx.other")
+            },
             &["mail.one.test, and mx.other.test"],
         ),
         dns(
@@ -619,6 +725,50 @@ pub(super) fn advised() -> Vec<Fault> {
                 "reverse name of {address}: generic.test",
                 "IN PTR mail.one.test.",
             ],
+        ),
+        fault(
+            "a second reverse name that cannot be looked up",
+            Change::Reverse(|zone| zone.record("1", RData::PTR(PTR(name("broken.test."))))),
+            &[],
+        ),
+        fault(
+            "a smarthost that SPF lets pass",
+            Change::Both(
+                |zone, _| {
+                    text(
+                        zone.a("smart", "192.0.43.8"),
+                        "one",
+                        "v=spf1 ip4:192.0.43.8 -all",
+                    )
+                },
+                smarthost,
+            ),
+            &[],
+        ),
+        fault(
+            "a smarthost and others in SPF",
+            Change::Both(
+                |zone, _| {
+                    let zone = zone.a("smart", "192.0.43.8");
+                    text(zone, "one", "v=spf1 a:mx.other.test -all")
+                },
+                smarthost,
+            ),
+            &[
+                "SPF of one.test: whether smart.test may send is not seen from here",
+                "do: put what whoever runs smart.test says",
+            ],
+        ),
+        fault(
+            "CAA for one account",
+            Change::Both(
+                |zone, _| {
+                    let zone = zone.remove("one", RecordType::CAA);
+                    zone.record("one", issue_with("accounturi", "https://ca.test/1"))
+                },
+                acme,
+            ),
+            &["one.test lets one account alone issue: https://ca.test/1"],
         ),
         fault(
             "no CAA",

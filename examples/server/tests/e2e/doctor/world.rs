@@ -217,9 +217,11 @@ impl World {
             Change::Reverse(change) => {
                 let origin = format!("{}.25.127.in-addr.arpa", self.nth);
                 self.dns.change(&origin, change);
-                // What a name there leads to.
-                self.dns
-                    .change("test", |zone| zone.a("generic", &format!("{net}.1")));
+                // What a name there leads to, and one that nobody knows.
+                self.dns.change("test", |zone| {
+                    let zone = zone.a("generic", &format!("{net}.1"));
+                    zone.fault("broken", hikyaku_test_dns::Fault::ServFail)
+                });
             }
             Change::Port25(manner) => self.front.becomes(manner).await,
             Change::Certificate(flaw) => {
