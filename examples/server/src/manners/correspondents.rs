@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use webmail::neighbourhood;
 
 use super::by_network::ByNetwork;
-use super::limited::{ALL, HOUR, UNKNOWN};
+use super::cost::{ALL, HOUR, UNKNOWN};
 
 /// How many are remembered, about 11 MiB with their mistakes; with more, whoever has not written for longest is forgotten.
 const REMEMBERED: usize = 50_000;

@@ -12,6 +12,7 @@ use tracing::{info, warn};
 
 use super::by_network::ByNetwork;
 use super::correspondents::Correspondents;
+use super::cost::{ALL, HOUR, UNKNOWN};
 use super::notice::Notice;
 use super::sending::{Sending, Slowed};
 use crate::Accounts;
@@ -23,13 +24,6 @@ use crate::network::Networks;
 /// How long a client waits that is over a limit.
 const PAUSE: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
-pub(super) const HOUR: Duration = Duration::from_secs(3_600);
-/// What each limit counts; there is one kind in each.
-pub(super) const ALL: u8 = 0;
-/// A recipient that is not here costs as much as so many give back that are here and get a message: a list with a few dead
-/// addresses never reaches the limit.
-pub(super) const UNKNOWN: u32 = 10;
-
 /// So many times as much as the limit comes back at most in an hour: a stranger finds somebody who is here, too.
 const RETURNED: u32 = 10;
 

@@ -3,6 +3,7 @@
 
 mod by_network;
 mod correspondents;
+mod cost;
 mod dnsbl;
 mod greylist;
 mod helo;
