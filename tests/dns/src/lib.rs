@@ -24,7 +24,7 @@
 //! | `signing.rs` | keys, signatures, the digests in the zone above (RFC 4034) |
 //! | `world.rs` | all zones, and the answer to a question (RFC 1034 §4.3.2, RFC 4035 §3.1) |
 //! | `server.rs` | UDP and TCP on one port, a thread that ends with the server |
-//! | `port.rs` | [ports](free_port) for servers that are told where to listen |
+//! | `port.rs` | [ports](free_port) for servers that need theirs beforehand |
 //!
 //! It has no wildcards, no NSEC3 and no DNAME.
 

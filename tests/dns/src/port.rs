@@ -1,4 +1,4 @@
-//! Ports for servers that are told where to listen.
+//! Ports for servers that need theirs beforehand.
 
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicU32, Ordering};
