@@ -22,9 +22,10 @@ pub struct Authors {
     pub fields: usize,
     /// Domains that cannot be read, in small letters.
     pub unclear: Vec<String>,
-    /// The domains in Sender, Resent-From and Resent-Sender, which readers show, too; those that cannot be read in small
-    /// letters.
+    /// The domains in Sender, Resent-From and Resent-Sender, which readers show, too.
     pub senders: Vec<String>,
+    /// Domains in these that cannot be read, in small letters.
+    pub unclear_senders: Vec<String>,
     /// The From fields, or those of senders, have more than 64 KiB or 1000 addresses together, and were not read to their
     /// end. Any name may stand behind that.
     pub is_too_large: bool,
@@ -39,7 +40,8 @@ impl Authors {
             domains: from.domains.into_iter().collect(),
             fields: from.fields,
             unclear: from.unclear,
-            senders: senders.domains.into_iter().chain(senders.unclear).collect(),
+            senders: senders.domains.into_iter().collect(),
+            unclear_senders: senders.unclear,
             is_too_large: from.is_too_large || senders.is_too_large,
         }
     }

@@ -41,6 +41,7 @@ impl Own {
             || authors.domains.iter().any(|domain| self.has(domain))
             || authors.unclear.iter().any(|text| self.is_in(text))
             || authors.senders.iter().any(|domain| self.has(domain))
+            || authors.unclear_senders.iter().any(|text| self.is_in(text))
     }
 
     /// Decides about mail that bears our name. `None` when it bears none, or is authenticated.
@@ -72,6 +73,10 @@ impl Own {
             }) {
                 return Some(decision);
             }
+        }
+        if authors.unclear_senders.iter().any(|text| self.is_in(text)) {
+            let text = "a Sender field bears our name and cannot be read";
+            return Some(Decision::Refuse(Reply::never(1, text)));
         }
         for domain in authors.senders.iter().filter(|domain| self.has(domain)) {
             let proof = either(

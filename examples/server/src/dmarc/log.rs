@@ -53,7 +53,8 @@ pub(super) fn keep(folder: &Path, report: &Received, now: i64) -> io::Result<()>
     let (mut share, mut last) = (length, b'\n');
     lines(&file, |line| {
         last = line.last().copied().unwrap_or(last);
-        if serde_json::from_slice(line).is_ok_and(|one: Received| one.from == report.from) {
+        let is_theirs = |one: Received| together(&one.from) == together(&report.from);
+        if serde_json::from_slice(line).is_ok_and(is_theirs) {
             share += octets(line);
         }
     })?;
@@ -73,6 +74,13 @@ pub(super) fn keep(folder: &Path, report: &Received, now: i64) -> io::Result<()>
         let _ = file.set_len(before);
     }
     written
+}
+
+/// What all domains of a sender have in common: their last two labels, as DMARC takes them to be related.
+fn together(domain: &str) -> &str {
+    let mut dots = domain.rmatch_indices('.');
+    let second = dots.nth(1);
+    second.map_or(domain, |(at, _)| domain.get(at + 1..).unwrap_or(domain))
 }
 
 fn octets(line: &[u8]) -> u64 {
@@ -172,6 +180,8 @@ mod tests {
             kept += 1;
         }
         assert_eq!(kept, 10);
+        report.from = "another.flood.test".into();
+        assert!(keep(home.path(), &report, DAY).is_err());
         report.from = "google.test".into();
         keep(home.path(), &report, DAY).unwrap();
         // Days that are too much together go, the oldest first.

@@ -21,35 +21,56 @@ pub(super) async fn look(
     let of = |what: &str| format!("{what} of {domain}");
     let (one, all) = (|late| late, |late| vec![late]);
     let listed = blocklists::look(subject, Listed::Domain(domain));
-    let (mx, dkim, dmarc, reports, lists) = tokio::join!(
-        patience.with(of("MX"), exchanges::look(subject, domain), Exchangers::from),
+    let (at_mx, dkim, dmarc, reports, lists) = tokio::join!(
+        at_mx(subject, patience, domain, are_right, own),
         patience.with(of("DKIM"), dkim::look(subject, domain), all),
         patience.with(of("DMARC"), dmarc::look(subject, domain), one),
         patience.with(of("TLS reports"), tls_reports::look(subject, domain), one),
         patience.with(of("blocklists"), listed, all),
     );
-    let mut found = Found::default();
-    let hosts = mx.right().map(<[String]>::to_vec);
-    found.add([mx.finding], []);
-    match (are_right, hosts.is_some()) {
-        (true, true) => {
-            let spf = spf::look(subject, domain, own);
-            found.add([patience.with(of("SPF"), spf, one).await], []);
-        }
-        (false, _) => found.wait(format!("SPF of {domain}"), "the addresses are"),
-        (_, false) => found.wait(format!("SPF of {domain}"), "the MX record is"),
-    }
+    let (mut found, here) = at_mx;
     found.add(dkim, []);
     found.add([dmarc, reports], []);
-    match are_right {
-        true => leading_here(subject, patience, domain, hosts.as_deref(), &mut found).await,
-        false => {
-            let what = format!("MTA-STS and mail programs of {domain}");
-            found.wait(what, "the addresses are");
-        }
-    }
+    found.add(here.findings, here.shown);
     found.add(lists, []);
     found
+}
+
+/// Looks at the MX record, and then at what waits for it: SPF, and what leads to the server.
+async fn at_mx(
+    subject: &Subject<'_>,
+    patience: Patience,
+    domain: &str,
+    are_right: bool,
+    own: &[IpAddr],
+) -> (Found, Found) {
+    let of = |what: &str| format!("{what} of {domain}");
+    let mx = exchanges::look(subject, domain);
+    let mx = patience.with(of("MX"), mx, Exchangers::from).await;
+    let hosts = mx.right().map(<[String]>::to_vec);
+    let (mut found, mut here) = (Found::default(), Found::default());
+    found.add([mx.finding], []);
+    if !are_right {
+        found.wait(of("SPF"), "the addresses are");
+        here.wait(of("MTA-STS and mail programs"), "the addresses are");
+        return (found, here);
+    }
+    let has_hosts = hosts.is_some();
+    let spf = async {
+        match has_hosts {
+            true => {
+                let spf = spf::look(subject, domain, own);
+                found.add([patience.with(of("SPF"), spf, |late| late).await], []);
+            }
+            false => found.wait(of("SPF"), "the MX record is"),
+        }
+    };
+    let hosts = hosts.as_deref();
+    tokio::join!(
+        spf,
+        leading_here(subject, patience, domain, hosts, &mut here)
+    );
+    (found, here)
 }
 
 /// Looks at what leads to the server's ports and pages.
@@ -86,8 +107,12 @@ mod tests {
 
     #[tokio::test]
     async fn what_dns_is_silent_about_takes_nothing_else_with_it() {
-        let zone = Zone::new("test").mx_of("a", 10, "other");
-        let dns = DnsServer::start([zone.fault("_dmarc.a", Fault::Silent)]);
+        let zone = Zone::new("test")
+            .mx_of("a", 10, "other")
+            .mx_of("b", 10, "mail")
+            .fault("_dmarc.a", Fault::Silent)
+            .fault("_dmarc.b", Fault::Silent);
+        let dns = DnsServer::start([zone]);
         let text = format!(
             "hostname = \"mail.test\"\ndomains = [\"a.test\"]\n[relay]\ndns = [\"{}\"]\n\
              [doctor]\ndomain_blocklists = []\n",
@@ -105,5 +130,17 @@ mod tests {
         );
         let late = "unknown  DMARC of a.test: looking at it takes too long";
         assert!(found.contains(late), "{found}");
+        // What waits for something else does not wait for that.
+        let patience = Patience::of(Duration::from_secs(2));
+        let found = look(&subject, patience, "b.test", true, &[]).await;
+        let found: String = found.findings.iter().map(ToString::to_string).collect();
+        for (late, is_late) in [
+            ("DMARC of b.test: looking", true),
+            ("SPF of b.test: looking", false),
+            ("MTA-STS of b.test: looking", false),
+            ("SPF of b.test", true),
+        ] {
+            assert_eq!(found.contains(late), is_late, "{late}: {found}");
+        }
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 use tracing::warn;
 
-/// Signs in the name of the author's domain, where it has a key.
+/// Signs in the name of the author's domain, or else of the sender's, where it has a key.
 pub(super) struct Signed {
     pub(super) signer: Arc<Signer>,
     /// Whether what goes to other servers is encoded in 7 bits before.
@@ -29,11 +29,13 @@ impl Examiner for Signed {
             // A large message takes its time, which others do not wait for.
             let signing = tokio::task::spawn_blocking(move || {
                 let authors = Authors::find(&message);
-                let domain = authors.one().unwrap_or("");
                 let now = SystemTime::now();
-                if !signer.signs_for(domain, now) {
+                // Whoever sends it for somebody else, or once more, has to prove that as well.
+                let senders = authors.senders.iter().map(String::as_str);
+                let mut names = authors.one().into_iter().chain(senders);
+                let Some(domain) = names.find(|name| signer.signs_for(name, now)) else {
                     return Ok(None);
-                }
+                };
                 // RFC 6376 §5.3. What cannot be encoded is signed as it is: where it has to be, it is returned.
                 let encoded = match encodes && !message.is_ascii() {
                     true => seven_bit(&message).ok().map(Bytes::from),

@@ -54,12 +54,14 @@ impl ByNetwork {
         both.around.take(&around, count, now)
     }
 
-    /// Takes `count`, whether there are that many or not.
+    /// Takes `count`, whether there are that many or not. What an address owes is its own: those around it do not pay.
     pub(super) fn charge(&self, what: u8, address: IpAddr, count: u32, now: Instant) {
         let (near, around) = keys(what, address);
         let mut both = self.both();
+        if both.near.wait(&near, count, now).is_zero() {
+            both.around.charge(&around, count, now);
+        }
         both.near.charge(&near, count, now);
-        both.around.charge(&around, count, now);
     }
 
     /// How long it takes until `count` can be taken.
@@ -129,6 +131,19 @@ mod tests {
                 limit.take(0, other, 1, now).unwrap();
             }
             assert!(limit.take(1, at(1), 1, now).is_ok(), "something else");
+        }
+    }
+
+    #[test]
+    fn an_address_owes_for_itself_alone() {
+        let (limit, now) = (ByNetwork::per(10, MINUTE).unwrap(), Instant::now());
+        let (address, beside) = ([192, 0, 2, 1].into(), [192, 0, 2, 2].into());
+        for _ in 0..100 {
+            limit.charge(0, address, 1, now);
+        }
+        assert!(limit.wait(0, address, 1, now) > MINUTE);
+        for _ in 0..10 {
+            limit.take(0, beside, 1, now).unwrap();
         }
     }
 

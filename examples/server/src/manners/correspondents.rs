@@ -104,14 +104,18 @@ impl Seen {
         self.messages += 1;
         self.known.insert(key, self.messages);
         self.order.push_back((key, self.messages));
-        // Of whoever wrote again, earlier messages are still there: at most as many as are remembered.
-        while (self.known.len() > REMEMBERED || self.order.len() > 2 * REMEMBERED)
+        while self.known.len() > REMEMBERED
             && let Some((first, number)) = self.order.pop_front()
         {
-            if self.known.get(&first) != Some(&number) {
-                continue;
+            if self.known.get(&first) == Some(&number) {
+                self.known.remove(&first);
             }
-            self.known.remove(&first);
+        }
+        // Of whoever wrote again, earlier messages are still there: they go together, now and then.
+        if self.order.len() > 2 * REMEMBERED {
+            let known = &self.known;
+            self.order
+                .retain(|(key, number)| known.get(key) == Some(number));
         }
     }
 }
@@ -170,6 +174,9 @@ mod tests {
         for number in 0..REMEMBERED + 2 {
             known.wrote(at, &path(&format!("a{number}@x.test")), 1, now);
             // Whoever writes again and again stays.
+            known.wrote(at, &path("a0@x.test"), 1, now);
+        }
+        for _ in 0..3 * REMEMBERED {
             known.wrote(at, &path("a0@x.test"), 1, now);
         }
         let seen = known.seen();

@@ -3,7 +3,6 @@
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -15,6 +14,8 @@ const KNOWN: u64 = 35 * DAY;
 const MESSAGES: u32 = 5;
 /// How many of each are remembered: about 5 MiB of memory, and 4 MiB of the file.
 const MOST: usize = 50_000;
+/// With more of these a network is a flood: large providers stay below.
+const FLOOD: usize = MOST / 10;
 const DAY: u64 = 86_400;
 
 /// Who came, and who is known.
@@ -146,7 +147,8 @@ impl Greylist {
             // Whoever came again stays, and a network that never does forgets its own: a flood makes nobody else wait twice.
             forget(attempts, |one| {
                 let many = flood.get(&one.network).copied().unwrap_or_default();
-                (one.came_again, Reverse(many), one.last)
+                let is_flood = !one.came_again && many > FLOOD;
+                (one.came_again, !is_flood, one.last)
             });
         }
     }

@@ -26,6 +26,7 @@ const FORGED: &[&str] = &[
     "From: \"The Boss <ceo@our.test>",
     "From: ceo@[our.test]",
     "From: x@evil.test\r\nSender: ceo@our.test",
+    "From: x@evil.test\r\nSender: ceo@our.test!",
     "From: x@evil.test\r\n\x0c\r\nFrom: ceo@our.test",
     "Resent-From: ceo@our.test\r\nResent-Sender: x@evil.test\r\nFrom: x@evil.test",
 ];
