@@ -20,12 +20,16 @@ pub(super) async fn look(
 ) -> Found {
     let of = |what: &str| format!("{what} of {domain}");
     let (one, all) = (|late| late, |late| vec![late]);
-    let listed = blocklists::look(subject, Listed::Domain(domain));
+    let dkim = Box::pin(dkim::look(subject, domain));
+    let dmarc = Box::pin(dmarc::look(subject, domain));
+    let reports = Box::pin(tls_reports::look(subject, domain));
+    let listed = Box::pin(blocklists::look(subject, Listed::Domain(domain)));
+    // Together they are too large for the stack of a thread.
     let (at_mx, dkim, dmarc, reports, lists) = tokio::join!(
-        at_mx(subject, patience, domain, are_right, own),
-        patience.with(of("DKIM"), dkim::look(subject, domain), all),
-        patience.with(of("DMARC"), dmarc::look(subject, domain), one),
-        patience.with(of("TLS reports"), tls_reports::look(subject, domain), one),
+        Box::pin(at_mx(subject, patience, domain, are_right, own)),
+        patience.with(of("DKIM"), dkim, all),
+        patience.with(of("DMARC"), dmarc, one),
+        patience.with(of("TLS reports"), reports, one),
         patience.with(of("blocklists"), listed, all),
     );
     let (mut found, here) = at_mx;
@@ -45,7 +49,7 @@ async fn at_mx(
     own: &[IpAddr],
 ) -> (Found, Found) {
     let of = |what: &str| format!("{what} of {domain}");
-    let mx = exchanges::look(subject, domain);
+    let mx = Box::pin(exchanges::look(subject, domain));
     let mx = patience.with(of("MX"), mx, Exchangers::from).await;
     let hosts = mx.right().map(<[String]>::to_vec);
     let (mut found, mut here) = (Found::default(), Found::default());
@@ -59,17 +63,15 @@ async fn at_mx(
     let spf = async {
         match has_hosts {
             true => {
-                let spf = spf::look(subject, domain, own);
+                let spf = Box::pin(spf::look(subject, domain, own));
                 found.add([patience.with(of("SPF"), spf, |late| late).await], []);
             }
             false => found.wait(of("SPF"), "the MX record is"),
         }
     };
     let hosts = hosts.as_deref();
-    tokio::join!(
-        spf,
-        leading_here(subject, patience, domain, hosts, &mut here)
-    );
+    let leading = Box::pin(leading_here(subject, patience, domain, hosts, &mut here));
+    tokio::join!(spf, leading);
     (found, here)
 }
 
@@ -82,9 +84,9 @@ async fn leading_here(
     found: &mut Found,
 ) {
     let of = |what: &str| format!("{what} of {domain}");
-    let policy = mta_sts::look(subject, domain, hosts);
-    let services = services::look(subject, domain);
-    let files = files::look(subject, domain);
+    let policy = Box::pin(mta_sts::look(subject, domain, hosts));
+    let services = Box::pin(services::look(subject, domain));
+    let files = Box::pin(files::look(subject, domain));
     let all = |late| (vec![late], Vec::new());
     let (policy, services, files) = tokio::join!(
         patience.with(of("MTA-STS"), policy, |late| (Some(late), None)),
