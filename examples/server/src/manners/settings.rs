@@ -141,3 +141,24 @@ impl Manner {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_score_and_a_weight_are_numbers() {
+        assert!(Manner::default().check().is_none());
+        for (junk, refuse, helo, expected) in [
+            (f64::NAN, 0.0, 1.0, "junk"),
+            (-1.0, 0.0, 1.0, "junk"),
+            (1.0, f64::INFINITY, 1.0, "refuse"),
+            (4.0, 9.0, f64::NAN, "weights"),
+        ] {
+            let mut manner = Manner::default();
+            (manner.junk, manner.refuse, manner.weights.helo) = (junk, refuse, helo);
+            let (key, _) = manner.check().unwrap();
+            assert_eq!(key, expected);
+        }
+    }
+}
